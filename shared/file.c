@@ -1,0 +1,158 @@
+#include "shared/file.h"
+
+#include "shared/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int read_all(int fd, const char *path, size_t max, struct buf *out, struct err *e)
+{
+    size_t before = out->len;
+
+    for (;;) {
+        ssize_t n = read(fd, buf_space(out, 16384), 16384);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(e, errno, "cannot read %s", path);
+        if (n == 0)
+            return 0;
+        buf_added(out, (size_t)n);
+        if (out->len - before > max)
+            return err_set(e, ERR_LIMIT, "%s is larger than %zu bytes", path, max);
+    }
+}
+
+int file_read(const char *path, size_t max, struct buf *out, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    struct stat st;
+    int rc;
+
+    if (fd < 0)
+        return err_errno(e, errno, "cannot open %s", path);
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        rc = err_set(e, ERR_INPUT, "%s is a folder, not a file", path);
+    else
+        rc = read_all(fd, path, max, out, e);
+    close(fd);
+    return rc;
+}
+
+static int write_all(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, bytes, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -1;
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+/* A rename is on disk only when the folder is. */
+static int sync_folder_of(const char *path)
+{
+    char *copy = mem_copy(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    free(copy);
+    return rc;
+}
+
+int file_write(const char *path, const void *bytes, size_t n, mode_t mode, struct err *e)
+{
+    char *temp = mem_format("%s.XXXXXX", path);
+    int fd = mkostemp(temp, O_CLOEXEC);
+    int rc = -1;
+
+    if (fd < 0) {
+        err_errno(e, errno, "cannot write %s", path);
+        goto out;
+    }
+    /* fchmod, because the umask must not decide who may read what we write. */
+    if (fchmod(fd, mode) != 0 || write_all(fd, bytes, n) != 0 || fsync(fd) != 0 || rename(temp, path) != 0) {
+        err_errno(e, errno, "cannot write %s", path);
+        unlink(temp);
+    } else if (sync_folder_of(path) != 0) {
+        err_errno(e, errno, "cannot sync the folder of %s", path);
+    } else {
+        rc = 0;
+    }
+    close(fd);
+out:
+    free(temp);
+    return rc;
+}
+
+static bool is_our_group(gid_t group)
+{
+    gid_t groups[256];
+    int n = getgroups(256, groups);
+
+    if (group == getegid())
+        return true;
+    for (int i = 0; i < n; i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
+
+int file_check_secret(const char *path, struct err *e)
+{
+    struct stat st;
+    unsigned loose;
+
+    if (stat(path, &st) != 0)
+        return err_errno(e, errno, "cannot look at %s", path);
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, ERR_INPUT, "%s is not a regular file", path);
+    loose = st.st_mode & (is_our_group(st.st_gid) ? 037u : 077u);
+    if (loose)
+        return err_set(e, ERR_INPUT,
+                       "%s has mode %04o, so others can reach the secret in it; run: chmod 600 %s", path,
+                       (unsigned)st.st_mode & 07777u, path);
+    return 0;
+}
+
+int file_make_folder(const char *path, mode_t mode, struct err *e)
+{
+    struct stat st;
+
+    if (mkdir(path, mode) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return err_errno(e, errno, "cannot make the folder %s", path);
+    if (stat(path, &st) != 0)
+        return err_errno(e, errno, "cannot look at %s", path);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(e, ERR_INPUT, "%s is not a folder", path);
+    return 0;
+}
+
+void file_describe_process(pid_t pid, char *out, size_t room)
+{
+    struct buf name = { 0 };
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    if (file_read(path, 256, &name, NULL) == 0 && name.len > 1)
+        snprintf(out, room, "pid %d (%.*s)", (int)pid, (int)name.len - 1, buf_bytes(&name));
+    else
+        snprintf(out, room, "pid %d", (int)pid);
+    buf_free(&name);
+}

@@ -1,0 +1,142 @@
+/* shared/opt.h - the option table: one row per key, from which everything about that key is made.
+ *
+ * Parsing, defaults, bounds, --help, --check, --dump, /v1/config, the sample file and the manual walk the table.
+ * A program describes its ini file by a struct opt_schema of constant tables; opt_load reads a file (and what it
+ * includes) into a struct opt_conf, which owns all values and knows where each one came from.
+ *
+ * Errors are collected, not stopped at: one run tells everything that is wrong, each as
+ *   relay.ini:2: relay.park = soon: not a duration from 0s to 5m (such as 10s); the default is 10s */
+#ifndef SHARED_OPT_H
+#define SHARED_OPT_H
+#include "shared/arena.h"
+#include "shared/buf.h"
+#include "shared/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* What a value is, and what the field at `offset` must be declared as. */
+enum opt_type {
+    OPT_TEXT, /* const char *          any text */
+    OPT_NAME, /* const char *          [a-z0-9-]{1,32}, as agents and relays are called */
+    OPT_PATH, /* const char *          a file or folder; stored absolute, relative ones start at their file's folder */
+    OPT_SECRET_FILE, /* const char *          the same, and the file must exist with mode 0600, or 0640 with the daemon's group */
+    OPT_LOG,      /* const char *          "stderr" or a path as above */
+    OPT_NUMBER,   /* int64_t               a whole number from min to max */
+    OPT_DURATION, /* int64_t               milliseconds from min to max: 500ms 10s 5m 1h 7d */
+    OPT_SIZE,     /* int64_t               bytes from min to max: 64k 10m 1g (powers of 1024) */
+    OPT_FLAG,     /* bool                  on | off */
+    OPT_CHOICE,   /* int                   index into choices */
+    OPT_WORDS,    /* struct opt_words      a list, separated by blanks or commas */
+    OPT_LISTEN,   /* struct opt_addresses  a list of :PORT, ADDRESS:PORT, [V6]:PORT; empty is an empty list */
+    OPT_INCLUDE, /* struct opt_words      further files; patterns may match nothing, plain paths must exist */
+};
+
+struct opt_words {
+    size_t n;
+    const char *const *words;
+};
+
+struct opt_address {
+    bool any; /* written as :PORT: all IPv4 and IPv6 addresses, IPv4 alone where the kernel has no IPv6 */
+    struct sockaddr_storage addr;
+};
+struct opt_addresses {
+    size_t n;
+    const struct opt_address *list;
+};
+
+enum opt_flags {
+    OPT_RELOAD = 1,   /* may change while the daemon runs */
+    OPT_REQUIRED = 2, /* has no default and must be given */
+};
+
+struct opt {
+    const char *kind, *key; /* [kind] or [kind name], key = … */
+    enum opt_type type;
+    size_t offset;                           /* of the field in the section's struct */
+    const char *def;                         /* default, as text; goes through the same parser */
+    void (*def_of)(char *text, size_t room); /* or made from this machine, when def is NULL */
+    int64_t min, max;                        /* OPT_NUMBER, OPT_DURATION, OPT_SIZE */
+    const char *const *choices;              /* OPT_CHOICE, NULL at the end */
+    unsigned flags;
+    const char *sample; /* a value to show in the sample file and manual where there is no default */
+    const char *help;   /* one or two whole sentences */
+};
+
+enum opt_naming { OPT_UNNAMED, OPT_NAMED, OPT_MAYBE_NAMED }; /* [kind], [kind name], either */
+
+struct opt_kind {
+    const char *kind;
+    enum opt_naming naming;
+    size_t size; /* of the struct that holds one section's values */
+    /* Checks a section's name ([kind name]): NULL when well, else what would be right. NULL: [a-z0-9-]{1,32}. */
+    const char *(*name_wrong)(const char *name);
+    const char *help; /* one sentence about the section */
+};
+
+struct opt_conf;
+struct opt_errors;
+
+struct opt_schema {
+    const char *program, *file; /* "tunnel-relay", "/etc/tunnel/relay.ini" */
+    const char *intro;          /* first lines of sample file and manual: what this file is for */
+    const struct opt_kind *kinds;
+    size_t kinds_n;
+    const struct opt *opts; /* rows of one kind stand together */
+    size_t opts_n;
+    /* Checks across options, run when each option is well by itself; adds to the errors. May be NULL. */
+    void (*check)(struct opt_conf *conf, struct opt_errors *errors);
+};
+
+/* ---- errors: the lines that --check prints ---- */
+
+struct opt_errors {
+    char **lines;
+    size_t n, left_out; /* at most 200 lines are kept */
+};
+
+void opt_errors_free(struct opt_errors *errors);
+void opt_errors_add(struct opt_errors *errors, const char *fmt, ...) printf_like(2, 3);
+
+/* ---- a loaded configuration ---- */
+
+/* Reads path and all it includes. NULL when anything is wrong; errors then says all of it, with paths as they are
+ * reached from `path` as given. A path of "-" is not special; /dev/stdin works. */
+struct opt_conf *opt_load(const struct opt_schema *schema, const char *path, struct opt_errors *errors);
+/* The same from memory, touching no file: includes are refused. `name` stands for the path in errors. */
+struct opt_conf *opt_load_text(const struct opt_schema *schema, const char *name, const char *text, size_t n,
+                               struct opt_errors *errors);
+void opt_conf_free(struct opt_conf *conf);
+
+/* The values of section [kind] (name NULL) or [kind name]: a pointer to the kind's struct, owned by conf. An unnamed
+ * kind always has one, of defaults when the file has no such section; otherwise NULL when there is none. */
+const void *opt_values(const struct opt_conf *conf, const char *kind, const char *name);
+/* Walks sections of one kind in file order: i from 0; NULL at the end. *name is NULL for an unnamed one. */
+const void *opt_section(const struct opt_conf *conf, const char *kind, size_t i, const char **name);
+/* Where a value came from: "relay.ini:2" or "default". */
+const char *opt_origin(const struct opt_conf *conf, const char *kind, const char *name, const char *key);
+/* For checks across options: adds "ORIGIN: section.key = VALUE: " and the text. */
+void opt_errors_add_at(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,
+                       const char *name, const char *key, const char *fmt, ...) printf_like(6, 7);
+/* Adds an error for each value that differs and has no OPT_RELOAD. */
+void opt_check_reload(const struct opt_conf *running, const struct opt_conf *next, struct opt_errors *errors);
+
+/* ---- what is made from the table (opt_print.c) ---- */
+
+void opt_print_dump(struct buf *out, const struct opt_conf *conf);     /* loads back to the same values */
+void opt_print_help(struct buf *out, const struct opt_schema *schema); /* for --help: one block per key */
+void opt_print_sample(struct buf *out,
+                      const struct opt_schema *schema); /* conf/NAME.ini: loads as the defaults */
+void opt_print_manual(struct buf *out,
+                      const struct opt_schema *schema); /* OPTIONS of conf/man/NAME.ini.5, mdoc */
+
+/* One value in canonical text, as the dump shows it, without quotes. */
+void opt_value_text(struct buf *out, const struct opt *o, const void *values);
+
+struct json_t;
+/* For /v1/config: {"file", "sections": [{"kind", "name", "options": [{"key", "value", "origin"}]}]}. Returns a new reference. */
+struct json_t *opt_json(const struct opt_conf *conf);
+#endif
