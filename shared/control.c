@@ -1,0 +1,125 @@
+#include "shared/control.h"
+
+#include "shared/http/server.h"
+#include "shared/json.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+
+struct control {
+    const char *program, *role;
+    const struct control_functions *functions;
+    void *user;
+    void (*ended)(void *user);
+    struct loop *loop;
+    struct http_server *server;
+    int64_t started_ms;
+};
+
+/* ---- the answers ---- */
+
+static json_t *common(const struct control *c)
+{
+    return json_pack("{s:s, s:s}", "role", c->role, "version", TUNNEL_VERSION);
+}
+
+static void answer_version(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    const struct control *c = user;
+    json_t *v = common(c);
+
+    (void)request;
+    json_object_set_new(v, "program", json_string(c->program));
+    json_object_set_new(v, "config", json_any_text(c->functions->conf_path(c->user)));
+    http_reply_json(reply, 200, v);
+}
+
+static void answer_status(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    const struct control *c = user;
+    json_t *status = common(c);
+
+    (void)request;
+    json_object_set_new(status, "uptime_s", json_integer((loop_now_ms(c->loop) - c->started_ms) / 1000));
+    c->functions->add_status(c->user, status);
+    http_reply_json(reply, 200, status);
+}
+
+static void answer_config(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    const struct control *c = user;
+
+    (void)request;
+    http_reply_json(reply, 200, opt_json(c->functions->conf(c->user)));
+}
+
+static json_t *errors_json(const struct opt_errors *errors)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < errors->n; i++)
+        json_array_append_new(list, json_any_text(errors->lines[i]));
+    return list;
+}
+
+static void answer_reload(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    static const char *const no_members[] = { NULL };
+    struct control *c = user;
+    struct opt_errors errors = { 0 };
+    struct err why = { 0 };
+
+    if (request->json && json_only(request->json, no_members, &why) != 0) {
+        http_reply_error(reply, 400, "%s", why.text);
+    } else if (c->functions->reload(c->user, &errors) == 0) {
+        http_reply_json(reply, 200, json_pack("{s:b}", "reloaded", 1));
+    } else {
+        json_t *refusal =
+            json_pack("{s:s, s:o}", "error", "the new configuration has errors; nothing was changed",
+                      "errors", errors_json(&errors));
+
+        http_reply_json(reply, 422, refusal);
+    }
+    opt_errors_free(&errors);
+}
+
+static const struct http_route routes[] = {
+    { "GET", "/v1/version", answer_version },
+    { "GET", "/v1/status", answer_status },
+    { "GET", "/v1/config", answer_config },
+    { "POST", "/v1/reload", answer_reload },
+};
+
+/* ---- life ---- */
+
+static void on_server_ended(void *user)
+{
+    struct control *c = user;
+
+    c->ended(c->user);
+    free(c);
+}
+
+struct control *control_start(struct loop *loop, int fd, const char *program, const char *role,
+                              const struct control_functions *functions, void *user,
+                              void (*ended)(void *user), struct err *e)
+{
+    struct control *c = mem_new(sizeof *c);
+
+    *c = (struct control){ program, role, functions, user, ended, loop, NULL, loop_now_ms(loop) };
+    c->server = http_server_start(loop, fd, routes, sizeof routes / sizeof routes[0], c, on_server_ended, e);
+    if (c->server)
+        return c;
+    free(c);
+    return NULL;
+}
+
+void control_drain(struct control *c)
+{
+    http_server_drain(c->server);
+}
+
+void control_stop(struct control *c)
+{
+    http_server_stop(c->server);
+}

@@ -1,0 +1,18 @@
+/* shared/ctl/client.h - asking a daemon: which control socket, and one request over it. Blocking. */
+#ifndef SHARED_CTL_CLIENT_H
+#define SHARED_CTL_CLIENT_H
+#include "shared/buf.h"
+#include "shared/err.h"
+
+#define CLIENT_RELAY_SOCKET "/run/tunnel-relay/control.sock"
+#define CLIENT_AGENT_SOCKET "/run/tunnel-agent/control.sock"
+
+enum client_side { CLIENT_ANY, CLIENT_RELAY, CLIENT_AGENT };
+
+/* given (--socket) wins over the side (--relay, --agent), that over $TUNNEL_SOCKET, and that over whichever of the two
+ * usual sockets is there. NULL with ERR_INPUT when both are, or ERR_MISSING when neither is. */
+const char *client_find_socket(const char *given, enum client_side side, struct err *e);
+
+/* Sends one request and adds the reply's content to out. Returns its HTTP status, or -1 when no daemon answers. */
+int client_ask(const char *socket_path, const char *method, const char *path, struct buf *out, struct err *e);
+#endif

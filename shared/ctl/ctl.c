@@ -1,0 +1,92 @@
+#include "shared/ctl/ctl.h"
+
+#include "shared/json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum ctl_exit ctl_wrong_usage(const char *fmt, ...)
+{
+    va_list args;
+
+    fputs("tunnelctl: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs("; try: tunnelctl --help\n", stderr);
+    return CTL_USAGE;
+}
+
+static void print_refusal(const json_t *reply)
+{
+    const json_t *errors = json_object_get(reply, "errors"), *line;
+    size_t i;
+
+    json_array_foreach(errors, i, line)
+        fprintf(stderr, "%s\n", json_string_value(line) ? json_string_value(line) : "");
+    fprintf(stderr, "tunnelctl: %s\n", ctl_text(reply, "error"));
+}
+
+static enum ctl_exit read_reply(struct ctl *c, int status, struct buf *content, json_t **reply)
+{
+    struct err why = { 0 };
+
+    if (c->json)
+        fwrite(buf_bytes(content), 1, content->len, stdout);
+    *reply = json_read(buf_bytes(content), content->len, &why);
+    if (!*reply) {
+        fprintf(stderr, "tunnelctl: the daemon's answer is %s\n", why.text);
+        return CTL_NO_DAEMON;
+    }
+    if (status == 200)
+        return CTL_WELL;
+    if (!c->json)
+        print_refusal(*reply);
+    json_decref(*reply);
+    *reply = NULL;
+    return CTL_FAILING;
+}
+
+enum ctl_exit ctl_ask(struct ctl *c, const char *method, const char *path, json_t **reply)
+{
+    struct err why = { 0 };
+    const char *socket_path = client_find_socket(c->socket, c->side, &why);
+    struct buf content = { 0 };
+    enum ctl_exit result = CTL_NO_DAEMON;
+    int status;
+
+    *reply = NULL;
+    if (!socket_path && why.code == ERR_INPUT)
+        return ctl_wrong_usage("%s", why.text);
+    status = socket_path ? client_ask(socket_path, method, path, &content, &why) : -1;
+    if (status > 0)
+        result = read_reply(c, status, &content, reply);
+    else
+        fprintf(stderr, "tunnelctl: no daemon answers: %s\n", why.text);
+    buf_free(&content);
+    return result;
+}
+
+const char *ctl_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+void ctl_duration(int64_t seconds, char *out, size_t room)
+{
+    static const struct {
+        int64_t seconds;
+        char unit;
+    } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+    size_t i = 0;
+
+    while (i < 3 && seconds < units[i].seconds)
+        i++;
+    if (i < 3)
+        snprintf(out, room, "%lld%c %lld%c", (long long)(seconds / units[i].seconds), units[i].unit,
+                 (long long)(seconds % units[i].seconds / units[i + 1].seconds), units[i + 1].unit);
+    else
+        snprintf(out, room, "%llds", (long long)seconds);
+}

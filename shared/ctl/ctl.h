@@ -1,0 +1,33 @@
+/* shared/ctl/ctl.h - what the commands of tunnelctl share: the arguments, exit codes, and how text looks. */
+#ifndef SHARED_CTL_CTL_H
+#define SHARED_CTL_CTL_H
+#include "shared/ctl/client.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+enum ctl_exit { CTL_WELL = 0, CTL_FAILING = 1, CTL_USAGE = 2, CTL_NO_DAEMON = 3 };
+
+struct ctl {
+    const char *socket; /* --socket */
+    enum client_side side;
+    bool json, colour;
+    int argc; /* what follows the command's name */
+    char **argv;
+};
+
+/* One command: prints, and returns its exit code. */
+enum ctl_exit ctl_status(struct ctl *c);
+enum ctl_exit ctl_check(struct ctl *c);
+enum ctl_exit ctl_reload(struct ctl *c);
+enum ctl_exit ctl_version(struct ctl *c);
+
+/* Asks the daemon. CTL_WELL: *reply is what it said (a new reference), and with --json it has been printed already.
+ * Otherwise the reason has been printed. */
+enum ctl_exit ctl_ask(struct ctl *c, const char *method, const char *path, json_t **reply);
+enum ctl_exit ctl_wrong_usage(const char *fmt, ...) printf_like(1, 2);
+
+const char *ctl_text(const json_t *object, const char *key); /* "" when it is not there */
+/* 95 -> "1m 35s": the two largest units. */
+void ctl_duration(int64_t seconds, char *out, size_t room);
+#endif

@@ -1,0 +1,85 @@
+/* tunnelctl: shows, checks and steers the daemon on this machine. */
+#include "shared/ctl/ctl.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name, *arguments, *help;
+    enum ctl_exit (*run)(struct ctl *c);
+} commands[] = {
+    { "status", "", "what is up, what is not, since when, and the remedy", ctl_status },
+    { "check", "[FILE]", "everything that is wrong with a configuration", ctl_check },
+    { "reload", "", "read the configuration again; refused as a whole if anything is wrong", ctl_reload },
+    { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
+};
+
+static void print_help(void)
+{
+    printf("usage: tunnelctl [--socket PATH | --relay | --agent] [--json] COMMAND\n\n");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        printf("  %-8s%-8s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    printf("\n"
+           "      --socket PATH  the daemon's control socket; also $TUNNEL_SOCKET\n"
+           "      --relay        the relay at %s\n"
+           "      --agent        the agent at %s\n"
+           "                     (default: whichever is there)\n"
+           "      --json         print the daemon's own answer, for scripts\n"
+           "  -h, --help         this text\n"
+           "\n"
+           "Ends with 0 when all is well, 1 when something is down, failing or refused,\n"
+           "2 when used wrongly, 3 when no daemon answers.\n",
+           CLIENT_RELAY_SOCKET, CLIENT_AGENT_SOCKET);
+}
+
+static enum ctl_exit run_command(struct ctl *c)
+{
+    const char *name = c->argv[0];
+
+    c->argc--;
+    c->argv++;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(c);
+    return ctl_wrong_usage("there is no command %s", name);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option known[] = {
+        { "socket", required_argument, NULL, 's' },
+        { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },
+        { "json", no_argument, NULL, 'j' },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'v' },
+        { 0 },
+    };
+    struct ctl c = { .colour = isatty(STDOUT_FILENO) && !(getenv("NO_COLOR") && *getenv("NO_COLOR")) };
+    int given, result;
+
+    while ((given = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+        switch (given) {
+        case 's': c.socket = optarg; break;
+        case 'r':
+        case 'a':
+            if (c.side != CLIENT_ANY)
+                return ctl_wrong_usage("give --relay or --agent, not both");
+            c.side = given == 'r' ? CLIENT_RELAY : CLIENT_AGENT;
+            break;
+        case 'j': c.json = true; break;
+        case 'h': print_help(); return CTL_WELL;
+        case 'v': printf("tunnelctl %s\n", TUNNEL_VERSION); return CTL_WELL;
+        default: return ctl_wrong_usage("see the line above");
+        }
+    }
+    if (optind == argc)
+        return ctl_wrong_usage("a command is missing");
+    c.argc = argc - optind;
+    c.argv = argv + optind;
+    result = (int)run_command(&c);
+    return fflush(stdout) == 0 ? result : CTL_FAILING;
+}

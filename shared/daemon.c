@@ -1,0 +1,335 @@
+/* The life of a daemon's process:
+ *
+ *   arguments -> configuration -> log, state folder, control socket -> RUN -> DRAIN -> end
+ *                                                                     reload ⟲  */
+#include "shared/daemon.h"
+
+#include "shared/control.h"
+#include "shared/daemon_args.h"
+#include "shared/log.h"
+#include "shared/notify.h"
+#include "shared/state_dir.h"
+#include "shared/unix_socket.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *const daemon_log_levels[] = { "error", "warn", "info", "debug", NULL };
+
+struct daemon {
+    const struct daemon_program *program;
+    const char *conf_path; /* as given, for messages */
+    char *conf_full_path;  /* for others, who may be in another folder; NULL when it has none */
+    struct opt_conf *conf;
+
+    struct loop loop;
+    struct inherited inherited;
+    struct unix_listener socket;
+    int state_fd;
+    struct control *control; /* NULL once it has ended */
+    void *parts;
+    uv_timer_t watchdog, drain;
+    bool draining;
+};
+
+static int daemon_run(struct daemon *d);
+
+/* ---- arguments ---- */
+
+static const struct daemon_conf *conf_of(const struct daemon *d, const struct opt_conf *conf)
+{
+    return opt_values(conf, d->program->role, NULL);
+}
+
+static void print_errors(const struct opt_errors *errors)
+{
+    for (size_t i = 0; i < errors->n; i++)
+        fprintf(stderr, "%s\n", errors->lines[i]);
+    if (errors->left_out > 0)
+        fprintf(stderr, "and %zu further errors\n", errors->left_out);
+}
+
+static int print_and_free(struct buf *out)
+{
+    size_t written = fwrite(buf_bytes(out), 1, out->len, stdout);
+    int failed = written != out->len || fflush(stdout) != 0;
+
+    buf_free(out);
+    return failed;
+}
+
+static int task_without_conf(enum daemon_task task, const struct opt_schema *schema)
+{
+    struct buf out = { 0 };
+
+    switch (task) {
+    case TASK_VERSION: buf_printf(&out, "%s %s\n", schema->program, TUNNEL_VERSION); break;
+    case TASK_HELP: daemon_args_help(&out, schema); break;
+    case TASK_SAMPLE: opt_print_sample(&out, schema); break;
+    case TASK_MANUAL: opt_print_manual(&out, schema); break;
+    default: return 2;
+    }
+    return print_and_free(&out);
+}
+
+static int task_with_conf(enum daemon_task task, struct daemon *d)
+{
+    struct buf out = { 0 };
+
+    if (task == TASK_RUN)
+        return daemon_run(d);
+    if (task == TASK_DUMP)
+        opt_print_dump(&out, d->conf);
+    else
+        buf_printf(&out, "%s: ok\n", d->conf_path);
+    return print_and_free(&out);
+}
+
+int daemon_main(int argc, char **argv, const struct daemon_program *program)
+{
+    struct daemon d = { .program = program, .state_fd = -1, .socket = { .fd = -1 } };
+    struct opt_errors errors = { 0 };
+    struct daemon_args args;
+    int rc = 1;
+
+    daemon_args_read(&args, argc, argv, program->schema);
+    if (args.task != TASK_RUN && args.task != TASK_CHECK && args.task != TASK_DUMP)
+        return task_without_conf(args.task, program->schema);
+    d.conf_path = args.conf_path;
+    d.conf_full_path = realpath(args.conf_path, NULL);
+    d.conf = opt_load(program->schema, args.conf_path, &errors);
+    if (d.conf)
+        rc = task_with_conf(args.task, &d);
+    else
+        print_errors(&errors);
+    opt_errors_free(&errors);
+    opt_conf_free(d.conf);
+    free(d.conf_full_path);
+    return rc;
+}
+
+void daemon_default_name(char *text, size_t room)
+{
+    char host[256] = "";
+    size_t n = 0;
+
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = 0;
+    for (const char *p = host; *p && *p != '.' && n + 1 < room && n < 32; p++) {
+        char c = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
+
+        text[n++] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
+    }
+    text[n] = 0;
+    if (n == 0)
+        snprintf(text, room, "unnamed");
+}
+
+/* ---- reload: prepare everything that can fail, then switch over ---- */
+
+static int daemon_reload(void *user, struct opt_errors *errors)
+{
+    struct daemon *d = user;
+    struct opt_conf *next = opt_load(d->program->schema, d->conf_path, errors);
+    struct err why = { 0 };
+    int log_fd = -1;
+
+    if (next)
+        opt_check_reload(d->conf, next, errors);
+    if (next && errors->n == 0 && log_prepare(conf_of(d, next)->log, &log_fd, &why) != 0)
+        opt_errors_add_at(errors, next, d->program->role, NULL, "log", "%s", why.text);
+    if (!next || errors->n > 0) {
+        for (size_t i = 0; i < errors->n; i++)
+            log_error("configuration error", kv_str("error", errors->lines[i]));
+        log_error("reload refused; the configuration before stays in force", kv_str("config", d->conf_path));
+        opt_conf_free(next);
+        return -1;
+    }
+    log_commit(log_fd);
+    log_set_level((enum log_level)conf_of(d, next)->log_level);
+    d->program->reload(d->parts, next);
+    opt_conf_free(d->conf);
+    d->conf = next;
+    log_info("reloaded", kv_str("config", d->conf_path));
+    return 0;
+}
+
+static void on_hangup(void *user)
+{
+    struct opt_errors errors = { 0 };
+
+    notify_reloading();
+    if (daemon_reload(user, &errors) != 0)
+        opt_errors_free(&errors); /* said in the log */
+    notify_ready();
+}
+
+/* ---- what the control socket asks ---- */
+
+static const struct opt_conf *running_conf(void *user)
+{
+    const struct daemon *d = user;
+
+    return d->conf;
+}
+
+static const char *running_conf_path(void *user)
+{
+    const struct daemon *d = user;
+
+    return d->conf_full_path ? d->conf_full_path : d->conf_path;
+}
+
+static void add_status(void *user, json_t *status)
+{
+    struct daemon *d = user;
+
+    d->program->add_status(d->parts, status);
+}
+
+/* ---- end ---- */
+
+static void close_timer(uv_timer_t *timer)
+{
+    if (!uv_is_closing((uv_handle_t *)timer))
+        uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* All that kept the loop alive beyond the drained work. */
+static void on_control_ended(void *user)
+{
+    struct daemon *d = user;
+
+    d->control = NULL;
+    close_timer(&d->watchdog);
+    close_timer(&d->drain);
+    loop_stop_signals(&d->loop);
+}
+
+static void on_drain_over(uv_timer_t *timer)
+{
+    struct daemon *d = timer->data;
+
+    log_warn("cut off what was still in progress");
+    if (d->control)
+        control_stop(d->control);
+}
+
+static void on_terminated(void *user)
+{
+    struct daemon *d = user;
+
+    if (d->draining && d->control) { /* asked twice: the person does not want to wait */
+        control_stop(d->control);
+        return;
+    }
+    d->draining = true;
+    notify_stopping();
+    log_info("stopping", kv_int("drain_ms", conf_of(d, d->conf)->drain_ms));
+    uv_timer_start(&d->drain, on_drain_over, (uint64_t)conf_of(d, d->conf)->drain_ms, 0);
+    if (d->control)
+        control_drain(d->control);
+}
+
+static void daemon_end(struct daemon *d)
+{
+    on_control_ended(d); /* after a failed start this has not happened yet */
+    loop_run(&d->loop);
+    if (d->parts)
+        d->program->stop(d->parts);
+    loop_free(&d->loop);
+    unix_listener_remove(&d->socket);
+    if (d->state_fd >= 0)
+        close(d->state_fd);
+    log_close();
+}
+
+/* ---- start and run ---- */
+
+static void on_watchdog_due(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_watchdog();
+}
+
+static int start_loop(struct daemon *d, struct err *e)
+{
+    uint64_t watchdog_ms = (uint64_t)notify_watchdog_ms() / 2;
+
+    if (watchdog_ms > 0)
+        uv_timer_start(&d->watchdog, on_watchdog_due, 0, watchdog_ms);
+    if (loop_on_signal(&d->loop, SIGHUP, on_hangup, d, e) != 0 ||
+        loop_on_signal(&d->loop, SIGTERM, on_terminated, d, e) != 0 ||
+        loop_on_signal(&d->loop, SIGINT, on_terminated, d, e) != 0)
+        return -1;
+    return 0;
+}
+
+static int start_control(struct daemon *d, struct err *e)
+{
+    static const struct control_functions functions = { running_conf, running_conf_path, add_status,
+                                                        daemon_reload };
+    const char *path = conf_of(d, d->conf)->control_socket;
+    int fd = inherited_take_unix(&d->inherited, path);
+
+    if (fd < 0 && unix_listen(&d->socket, path, "tunnel-admin", e) != 0)
+        return err_wrap(e, "control_socket");
+    d->control = control_start(&d->loop, fd >= 0 ? fd : d->socket.fd, d->program->schema->program,
+                               d->program->role, &functions, d, on_control_ended, e);
+    return d->control ? 0 : -1;
+}
+
+static int start_log(struct daemon *d, struct err *e)
+{
+    int fd;
+
+    if (log_prepare(conf_of(d, d->conf)->log, &fd, e) != 0)
+        return -1;
+    log_commit(fd);
+    log_set_level((enum log_level)conf_of(d, d->conf)->log_level);
+    return 0;
+}
+
+static int start_all(struct daemon *d, struct err *e)
+{
+    if (start_log(d, e) != 0 || inherited_read(&d->inherited, e) != 0)
+        return -1;
+    d->state_fd = state_dir_take(conf_of(d, d->conf)->state_dir, e);
+    if (d->state_fd < 0 || start_loop(d, e) != 0)
+        return -1;
+    d->parts = d->program->start(&d->loop, d->conf, e);
+    return d->parts ? start_control(d, e) : -1;
+}
+
+static int daemon_run(struct daemon *d)
+{
+    struct err why = { 0 };
+    int rc;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (loop_init(&d->loop, &why) != 0) {
+        log_error("cannot start", kv_str("error", why.text));
+        return 1;
+    }
+    uv_timer_init(&d->loop.uv, &d->watchdog);
+    uv_timer_init(&d->loop.uv, &d->drain);
+    d->drain.data = d;
+    rc = start_all(d, &why);
+    if (rc == 0) {
+        inherited_close_rest(&d->inherited);
+        log_info("started", kv_str("program", d->program->schema->program), kv_str("version", TUNNEL_VERSION),
+                 kv_str("name", conf_of(d, d->conf)->name), kv_str("config", d->conf_path),
+                 kv_str("socket", conf_of(d, d->conf)->control_socket));
+        notify_ready();
+        loop_run(&d->loop);
+        log_info("stopped");
+    } else {
+        log_error("cannot start", kv_str("error", why.text));
+    }
+    daemon_end(d);
+    return rc == 0 ? 0 : 1;
+}

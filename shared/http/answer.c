@@ -1,0 +1,154 @@
+#include "shared/http/answer.h"
+
+#include "shared/json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *reason(int status)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } reasons[] = { { 200, "OK" },
+                    { 400, "Bad Request" },
+                    { 404, "Not Found" },
+                    { 405, "Method Not Allowed" },
+                    { 408, "Request Timeout" },
+                    { 413, "Content Too Large" },
+                    { 414, "URI Too Long" },
+                    { 417, "Expectation Failed" },
+                    { 422, "Unprocessable Content" },
+                    { 431, "Request Header Fields Too Large" },
+                    { 500, "Internal Server Error" },
+                    { 501, "Not Implemented" },
+                    { 503, "Service Unavailable" },
+                    { 505, "HTTP Version Not Supported" } };
+
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (reasons[i].status == status)
+            return reasons[i].text;
+    return "Unknown";
+}
+
+void http_reply_json(struct http_reply *reply, int status, json_t *takes)
+{
+    reply->status = status;
+    json_write(&reply->body, takes);
+    json_decref(takes);
+}
+
+void http_reply_error(struct http_reply *reply, int status, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    json_t *error = json_object();
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    json_object_set_new(error, "error", json_any_text(text));
+    http_reply_json(reply, status, error);
+}
+
+/* ---- which route ---- */
+
+static bool has_method(const struct http_route *route, struct str method)
+{
+    /* HEAD is a GET whose content is left out. */
+    return str_eq(method, route->method) || (str_eq(method, "HEAD") && strcmp(route->method, "GET") == 0);
+}
+
+/* NULL when no route has both; *allow then lists the methods that the path does have. */
+static const struct http_route *find_route(const struct http_routes *routes, struct str method,
+                                           struct str path, struct buf *allow)
+{
+    for (size_t i = 0; i < routes->n; i++) {
+        const struct http_route *route = &routes->list[i];
+
+        if (!str_eq(path, route->path))
+            continue;
+        if (has_method(route, method))
+            return route;
+        buf_printf(allow, "%s%s", allow->len > 0 ? ", " : "", route->method);
+        if (strcmp(route->method, "GET") == 0)
+            buf_add_text(allow, ", HEAD");
+    }
+    return NULL;
+}
+
+static void answer_route(const struct http_routes *routes, const struct http_route *route,
+                         struct http_request *request, const struct buf *content, struct http_reply *reply)
+{
+    struct err why = { 0 };
+    json_t *json = NULL;
+
+    if (content->len > 0) {
+        json = json_read(buf_bytes(content), content->len, &why);
+        if (!json) {
+            http_reply_error(reply, 400, "the request's content is %s", why.text);
+            return;
+        }
+    }
+    request->json = json;
+    route->answer(routes->user, request, reply);
+    json_decref(json);
+}
+
+/* ---- the bytes ---- */
+
+static void put_answer(struct buf *out, const struct http_reply *reply, const char *allow, bool keep,
+                       bool with_body)
+{
+    buf_printf(out,
+               "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
+               reply->status, reason(reply->status), reply->type, reply->body.len);
+    if (*allow)
+        buf_printf(out, "Allow: %s\r\n", allow);
+    if (!keep)
+        buf_add_text(out, "Connection: close\r\n");
+    buf_add_text(out, "\r\n");
+    if (with_body)
+        buf_add(out, buf_bytes(&reply->body), reply->body.len);
+}
+
+static struct http_reply reply_new(void)
+{
+    return (struct http_reply){ .status = 200, .type = "application/json" };
+}
+
+void http_answer(const struct http_routes *routes, const struct h1_head *head, const struct buf *content,
+                 bool keep, struct buf *out)
+{
+    struct str method = h1_text(head, head->method), path = h1_text(head, head->path);
+    struct http_request request = { .path = path };
+    struct http_reply reply = reply_new();
+    const struct http_route *route;
+    struct buf allow = { 0 };
+    const char *mark = path.n > 0 ? memchr(path.p, '?', path.n) : NULL;
+
+    if (mark) {
+        request.path.n = (size_t)(mark - path.p);
+        request.query = (struct str){ mark + 1, path.n - request.path.n - 1 };
+    }
+    route = find_route(routes, method, request.path, &allow);
+    if (route)
+        answer_route(routes, route, &request, content, &reply);
+    else if (allow.len > 0)
+        http_reply_error(&reply, 405, "%.*s is not possible here; try %s", STR_ARG(method), buf_text(&allow));
+    else
+        http_reply_error(&reply, 404, "there is nothing at %.*s", STR_ARG(request.path));
+    put_answer(out, &reply, route ? "" : buf_text(&allow), keep, !str_eq(method, "HEAD"));
+    buf_free(&reply.body);
+    buf_free(&allow);
+}
+
+void http_answer_refusal(int status, const char *why, struct buf *out)
+{
+    struct http_reply reply = reply_new();
+
+    http_reply_error(&reply, status, "%s", why);
+    put_answer(out, &reply, "", false, true);
+    buf_free(&reply.body);
+}

@@ -1,0 +1,51 @@
+/* shared/http/server.h - a small HTTP/1.1 server for people and scripts, such as the control socket.
+ *
+ * Alive on the loop. Answers are made at once by the routes' functions. Errors are JSON: {"error": "…"}. Requests that
+ * are malformed, too large, or not complete in time are refused and harm nobody else: each connection has its
+ * deadlines and bounds, and when all places are taken the one that has been idle longest gives way. */
+#ifndef SHARED_HTTP_SERVER_H
+#define SHARED_HTTP_SERVER_H
+#include "shared/buf.h"
+#include "shared/err.h"
+#include "shared/loop.h"
+#include "shared/str.h"
+
+#include <jansson.h>
+
+enum {
+    HTTP_SERVER_CONNECTIONS = 64,
+    HTTP_SERVER_HEAD_BYTES = 16 * 1024,
+    HTTP_SERVER_BODY_BYTES = 64 * 1024,
+    HTTP_SERVER_IDLE_MS = 60 * 1000,    /* between requests */
+    HTTP_SERVER_REQUEST_MS = 10 * 1000, /* from a request's first byte to its last */
+    HTTP_SERVER_LINGER_MS = 2 * 1000,   /* for the peer to read a refusal before the connection closes */
+};
+
+struct http_request {
+    struct str path, query; /* of the target, as sent; borrowed for the call */
+    const json_t *json;     /* the body, NULL without one */
+};
+
+struct http_reply {
+    int status;       /* 200 unless changed */
+    const char *type; /* of the body; a constant */
+    struct buf body;
+};
+
+struct http_route {
+    const char *method, *path;
+    void (*answer)(void *user, const struct http_request *request, struct http_reply *reply);
+};
+
+void http_reply_json(struct http_reply *reply, int status, json_t *takes);
+void http_reply_error(struct http_reply *reply, int status, const char *fmt, ...) printf_like(3, 4);
+
+struct http_server;
+
+/* Takes a listening socket, also when it fails. Borrows routes and user until `ended`. */
+struct http_server *http_server_start(struct loop *loop, int fd, const struct http_route *routes,
+                                      size_t routes_n, void *user, void (*ended)(void *user), struct err *e);
+void http_server_drain(
+    struct http_server *s); /* no new connection; a request that has begun is still answered */
+void http_server_stop(struct http_server *s); /* ends at once */
+#endif

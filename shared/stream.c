@@ -1,0 +1,342 @@
+/* The life of one connection's bytes:
+ *
+ *   OPEN ── eof ──▶ half closed by the peer ──┐
+ *     └── shutdown ──▶ half closed by us ─────┴──▶ CLOSING -> ended -> freed
+ *     └── error, stream_stop ──────────────────────▶ */
+#include "shared/stream.h"
+
+#include "shared/buf.h"
+#include "shared/mem.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct stream {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    const struct stream_events *events;
+    void *user;
+    struct err why;
+
+    struct buf queue, flight; /* queue waits; flight is in libuv's hands while writing */
+    uv_write_t write_req;
+    uv_shutdown_t shutdown_req;
+    struct stream *source, *sink;
+
+    bool writing, full;
+    bool paused, held; /* reading stopped by our user; by a full sink */
+    bool got_eof, shutdown_wanted, shutdown_sent, shutdown_done;
+};
+
+static void on_closed(uv_handle_t *handle);
+static void on_written(uv_write_t *req, int rc);
+static void on_shut_down(uv_shutdown_t *req, int rc);
+static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf);
+static void read_if_wanted(struct stream *s);
+
+/* ---- start ---- */
+
+static struct stream *stream_new(uv_loop_t *loop, bool is_tcp, const struct stream_events *events, void *user)
+{
+    struct stream *s = mem_new(sizeof *s);
+
+    s->events = events;
+    s->user = user;
+    if (is_tcp)
+        uv_tcp_init(loop, &s->uv.tcp);
+    else
+        uv_pipe_init(loop, &s->uv.pipe, 0);
+    s->uv.handle.data = s;
+    return s;
+}
+
+static void on_unused_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+/* A stream that never lived is closed without a word to its user. */
+static struct stream *give_up(struct stream *s, int rc, struct err *e)
+{
+    err_set(e, ERR_SYSTEM, "cannot take a connection: %s", uv_strerror(rc));
+    uv_close(&s->uv.handle, on_unused_closed);
+    return NULL;
+}
+
+static struct stream *begin(struct stream *s)
+{
+    if (s->uv.handle.type == UV_TCP)
+        uv_tcp_nodelay(&s->uv.tcp, 1);
+    read_if_wanted(s);
+    return s;
+}
+
+struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *events, void *user,
+                             struct err *e)
+{
+    struct stream *s = stream_new(listener->loop, listener->type == UV_TCP, events, user);
+    int rc = uv_accept(listener, &s->uv.stream);
+
+    return rc == 0 ? begin(s) : give_up(s, rc, e);
+}
+
+struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
+                           struct err *e)
+{
+    bool is_tcp = uv_guess_handle(fd) == UV_TCP;
+    struct stream *s = stream_new(&loop->uv, is_tcp, events, user);
+    int rc = is_tcp ? uv_tcp_open(&s->uv.tcp, fd) : uv_pipe_open(&s->uv.pipe, fd);
+
+    if (rc == 0)
+        return begin(s);
+    close(fd);
+    return give_up(s, rc, e);
+}
+
+/* ---- reading ---- */
+
+static void on_wants_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct loop *loop = handle->loop->data;
+
+    (void)suggested;
+    *buf = uv_buf_init(loop->read_buf, LOOP_READ_BYTES);
+}
+
+static void read_if_wanted(struct stream *s)
+{
+    if (uv_is_closing(&s->uv.handle))
+        return;
+    if (s->paused || s->held || s->got_eof)
+        uv_read_stop(&s->uv.stream);
+    else
+        uv_read_start(&s->uv.stream, on_wants_room, on_received); /* a second start changes nothing */
+}
+
+static void close_with(struct stream *s, enum err_code code, const char *what, int rc)
+{
+    if (uv_is_closing(&s->uv.handle))
+        return;
+    if (code != ERR_NONE)
+        err_set(&s->why, code, "%s: %s", what, uv_strerror(rc));
+    uv_close(&s->uv.handle, on_closed);
+}
+
+static void close_if_done(struct stream *s)
+{
+    if (s->got_eof && s->shutdown_done)
+        close_with(s, ERR_NONE, "", 0);
+}
+
+static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
+{
+    struct stream *s = handle->data;
+
+    if (n > 0) {
+        s->events->received(s->user, buf->base, (size_t)n);
+    } else if (n == UV_EOF) {
+        s->got_eof = true;
+        read_if_wanted(s);
+        close_if_done(s);
+        if (!uv_is_closing(&s->uv.handle))
+            s->events->eof(s->user);
+    } else if (n < 0) {
+        close_with(s, ERR_PEER, "the connection broke while reading", (int)n);
+    }
+}
+
+void stream_pause(struct stream *s)
+{
+    s->paused = true;
+    read_if_wanted(s);
+}
+
+void stream_resume(struct stream *s)
+{
+    s->paused = false;
+    read_if_wanted(s);
+}
+
+/* ---- writing ---- */
+
+static void hold_source(struct stream *sink, bool held)
+{
+    if (sink->source) {
+        sink->source->held = held;
+        read_if_wanted(sink->source);
+    }
+}
+
+static void send_queued(struct stream *s)
+{
+    struct buf sent = s->flight;
+    uv_buf_t part;
+    int rc;
+
+    if (s->writing || s->queue.len == 0)
+        return;
+    s->flight = s->queue;
+    s->queue = sent;
+    part = uv_buf_init(s->flight.mem + s->flight.start, (unsigned)s->flight.len);
+    s->write_req.data = s;
+    s->writing = true;
+    rc = uv_write(&s->write_req, &s->uv.stream, &part, 1, on_written);
+    if (rc != 0) {
+        s->writing = false;
+        close_with(s, ERR_PEER, "the connection broke while writing", rc);
+    }
+}
+
+static void shut_down_if_wanted(struct stream *s)
+{
+    int rc;
+
+    if (!s->shutdown_wanted || s->shutdown_sent || s->writing || s->queue.len > 0)
+        return;
+    s->shutdown_sent = true;
+    s->shutdown_req.data = s;
+    rc = uv_shutdown(&s->shutdown_req, &s->uv.stream, on_shut_down);
+    if (rc != 0)
+        close_with(s, ERR_PEER, "the connection broke while ending", rc);
+}
+
+static void on_shut_down(uv_shutdown_t *req, int rc)
+{
+    struct stream *s = req->data;
+
+    /* ENOTCONN: the peer has gone meanwhile, after it had everything. */
+    if (rc != 0 && rc != UV_ENOTCONN && rc != UV_ECANCELED)
+        close_with(s, ERR_PEER, "the connection broke while ending", rc);
+    s->shutdown_done = true;
+    close_if_done(s);
+}
+
+static void note_drained(struct stream *s)
+{
+    if (!s->full || stream_queued(s) > STREAM_DRAINED_BYTES)
+        return;
+    s->full = false;
+    hold_source(s, false);
+    if (s->events->drained && !uv_is_closing(&s->uv.handle))
+        s->events->drained(s->user);
+}
+
+static void on_written(uv_write_t *req, int rc)
+{
+    struct stream *s = req->data;
+
+    s->writing = false;
+    buf_free(&s->flight); /* an idle connection holds no memory for writing */
+    if (rc == UV_ECANCELED)
+        return;
+    if (rc != 0) {
+        close_with(s, ERR_PEER, "the connection broke while writing", rc);
+        return;
+    }
+    send_queued(s);
+    shut_down_if_wanted(s);
+    note_drained(s);
+}
+
+void stream_write(struct stream *s, const void *bytes, size_t n)
+{
+    uv_buf_t part = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
+    int sent = 0;
+
+    if (uv_is_closing(&s->uv.handle) || s->shutdown_wanted || n == 0)
+        return;
+    if (!s->writing && s->queue.len == 0)
+        sent = uv_try_write(&s->uv.stream, &part, 1);
+    if (sent == UV_EAGAIN)
+        sent = 0;
+    if (sent < 0) {
+        close_with(s, ERR_PEER, "the connection broke while writing", sent);
+        return;
+    }
+    buf_add(&s->queue, (const char *)bytes + sent, n - (size_t)sent);
+    send_queued(s);
+    if (stream_queued(s) >= STREAM_FULL_BYTES) {
+        s->full = true;
+        hold_source(s, true);
+    }
+}
+
+void stream_set_source(struct stream *sink, struct stream *source)
+{
+    if (sink->source) {
+        hold_source(sink, false);
+        sink->source->sink = NULL;
+    }
+    sink->source = source;
+    if (source) {
+        assert(!source->sink);
+        source->sink = sink;
+        hold_source(sink, sink->full);
+    }
+}
+
+size_t stream_queued(const struct stream *s)
+{
+    /* libuv counts down what is left of the flight. */
+    return s->queue.len + uv_stream_get_write_queue_size(&s->uv.stream);
+}
+
+bool stream_full(const struct stream *s)
+{
+    return s->full;
+}
+
+int stream_fd(const struct stream *s)
+{
+    uv_os_fd_t fd;
+
+    return uv_fileno(&s->uv.handle, &fd) == 0 ? fd : -1;
+}
+
+/* ---- end ---- */
+
+void stream_shutdown(struct stream *s)
+{
+    if (uv_is_closing(&s->uv.handle))
+        return;
+    s->shutdown_wanted = true;
+    shut_down_if_wanted(s);
+}
+
+void stream_stop(struct stream *s)
+{
+    close_with(s, ERR_NONE, "", 0);
+}
+
+void stream_reset(struct stream *s)
+{
+    const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    /* Fails on a Unix socket, which knows no reset: the peer sees the end of the stream. */
+    if (s->uv.handle.type == UV_TCP &&
+        setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
+        err_errno(&s->why, errno, "cannot reset the connection");
+    stream_stop(s);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct stream *s = handle->data;
+
+    if (s->source)
+        stream_set_source(s, NULL);
+    if (s->sink)
+        stream_set_source(s->sink, NULL);
+    buf_free(&s->queue);
+    buf_free(&s->flight);
+    s->events->ended(s->user, &s->why);
+    free(s);
+}

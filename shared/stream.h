@@ -1,0 +1,48 @@
+/* shared/stream.h - one connection's bytes, with backpressure and half-close.
+ *
+ * Alive on the loop. What is written is sent at once as far as the kernel takes it, the rest is queued. When both
+ * directions are done, on an error, or after stream_stop, it closes and calls `ended`, once, last, from the loop;
+ * then it is gone. After stream_stop no other event comes. */
+#ifndef SHARED_STREAM_H
+#define SHARED_STREAM_H
+#include "shared/err.h"
+#include "shared/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Backpressure: a source is not read while its sink has this much queued, until it has only that much left. */
+enum { STREAM_FULL_BYTES = 256 * 1024, STREAM_DRAINED_BYTES = 64 * 1024 };
+
+struct stream;
+
+struct stream_events {
+    void (*received)(void *user, const char *bytes, size_t n); /* borrows the bytes until it returns */
+    void (*eof)(void *user);                                   /* the peer sends no more; we still may */
+    void (*drained)(void *user);                               /* after having been full; may be NULL */
+    void (*ended)(void *user, const struct err *why);          /* why->code is ERR_NONE for an orderly end */
+};
+
+/* Takes the next connection of a listening handle. NULL with the reason when the kernel has none to give. */
+struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *events, void *user,
+                             struct err *e);
+/* Takes a connected socket; closes it also when it fails. */
+struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
+                           struct err *e);
+
+void stream_write(struct stream *s, const void *bytes, size_t n); /* copies what cannot be sent at once */
+void stream_shutdown(struct stream *s);                           /* half-close, behind what is queued */
+void stream_stop(struct stream *s);                               /* close now; what is queued is dropped */
+void stream_reset(struct stream *s);                              /* the same, and the peer sees a reset */
+
+void stream_pause(struct stream *s); /* stop reading; what has been received was handed over */
+void stream_resume(struct stream *s);
+/* Reads from source only while sink is not full. Each sink has one source at most, and each source one sink; NULL
+ * undoes it. The end of either one undoes it too. A stream may be its own source: it then reads no further
+ * question while its answer is stuck. */
+void stream_set_source(struct stream *sink, struct stream *source);
+
+size_t stream_queued(const struct stream *s); /* bytes the kernel has not taken yet */
+bool stream_full(const struct stream *s);     /* from STREAM_FULL_BYTES until drained */
+int stream_fd(const struct stream *s);        /* for looking at, such as SO_PEERCRED */
+#endif
