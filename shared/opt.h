@@ -21,9 +21,9 @@
 enum opt_type {
     OPT_TEXT, /* const char *          any text */
     OPT_NAME, /* const char *          [a-z0-9-]{1,32}, as agents and relays are called */
-    OPT_PATH, /* const char *          a file or folder; stored absolute, relative ones start at their file's folder */
-    OPT_SECRET_FILE, /* const char *          the same, and the file must exist with mode 0600, or 0640 with the daemon's group */
-    OPT_LOG,      /* const char *          "stderr" or a path as above */
+    OPT_PATH, /* const char *          a file or folder; made absolute, from the folder of the ini file it is in */
+    OPT_SECRET_FILE, /* const char *       the same; the file is there, with mode 0600, or 0640 with our own group */
+    OPT_LOG,         /* const char *          "stderr" or a path as above */
     OPT_NUMBER,   /* int64_t               a whole number from min to max */
     OPT_DURATION, /* int64_t               milliseconds from min to max: 500ms 10s 5m 1h 7d */
     OPT_SIZE,     /* int64_t               bytes from min to max: 64k 10m 1g (powers of 1024) */
@@ -32,6 +32,7 @@ enum opt_type {
     OPT_WORDS,    /* struct opt_words      a list, separated by blanks or commas */
     OPT_LISTEN,   /* struct opt_addresses  a list of :PORT, ADDRESS:PORT, [V6]:PORT; empty is an empty list */
     OPT_INCLUDE, /* struct opt_words      further files; patterns may match nothing, plain paths must exist */
+    OPT_PAIRS, /* struct opt_pairs      KEY NAME = VALUE, once for each NAME, such as route /PATH = SERVICE */
 };
 
 struct opt_words {
@@ -39,9 +40,17 @@ struct opt_words {
     const char *const *words;
 };
 
+struct opt_pair {
+    const char *name, *value, *origin;
+};
+struct opt_pairs {
+    size_t n;
+    const struct opt_pair *list;
+};
+
 struct opt_address {
     bool any; /* written as :PORT: all IPv4 and IPv6 addresses, IPv4 alone where the kernel has no IPv6 */
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr; /* [::]:PORT when any */
 };
 struct opt_addresses {
     size_t n;
@@ -49,10 +58,14 @@ struct opt_addresses {
 };
 
 enum opt_flags {
-    OPT_RELOAD = 1,   /* may change while the daemon runs */
-    OPT_REQUIRED = 2, /* has no default and must be given */
+    OPT_RELOAD = 1,    /* may change while the daemon runs */
+    OPT_REQUIRED = 2,  /* has no default and must be given, and not empty */
+    OPT_BARE_PORT = 4, /* OPT_LISTEN: PORT alone means :PORT */
 };
 
+/* A row with neither default nor OPT_REQUIRED may be left out of the file: its field is then "" (a text is never NULL),
+ * -1 (number, duration, size, choice), false, or an empty list. An empty value is one for texts and lists, and for
+ * names and paths where the default is empty or there is none. */
 struct opt {
     const char *kind, *key; /* [kind] or [kind name], key = … */
     enum opt_type type;
@@ -66,7 +79,7 @@ struct opt {
     const char *help;   /* one or two whole sentences */
 };
 
-enum opt_naming { OPT_UNNAMED, OPT_NAMED, OPT_MAYBE_NAMED }; /* [kind], [kind name], either */
+enum opt_naming { OPT_UNNAMED, OPT_NAMED, OPT_MAYBE_NAMED }; /* [kind], [kind NAME], either */
 
 struct opt_kind {
     const char *kind;
@@ -106,37 +119,45 @@ void opt_errors_add(struct opt_errors *errors, const char *fmt, ...) printf_like
 /* Reads path and all it includes. NULL when anything is wrong; errors then says all of it, with paths as they are
  * reached from `path` as given. A path of "-" is not special; /dev/stdin works. */
 struct opt_conf *opt_load(const struct opt_schema *schema, const char *path, struct opt_errors *errors);
-/* The same from memory, touching no file: includes are refused. `name` stands for the path in errors. */
+/* The same from memory, touching no file: includes are refused, secret files are not looked at. `name` stands for the
+ * path in errors. */
 struct opt_conf *opt_load_text(const struct opt_schema *schema, const char *name, const char *text, size_t n,
                                struct opt_errors *errors);
 void opt_conf_free(struct opt_conf *conf);
 
 /* The values of section [kind] (name NULL) or [kind name]: a pointer to the kind's struct, owned by conf. An unnamed
- * kind always has one, of defaults when the file has no such section; otherwise NULL when there is none. */
+ * kind always has one, of defaults when the file has no such section; so has a kind that may be named, when there is
+ * no section of that kind at all and no key is OPT_REQUIRED. Otherwise NULL when there is none. */
 const void *opt_values(const struct opt_conf *conf, const char *kind, const char *name);
 /* Walks sections of one kind in file order: i from 0; NULL at the end. *name is NULL for an unnamed one. */
 const void *opt_section(const struct opt_conf *conf, const char *kind, size_t i, const char **name);
 /* Where a value came from: "relay.ini:2" or "default". */
 const char *opt_origin(const struct opt_conf *conf, const char *kind, const char *name, const char *key);
-/* For checks across options: adds "ORIGIN: section.key = VALUE: " and the text. */
+/* True when the key stands in a file, false when its value is the default or there is none. */
+bool opt_given(const struct opt_conf *conf, const char *kind, const char *name, const char *key);
+/* For checks across options: adds "ORIGIN: section.key = VALUE: " and the text; without a key "ORIGIN: section: ". */
 void opt_errors_add_at(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,
                        const char *name, const char *key, const char *fmt, ...) printf_like(6, 7);
-/* Adds an error for each value that differs and has no OPT_RELOAD. */
+/* Adds an error for each value that differs and has no OPT_RELOAD. Sections may come and go, except those of a kind
+ * in which no key at all has OPT_RELOAD. */
 void opt_check_reload(const struct opt_conf *running, const struct opt_conf *next, struct opt_errors *errors);
 
-/* ---- what is made from the table (opt_print.c) ---- */
+/* ---- what is made from the table (opt_print.c, opt_doc.c) ---- */
 
-void opt_print_dump(struct buf *out, const struct opt_conf *conf);     /* loads back to the same values */
-void opt_print_help(struct buf *out, const struct opt_schema *schema); /* for --help: one block per key */
+/* Loads back to the same values from any folder. What was included stands in it, so its include keys are empty. */
+void opt_print_dump(struct buf *out, const struct opt_conf *conf);
+void opt_print_help(struct buf *out,
+                    const struct opt_schema *schema); /* --help: one block per key, 79 columns */
 void opt_print_sample(struct buf *out,
                       const struct opt_schema *schema); /* conf/NAME.ini: loads as the defaults */
 void opt_print_manual(struct buf *out,
-                      const struct opt_schema *schema); /* OPTIONS of conf/man/NAME.ini.5, mdoc */
+                      const struct opt_schema *schema); /* mdoc: .Sh OPTIONS of NAME.ini(5), whole */
 
 /* One value in canonical text, as the dump shows it, without quotes. */
 void opt_value_text(struct buf *out, const struct opt *o, const void *values);
 
 struct json_t;
-/* For /v1/config: {"file", "sections": [{"kind", "name", "options": [{"key", "value", "origin"}]}]}. Returns a new reference. */
+/* For /v1/config: {"file", "sections": [{"kind", "name", "options": [{"key", "value", "origin"}]}]}. Name is null in
+ * [kind], value is null where none is given and there is no default. Returns a new reference. */
 struct json_t *opt_json(const struct opt_conf *conf);
 #endif

@@ -8,7 +8,6 @@
 #include "shared/buf.h"
 #include "shared/mem.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,7 +276,8 @@ void stream_set_source(struct stream *sink, struct stream *source)
     }
     sink->source = source;
     if (source) {
-        assert(!source->sink);
+        if (source->sink)
+            source->sink->source = NULL; /* it moves over to the new sink */
         source->sink = sink;
         hold_source(sink, sink->full);
     }

@@ -1,12 +1,13 @@
 /* shared/http/h1.h - HTTP/1.1 messages as bytes: heads, bodies, trailers. Pure: bytes in, events out.
  *
- * Strict on purpose: what two parsers could read in two ways is refused, since that is how a request is smuggled
- * past a proxy. A caller never copies framing fields; it writes its own from `framing` and `content_length`.
+ * Strict on purpose: what two parsers could read in two ways is refused, since that is how a request is
+ * smuggled past a proxy. A caller never copies framing fields but writes its own, from `framing`.
  *
- * Everything found in a head is kept as offsets into the caller's bytes, so the buffer may move while it grows.
- * Nothing allocates, and there is nothing to free. Idle connections need no struct h1_head (2 KiB). */
+ * Everything found in a head is kept as offsets into the caller's bytes, so the buffer may move while it
+ * grows. Nothing allocates, and there is nothing to free. Idle connections need no struct h1_head (2 KiB). */
 #ifndef SHARED_HTTP_H1_H
 #define SHARED_HTTP_H1_H
+#include "shared/err.h"
 #include "shared/str.h"
 
 #include <stdint.h>
@@ -37,9 +38,8 @@ struct h1_field {
 };
 
 struct h1_head {
-    const char
-        *bytes;      /* where the head lies: set by h1_head_parse, and by a caller who moves it afterwards */
-    const char *why; /* of a refusal: a constant text for the log, without a byte of the peer's */
+    const char *bytes; /* where the head lies: set by h1_head_parse, and by whoever moves it afterwards */
+    const char *why;   /* of a refusal: a constant text for the log, without a byte of the peer's */
     enum h1_kind kind;
     enum h1_framing framing;
     int64_t content_length; /* as the field says, also where no body follows (HEAD, 304); -1 without one */
@@ -57,7 +57,7 @@ struct h1_head {
     /* The parser's own. */
     bool to_head, to_connect, closes, keeps, upgrades, names_fields;
     uint8_t state, empty_lines, connection_options;
-    uint32_t at, mark; /* bytes looked at; where the part being read began */
+    uint32_t seen, at, mark; /* fields with a meaning; bytes looked at; where the part being read began */
 
     uint32_t field_count;
     struct h1_field fields[H1_MAX_FIELDS]; /* last: h1_*_init leaves the unused ones alone */
@@ -67,15 +67,18 @@ void h1_request_init(struct h1_head *h);
 /* What follows a response head depends on the request: nothing does after HEAD or a granted CONNECT. */
 void h1_response_init(struct h1_head *h, struct str request_method);
 
-/* Reads on where it stopped; `bytes` begins with the head and holds all that came so far, n bytes, at any address.
- * Returns the length of the head with its empty line; 0 when it needs more; -1 when it is refused, as soon as no
- * further byte could make it right. Then `status` and `why` are set, and the connection cannot be used again.
- * 1xx responses are heads like others, without a body: parse the next one with a new h1_response_init. */
-ssize_t h1_head_parse(struct h1_head *h, const char *bytes, size_t n, const struct h1_limits *limits);
-/* Parses a trailer section, complete with its empty line, into the fields of h, which needs no init. -1 with `why`
- * for bad syntax, and for every field that a merge with the head would make dangerous: framing, routing, who is
- * asking (RFC 9110 6.5.1). They are refused, not dropped: no honest sender writes them. */
-int h1_trailers_parse(struct h1_head *h, const char *bytes, size_t n);
+/* Reads on where it stopped; `bytes` begins with the head and holds all that came so far, n bytes, at any
+ * address. Returns the length of the head with its empty line; 0 when it needs more; -1 when it is refused,
+ * as soon as no further byte could make it right. Then `status` and `why` are set, and the connection
+ * cannot be used again. 1xx responses are heads like others, without a body: parse the next one with a new
+ * h1_response_init. */
+must_check ssize_t h1_head_parse(struct h1_head *h, const char *bytes, size_t n,
+                                 const struct h1_limits *limits);
+/* Parses a trailer section, complete with its empty line, into the fields of h, which needs no init; no
+ * bytes are no fields. -1 with `why` for bad syntax, and for every field that a merge with the head would
+ * make dangerous: framing, routing, who is asking (RFC 9110 6.5.1). They are refused, not dropped: no
+ * honest sender writes them. */
+must_check int h1_trailers_parse(struct h1_head *h, const char *bytes, size_t n);
 
 static inline struct str h1_text(const struct h1_head *h, struct h1_span span)
 {
@@ -84,9 +87,9 @@ static inline struct str h1_text(const struct h1_head *h, struct h1_span span)
 
 /* Index of the first field of this name (any case) at or after `from`, or -1. */
 int h1_field_find(const struct h1_head *h, const char *name, uint32_t from);
-/* True for what stays on this connection: Connection, what it names, Keep-Alive, TE, Transfer-Encoding and so on. */
+/* True for what stays on this connection: Connection and what it names, Keep-Alive, TE, Upgrade and so on. */
 bool h1_field_is_hop(const struct h1_head *h, const struct h1_field *field);
-/* True for NAME, IPv4 or [IPv6], each with an optional port; *host is set without it. For :authority of HTTP/2 too. */
+/* True for NAME, IPv4 or [IPv6], maybe with a port; *host is set without it. For :authority of HTTP/2 too. */
 bool h1_authority_parse(struct str authority, struct str *host);
 
 enum h1_body_event {
@@ -106,8 +109,8 @@ struct h1_body {
 
 /* For H1_LENGTH, length is what h->content_length says. */
 void h1_body_init(struct h1_body *b, enum h1_framing framing, int64_t length);
-/* Call it until it says MORE, END or BAD, also when no input is left: END uses none. Chunk extensions are checked
- * and dropped. Without trailer fields there is no TRAILER; with some, the pieces are at most H1_MAX_TRAILERS. */
+/* Call it until it says MORE, END or BAD, also when no input is left: END uses none. Chunk extensions are
+ * checked and dropped. TRAILER pieces are H1_MAX_TRAILERS bytes at most; without fields there are none. */
 enum h1_body_event h1_body_feed(struct h1_body *b, const char *in, size_t n, size_t *used, struct str *data);
 /* What it means that the input ended here: END or BAD. */
 enum h1_body_event h1_body_eof(struct h1_body *b);

@@ -1,0 +1,329 @@
+#include "shared/opt.h"
+
+#include "shared/mem.h"
+#include "shared/opt_internal.h"
+#include "shared/value.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ERRORS_MAX = 200 };
+
+/* ---- errors ---- */
+
+void opt_errors_free(struct opt_errors *errors)
+{
+    for (size_t i = 0; i < errors->n; i++)
+        free(errors->lines[i]);
+    free(errors->lines);
+    *errors = (struct opt_errors){ 0 };
+}
+
+void opt_errors_add(struct opt_errors *errors, const char *fmt, ...)
+{
+    char *line = NULL;
+    va_list args;
+
+    if (errors->n == ERRORS_MAX) {
+        errors->left_out++;
+        return;
+    }
+    va_start(args, fmt);
+    if (vasprintf(&line, fmt, args) < 0)
+        line = mem_copy(fmt);
+    va_end(args);
+    if (!errors->lines)
+        errors->lines = mem_new(ERRORS_MAX * sizeof *errors->lines);
+    errors->lines[errors->n++] = line;
+}
+
+/* ---- the schema ---- */
+
+const struct opt_kind *opt_kind_find(const struct opt_schema *schema, struct str kind)
+{
+    for (size_t i = 0; i < schema->kinds_n; i++)
+        if (str_eq(kind, schema->kinds[i].kind))
+            return &schema->kinds[i];
+    return NULL;
+}
+
+const struct opt *opt_rows(const struct opt_schema *schema, const char *kind, size_t *n)
+{
+    const struct opt *row = schema->opts, *end = schema->opts + schema->opts_n, *first;
+
+    while (row < end && strcmp(row->kind, kind) != 0)
+        row++;
+    first = row;
+    while (row < end && strcmp(row->kind, kind) == 0)
+        row++;
+    *n = (size_t)(row - first);
+    return first;
+}
+
+const struct opt *opt_row_find(const struct opt *rows, size_t n, struct str key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(key, rows[i].key))
+            return &rows[i];
+    return NULL;
+}
+
+/* ---- suggestions ---- */
+
+enum { NEAR_MAX = 40 }; /* longer words are not compared */
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* How many letters to add, drop, replace, or swap with their neighbour. */
+static unsigned distance(struct str a, const char *b)
+{
+    unsigned rows[3][NEAR_MAX + 1], *before = rows[0], *last = rows[1], *now = rows[2], *spare;
+    size_t n = strlen(b);
+
+    if (a.n > NEAR_MAX || n > NEAR_MAX)
+        return NEAR_MAX;
+    for (size_t j = 0; j <= n; j++)
+        before[j] = last[j] = (unsigned)j;
+    for (size_t i = 1; i <= a.n; i++) {
+        now[0] = (unsigned)i;
+        for (size_t j = 1; j <= n; j++) {
+            now[j] = least(least(last[j], now[j - 1]) + 1, last[j - 1] + (a.p[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a.p[i - 1] == b[j - 2] && a.p[i - 2] == b[j - 1])
+                now[j] = least(now[j], before[j - 2] + 1);
+        }
+        spare = before;
+        before = last;
+        last = now;
+        now = spare;
+    }
+    return last[n];
+}
+
+void opt_suggest(struct buf *out, struct str word, const char *const *names, size_t n)
+{
+    unsigned best = NEAR_MAX;
+    size_t at = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned d = distance(word, names[i]);
+
+        if (d < best) {
+            best = d;
+            at = i;
+        }
+    }
+    if (n > 0 && best <= (word.n > 8 ? 3 : word.n > 3 ? 2 : 1)) {
+        buf_printf(out, "did you mean %s?", names[at]);
+        return;
+    }
+    buf_add_text(out, n > 0 ? "known are " : "none is known here");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "%s%s", i == 0 ? "" : ", ", names[i]);
+}
+
+/* ---- sections ---- */
+
+static bool has_name(const struct section *s, struct str name)
+{
+    return s->name ? str_eq(name, s->name) : name.n == 0;
+}
+
+struct section *opt_section_find(const struct opt_conf *conf, const char *kind, struct str name)
+{
+    for (size_t i = 0; i < conf->sections_n; i++)
+        if (strcmp(conf->sections[i]->kind->kind, kind) == 0 && has_name(conf->sections[i], name))
+            return conf->sections[i];
+    return NULL;
+}
+
+struct section *opt_section_add(struct opt_conf *conf, const struct opt_kind *kind, struct str name,
+                                const char *origin)
+{
+    struct section *s = arena_get(&conf->arena, sizeof *s);
+    struct buf title = { 0 };
+
+    buf_add_text(&title, kind->kind);
+    if (name.n > 0) {
+        buf_add_text(&title, " ");
+        buf_add(&title, name.p, name.n);
+        s->name = arena_copy_str(&conf->arena, name);
+    }
+    s->number = conf->sections_n;
+    s->kind = kind;
+    s->title = arena_copy(&conf->arena, buf_text(&title));
+    s->origin = origin;
+    s->rows = opt_rows(conf->schema, kind->kind, &s->rows_n);
+    s->origins = arena_get(&conf->arena, s->rows_n * sizeof *s->origins);
+    s->values = arena_get(&conf->arena, kind->size);
+    /* Room is doubled whenever the number is a power of two. */
+    if ((conf->sections_n & (conf->sections_n - 1)) == 0)
+        conf->sections = mem_grow(conf->sections, (conf->sections_n * 2 + 1) * sizeof *conf->sections);
+    conf->sections[conf->sections_n++] = s;
+    buf_free(&title);
+    return s;
+}
+
+void opt_conf_free(struct opt_conf *conf)
+{
+    if (!conf)
+        return;
+    free(conf->sections);
+    free(conf->included);
+    arena_free(&conf->arena);
+    free(conf);
+}
+
+/* ---- what a program asks for ---- */
+
+static const struct section *find(const struct opt_conf *conf, const char *kind, const char *name)
+{
+    return opt_section_find(conf, kind, str_of(name ? name : ""));
+}
+
+const void *opt_values(const struct opt_conf *conf, const char *kind, const char *name)
+{
+    const struct section *s = find(conf, kind, name);
+
+    return s ? s->values : NULL;
+}
+
+const void *opt_section(const struct opt_conf *conf, const char *kind, size_t i, const char **name)
+{
+    for (size_t at = 0; at < conf->sections_n; at++) {
+        const struct section *s = conf->sections[at];
+
+        if (strcmp(s->kind->kind, kind) == 0 && i-- == 0) {
+            if (name)
+                *name = s->name;
+            return s->values;
+        }
+    }
+    return NULL;
+}
+
+const char *opt_origin(const struct opt_conf *conf, const char *kind, const char *name, const char *key)
+{
+    const struct section *s = find(conf, kind, name);
+    const struct opt *row = s ? opt_row_find(s->rows, s->rows_n, str_of(key)) : NULL;
+
+    return row && s->origins[row - s->rows] ? s->origins[row - s->rows] : "default";
+}
+
+bool opt_given(const struct opt_conf *conf, const char *kind, const char *name, const char *key)
+{
+    const struct section *s = find(conf, kind, name);
+    const struct opt *row = s ? opt_row_find(s->rows, s->rows_n, str_of(key)) : NULL;
+
+    return row && s->origins[row - s->rows];
+}
+
+/* "relay.ini:2: relay.park = 10s: "; a value not given is shown as the default, at its section's line. */
+static void print_context(struct buf *out, const struct opt_conf *conf, const struct section *s, size_t row)
+{
+    struct buf value = { 0 };
+    const char *origin = s->origins[row] ? s->origins[row] : s->origin ? s->origin : conf->file;
+
+    buf_printf(out, "%s: %s.%s", origin, s->title, s->rows[row].key);
+    if (opt_value_present(s, row)) {
+        opt_value_text(&value, &s->rows[row], s->values);
+        buf_add_text(out, " = ");
+        value_show(out, (struct str){ buf_bytes(&value), value.len }, VALUE_SHOWN_CHARS);
+        if (!s->origins[row])
+            buf_add_text(out, " (the default)");
+    }
+    buf_free(&value);
+}
+
+void opt_errors_add_at(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,
+                       const char *name, const char *key, const char *fmt, ...)
+{
+    const struct section *s = find(conf, kind, name);
+    const struct opt *row = s && key ? opt_row_find(s->rows, s->rows_n, str_of(key)) : NULL;
+    struct buf line = { 0 };
+    char *text = NULL;
+    va_list args;
+
+    if (row)
+        print_context(&line, conf, s, (size_t)(row - s->rows));
+    else
+        buf_printf(&line, "%s: %s", s && s->origin ? s->origin : conf->file, s ? s->title : kind);
+    va_start(args, fmt);
+    if (vasprintf(&text, fmt, args) < 0)
+        text = NULL;
+    va_end(args);
+    opt_errors_add(errors, "%s: %s", buf_text(&line), text ? text : fmt);
+    free(text);
+    buf_free(&line);
+}
+
+/* ---- reload ---- */
+
+static void print_value(struct buf *out, const struct section *s, size_t row)
+{
+    if (opt_value_present(s, row))
+        opt_value_text(out, &s->rows[row], s->values);
+    else
+        buf_add_text(out, "none");
+}
+
+static void check_section(const struct opt_conf *next, const struct section *old, const struct section *new,
+                          struct opt_errors *errors)
+{
+    struct buf was = { 0 }, is = { 0 }, line = { 0 };
+
+    for (size_t i = 0; i < new->rows_n; i++) {
+        const struct opt *o = &new->rows[i];
+
+        if ((o->flags & OPT_RELOAD) || o->type == OPT_INCLUDE)
+            continue;
+        buf_take(&was, was.len);
+        buf_take(&is, is.len);
+        buf_take(&line, line.len);
+        print_value(&was, old, i);
+        print_value(&is, new, i);
+        if (strcmp(buf_text(&was), buf_text(&is)) == 0)
+            continue;
+        print_context(&line, next, new, i);
+        buf_add_text(&line, ": cannot change while the daemon runs (it has ");
+        value_show(&line, (struct str){ buf_bytes(&was), was.len }, VALUE_SHOWN_CHARS);
+        opt_errors_add(errors, "%s); change it back, or restart", buf_text(&line));
+    }
+    buf_free(&was);
+    buf_free(&is);
+    buf_free(&line);
+}
+
+/* Sections of a kind that has no reloadable key at all stay as they were. */
+static bool is_fixed(const struct section *s)
+{
+    for (size_t i = 0; i < s->rows_n; i++)
+        if (s->rows[i].flags & OPT_RELOAD)
+            return false;
+    return true;
+}
+
+void opt_check_reload(const struct opt_conf *running, const struct opt_conf *next, struct opt_errors *errors)
+{
+    for (size_t i = 0; i < next->sections_n; i++) {
+        const struct section *s = next->sections[i], *old = find(running, s->kind->kind, s->name);
+
+        if (old)
+            check_section(next, old, s, errors);
+        else if (is_fixed(s))
+            opt_errors_add(errors, "%s: [%s]: cannot be added while the daemon runs; restart it",
+                           s->origin ? s->origin : next->file, s->title);
+    }
+    for (size_t i = 0; i < running->sections_n; i++) {
+        const struct section *s = running->sections[i];
+
+        if (is_fixed(s) && !find(next, s->kind->kind, s->name))
+            opt_errors_add(errors,
+                           "%s: [%s]: cannot be removed while the daemon runs; put it back, or restart",
+                           next->file, s->title);
+    }
+}

@@ -1,0 +1,69 @@
+/* shared/opt_internal.h - what the files of the option table share: sections as they are stored, one value at a time. */
+#ifndef SHARED_OPT_INTERNAL_H
+#define SHARED_OPT_INTERNAL_H
+#include "shared/opt.h"
+
+struct section {
+    size_t number; /* its place in the configuration */
+    const struct opt_kind *kind;
+    const char *name;   /* NULL: [kind] */
+    const char *title;  /* "relay", "domain a.com": as errors and files name it */
+    const char *origin; /* "relay.ini:3"; NULL: in no file, made of defaults */
+    const struct opt *rows;
+    size_t rows_n;
+    const char **origins; /* one per row; NULL: not given */
+    void *values;         /* the kind's struct */
+    bool refused; /* read only to find what else is wrong: its name is wrong, or there is one like it */
+};
+
+/* A file that was read because of an include. */
+struct included {
+    const struct section *section; /* whose key named it */
+    const char *file;
+};
+
+struct opt_conf {
+    const struct opt_schema *schema;
+    const char *file; /* as given, printable */
+    struct arena arena;
+    struct section **sections; /* as met */
+    size_t sections_n;
+    struct included *included;
+    size_t included_n;
+};
+
+/* Where a value stands, for what depends on it. */
+struct opt_place {
+    struct arena *arena;
+    const char *folder; /* where relative paths start: absolute */
+    const char *origin; /* "relay.ini:2" */
+    bool touch_files;   /* false: nothing on disk is looked at */
+};
+
+/* ---- the schema (opt.c) ---- */
+
+const struct opt_kind *opt_kind_find(const struct opt_schema *schema, struct str kind);
+/* The rows of a kind, which stand together. */
+const struct opt *opt_rows(const struct opt_schema *schema, const char *kind, size_t *n);
+const struct opt *opt_row_find(const struct opt *rows, size_t n, struct str key);
+/* Adds "did you mean X?", or the list of what is known when nothing is near: names[i] are the names. */
+void opt_suggest(struct buf *out, struct str word, const char *const *names, size_t n);
+
+/* ---- sections (opt.c) ---- */
+
+struct section *opt_section_find(const struct opt_conf *conf, const char *kind, struct str name);
+struct section *opt_section_add(struct opt_conf *conf, const struct opt_kind *kind, struct str name,
+                                const char *origin);
+
+/* ---- values (opt_value.c) ---- */
+
+/* The default as text: of the row, or made from this machine into `made`. NULL when there is none. */
+const char *opt_default(const struct opt *o, char made[static 256]);
+/* Parses text into the row's field. `arg` is the NAME of an OPT_PAIRS row. */
+must_check int opt_value_set(const struct opt *o, void *values, const struct opt_place *place, struct str arg,
+                             struct str text, struct err *e);
+/* The field of a row that is not given and has no default. */
+void opt_value_clear(const struct opt *o, void *values);
+/* False for a row without default that was not given: there is no text that would mean the same. */
+bool opt_value_present(const struct section *s, size_t row);
+#endif

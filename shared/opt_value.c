@@ -1,0 +1,292 @@
+#include "shared/file.h"
+#include "shared/opt_internal.h"
+#include "shared/value.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- where a value is stored ---- */
+
+union field {
+    void *any;
+    const char **text;
+    int64_t *number;
+    bool *flag;
+    int *choice;
+    struct opt_words *words;
+    struct opt_addresses *addresses;
+    struct opt_pairs *pairs;
+};
+
+static union field field_of(const struct opt *o, const void *values)
+{
+    return (union field){ .any = (char *)(uintptr_t)values + o->offset };
+}
+
+const char *opt_default(const struct opt *o, char made[static 256])
+{
+    if (o->def || !o->def_of)
+        return o->def;
+    made[0] = 0;
+    o->def_of(made, 256);
+    return made;
+}
+
+void opt_value_clear(const struct opt *o, void *values)
+{
+    union field f = field_of(o, values);
+
+    switch (o->type) {
+    case OPT_TEXT:
+    case OPT_NAME:
+    case OPT_PATH:
+    case OPT_SECRET_FILE:
+    case OPT_LOG: *f.text = ""; break;
+    case OPT_NUMBER:
+    case OPT_DURATION:
+    case OPT_SIZE: *f.number = -1; break;
+    case OPT_FLAG: *f.flag = false; break;
+    case OPT_CHOICE: *f.choice = -1; break;
+    case OPT_WORDS:
+    case OPT_INCLUDE: *f.words = (struct opt_words){ 0 }; break;
+    case OPT_LISTEN: *f.addresses = (struct opt_addresses){ 0 }; break;
+    case OPT_PAIRS: *f.pairs = (struct opt_pairs){ 0 }; break;
+    }
+}
+
+bool opt_value_present(const struct section *s, size_t row)
+{
+    return s->origins[row] || s->rows[row].def || s->rows[row].def_of;
+}
+
+/* ---- text into field ---- */
+
+static int set_path(const struct opt_place *place, struct str text, const char **path, struct err *e)
+{
+    char whole[PATH_MAX];
+    int n;
+
+    if (text.p[0] == '~')
+        return err_set(e, ERR_INPUT, "~ is not expanded; write the whole path (or ./~… for such a name)");
+    while (text.n >= 2 && text.p[0] == '.' && text.p[1] == '/')
+        text = (struct str){ text.p + 2, text.n - 2 };
+    if (text.n > 0 && text.p[0] == '/')
+        n = snprintf(whole, sizeof whole, "%.*s", STR_ARG(text));
+    else
+        n = snprintf(whole, sizeof whole, "%s/%.*s", place->folder, STR_ARG(text));
+    if (n < 0 || (size_t)n >= sizeof whole)
+        return err_set(e, ERR_LIMIT, "a path has at most %zu bytes", sizeof whole - 1);
+    *path = arena_copy(place->arena, whole);
+    return 0;
+}
+
+static int set_secret_file(const struct opt_place *place, struct str text, const char **path, struct err *e)
+{
+    if (set_path(place, text, path, e) != 0)
+        return -1;
+    return place->touch_files ? file_check_secret(*path, e) : 0;
+}
+
+static int set_choice(const struct opt *o, struct str text, int *choice, struct err *e)
+{
+    struct buf known = { 0 };
+
+    for (int i = 0; o->choices[i]; i++) {
+        if (str_eq(text, o->choices[i])) {
+            *choice = i;
+            return 0;
+        }
+        buf_printf(&known, "%s%s", i == 0 ? "" : o->choices[i + 1] ? ", " : " or ", o->choices[i]);
+    }
+    err_set(e, ERR_INPUT, "not %s", buf_text(&known));
+    buf_free(&known);
+    return -1;
+}
+
+static size_t count_words(struct str text)
+{
+    struct str word;
+    size_t n = 0;
+
+    while (value_next(&text, &word))
+        n++;
+    return n;
+}
+
+static int set_words(const struct opt_place *place, struct str text, struct opt_words *out)
+{
+    const char **words = arena_get(place->arena, count_words(text) * sizeof *words);
+    struct str word;
+
+    *out = (struct opt_words){ .words = words };
+    while (value_next(&text, &word))
+        words[out->n++] = arena_copy_str(place->arena, word);
+    return 0;
+}
+
+static bool same_address(const struct opt_address *a, const struct opt_address *b)
+{
+    return a->any == b->any && memcmp(&a->addr, &b->addr, sizeof a->addr) == 0;
+}
+
+static int set_addresses(const struct opt *o, const struct opt_place *place, struct str text,
+                         struct opt_addresses *out, struct err *e)
+{
+    struct opt_address *list = arena_get(place->arena, count_words(text) * sizeof *list);
+    struct str word;
+
+    *out = (struct opt_addresses){ .list = list };
+    while (value_next(&text, &word)) {
+        if (value_address(word, o->flags & OPT_BARE_PORT, &list[out->n], e) != 0)
+            return out->n > 0 || text.n > 0 ? err_wrap(e, "%.*s", (int)(word.n < 60 ? word.n : 60), word.p)
+                                            : -1;
+        for (size_t i = 0; i < out->n; i++)
+            if (same_address(&list[i], &list[out->n]))
+                return err_set(e, ERR_INPUT, "%.*s stands there twice; write it once", STR_ARG(word));
+        out->n++;
+    }
+    return 0;
+}
+
+static int set_pair(const struct opt_place *place, struct str name, struct str value, struct opt_pairs *pairs,
+                    struct err *e)
+{
+    struct opt_pair *list = (struct opt_pair *)(uintptr_t)pairs->list;
+
+    for (size_t i = 0; i < pairs->n; i++)
+        if (str_eq(name, list[i].name))
+            return err_set(e, ERR_INPUT, "was given before, at %s; keep one of them", list[i].origin);
+    /* An arena cannot grow a piece, so the list moves to one of twice the size whenever it is full. */
+    if ((pairs->n & (pairs->n - 1)) == 0) {
+        list = arena_get(place->arena, (pairs->n * 2 + 1) * sizeof *list);
+        if (pairs->n > 0)
+            memcpy(list, pairs->list, pairs->n * sizeof *list);
+        pairs->list = list;
+    }
+    list[pairs->n++] = (struct opt_pair){
+        .name = arena_copy_str(place->arena, name),
+        .value = arena_copy_str(place->arena, value),
+        .origin = place->origin,
+    };
+    return 0;
+}
+
+static bool may_be_empty(const struct opt *o)
+{
+    if (o->flags & OPT_REQUIRED)
+        return false;
+    switch (o->type) {
+    case OPT_NAME:
+    case OPT_PATH:
+    case OPT_SECRET_FILE:
+    case OPT_LOG: return !o->def_of && (!o->def || !o->def[0]);
+    default: return true; /* the type's reader decides */
+    }
+}
+
+static int set_name(const struct opt_place *place, struct str text, const char **name, struct err *e)
+{
+    if (value_name(text, e) != 0)
+        return -1;
+    *name = arena_copy_str(place->arena, text);
+    return 0;
+}
+
+static int set_log(const struct opt_place *place, struct str text, const char **log, struct err *e)
+{
+    if (!str_eq(text, "stderr"))
+        return set_path(place, text, log, e);
+    *log = "stderr";
+    return 0;
+}
+
+static int set_text(const struct opt *o, void *values, const struct opt_place *place, struct str text,
+                    struct err *e)
+{
+    const char **field = field_of(o, values).text;
+
+    *field = "";
+    if (text.n == 0)
+        return 0;
+    switch (o->type) {
+    case OPT_NAME: return set_name(place, text, field, e);
+    case OPT_PATH: return set_path(place, text, field, e);
+    case OPT_SECRET_FILE: return set_secret_file(place, text, field, e);
+    case OPT_LOG: return set_log(place, text, field, e);
+    default: *field = arena_copy_str(place->arena, text); return 0;
+    }
+}
+
+int opt_value_set(const struct opt *o, void *values, const struct opt_place *place, struct str arg,
+                  struct str text, struct err *e)
+{
+    union field f = field_of(o, values);
+
+    if (text.n == 0 && !may_be_empty(o))
+        return err_set(e, ERR_INPUT, "is empty; give a value%s%s", o->sample ? ", such as " : "",
+                       o->sample ? o->sample : "");
+    switch (o->type) {
+    case OPT_TEXT:
+    case OPT_NAME:
+    case OPT_PATH:
+    case OPT_SECRET_FILE:
+    case OPT_LOG: return set_text(o, values, place, text, e);
+    case OPT_NUMBER: return value_number(text, o->min, o->max, f.number, e);
+    case OPT_DURATION: return value_duration(text, o->min, o->max, f.number, e);
+    case OPT_SIZE: return value_size(text, o->min, o->max, f.number, e);
+    case OPT_FLAG: return value_flag(text, f.flag, e);
+    case OPT_CHOICE: return set_choice(o, text, f.choice, e);
+    case OPT_WORDS:
+    case OPT_INCLUDE: return set_words(place, text, f.words);
+    case OPT_LISTEN: return set_addresses(o, place, text, f.addresses, e);
+    case OPT_PAIRS: return set_pair(place, arg, text, f.pairs, e);
+    }
+    assert(!"a type without a reader");
+    return -1;
+}
+
+/* ---- field into text ---- */
+
+static void print_words(struct buf *out, const struct opt_words *words)
+{
+    for (size_t i = 0; i < words->n; i++)
+        buf_printf(out, "%s%s", i == 0 ? "" : " ", words->words[i]);
+}
+
+static void print_addresses(struct buf *out, const struct opt_addresses *addresses)
+{
+    for (size_t i = 0; i < addresses->n; i++) {
+        buf_add_text(out, i == 0 ? "" : " ");
+        value_print_address(out, &addresses->list[i]);
+    }
+}
+
+static void print_pairs(struct buf *out, const struct opt_pairs *pairs)
+{
+    for (size_t i = 0; i < pairs->n; i++)
+        buf_printf(out, "%s%s = %s", i == 0 ? "" : ", ", pairs->list[i].name, pairs->list[i].value);
+}
+
+void opt_value_text(struct buf *out, const struct opt *o, const void *values)
+{
+    union field f = field_of(o, values);
+
+    switch (o->type) {
+    case OPT_TEXT:
+    case OPT_NAME:
+    case OPT_PATH:
+    case OPT_SECRET_FILE:
+    case OPT_LOG: buf_add_text(out, *f.text); break;
+    case OPT_NUMBER: value_print_number(out, *f.number); break;
+    case OPT_DURATION: value_print_duration(out, *f.number); break;
+    case OPT_SIZE: value_print_size(out, *f.number); break;
+    case OPT_FLAG: buf_add_text(out, *f.flag ? "on" : "off"); break;
+    case OPT_CHOICE: buf_add_text(out, *f.choice < 0 ? "" : o->choices[*f.choice]); break;
+    case OPT_WORDS:
+    case OPT_INCLUDE: print_words(out, f.words); break;
+    case OPT_LISTEN: print_addresses(out, f.addresses); break;
+    case OPT_PAIRS: print_pairs(out, f.pairs); break;
+    }
+}
