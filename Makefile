@@ -122,7 +122,7 @@ unit: all unit-bin ## unit tests and saved fuzz inputs (seconds)
 	@sh scripts/unit $(B)
 
 test: ## set up what is missing, build, and run every test
-	@sh scripts/test $(ARGS)
+	@sh scripts/test --mode $(MODE) $(ARGS)
 
 check: ## everything in `test` again under ASan and UBSan, then lint
 	@sh scripts/test --mode asan

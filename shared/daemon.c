@@ -276,7 +276,7 @@ static int start_control(struct daemon *d, struct err *e)
     const char *path = conf_of(d, d->conf)->control_socket;
     int fd = inherited_take_unix(&d->inherited, path);
 
-    if (fd < 0 && unix_listen(&d->socket, path, "tunnel-admin", e) != 0)
+    if (fd < 0 && unix_listen(&d->socket, path, "tunnel-admin", 0660, e) != 0)
         return err_wrap(e, "control_socket");
     d->control = control_start(&d->loop, fd >= 0 ? fd : d->socket.fd, d->program->schema->program,
                                d->program->role, &functions, d, on_control_ended, e);

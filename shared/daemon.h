@@ -39,7 +39,7 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program);
       offsetof(struct_name, base.name),                                                                                       \
       .def_of = daemon_default_name,                                                                                          \
       .flags = OPT_RELOAD,                                                                                                    \
-      .help = "What this machine is called in status and logs. Default: its host name." },                                    \
+      .help = "What this machine is called in status and logs: its host name, unless given." },                               \
         { kind,                                                                                                               \
           "state_dir",                                                                                                        \
           OPT_PATH,                                                                                                           \

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int err_set(struct err *e, enum err_code code, const char *fmt, ...)
+int(err_set)(struct err *e, enum err_code code, const char *fmt, ...)
 {
     va_list args;
 
@@ -18,7 +18,7 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
     return -1;
 }
 
-int err_errno(struct err *e, int number, const char *fmt, ...)
+int(err_errno)(struct err *e, int number, const char *fmt, ...)
 {
     char reason[128];
     va_list args;
@@ -35,7 +35,7 @@ int err_errno(struct err *e, int number, const char *fmt, ...)
     return -1;
 }
 
-int err_wrap(struct err *e, const char *fmt, ...)
+int(err_wrap)(struct err *e, const char *fmt, ...)
 {
     char context[sizeof e->text], cause[sizeof e->text];
     va_list args;

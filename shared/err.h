@@ -31,4 +31,14 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...) printf_like
 int err_errno(struct err *e, int number, const char *fmt, ...) printf_like(3, 4);
 /* Puts context and ": " in front of the text and keeps the code. Returns -1. */
 int err_wrap(struct err *e, const char *fmt, ...) printf_like(2, 3);
+
+/* So that compilers and analysers see the -1, and know which paths have failed. */
+static inline int err_failed(int always)
+{
+    (void)always;
+    return -1;
+}
+#define err_set(...)   err_failed((err_set)(__VA_ARGS__))
+#define err_errno(...) err_failed((err_errno)(__VA_ARGS__))
+#define err_wrap(...)  err_failed((err_wrap)(__VA_ARGS__))
 #endif

@@ -243,7 +243,7 @@ int opt_value_set(const struct opt *o, void *values, const struct opt_place *pla
     case OPT_LISTEN: return set_addresses(o, place, text, f.addresses, e);
     case OPT_PAIRS: return set_pair(place, arg, text, f.pairs, e);
     }
-    assert(!"a type without a reader");
+    assert(false && "a type without a reader");
     return -1;
 }
 

@@ -104,16 +104,17 @@ static int clear_path(const char *path, struct err *e)
 }
 
 /* Access is decided before the first connection is possible: listen() comes after this. */
-static int admit_group(const char *path, const char *group, struct err *e)
+static int admit(const char *path, const char *group, mode_t mode, struct err *e)
 {
-    const struct group *g = getgrnam(group);
-    mode_t mode = g && chown(path, (uid_t)-1, g->gr_gid) == 0 ? 0660 : 0600;
+    const struct group *g = group ? getgrnam(group) : NULL;
 
+    if (group && !(g && chown(path, (uid_t)-1, g->gr_gid) == 0))
+        mode = 0600;
     return chmod(path, mode) == 0 ? 0 : err_errno(e, errno, "cannot set the mode of %s", path);
 }
 
 static int bind_and_listen(struct unix_listener *l, const struct sockaddr_un *addr, const char *group,
-                           struct err *e)
+                           mode_t mode, struct err *e)
 {
     struct stat st;
 
@@ -126,12 +127,12 @@ static int bind_and_listen(struct unix_listener *l, const struct sockaddr_un *ad
         l->device = st.st_dev;
         l->inode = st.st_ino;
     }
-    if (admit_group(addr->sun_path, group, e) != 0)
+    if (admit(addr->sun_path, group, mode, e) != 0)
         return -1;
     return listen(l->fd, 128) == 0 ? 0 : err_errno(e, errno, "cannot listen on %s", addr->sun_path);
 }
 
-int unix_listen(struct unix_listener *l, const char *path, const char *group, struct err *e)
+int unix_listen(struct unix_listener *l, const char *path, const char *group, mode_t mode, struct err *e)
 {
     struct sockaddr_un addr;
     int lock = -1;
@@ -142,7 +143,7 @@ int unix_listen(struct unix_listener *l, const char *path, const char *group, st
     memcpy(l->path, addr.sun_path, sizeof l->path);
     if (lock_folder_of(path, &lock, e) != 0)
         return -1;
-    if (clear_path(path, e) != 0 || bind_and_listen(l, &addr, group, e) != 0) {
+    if (clear_path(path, e) != 0 || bind_and_listen(l, &addr, group, mode, e) != 0) {
         if (l->fd >= 0)
             close(l->fd);
         unix_listener_remove(l);

@@ -12,9 +12,11 @@ struct unix_listener {
     ino_t inode; /* of the file, 0 when it is not ours to remove */
 };
 
-/* Listens on path. A file that a dead process left is taken over; ERR_TAKEN says who lives there. The file gets mode
- * 0660 and `group` when the machine has that group and lets us, else 0600. */
-must_check int unix_listen(struct unix_listener *l, const char *path, const char *group, struct err *e);
+/* Listens on path. A file that a dead process left is taken over; ERR_TAKEN says who lives there. The file gets
+ * this mode, and this group when it is not NULL; where the machine has no such group or does not let us, the mode is
+ * 0600. */
+must_check int unix_listen(struct unix_listener *l, const char *path, const char *group, mode_t mode,
+                           struct err *e);
 /* Removes the file, if it is still the one that unix_listen made. The descriptor is its user's to close. */
 void unix_listener_remove(struct unix_listener *l);
 

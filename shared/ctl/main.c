@@ -47,6 +47,13 @@ static enum ctl_exit run_command(struct ctl *c)
     return ctl_wrong_usage("there is no command %s", name);
 }
 
+static bool wants_colour(void)
+{
+    const char *no = getenv("NO_COLOR");
+
+    return isatty(STDOUT_FILENO) && !(no && *no);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
@@ -58,7 +65,7 @@ int main(int argc, char **argv)
         { "version", no_argument, NULL, 'v' },
         { 0 },
     };
-    struct ctl c = { .colour = isatty(STDOUT_FILENO) && !(getenv("NO_COLOR") && *getenv("NO_COLOR")) };
+    struct ctl c = { .colour = wants_colour() };
     int given, result;
 
     while ((given = getopt_long(argc, argv, "h", known, NULL)) != -1) {

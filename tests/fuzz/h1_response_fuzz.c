@@ -1,6 +1,6 @@
 /* Fuzzes HTTP/1.1 as a client reads it. The first byte of the input says what was asked: H for HEAD, C for
  * CONNECT, anything else for GET. */
-#include "tests/fuzz/h1_fuzz.h"
+#include "tests/fuzz/h1_talk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "shared/http/h1.h"
-#include "tests/unit/pieces.h"
+#include "tests/unit/shared/http/h1_rows.h"
 
 /* What came out: the data, then [trailers], then how it ended, and how many bytes were left for the next
  * message. */
@@ -63,33 +63,12 @@ static void body_end(void *parser, struct buf *result)
     buf_free(&run->trailers);
 }
 
-struct row {
-    const char *name, *in;
-    size_t n;
-    const char *out;
-};
-
-#define ROW(name, in, out)            \
-    {                                 \
-        name, in, sizeof(in) - 1, out \
-    }
-
 static int wrong_bodies(enum h1_framing framing, int64_t length, const struct row *rows, size_t count)
 {
     static const struct pieces pieces = { body_start, body_feed, body_end };
     struct body_run run = { .framing = framing, .length = length };
-    int wrong = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        struct buf result = pieces_result(&pieces, &run, rows[i].in, rows[i].n);
-
-        if (strcmp(result.mem, rows[i].out) != 0) {
-            printf("%s:\n  expected %s\n  got      %s\n", rows[i].name, rows[i].out, result.mem);
-            wrong++;
-        }
-        buf_free(&result);
-    }
-    return wrong;
+    return wrong_rows(&pieces, &run, rows, count);
 }
 
 #define check(framing, length, rows) \

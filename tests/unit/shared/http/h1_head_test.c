@@ -7,7 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "tests/unit/shared/http/h1_show.h"
+#include "tests/unit/shared/http/h1_run.h"
 
 #define GET        "GET / HTTP/1.1\r\nHost: a\r\n"
 #define POST       "POST / HTTP/1.1\r\nHost: a\r\n"
@@ -15,7 +15,8 @@
 #define X10        "xxxxxxxxxx"
 #define X60        X10 X10 X10 X10 X10 X10
 
-#define check(run, rows) assert_int_equal(wrong_heads(run, rows, sizeof(rows) / sizeof(rows)[0]), 0)
+#define check(run, rows) \
+    assert_int_equal(wrong_rows(&head_pieces, run, rows, sizeof(rows) / sizeof(rows)[0]), 0)
 
 static struct head_run *requests(void)
 {

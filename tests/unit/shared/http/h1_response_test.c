@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "tests/unit/shared/http/h1_show.h"
+#include "tests/unit/shared/http/h1_run.h"
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 #define BOTH    "502 Content-Length together with Transfer-Encoding"
@@ -18,7 +18,7 @@ static int wrong_responses(const char *method, const struct row *rows, size_t co
     static struct head_run run = { .limits = { .max_uri = 64, .max_header = 200 } };
 
     run.response_to = method;
-    return wrong_heads(&run, rows, count);
+    return wrong_rows(&head_pieces, &run, rows, count);
 }
 
 static void test_status_lines(void **state)
