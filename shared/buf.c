@@ -51,7 +51,7 @@ static size_t room_for(const struct buf *b, size_t n)
 
 char *buf_space(struct buf *b, size_t n)
 {
-    if (b->room - b->start - b->len < n && !compacted(b, n)) {
+    if (!b->mem || (b->room - b->start - b->len < n && !compacted(b, n))) {
         b->room = room_for(b, n);
         b->mem = mem_grow(b->mem, b->room);
     }

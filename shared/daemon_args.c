@@ -55,9 +55,7 @@ void daemon_args_read(struct daemon_args *args, int argc, char **argv, const str
         case 'h': next = help_task(schema, optarg); break;
         default: next = wrong_usage(schema, "see the line above", ""); break;
         }
-        args->task = joined(schema, args->task, next);
-        if (next == TASK_USAGE)
-            args->task = TASK_USAGE;
+        args->task = next == TASK_USAGE ? next : joined(schema, args->task, next);
         if (args->task == TASK_USAGE)
             return;
     }

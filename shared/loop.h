@@ -1,6 +1,7 @@
 /* shared/loop.h - one thread's libuv loop: its signals, its read buffer, and an end that leaves nothing behind.
  *
- * A value, embedded. Everything alive on the loop finds it through handle->loop->data. */
+ * A value, embedded. Everything alive on the loop finds it through handle->loop->data. The process must ignore SIGPIPE:
+ * libuv writes to sockets as to files. */
 #ifndef SHARED_LOOP_H
 #define SHARED_LOOP_H
 #include "shared/err.h"

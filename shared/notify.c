@@ -86,31 +86,47 @@ int64_t notify_watchdog_ms(void)
     return usec / 1000;
 }
 
-int inherited_read(struct inherited *in, struct err *e)
+/* Names may hold blanks and may be empty: only ':' ends one. */
+static void next_name(const char **names, char *out, size_t room)
+{
+    size_t n = strcspn(*names, ":");
+
+    snprintf(out, room, "%.*s", (int)n, *names);
+    *names += n + ((*names)[n] == ':');
+}
+
+static int read_inherited(struct inherited *in, struct err *e)
 {
     long long n = number_in("LISTEN_FDS");
     const char *names = getenv("LISTEN_FDNAMES");
-    struct str rest = str_of(names ? names : ""), name;
-    bool for_us = number_in("LISTEN_PID") == getpid();
 
-    *in = (struct inherited){ 0 };
-    if (for_us && (n < 0 || n > (long long)(sizeof in->fds / sizeof in->fds[0])))
+    if (number_in("LISTEN_PID") != getpid())
+        return 0;
+    if (n < 0 || n > (long long)(sizeof in->fds / sizeof in->fds[0]))
         return err_set(e, ERR_INPUT, "LISTEN_FDS = %s: not a whole number from 0 to 64",
-                       getenv("LISTEN_FDS"));
-    for (int i = 0; for_us && i < n; i++) {
-        int fd = FIRST_INHERITED_FD + i;
+                       getenv("LISTEN_FDS") ? getenv("LISTEN_FDS") : "");
+    for (; in->n < n; in->n++) {
+        int fd = FIRST_INHERITED_FD + in->n;
 
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
             return err_errno(e, errno, "LISTEN_FDS names descriptor %d, which is not open", fd);
         in->fds[in->n] = fd;
-        if (str_next_word(&rest, ":", &name))
-            snprintf(in->names[in->n], sizeof in->names[0], "%.*s", STR_ARG(name));
-        in->n++;
+        if (names)
+            next_name(&names, in->names[in->n], sizeof in->names[0]);
     }
+    return 0;
+}
+
+int inherited_read(struct inherited *in, struct err *e)
+{
+    int rc;
+
+    *in = (struct inherited){ 0 };
+    rc = read_inherited(in, e);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
-    return 0;
+    return rc;
 }
 
 static bool is_same_address(const struct sockaddr *a, const struct sockaddr *b)

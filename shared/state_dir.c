@@ -1,11 +1,13 @@
 #include "shared/state_dir.h"
 
 #include "shared/file.h"
+#include "shared/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -41,26 +43,38 @@ static int refuse_taken(const char *path, const struct stat *st, struct err *e)
                    holder);
 }
 
+/* A file of its own: the folder's own lock belongs to whoever makes a socket in it. */
+static int take_lock(const char *folder, struct err *e)
+{
+    char *path = mem_format("%s/lock", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+    struct stat st;
+
+    if (fd < 0) {
+        err_errno(e, errno, "cannot open %s", path);
+    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK && fstat(fd, &st) == 0)
+            refuse_taken(folder, &st, e);
+        else
+            err_errno(e, errno, "cannot lock %s", path);
+        close(fd);
+        fd = -1;
+    }
+    free(path);
+    return fd;
+}
+
 int state_dir_take(const char *path, struct err *e)
 {
     struct stat st;
-    int fd, rc = 0;
 
     if (file_make_folder(path, 0700, e) != 0)
         return err_wrap(e, "state_dir");
     if (access(path, R_OK | W_OK | X_OK) != 0)
         return err_errno(e, errno, "cannot write the state folder %s as user %d; chown it to that user", path,
                          (int)geteuid());
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        rc = err_errno(e, errno, "cannot open the state folder %s", path);
-    else if (st.st_mode & S_IWOTH)
-        rc = err_set(e, ERR_INPUT, "everybody can write the state folder %s; run: chmod o-w %s", path, path);
-    else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        rc = errno == EWOULDBLOCK ? refuse_taken(path, &st, e) : err_errno(e, errno, "cannot lock %s", path);
-    if (rc == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    if (stat(path, &st) == 0 && st.st_mode & S_IWOTH)
+        return err_set(e, ERR_INPUT, "everybody can write the state folder %s; run: chmod o-w %s", path,
+                       path);
+    return take_lock(path, e);
 }

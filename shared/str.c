@@ -10,7 +10,7 @@ struct str str_of(const char *text)
 
 bool str_eq(struct str a, const char *text)
 {
-    return strlen(text) == a.n && memcmp(a.p, text, a.n) == 0;
+    return strlen(text) == a.n && (a.n == 0 || memcmp(a.p, text, a.n) == 0);
 }
 
 static char lower(char c)
@@ -58,7 +58,9 @@ bool str_next_word(struct str *rest, const char *also, struct str *word)
     *word = (struct str){ rest->p, 0 };
     while (word->n < rest->n && !ends_word(rest->p[word->n], also))
         word->n++;
+    if (word->n == 0)
+        return false;
     rest->p += word->n;
     rest->n -= word->n;
-    return word->n > 0;
+    return true;
 }

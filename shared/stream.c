@@ -26,6 +26,7 @@ struct stream {
     struct err why;
 
     struct buf queue, flight; /* queue waits; flight is in libuv's hands while writing */
+    size_t flight_bytes;      /* of flight: what libuv has been given */
     uv_write_t write_req;
     uv_shutdown_t shutdown_req;
     struct stream *source, *sink;
@@ -180,11 +181,16 @@ static void send_queued(struct stream *s)
     uv_buf_t part;
     int rc;
 
-    if (s->writing || s->queue.len == 0)
+    if (s->writing || (s->queue.len == 0 && s->flight.len == 0))
         return;
-    s->flight = s->queue;
-    s->queue = sent;
-    part = uv_buf_init(s->flight.mem + s->flight.start, (unsigned)s->flight.len);
+    if (s->flight.len == 0) {
+        s->flight = s->queue;
+        s->queue = sent;
+    }
+    /* What makes it drained goes as a piece of its own, so that we hear of it then and not at the very end. */
+    s->flight_bytes =
+        s->flight.len > STREAM_DRAINED_BYTES ? s->flight.len - STREAM_DRAINED_BYTES : s->flight.len;
+    part = uv_buf_init(s->flight.mem + s->flight.start, (unsigned)s->flight_bytes);
     s->write_req.data = s;
     s->writing = true;
     rc = uv_write(&s->write_req, &s->uv.stream, &part, 1, on_written);
@@ -198,7 +204,7 @@ static void shut_down_if_wanted(struct stream *s)
 {
     int rc;
 
-    if (!s->shutdown_wanted || s->shutdown_sent || s->writing || s->queue.len > 0)
+    if (!s->shutdown_wanted || s->shutdown_sent || s->writing || s->queue.len > 0 || s->flight.len > 0)
         return;
     s->shutdown_sent = true;
     s->shutdown_req.data = s;
@@ -233,7 +239,9 @@ static void on_written(uv_write_t *req, int rc)
     struct stream *s = req->data;
 
     s->writing = false;
-    buf_free(&s->flight); /* an idle connection holds no memory for writing */
+    buf_take(&s->flight, s->flight_bytes);
+    if (s->flight.len == 0)
+        buf_free(&s->flight); /* an idle connection holds no memory for writing */
     if (rc == UV_ECANCELED)
         return;
     if (rc != 0) {
@@ -286,7 +294,9 @@ void stream_set_source(struct stream *sink, struct stream *source)
 size_t stream_queued(const struct stream *s)
 {
     /* libuv counts down what is left of the flight. */
-    return s->queue.len + uv_stream_get_write_queue_size(&s->uv.stream);
+    size_t waiting = s->queue.len + s->flight.len - (s->writing ? s->flight_bytes : 0);
+
+    return waiting + uv_stream_get_write_queue_size(&s->uv.stream);
 }
 
 bool stream_full(const struct stream *s)
@@ -321,7 +331,7 @@ void stream_reset(struct stream *s)
     const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
     /* Fails on a Unix socket, which knows no reset: the peer sees the end of the stream. */
-    if (s->uv.handle.type == UV_TCP &&
+    if (s->uv.handle.type == UV_TCP && !uv_is_closing(&s->uv.handle) &&
         setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
         err_errno(&s->why, errno, "cannot reset the connection");
     stream_stop(s);

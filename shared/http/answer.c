@@ -98,16 +98,16 @@ static void answer_route(const struct http_routes *routes, const struct http_rou
 
 /* ---- the bytes ---- */
 
-static void put_answer(struct buf *out, const struct http_reply *reply, const char *allow, bool keep,
-                       bool with_body)
+static void put_answer(struct buf *out, const struct http_reply *reply, const char *allow,
+                       const char *connection, bool with_body)
 {
     buf_printf(out,
                "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
                reply->status, reason(reply->status), reply->type, reply->body.len);
     if (*allow)
         buf_printf(out, "Allow: %s\r\n", allow);
-    if (!keep)
-        buf_add_text(out, "Connection: close\r\n");
+    if (*connection)
+        buf_printf(out, "Connection: %s\r\n", connection);
     buf_add_text(out, "\r\n");
     if (with_body)
         buf_add(out, buf_bytes(&reply->body), reply->body.len);
@@ -139,7 +139,8 @@ void http_answer(const struct http_routes *routes, const struct h1_head *head, c
         http_reply_error(&reply, 405, "%.*s is not possible here; try %s", STR_ARG(method), buf_text(&allow));
     else
         http_reply_error(&reply, 404, "there is nothing at %.*s", STR_ARG(request.path));
-    put_answer(out, &reply, route ? "" : buf_text(&allow), keep, !str_eq(method, "HEAD"));
+    put_answer(out, &reply, route ? "" : buf_text(&allow),
+               keep ? (head->minor == 0 ? "keep-alive" : "") : "close", !str_eq(method, "HEAD"));
     buf_free(&reply.body);
     buf_free(&allow);
 }
@@ -149,6 +150,6 @@ void http_answer_refusal(int status, const char *why, struct buf *out)
     struct http_reply reply = reply_new();
 
     http_reply_error(&reply, status, "%s", why);
-    put_answer(out, &reply, "", false, true);
+    put_answer(out, &reply, "", "close", true);
     buf_free(&reply.body);
 }

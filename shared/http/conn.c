@@ -25,7 +25,7 @@ struct http_conn {
     struct buf in, head_text, content;
     struct h1_head head; /* of in while it is incomplete, then of head_text */
     struct h1_body body;
-    bool request_began, draining;
+    bool request_began, draining, answering;
 };
 
 static void conn_run(struct http_conn *c);
@@ -96,7 +96,7 @@ static void conn_enter(struct http_conn *c, enum state next)
 static void conn_run(struct http_conn *c)
 {
     /* A client that sends requests and reads no answers gets no further ones. */
-    while (c->state != C_CLOSE && !stream_full(c->stream)) {
+    while (c->state != C_CLOSE && !c->answering && !stream_full(c->stream)) {
         enum state next = C_CLOSE;
 
         switch (c->state) {
@@ -105,7 +105,7 @@ static void conn_run(struct http_conn *c)
         case C_LINGER: next = step_linger(c); break;
         case C_CLOSE: break;
         }
-        if (next == c->state)
+        if (next == c->state || c->state == C_CLOSE)
             return; /* wait for the next bytes */
         conn_enter(c, next);
     }
@@ -140,6 +140,8 @@ static enum state step_head(struct http_conn *c)
     c->head.bytes = buf_bytes(&c->head_text);
     buf_take(&c->in, (size_t)n);
     h1_body_init(&c->body, c->head.framing, c->head.content_length);
+    if (c->head.framing == H1_LENGTH && c->head.content_length > HTTP_SERVER_BODY_BYTES)
+        return refuse(c, 413, "the request's content is larger than 64 KiB");
     if (c->head.expects_continue && c->head.content_length <= HTTP_SERVER_BODY_BYTES)
         stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
     return C_BODY;
@@ -177,10 +179,17 @@ static void forget_request(struct http_conn *c)
 
 static enum state answer(struct http_conn *c)
 {
-    bool keep = c->head.keep_alive && !c->draining;
     struct buf out = { 0 };
+    bool keep;
 
-    http_answer(c->routes, &c->head, &c->content, keep, &out);
+    c->answering = true;
+    http_answer(c->routes, &c->head, &c->content, c->head.keep_alive && !c->draining, &out);
+    c->answering = false;
+    if (c->state == C_CLOSE) {
+        buf_free(&out);
+        return C_CLOSE;
+    }
+    keep = c->head.keep_alive && !c->draining;
     stream_write(c->stream, buf_bytes(&out), out.len);
     buf_free(&out);
     forget_request(c);

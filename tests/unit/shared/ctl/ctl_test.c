@@ -1,0 +1,177 @@
+#include "shared/ctl/ctl.h"
+
+#include <string.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/capture.h"
+#include "tests/unit/shared/ctl/fake_daemon.h"
+#include "tests/unit/temp.h"
+
+static void test_duration(void **state)
+{
+    static const struct {
+        int64_t seconds;
+        const char *text;
+    } rows[] = { { 0, "0s" },          { 1, "1s" },         { 59, "59s" },      { 60, "1m 0s" },
+                 { 95, "1m 35s" },     { 3599, "59m 59s" }, { 3600, "1h 0m" },  { 3661, "1h 1m" },
+                 { 86399, "23h 59m" }, { 86400, "1d 0h" },  { 90061, "1d 1h" }, { 31536000, "365d 0h" },
+                 { -1, "-1s" } };
+    char text[32], little[4];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ctl_duration(rows[i].seconds, text, sizeof text);
+        assert_string_equal(text, rows[i].text);
+    }
+    ctl_duration(3661, little, sizeof little);
+    assert_string_equal(little, "1h ");
+}
+
+static void test_text(void **state)
+{
+    json_t *object = json_pack("{s:s, s:i}", "a", "text", "n", 1);
+
+    (void)state;
+    assert_string_equal(ctl_text(object, "a"), "text");
+    assert_string_equal(ctl_text(object, "n"), "");
+    assert_string_equal(ctl_text(object, "none"), "");
+    assert_string_equal(ctl_text(NULL, "a"), "");
+    json_decref(object);
+}
+
+static void test_wrong_usage(void **state)
+{
+    struct capture c;
+
+    (void)state;
+    capture_begin(&c, STDERR_FILENO);
+    assert_int_equal(ctl_wrong_usage("there is no command %s", "fly"), CTL_USAGE);
+    assert_string_equal(capture_end(&c), "tunnelctl: there is no command fly; try: tunnelctl --help\n");
+    buf_free(&c.text);
+}
+
+/* One command against a daemon that replies so, and what it prints. */
+struct run {
+    enum ctl_exit result;
+    struct capture out, err;
+};
+
+static void run(struct run *r, struct temp *t, enum ctl_exit (*command)(struct ctl *c), bool json,
+                const char *status, const char *content)
+{
+    const char *path = temp_path(t, "sock");
+    struct ctl c = { .socket = path, .json = json };
+    struct fake_daemon d = { 0 };
+    struct buf reply = { 0 };
+
+    buf_printf(&reply, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s", status, strlen(content), content);
+    fake_daemon_begin(&d, path, buf_bytes(&reply), reply.len);
+    capture_begin(&r->out, STDOUT_FILENO);
+    capture_begin(&r->err, STDERR_FILENO);
+    r->result = command(&c);
+    capture_end(&r->err);
+    capture_end(&r->out);
+    fake_daemon_end(&d);
+    buf_free(&reply);
+}
+
+static const char status_json[] =
+    "{\"role\":\"relay\",\"name\":\"a\",\"version\":\"1\",\"uptime_s\":95,\"lanes\":[1],\"domains\":[]}\n";
+static const char refusal_json[] =
+    "{\"error\":\"nothing was changed\",\"errors\":[\"relay.ini:2: bad\",\"relay.ini:3: worse\"]}\n";
+
+static void test_commands(void **state)
+{
+    static const struct {
+        const char *name;
+        enum ctl_exit (*command)(struct ctl *c);
+        bool json;
+        const char *status, *content;
+        enum ctl_exit result;
+        const char *out, *err; /* parts of what is printed; "" for nothing */
+    } rows[] = {
+        { "status", ctl_status, false, "200 OK", status_json, CTL_WELL,
+          "tunnel-relay  a  version 1  up 1m 35s\n", "" },
+        { "counts", ctl_status, false, "200 OK", status_json, CTL_WELL, "  lanes     1\n  domains   none\n",
+          "" },
+        { "status for scripts", ctl_status, true, "200 OK", status_json, CTL_WELL, status_json, "" },
+        { "reload", ctl_reload, false, "200 OK", "{\"reloaded\":true}", CTL_WELL, "reloaded\n", "" },
+        { "a reload that is refused", ctl_reload, false, "422 No", refusal_json, CTL_FAILING, "",
+          "relay.ini:2: bad\nrelay.ini:3: worse\ntunnelctl: nothing was changed\n" },
+        { "the same for scripts", ctl_reload, true, "422 No", refusal_json, CTL_FAILING, refusal_json, "" },
+        { "a refusal without lines", ctl_reload, false, "404 No", "{\"error\":\"gone\"}", CTL_FAILING, "",
+          "tunnelctl: gone\n" },
+        { "version", ctl_version, false, "200 OK",
+          "{\"program\":\"tunnel-relay\",\"version\":\"9\",\"config\":\"/x.ini\"}", CTL_WELL,
+          "tunnel-relay  9  (/x.ini)\n", "" },
+        { "no JSON", ctl_status, false, "200 OK", "<html>", CTL_NO_DAEMON, "",
+          "tunnelctl: the daemon's answer is not JSON: " },
+        { "a list", ctl_status, false, "200 OK", "[]", CTL_NO_DAEMON, "", "is not a JSON object" },
+        { "nothing", ctl_status, false, "200 OK", "", CTL_NO_DAEMON, "",
+          "tunnelctl: the daemon's answer is not JSON: " },
+        { "errors that are no text", ctl_reload, false, "422 No", "{\"errors\":[1,null]}", CTL_FAILING, "",
+          "\n\ntunnelctl: \n" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct run r;
+        const char *out, *err;
+
+        run(&r, *state, rows[i].command, rows[i].json, rows[i].status, rows[i].content);
+        out = buf_text(&r.out.text);
+        err = buf_text(&r.err.text);
+        if (r.result != rows[i].result || !strstr(out, rows[i].out) || !strstr(err, rows[i].err) ||
+            (!*rows[i].out && *out) || (!*rows[i].err && *err))
+            fail_msg("%s: %d\n%s%s", rows[i].name, (int)r.result, out, err);
+        buf_free(&r.out.text);
+        buf_free(&r.err.text);
+    }
+}
+
+static void test_no_daemon(void **state)
+{
+    struct ctl c = { .socket = temp_path(*state, "none") };
+    struct capture err;
+    json_t *reply = NULL;
+
+    capture_begin(&err, STDERR_FILENO);
+    assert_int_equal(ctl_ask(&c, "GET", "/v1/status", &reply), CTL_NO_DAEMON);
+    assert_non_null(strstr(capture_end(&err), "tunnelctl: no daemon answers: cannot connect to /tmp/"));
+    assert_null(reply);
+    buf_free(&err.text);
+}
+
+static void test_arguments_are_refused(void **state)
+{
+    static enum ctl_exit (*const commands[])(struct ctl * c) = { ctl_status, ctl_reload, ctl_version };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        char argument[] = "now", *argv[] = { argument, NULL };
+        struct ctl c = { .socket = "/nowhere", .argc = 1, .argv = argv };
+        struct capture err;
+
+        capture_begin(&err, STDERR_FILENO);
+        assert_int_equal(commands[i](&c), CTL_USAGE);
+        assert_non_null(strstr(capture_end(&err), "takes no argument, but was given now"));
+        buf_free(&err.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_wrong_usage),
+        cmocka_unit_test_setup_teardown(test_commands, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_no_daemon, temp_make, temp_remove),
+        cmocka_unit_test(test_arguments_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,364 @@
+/* How streams begin and end: accepted, stopped in every state, reset, broken by the peer. Their bytes are in
+ * stream_test.c. */
+#include "tests/unit/shared/stream_side.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/loop_fixture.h"
+
+/* ---- stop in every state ---- */
+
+static void as_it_began(struct loop *l, struct side *s, int peer)
+{
+    (void)l;
+    (void)s;
+    (void)peer;
+}
+
+static void after_bytes(struct loop *l, struct side *s, int peer)
+{
+    (void)s;
+    assert_int_equal(write(peer, "x", 1), 1);
+    loop_settle(l);
+}
+
+static void with_unread_bytes(struct loop *l, struct side *s, int peer)
+{
+    stream_pause(s->stream);
+    after_bytes(l, s, peer);
+}
+
+static void half_closed_by_peer(struct loop *l, struct side *s, int peer)
+{
+    (void)s;
+    shutdown(peer, SHUT_WR);
+    loop_settle(l);
+}
+
+static void half_closed_by_us(struct loop *l, struct side *s, int peer)
+{
+    (void)peer;
+    stream_shutdown(s->stream);
+    loop_settle(l);
+}
+
+static void about_to_half_close(struct loop *l, struct side *s, int peer)
+{
+    (void)l;
+    (void)peer;
+    stream_shutdown(s->stream);
+}
+
+static void full(struct loop *l, struct side *s, int peer)
+{
+    static const char bytes[65536];
+
+    (void)peer;
+    while (!stream_full(s->stream))
+        stream_write(s->stream, bytes, sizeof bytes);
+    loop_settle(l);
+}
+
+static void half_close_behind_a_queue(struct loop *l, struct side *s, int peer)
+{
+    full(l, s, peer);
+    stream_shutdown(s->stream);
+    loop_settle(l);
+}
+
+static void held_by_itself(struct loop *l, struct side *s, int peer)
+{
+    stream_set_source(s->stream, s->stream);
+    full(l, s, peer);
+}
+
+static void stopped_already(struct loop *l, struct side *s, int peer)
+{
+    (void)l;
+    (void)peer;
+    stream_stop(s->stream);
+}
+
+static const struct {
+    const char *name;
+    void (*reach)(struct loop *l, struct side *s, int peer);
+    const char *events; /* before the end */
+} states[] = {
+    { "as it began", as_it_began, "" },
+    { "after bytes", after_bytes, "r" },
+    { "with unread bytes", with_unread_bytes, "" },
+    { "half closed by the peer", half_closed_by_peer, "f" },
+    { "half closed by us", half_closed_by_us, "" },
+    { "about to half-close", about_to_half_close, "" },
+    { "full", full, "" },
+    { "half-close behind a queue", half_close_behind_a_queue, "" },
+    { "held by itself", held_by_itself, "" },
+    { "stopped already", stopped_already, "" },
+};
+
+/* After the end nothing happens but `ended`, whatever the peer does and the stream is asked for. */
+static void end_in_every_state(struct loop *l, bool tcp, void (*end)(struct stream *s))
+{
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        struct side s = { 0 };
+        int peer = side_with_peer(l, &s, tcp);
+        char events[64];
+
+        states[i].reach(l, &s, peer);
+        snprintf(events, sizeof events, "%se", states[i].events);
+        end(s.stream);
+        assert_false(s.ended); /* from the loop, not from inside */
+        send(peer, "late", 4, MSG_NOSIGNAL);
+        stream_write(s.stream, "late", 4);
+        stream_resume(s.stream);
+        stream_shutdown(s.stream);
+        loop_run(l);
+        if (strcmp(s.events, events) != 0 || s.why.code != ERR_NONE)
+            fail_msg("%s, %s: %s, not %s; %s", tcp ? "TCP" : "Unix", states[i].name, s.events, events,
+                     s.why.text);
+        buf_free(&s.got);
+        close(peer);
+    }
+}
+
+static void test_stop_in_every_state(void **state)
+{
+    end_in_every_state(*state, false, stream_stop);
+    end_in_every_state(*state, true, stream_stop);
+}
+
+static void test_reset_in_every_state_of_a_unix_socket(void **state)
+{
+    end_in_every_state(*state, false, stream_reset);
+}
+
+static void test_reset_in_every_state_of_tcp(void **state)
+{
+    end_in_every_state(*state, true, stream_reset);
+}
+
+/* ---- stop from inside events ---- */
+
+static void test_stop_inside_received(void **state)
+{
+    struct side s = { .on_received = side_stop };
+    int peer = side_with_peer(*state, &s, false);
+    static const char bytes[200000]; /* more than one read */
+
+    assert_true(write(peer, bytes, sizeof bytes) > LOOP_READ_BYTES);
+    loop_run(*state);
+    assert_string_equal(s.events, "re");
+    assert_true(s.got.len <= LOOP_READ_BYTES);
+    buf_free(&s.got);
+    close(peer);
+}
+
+static void test_stop_inside_eof(void **state)
+{
+    struct side s = { .on_eof = side_stop };
+    int peer = side_with_peer(*state, &s, true);
+
+    close(peer);
+    loop_run(*state);
+    assert_string_equal(s.events, "fe");
+    assert_int_equal(s.why.code, ERR_NONE);
+}
+
+static void test_stop_inside_drained(void **state)
+{
+    struct side s = { .on_drained = side_stop };
+    int peer = side_with_peer(*state, &s, false);
+    static char piece[65536];
+
+    stream_set_source(s.stream, s.stream);
+    full(*state, &s, peer);
+    while (!s.ended) {
+        while (read(peer, piece, sizeof piece) > 0)
+            continue;
+        loop_settle(*state);
+    }
+    assert_string_equal(s.events, "de");
+    loop_run(*state);
+    close(peer);
+}
+
+static void stop_the_other(struct side *s)
+{
+    stream_stop(s->other->stream);
+    stream_stop(s->stream);
+}
+
+static void test_stop_both_inside_received(void **state)
+{
+    struct side a = { .on_received = stop_the_other }, b = { 0 };
+
+    side_pair(*state, &a, &b, true);
+    stream_set_source(a.stream, b.stream);
+    stream_set_source(b.stream, a.stream);
+    stream_write(b.stream, "x", 1);
+    loop_run(*state);
+    assert_string_equal(a.events, "re");
+    assert_string_equal(b.events, "e");
+    buf_free(&a.got);
+}
+
+/* ---- resets ---- */
+
+static void test_a_reset_is_seen_by_the_peer(void **state)
+{
+    static void (*const reach[])(struct loop * l, struct side * s, int peer) = { as_it_began, full,
+                                                                                 half_closed_by_peer };
+
+    for (size_t i = 0; i < sizeof reach / sizeof reach[0]; i++) {
+        struct side s = { 0 };
+        int peer = side_with_peer(*state, &s, true), error = 0;
+        socklen_t size = sizeof error;
+
+        reach[i](*state, &s, peer);
+        stream_reset(s.stream);
+        loop_run(*state);
+        assert_int_equal(getsockopt(peer, SOL_SOCKET, SO_ERROR, &error, &size), 0);
+        assert_int_equal(error, ECONNRESET);
+        close(peer);
+    }
+}
+
+/* What the peer's reset looks like while we read, and while we do nothing but write. */
+static void reset_by_peer(struct loop *l, struct side *s, bool paused)
+{
+    const struct linger at_once = { .l_onoff = 1 };
+    int peer = side_with_peer(l, s, true);
+
+    if (paused)
+        stream_pause(s->stream);
+    setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(peer);
+    if (paused)
+        stream_write(s->stream, "x", 1);
+    loop_run(l);
+    assert_string_equal(s->events, "e");
+    assert_int_equal(s->why.code, ERR_PEER);
+}
+
+static void test_a_reset_by_the_peer(void **state)
+{
+    struct side reader = { 0 }, writer = { 0 };
+
+    reset_by_peer(*state, &reader, false);
+    assert_string_equal(reader.why.text, "the connection broke while reading: connection reset by peer");
+    reset_by_peer(*state, &writer, true);
+    assert_non_null(strstr(writer.why.text, "the connection broke while writing: "));
+}
+
+static void test_a_peer_that_goes_while_we_are_full(void **state)
+{
+    for (int tcp = 0; tcp <= 1; tcp++) {
+        struct side s = { 0 };
+        int peer = side_with_peer(*state, &s, tcp);
+
+        stream_set_source(s.stream, s.stream);
+        full(*state, &s, peer);
+        close(peer);
+        loop_run(*state);
+        assert_string_equal(s.events, "e");
+        assert_int_equal(s.why.code, ERR_PEER);
+    }
+}
+
+/* ---- start ---- */
+
+static struct {
+    struct side side;
+    struct err why;
+    int failures;
+} accepted;
+
+static void on_connection(uv_stream_t *listener, int rc)
+{
+    assert_int_equal(rc, 0);
+    accepted.side.stream = stream_accept(listener, &side_events, &accepted.side, NULL);
+    accepted.failures +=
+        !stream_accept(listener, &side_events, &accepted.side, &accepted.why); /* no second one */
+    uv_close((uv_handle_t *)listener, NULL);
+}
+
+static void test_accept(void **state)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct side client = { 0 };
+    socklen_t size = sizeof addr;
+    uv_tcp_t listener;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    uv_tcp_init(&((struct loop *)*state)->uv, &listener);
+    assert_int_equal(uv_tcp_bind(&listener, (struct sockaddr *)&addr, 0), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&listener, 8, on_connection), 0);
+    uv_tcp_getsockname(&listener, (struct sockaddr *)&addr, (int *)&size);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, size), 0);
+    accepted.side.on_received = side_echo;
+    accepted.side.on_eof = side_shut;
+    client.stream = stream_open(*state, fd, &side_events, &client, NULL);
+    stream_write(client.stream, "hello", 5);
+    stream_shutdown(client.stream);
+    loop_run(*state);
+    assert_string_equal(buf_text(&client.got), "hello");
+    assert_string_equal(accepted.side.events, "rfe"); /* once: what failed had no user */
+    assert_int_equal(accepted.failures, 1);
+    assert_non_null(strstr(accepted.why.text, "cannot take a connection: "));
+    buf_free(&client.got);
+    buf_free(&accepted.side.got);
+}
+
+static void test_open_without_a_descriptor(void **state)
+{
+    struct side s = { 0 };
+    struct err e = { 0 };
+
+    assert_null(stream_open(*state, -1, &side_events, &s, &e));
+    assert_int_equal(e.code, ERR_SYSTEM);
+    loop_run(*state);
+    assert_string_equal(s.events, ""); /* a stream that never lived does not end */
+}
+
+static void test_fd_is_for_looking_at(void **state)
+{
+    struct side s = { 0 };
+    int peer = side_with_peer(*state, &s, false);
+    struct ucred who = { 0 };
+    socklen_t size = sizeof who;
+
+    assert_int_equal(getsockopt(stream_fd(s.stream), SOL_SOCKET, SO_PEERCRED, &who, &size), 0);
+    assert_int_equal(who.pid, getpid());
+    stream_stop(s.stream);
+    assert_int_equal(stream_fd(s.stream), -1);
+    loop_run(*state);
+    close(peer);
+}
+
+#define LOOP_TEST(f) cmocka_unit_test_setup_teardown(f, loop_make, loop_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LOOP_TEST(test_stop_in_every_state),
+        LOOP_TEST(test_reset_in_every_state_of_a_unix_socket),
+        LOOP_TEST(test_reset_in_every_state_of_tcp),
+        LOOP_TEST(test_stop_inside_received),
+        LOOP_TEST(test_stop_inside_eof),
+        LOOP_TEST(test_stop_inside_drained),
+        LOOP_TEST(test_stop_both_inside_received),
+        LOOP_TEST(test_a_reset_is_seen_by_the_peer),
+        LOOP_TEST(test_a_reset_by_the_peer),
+        LOOP_TEST(test_a_peer_that_goes_while_we_are_full),
+        LOOP_TEST(test_accept),
+        LOOP_TEST(test_open_without_a_descriptor),
+        LOOP_TEST(test_fd_is_for_looking_at),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
