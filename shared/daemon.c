@@ -296,7 +296,7 @@ static int start_log(struct daemon *d, struct err *e)
 
 static int start_all(struct daemon *d, struct err *e)
 {
-    if (start_log(d, e) != 0 || inherited_read(&d->inherited, e) != 0)
+    if (start_log(d, e) != 0)
         return -1;
     d->state_fd = state_dir_take(conf_of(d, d->conf)->state_dir, e);
     if (d->state_fd < 0 || start_loop(d, e) != 0)
@@ -311,7 +311,8 @@ static int daemon_run(struct daemon *d)
     int rc;
 
     signal(SIGPIPE, SIG_IGN);
-    if (loop_init(&d->loop, &why) != 0) {
+    /* Inherited descriptors first: whatever we open ourselves must not be taken for one of them. */
+    if (inherited_read(&d->inherited, &why) != 0 || loop_init(&d->loop, &why) != 0) {
         log_error("cannot start", kv_str("error", why.text));
         return 1;
     }

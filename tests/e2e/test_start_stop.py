@@ -1,0 +1,192 @@
+"""How a daemon starts, what it tells about itself, and how it ends."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from control import Connection, request_bytes
+from programs import need_root, run
+
+HALF = request_bytes("GET", "/v1/status")[:-2]
+
+
+def ends_within(daemon, seconds, number=signal.SIGTERM):
+    began = time.monotonic()
+    daemon.stop(number)
+    took = time.monotonic() - began
+    assert took < seconds, f"took {took:.1f} s"
+    return took
+
+
+def held_request(daemon):
+    """A request that the daemon has begun to read and whose end does not come."""
+    connection = Connection(daemon.socket)
+    connection.ask("GET", "/v1/version")  # once this is answered, it serves this connection
+    connection.send(HALF)
+    daemon.get("/v1/version")  # asked after that, so the half has been read, too
+    return connection
+
+
+# ---- what it tells ----
+
+
+def test_version(daemon):
+    reply = daemon.get("/v1/version")
+    assert reply.fields["content-type"] == "application/json"
+    said = run(f"tunnel-{daemon.role}", "--version").out.split()
+    assert reply.json == {"role": daemon.role, "program": said[0], "version": said[1], "config": str(daemon.conf)}
+    assert said[0] == f"tunnel-{daemon.role}"
+
+
+def test_status_of_the_relay(relay):
+    status = relay.get("/v1/status").json
+    assert 0 <= status.pop("uptime_s") < 60
+    version = relay.get("/v1/version").json["version"]
+    assert status == {"role": "relay", "version": version, "name": "e2e", "lanes": [], "domains": []}
+
+
+def test_status_of_the_agent(agent):
+    status = agent.get("/v1/status").json
+    assert 0 <= status.pop("uptime_s") < 60
+    version = agent.get("/v1/version").json["version"]
+    public = {"v4": None, "v6": None, "sources": []}
+    assert status == {"role": "agent", "version": version, "name": "e2e", "public": public, "relays": [], "domains": []}
+
+
+def test_config_tells_values_and_where_they_came_from(daemon):
+    config = daemon.get("/v1/config").json
+    assert config["file"] == str(daemon.conf)
+    assert [(s["kind"], s["name"]) for s in config["sections"]] == [(daemon.role, None)]
+    assert daemon.options() == {
+        "name": {"key": "name", "value": "e2e", "origin": f"{daemon.conf}:2"},
+        "state_dir": {"key": "state_dir", "value": str(daemon.state_dir), "origin": f"{daemon.conf}:3"},
+        "control_socket": {"key": "control_socket", "value": str(daemon.socket), "origin": f"{daemon.conf}:4"},
+        "include": {"key": "include", "value": f"{daemon.role}.d/*.ini", "origin": "default"},
+        "log": {"key": "log", "value": "stderr", "origin": "default"},
+        "log_level": {"key": "log_level", "value": "info", "origin": "default"},
+        "drain": {"key": "drain", "value": "10s", "origin": "default"},
+    }
+
+
+def test_uptime_counts(relay):
+    before = relay.get("/v1/status").json["uptime_s"]
+    time.sleep(1.1)
+    assert relay.get("/v1/status").json["uptime_s"] > before
+
+
+def test_each_log_line_has_time_and_level(relay):
+    relay.stop()
+    lines = relay.log().splitlines()
+    for line in lines:
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info  \S", line), line
+    assert "started program=\"tunnel-relay\"" in lines[0]
+    assert lines[-1].endswith("stopped")
+
+
+# ---- where and as whom ----
+
+
+def test_start_by_a_relative_path_from_another_folder(daemons, folder, role):
+    daemon = daemons(role, state_dir="state", control_socket="control.sock")
+    daemon.start(conf=os.path.relpath(daemon.conf, folder), cwd=folder)
+    assert daemon.state_dir.is_dir()  # paths start at their file's folder, not at the current one
+    assert daemon.get("/v1/version").json["config"] == str(daemon.conf)
+
+
+def test_the_state_folder_is_made_for_us_alone(daemon):
+    assert daemon.state_dir.stat().st_mode & 0o777 == 0o700
+
+
+def test_nobody_else_may_use_the_control_socket(daemon):
+    assert daemon.socket.stat().st_mode & 0o117 == 0
+
+
+def test_an_ordinary_user_can_run_it(daemons, role):
+    need_root()
+    daemon = daemons(role).start(user="nobody")
+    assert daemon.socket.owner() == daemon.state_dir.owner() == "nobody"
+    assert daemon.get("/v1/status").json["role"] == role
+
+
+@pytest.mark.parametrize("keys, reason", [
+    ({"state_dir": "/proc/nothing/state"}, "/proc/nothing/state"),
+    ({"state_dir": "/dev/null"}, "/dev/null"),
+    ({"control_socket": "/proc/nothing/control.sock"}, "/proc/nothing"),
+    ({"log": "/proc/nothing/relay.log"}, "/proc/nothing/relay.log"),
+])
+def test_a_place_that_cannot_be_written_is_named(daemons, keys, reason):
+    relay = daemons("relay", **keys)
+    said = relay.refused()
+    assert "cannot start" in said and reason in said
+    assert not relay.socket.exists()
+
+
+def test_a_state_folder_that_everybody_can_write_is_refused(daemons):
+    relay = daemons("relay")
+    relay.state_dir.mkdir()
+    relay.state_dir.chmod(0o777)
+    assert f"chmod o-w {relay.state_dir}" in relay.refused()
+
+
+# ---- the end ----
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_leaves_nothing_behind(daemon, number):
+    daemon.stop(number)
+    assert not daemon.socket.exists()
+    assert "stopped" in daemon.log()
+    daemon.start()  # nothing is held any more
+
+
+def test_idle_connections_do_not_delay_the_end(daemons):
+    relay = daemons("relay", drain="1h").start()
+    with Connection(relay.socket) as used, Connection(relay.socket) as unused:
+        used.ask("GET", "/v1/status")
+        ends_within(relay, 5)
+        assert used.closed() and unused.closed()
+
+
+def test_the_drain_time_ends_a_request_that_does_not_arrive(daemons):
+    relay = daemons("relay", drain="500ms").start()
+    with held_request(relay) as held:
+        assert ends_within(relay, 5) > 0.4
+        assert held.closed()
+    assert "cut off" in relay.log()
+    assert not relay.socket.exists()
+
+
+def test_a_request_in_progress_is_still_answered(daemons):
+    relay = daemons("relay", drain="1h").start()
+    with held_request(relay) as held:
+        relay.send(signal.SIGTERM)
+        relay.wait_log("stopping")
+        held.send(b"\r\n")
+        reply = held.reply()
+        assert reply.status == 200 and reply.fields["connection"] == "close"
+        assert held.closed()
+    assert relay.wait() == 0
+
+
+def test_while_it_ends_it_takes_nothing_new(daemons):
+    relay = daemons("relay", drain="1h").start()
+    with held_request(relay) as held:
+        relay.send(signal.SIGTERM)
+        relay.wait_log("stopping")
+        with pytest.raises(OSError):
+            Connection(relay.socket)
+        held.send(b"\r\n")
+        assert held.reply().status == 200
+    assert relay.wait() == 0
+
+
+def test_a_second_signal_cuts(daemons):
+    relay = daemons("relay", drain="1h").start()
+    with held_request(relay) as held:
+        relay.send(signal.SIGTERM)
+        relay.wait_log("stopping")
+        ends_within(relay, 5)  # less than what a half request is given
+        assert held.closed()
