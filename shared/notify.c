@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,7 +99,6 @@ static int read_inherited(struct inherited *in, struct err *e)
 {
     long long n = number_in("LISTEN_FDS");
     const char *names = getenv("LISTEN_FDNAMES");
-    struct stat st;
 
     if (number_in("LISTEN_PID") != getpid())
         return 0;
@@ -112,8 +110,6 @@ static int read_inherited(struct inherited *in, struct err *e)
 
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
             return err_errno(e, errno, "LISTEN_FDS names descriptor %d, which is not open", fd);
-        if (fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode))
-            return err_set(e, ERR_INPUT, "LISTEN_FDS names descriptor %d, which is not a socket", fd);
         in->fds[in->n] = fd;
         if (names)
             next_name(&names, in->names[in->n], sizeof in->names[0]);
