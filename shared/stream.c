@@ -1,5 +1,6 @@
 /* The life of one connection's bytes:
  *
+ *   (CONNECTING ──▶)
  *   OPEN ── eof ──▶ half closed by the peer ──┐
  *     └── shutdown ──▶ half closed by us ─────┴──▶ CLOSING -> ended -> freed
  *     └── error, stream_stop ──────────────────────▶ */
@@ -22,25 +23,30 @@ struct stream {
         uv_pipe_t pipe;
     } uv;
     const struct stream_events *events;
+    void (*connected)(void *user);
     void *user;
     struct err why;
 
     struct buf queue, flight; /* queue waits; flight is in libuv's hands while writing */
     size_t flight_bytes;      /* of flight: what libuv has been given */
+    uv_connect_t connect_req;
     uv_write_t write_req;
     uv_shutdown_t shutdown_req;
     struct stream *source, *sink;
 
-    bool writing, full;
+    bool connecting, writing, full;
     bool paused, held; /* reading stopped by our user; by a full sink */
     bool got_eof, shutdown_wanted, shutdown_sent, shutdown_done;
 };
 
 static void on_closed(uv_handle_t *handle);
+static void on_connected(uv_connect_t *req, int rc);
 static void on_written(uv_write_t *req, int rc);
 static void on_shut_down(uv_shutdown_t *req, int rc);
 static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf);
 static void read_if_wanted(struct stream *s);
+static void close_with(struct stream *s, enum err_code code, const char *what, int rc);
+static void shut_down_if_wanted(struct stream *s);
 
 /* ---- start ---- */
 
@@ -64,9 +70,9 @@ static void on_unused_closed(uv_handle_t *handle)
 }
 
 /* A stream that never lived is closed without a word to its user. */
-static struct stream *give_up(struct stream *s, int rc, struct err *e)
+static struct stream *give_up(struct stream *s, const char *what, int rc, struct err *e)
 {
-    err_set(e, ERR_SYSTEM, "cannot take a connection: %s", uv_strerror(rc));
+    err_set(e, ERR_SYSTEM, "%s: %s", what, uv_strerror(rc));
     uv_close(&s->uv.handle, on_unused_closed);
     return NULL;
 }
@@ -85,7 +91,7 @@ struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *
     struct stream *s = stream_new(listener->loop, listener->type == UV_TCP, events, user);
     int rc = uv_accept(listener, &s->uv.stream);
 
-    return rc == 0 ? begin(s) : give_up(s, rc, e);
+    return rc == 0 ? begin(s) : give_up(s, "cannot take a connection", rc, e);
 }
 
 struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
@@ -98,7 +104,53 @@ struct stream *stream_open(struct loop *loop, int fd, const struct stream_events
     if (rc == 0)
         return begin(s);
     close(fd);
-    return give_up(s, rc, e);
+    return give_up(s, "cannot take a connection", rc, e);
+}
+
+struct stream *stream_connect(struct loop *loop, const struct sockaddr *addr, void (*connected)(void *user),
+                              const struct stream_events *events, void *user, struct err *e)
+{
+    struct stream *s = stream_new(&loop->uv, true, events, user);
+    int rc = uv_tcp_connect(&s->connect_req, &s->uv.tcp, addr, on_connected);
+
+    if (rc != 0)
+        return give_up(s, "cannot connect", rc, e);
+    s->connect_req.data = s;
+    s->connected = connected;
+    s->connecting = true;
+    return s;
+}
+
+static enum err_code connect_code(int rc)
+{
+    switch (rc) {
+    case UV_ECONNREFUSED: return ERR_PEER;
+    case UV_ETIMEDOUT: return ERR_TIMEOUT;
+    default: return ERR_SYSTEM;
+    }
+}
+
+static void on_connected(uv_connect_t *req, int rc)
+{
+    struct stream *s = req->data;
+
+    if (uv_is_closing(&s->uv.handle))
+        return;
+    if (rc != 0) {
+        close_with(s, connect_code(rc), "cannot connect", rc);
+        return;
+    }
+    s->connecting = false;
+    begin(s);
+    shut_down_if_wanted(s);
+    if (s->connected)
+        s->connected(s->user);
+}
+
+void stream_hand_over(struct stream *s, const struct stream_events *events, void *user)
+{
+    s->events = events;
+    s->user = user;
 }
 
 /* ---- reading ---- */
@@ -113,7 +165,7 @@ static void on_wants_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 static void read_if_wanted(struct stream *s)
 {
-    if (uv_is_closing(&s->uv.handle))
+    if (uv_is_closing(&s->uv.handle) || s->connecting)
         return;
     if (s->paused || s->held || s->got_eof)
         uv_read_stop(&s->uv.stream);
@@ -136,10 +188,23 @@ static void close_if_done(struct stream *s)
         close_with(s, ERR_NONE, "", 0);
 }
 
+/* When a reset comes right behind bytes, libuv hands those over and reports the end of the stream without having read
+ * on. A body that was cut off must not look whole, so the kernel is asked. */
+static ssize_t true_end(struct stream *s, ssize_t n)
+{
+    socklen_t size = sizeof(int);
+    int error = 0;
+
+    if (n == UV_EOF && getsockopt(stream_fd(s), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
+        return uv_translate_sys_error(error);
+    return n;
+}
+
 static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
 {
     struct stream *s = handle->data;
 
+    n = true_end(s, n);
     if (n > 0) {
         s->events->received(s->user, buf->base, (size_t)n);
     } else if (n == UV_EOF) {
@@ -204,7 +269,7 @@ static void shut_down_if_wanted(struct stream *s)
 {
     int rc;
 
-    if (!s->shutdown_wanted || s->shutdown_sent || s->writing || s->queue.len > 0 || s->flight.len > 0)
+    if (!s->shutdown_wanted || s->shutdown_sent || s->connecting || s->writing || s->queue.len > 0 || s->flight.len > 0)
         return;
     s->shutdown_sent = true;
     s->shutdown_req.data = s;
