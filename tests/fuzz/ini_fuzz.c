@@ -7,6 +7,7 @@
 #include "shared/utf8.h"
 #include "tests/fuzz/must.h"
 #include "tests/unit/shared/opt_table.h"
+#include "shared/opt_print.h"
 
 #include <jansson.h>
 

@@ -13,6 +13,7 @@
 #include "tests/unit/opt_walk.h"
 #include "tests/unit/shared/opt_table.h"
 #include "tests/unit/temp.h"
+#include "shared/opt_print.h"
 
 /* Each test runs in a folder of its own, so that files are given by relative paths. */
 static int enter(void **state)
@@ -148,7 +149,7 @@ static void test_texts_survive_a_dump(void **state)
         buf_add_text(&text, "[site a.b]\n");
         row.key = "service";
         walk_add_value(&text, &row, *texts[i] ? texts[i] : "x");
-        row.key = "route ;/a=b\"#";
+        row.key = "route /a=b\"#;";
         walk_add_value(&text, &row, texts[i]);
         conf = walk_load(&table_schema, &text);
         assert_string_equal(((const struct all_values *)opt_values(conf, "all", NULL))->text, texts[i]);

@@ -10,6 +10,7 @@
 #include "tests/unit/opt_walk.h"
 #include "tests/unit/shared/opt_broken.h"
 #include "tests/unit/shared/opt_table.h"
+#include "shared/opt_print.h"
 
 /* ---- values ---- */
 
