@@ -3,6 +3,7 @@
 #include "shared/http/server.h"
 #include "shared/json.h"
 #include "shared/mem.h"
+#include "shared/opt_print.h"
 
 #include <stdlib.h>
 

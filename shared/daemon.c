@@ -10,6 +10,7 @@
 #include "shared/notify.h"
 #include "shared/state_dir.h"
 #include "shared/unix_socket.h"
+#include "shared/opt_print.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -58,6 +59,8 @@ static int print_and_free(struct buf *out)
     size_t written = fwrite(buf_bytes(out), 1, out->len, stdout);
     int failed = written != out->len || fflush(stdout) != 0;
 
+    if (failed)
+        fprintf(stderr, "cannot write the output: %s\n", strerror(errno));
     buf_free(out);
     return failed;
 }

@@ -47,6 +47,7 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program);
       OPT_NAME,                                                                                                               \
       offsetof(struct_name, base.name),                                                                                       \
       .def_of = daemon_default_name,                                                                                          \
+      .sample = "pi-2",                                                                                                       \
       .flags = OPT_RELOAD,                                                                                                    \
       .help = "What this machine is called in status and logs: its host name, unless given." },                               \
         { kind,                                                                                                               \

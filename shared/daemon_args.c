@@ -1,6 +1,7 @@
 #include "shared/daemon_args.h"
 
 #include "shared/buf.h"
+#include "shared/opt_print.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -31,6 +31,8 @@ int(err_errno)(struct err *e, int number, const char *fmt, ...)
     vsnprintf(e->text, sizeof e->text, fmt, args);
     va_end(args);
     used = strlen(e->text);
+    if (used > sizeof e->text - sizeof reason - 2)
+        used = sizeof e->text - sizeof reason - 2; /* a long path must not crowd out the reason */
     snprintf(e->text + used, sizeof e->text - used, ": %s", strerror_r(number, reason, sizeof reason));
     return -1;
 }

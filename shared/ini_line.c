@@ -85,7 +85,7 @@ static int parse_section(struct str line, struct ini_line *out, struct err *e)
     if (rest.p[0] != ' ' || word_at(out->name, ' ').n != out->name.n)
         return err_set(e, ERR_INPUT, "has more blanks than the one between kind and name; write [KIND NAME]");
     if (out->name.n > INI_NAME_MAX)
-        return err_set(e, ERR_LIMIT, "the name has more than %d bytes", INI_NAME_MAX);
+        return err_set(e, ERR_LIMIT, "the name has more than %d bytes; shorten it", INI_NAME_MAX);
     return 0;
 }
 
@@ -160,7 +160,7 @@ static int parse_key(struct str *rest, struct ini_line *out, struct err *e)
 {
     out->key = word_at(*rest, '=');
     *rest = str_trim(after(*rest, out->key.n));
-    if (rest->n > 0 && rest->p[0] != '=' && out->key.n > 0) {
+    if (rest->n > 0 && rest->p[0] != '=' && !is_comment(rest->p[0]) && out->key.n > 0) {
         out->arg = word_at(*rest, ' ');
         *rest = str_trim(after(*rest, out->arg.n));
     }
@@ -171,7 +171,8 @@ static int parse_key(struct str *rest, struct ini_line *out, struct err *e)
     if (out->key.n > INI_KEY_MAX)
         return err_set(e, ERR_LIMIT, "the key has more than %d bytes; write KEY = VALUE", INI_KEY_MAX);
     if (out->arg.n > INI_NAME_MAX)
-        return err_set(e, ERR_LIMIT, "the word before the = has more than %d bytes", INI_NAME_MAX);
+        return err_set(e, ERR_LIMIT, "the word before the = has more than %d bytes; shorten it",
+                       INI_NAME_MAX);
     for (size_t i = 0; i < out->key.n; i++) {
         char c = out->key.p[i];
 
@@ -196,7 +197,7 @@ static int parse_pair(struct str line, char *room, struct ini_line *out, struct 
     else
         rc = parse_plain(value, value.p > rest.p, out, e);
     if (rc == 0 && out->value.n > INI_VALUE_MAX)
-        return err_set(e, ERR_LIMIT, "the value has more than %d bytes", INI_VALUE_MAX);
+        return err_set(e, ERR_LIMIT, "the value has more than %d bytes; shorten it", INI_VALUE_MAX);
     return rc;
 }
 
@@ -206,7 +207,7 @@ int ini_line_parse(struct str line, char *room, struct ini_line *out, struct err
 
     *out = (struct ini_line){ 0 };
     if (line.n > INI_LINE_MAX)
-        return err_set(e, ERR_LIMIT, "the line has more than %d bytes", INI_LINE_MAX);
+        return err_set(e, ERR_LIMIT, "the line has more than %d bytes; shorten it", INI_LINE_MAX);
     if (check_bytes(line, out, e) != 0)
         return -1;
     if (text.n == 0 || is_comment(text.p[0]))

@@ -3,6 +3,7 @@
 #include "shared/mem.h"
 #include "shared/opt_internal.h"
 #include "shared/value.h"
+#include "shared/opt_print.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -231,7 +232,7 @@ static void print_context(struct buf *out, const struct opt_conf *conf, const st
     buf_printf(out, "%s: %s.%s", origin, s->title, s->rows[row].key);
     if (opt_value_present(s, row)) {
         opt_value_text(&value, &s->rows[row], s->values);
-        buf_add_text(out, " = ");
+        buf_add_text(out, value.len > 0 ? " = " : " =");
         value_show(out, (struct str){ buf_bytes(&value), value.len }, VALUE_SHOWN_CHARS);
         if (!s->origins[row])
             buf_add_text(out, " (the default)");

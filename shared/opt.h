@@ -141,23 +141,4 @@ void opt_errors_add_at(struct opt_errors *errors, const struct opt_conf *conf, c
 /* Adds an error for each value that differs and has no OPT_RELOAD. Sections may come and go, except those of a kind
  * in which no key at all has OPT_RELOAD. */
 void opt_check_reload(const struct opt_conf *running, const struct opt_conf *next, struct opt_errors *errors);
-
-/* ---- what is made from the table (opt_print.c, opt_doc.c) ---- */
-
-/* Loads back to the same values from any folder. What was included stands in it, so its include keys are empty. */
-void opt_print_dump(struct buf *out, const struct opt_conf *conf);
-void opt_print_help(struct buf *out,
-                    const struct opt_schema *schema); /* --help: one block per key, 79 columns */
-void opt_print_sample(struct buf *out,
-                      const struct opt_schema *schema); /* conf/NAME.ini: loads as the defaults */
-void opt_print_manual(struct buf *out,
-                      const struct opt_schema *schema); /* mdoc: .Sh OPTIONS of NAME.ini(5), whole */
-
-/* One value in canonical text, as the dump shows it, without quotes. */
-void opt_value_text(struct buf *out, const struct opt *o, const void *values);
-
-struct json_t;
-/* For /v1/config: {"file", "sections": [{"kind", "name", "options": [{"key", "value", "origin"}]}]}. Name is null in
- * [kind], value is null where none is given and there is no default. Returns a new reference. */
-struct json_t *opt_json(const struct opt_conf *conf);
 #endif

@@ -2,6 +2,7 @@
 #include "shared/opt.h"
 #include "shared/opt_internal.h"
 #include "shared/value.h"
+#include "shared/opt_print.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "shared/file.h"
 #include "shared/mem.h"
 #include "shared/opt_source.h"
+#include "shared/value.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -115,7 +116,9 @@ static int load_file(struct source *s, const char *path, struct buf *why)
     if (rc == 0) {
         rc = file_read(path, FILE_MAX_BYTES, &text, &e);
         if (rc != 0)
-            buf_add_text(why, e.text);
+            value_show(why, str_of(e.text), 0);
+        if (rc != 0 && s->parent)
+            buf_add_text(why, "; make it a file that this user can read, or take it out of include");
     }
     if (rc == 0) {
         s->rest = (struct str){ buf_bytes(&text), text.len };

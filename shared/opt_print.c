@@ -1,4 +1,5 @@
 /* A loaded configuration as text and as JSON. */
+#include "shared/opt_print.h"
 #include "shared/ini_line.h"
 #include "shared/opt.h"
 #include "shared/opt_internal.h"

@@ -63,11 +63,13 @@ void opt_source_refuse(const struct source *s, const struct section *section, co
 {
     const struct ini_line *line = &s->line;
     char *arg = opt_source_shown(line->arg, VALUE_SHOWN_CHARS),
+         *title = opt_source_shown(str_of(section->title), VALUE_SHOWN_CHARS),
          *value = opt_source_shown(line->value, VALUE_SHOWN_CHARS);
 
-    opt_errors_add(s->loader->errors, "%s:%zu: %s.%.*s%s%s =%s%s: %s%s", s->name, s->line_no, section->title,
+    opt_errors_add(s->loader->errors, "%s:%zu: %s.%.*s%s%s =%s%s: %s%s", s->name, s->line_no, title,
                    STR_ARG(line->key), *arg ? " " : "", arg, *value ? " " : "", value, why, what);
     free(arg);
+    free(title);
     free(value);
 }
 
@@ -249,7 +251,7 @@ static bool take_line(struct source *s, struct str *line)
     n += end ? 1 : 0;
     s->rest = (struct str){ s->rest.p + n, s->rest.n - n };
     s->line_no++;
-    if (line->n > 0 && line->p[line->n - 1] == '\r') {
+    if (end && line->n > 0 && line->p[line->n - 1] == '\r') {
         line->n--;
         if (!s->crlf_told)
             opt_errors_add(s->loader->errors,

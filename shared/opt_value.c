@@ -1,6 +1,7 @@
 #include "shared/file.h"
 #include "shared/opt_internal.h"
 #include "shared/value.h"
+#include "shared/opt_print.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -63,6 +64,19 @@ bool opt_value_present(const struct section *s, size_t row)
 
 /* ---- text into field ---- */
 
+/* What a dump can hold: the same bytes that ini_line accepts. */
+static bool is_text(struct str text)
+{
+    uint32_t code;
+
+    for (size_t n; text.n > 0; text.p += n, text.n -= n) {
+        n = value_utf8(text, &code);
+        if (n == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0))
+            return false;
+    }
+    return true;
+}
+
 static int set_path(const struct opt_place *place, struct str text, const char **path, struct err *e)
 {
     char whole[PATH_MAX];
@@ -72,6 +86,9 @@ static int set_path(const struct opt_place *place, struct str text, const char *
         return err_set(e, ERR_INPUT, "~ is not expanded; write the whole path (or ./~… for such a name)");
     while (text.n >= 2 && text.p[0] == '.' && text.p[1] == '/')
         text = (struct str){ text.p + 2, text.n - 2 };
+    if ((text.n == 0 || text.p[0] != '/') && !is_text(str_of(place->folder)))
+        return err_set(e, ERR_INPUT,
+                       "the folder of this file has a name that is no text; write the whole path");
     if (text.n > 0 && text.p[0] == '/')
         n = snprintf(whole, sizeof whole, "%.*s", STR_ARG(text));
     else
@@ -96,6 +113,7 @@ static int set_choice(const struct opt *o, struct str text, int *choice, struct 
     for (int i = 0; o->choices[i]; i++) {
         if (str_eq(text, o->choices[i])) {
             *choice = i;
+            buf_free(&known);
             return 0;
         }
         buf_printf(&known, "%s%s", i == 0 ? "" : o->choices[i + 1] ? ", " : " or ", o->choices[i]);

@@ -186,7 +186,7 @@ static int read_v6(struct str host, uint16_t port, struct opt_address *out, stru
         return err_set(e, ERR_INPUT,
                        "an address with a zone (%%) is not supported; "
                        "write an address without a zone, or :PORT for all addresses");
-    if (host.n < sizeof text) {
+    if (host.n < sizeof text && !memchr(host.p, 0, host.n)) {
         memcpy(text, host.p, host.n);
         text[host.n] = 0;
         *in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(port) };
@@ -201,7 +201,7 @@ static int read_v4(struct str host, uint16_t port, struct opt_address *out, stru
     struct sockaddr_in *in = (struct sockaddr_in *)&out->addr;
     char text[INET_ADDRSTRLEN];
 
-    if (host.n < sizeof text) {
+    if (host.n < sizeof text && !memchr(host.p, 0, host.n)) {
         memcpy(text, host.p, host.n);
         text[host.n] = 0;
         *in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };

@@ -24,23 +24,30 @@ struct check {
 
 static bool has_section(const char *text, const char *section)
 {
-    const char *at = strstr(text, section);
-
-    return at && (at == text || at[-1] == '\n');
+    for (const char *at = strstr(text, section); at; at = strstr(at + 1, section))
+        if (at == text || at[-1] == '\n')
+            return true;
+    return false;
 }
 
 /* A main file has the section of its daemon; an included one is told apart by the command line alone. */
-static enum client_side side_of_file(const char *path)
+static enum ctl_exit find_side(struct check *check)
 {
     struct buf text = { 0 };
-    enum client_side side = CLIENT_ANY;
+    struct err why = { 0 };
 
-    if (file_read(path, 4u << 20, &text, NULL) == 0)
-        side = has_section(buf_text(&text), "[relay]")   ? CLIENT_RELAY
-               : has_section(buf_text(&text), "[agent]") ? CLIENT_AGENT
-                                                         : CLIENT_ANY;
+    if (file_read(check->file, 4u << 20, &text, &why) != 0) {
+        fprintf(stderr, "tunnelctl: %s\n", why.text);
+        return CTL_FAILING;
+    }
+    check->side = has_section(buf_text(&text), "[relay]")   ? CLIENT_RELAY
+                  : has_section(buf_text(&text), "[agent]") ? CLIENT_AGENT
+                                                            : CLIENT_ANY;
     buf_free(&text);
-    return side;
+    if (check->side != CLIENT_ANY)
+        return CTL_WELL;
+    return ctl_wrong_usage(
+        "%s has neither a [relay] nor an [agent] section; say whose it is: --relay or --agent", check->file);
 }
 
 static enum ctl_exit ask_running_daemon(struct ctl *c, struct check *check)
@@ -84,13 +91,7 @@ static enum ctl_exit find_file(struct ctl *c, struct check *check)
         return ctl_wrong_usage("check takes one file, but was also given %s", c->argv[1]);
     if (c->argc == 1) {
         check->file = mem_copy(c->argv[0]);
-        if (check->side == CLIENT_ANY)
-            check->side = side_of_file(check->file);
-        if (check->side == CLIENT_ANY)
-            return ctl_wrong_usage(
-                "%s has neither a [relay] nor an [agent] section; say whose it is: --relay or --agent",
-                check->file);
-        return CTL_WELL;
+        return check->side == CLIENT_ANY ? find_side(check) : CTL_WELL;
     }
     socket_path = client_find_socket(c->socket, c->side, &why);
     if (!socket_path && why.code == ERR_INPUT)

@@ -13,7 +13,7 @@ static const struct {
 } commands[] = {
     { "status", "", "what is up, what is not, since when, and the remedy", ctl_status },
     { "check", "[FILE]", "everything that is wrong with a configuration", ctl_check },
-    { "reload", "", "read the configuration again; refused as a whole if anything is wrong", ctl_reload },
+    { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
 };
 

@@ -9,6 +9,7 @@
 #include "shared/stream.h"
 
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 enum state { C_HEAD, C_BODY, C_LINGER, C_CLOSE };
 
@@ -243,7 +244,11 @@ static void on_late(uv_timer_t *timer)
 
 void http_conn_drain(struct http_conn *c)
 {
+    int unread = 0;
+
     c->draining = true;
+    if (c->in.len == 0 && ioctl(stream_fd(c->stream), FIONREAD, &unread) == 0 && unread > 0)
+        return; /* a request that has come already, although it has not been read */
     conn_run(c);
 }
 

@@ -18,6 +18,7 @@ enum {
     HTTP_SERVER_BODY_BYTES = 64 * 1024,
     HTTP_SERVER_IDLE_MS = 60 * 1000,    /* between requests */
     HTTP_SERVER_REQUEST_MS = 10 * 1000, /* from a request's first byte to its last */
+    HTTP_SERVER_STAY_MS = 100,          /* what a connection has at least, when all places are taken */
     HTTP_SERVER_LINGER_MS = 2 * 1000,   /* for the peer to read a refusal before the connection closes */
 };
 

@@ -30,8 +30,8 @@ def request_bytes(method: str, target: str, body: bytes = b"", close: bool = Fal
 class Connection:
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))  # before the timeout: with one, a full queue is an error and not waited for
         self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(str(path))
         self._in = self.socket.makefile("rb")
 
     def send(self, data: bytes) -> None:

@@ -3,15 +3,18 @@
 import os
 import re
 import signal
+import shlex
 import socket
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from control import Connection, request_bytes
-from programs import PATIENCE_S
+from programs import PATIENCE_S, wait_until
 
-FOR_US = 'LISTEN_PID=$$ exec "$0" "$@" 3<&{fd} {fd}<&-'  # descriptor 3 is where inherited sockets begin
+INHERIT = shlex.join([sys.executable, "-I", "-S", str(Path(__file__).with_name("inherit.py"))])
 
 
 # ---- notifications ----
@@ -124,8 +127,7 @@ def listening(daemons):
 
 
 def inherit(relay, sock, **env):
-    fd = sock.fileno()
-    return relay.spawn(fds=[fd], env={"LISTEN_FDS": "1", **env}, shell=FOR_US.format(fd=fd))
+    return relay.spawn(fds=[sock.fileno()], env=env, shell=f'exec {INHERIT} {sock.fileno()} "$0" "$@"')
 
 
 def test_an_inherited_control_socket_is_used_and_stays(listening):
@@ -152,15 +154,31 @@ def test_a_restart_loses_no_connection(listening):
 def test_requests_go_on_through_restarts(listening):
     relay, sock = listening
     inherit(relay, sock)
-    for _ in range(10):
+    for restart in range(1, 11):
         for _ in range(10):
             assert relay.get("/v1/version").status == 200
         relay.send(signal.SIGTERM)
+        relay.wait_log("stopping", restart)  # from here on it accepts nobody, and who comes waits for the next one
         with Connection(relay.socket) as meanwhile:
             meanwhile.send(request_bytes("GET", "/v1/status"))
             relay.wait()
             inherit(relay, sock)
             assert meanwhile.reply().status == 200
+
+
+def test_what_was_asked_before_the_signal_is_answered(listening):
+    relay, sock = listening
+    inherit(relay, sock).wait_ready()
+    relay.send(signal.SIGSTOP)
+    with Connection(relay.socket) as asked:
+        asked.send(request_bytes("GET", "/v1/status"))
+        asked.finish()
+        relay.send(signal.SIGTERM)
+        relay.send(signal.SIGCONT)
+        assert relay.wait() == 0
+        inherit(relay, sock).wait_ready()  # the answer may come from either of them
+        reply = asked.reply()
+    assert reply and reply.status == 200
 
 
 def test_sockets_for_another_process_are_left_alone(listening):
@@ -175,11 +193,12 @@ def test_an_unknown_inherited_socket_is_told(daemons):
     with socket.create_server(("127.0.0.1", 0)) as unknown:
         inherit(relay, unknown, LISTEN_FDNAMES="mystery").wait_ready()
     assert re.search(r'warn  an inherited socket is not in the configuration fd=3 name="mystery"', relay.log())
-    assert relay.descriptors == daemons("relay").start().descriptors  # it was closed
+    other = daemons("relay").start()
+    wait_until(lambda: relay.descriptors == other.descriptors, "it is closed, and the probes' connections are, too")
 
 
 def test_a_descriptor_that_is_not_there_is_refused(daemons):
     relay = daemons("relay")
-    relay.spawn(env={"LISTEN_FDS": "1"}, shell='LISTEN_PID=$$ exec "$0" "$@"')
+    relay.spawn(env={"LISTEN_FDS": "1"}, shell='export LISTEN_PID=$$; exec "$0" "$@"')
     assert relay.wait() == 1
     assert "LISTEN_FDS names descriptor 3, which is not open" in relay.log()

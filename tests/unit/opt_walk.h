@@ -13,6 +13,7 @@
 #include "shared/ini_line.h"
 #include "shared/opt_internal.h"
 #include "shared/value.h"
+#include "shared/opt_print.h"
 
 /* Loads text that has nothing wrong in it. */
 static inline struct opt_conf *walk_load(const struct opt_schema *schema, const struct buf *text)

@@ -85,7 +85,7 @@ static void test_long_texts_are_cut_at_the_end(void **state)
         fill(&g.e, text, n);
         assert_int_equal(strlen(g.e.text), n < sizeof g.e.text ? n : sizeof g.e.text - 1);
         err_errno(&g.e, EIO, "%s", text);
-        assert_int_equal(strlen(g.e.text), sizeof g.e.text - 1);
+        assert_non_null(strstr(g.e.text, "xxx: Input/output error")); /* the reason is never crowded out */
         fill(&g.e, text, n);
         err_wrap(&g.e, "context");
         assert_memory_equal(g.e.text, "context: xxx", 12);

@@ -35,6 +35,7 @@ static void test_the_longest_idle_gives_way(void **state)
     for (int i = 0; i < HTTP_SERVER_CONNECTIONS; i++)
         c[i] = client_open(f);
     assert_well(f, c[0]); /* now the second one is idle longest */
+    let_pass(f, 1);       /* and all have had the time to say something */
     one_more = client_open(f);
     assert_string_equal(c[1]->events, "f");
     assert_well(f, one_more);
@@ -44,6 +45,21 @@ static void test_the_longest_idle_gives_way(void **state)
     assert_well(f, c[0]);
     for (int i = 3; i < HTTP_SERVER_CONNECTIONS; i++)
         assert_well(f, c[i]);
+}
+
+/* Until then the newcomer waits in the kernel's queue. */
+static void test_nobody_gives_way_before_he_could_ask(void **state)
+{
+    struct fixture *f = *state;
+    struct side *c[HTTP_SERVER_CONNECTIONS], *one_more;
+
+    for (int i = 0; i < HTTP_SERVER_CONNECTIONS; i++)
+        c[i] = client_open(f);
+    one_more = client_open(f);
+    assert_string_equal(c[0]->events, "");
+    let_pass(f, 1);
+    assert_string_equal(c[0]->events, "f");
+    assert_well(f, one_more);
 }
 
 static void test_a_flood_of_connections_ends_well(void **state)
@@ -331,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_the_longest_idle_gives_way),
+        SERVER_TEST(test_nobody_gives_way_before_he_could_ask),
         SERVER_TEST(test_a_flood_of_connections_ends_well),
         SERVER_TEST(test_who_never_reads_gets_little),
         SERVER_TEST(test_who_never_reads_is_ended),

@@ -1,0 +1,404 @@
+"""Broken configurations: each mistake is told with file, line, value and remedy, and nothing else happens.
+
+Rows are a name, what is in the file, and each line that must be told: how it begins and a word of its remedy. "5: …" is
+in the file itself, "site.ini:2: …" in another of its folder; ROLE stands for relay or agent, MAIN for the file itself,
+PLACE for its folder."""
+
+import os
+import random
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from programs import run
+
+HEAD = "[ROLE]\nstate_dir = state\ncontrol_socket = control.sock\nlog = own.log\n"  # so 5 is the first line of a row
+KEY_FORM, SECTION_FORM = "write KEY = VALUE", "[KIND NAME]"
+DURATION = "from 0s to 1h (such as 10s); the default is 10s"
+LEVEL = "error, warn, info or debug; the default is info"
+NAME = "1 to 32 characters a-z, 0-9 and - (such as pi-2)"
+FIRST_COLUMN = "start it in the first column"
+A_REMEDY = "; "  # in front of what the person can do, whatever that is
+UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # control characters, and what hides or turns around text
+CHECK = 'exec "$0" "$@" --check'
+
+
+def whole(name, text, *errors, files=None):
+    """A file as it is, and others beside it."""
+    text = text if isinstance(text, bytes) else text.encode()
+    return pytest.param(text, files or {}, errors, id=name.replace(" ", "-"))
+
+
+def row(name, body, *errors, files=None):
+    """What stands below HEAD."""
+    body = body if isinstance(body, bytes) else body.encode()
+    return whole(name, HEAD.encode() + body, *errors, files=files)
+
+
+def make(daemons, role, text=HEAD.encode(), files=None):
+    daemon = daemons(role)
+    daemon.conf.write_bytes(text.replace(b"ROLE", role.encode()))
+    for name, content in (files or {}).items():
+        path = daemon.folder / name.replace("ROLE", role)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content.replace("ROLE", role))
+    return daemon
+
+
+def contents(daemon):
+    ours = {daemon.stderr.name, f"tunnel-{daemon.role}"}
+    return {path for path in daemon.folder.rglob("*") if path.name not in ours}
+
+
+def refusal(daemon, **how):
+    """What --check says; a start has to say the same, and to touch nothing."""
+    before = contents(daemon)
+    checked, started = daemon.refused(shell=CHECK, **how), daemon.refused(**how)
+    assert started == checked
+    assert contents(daemon) == before
+    assert not [c for c in checked if unicodedata.category(c) in UNSEEN and c != "\n"], ascii(checked)
+    assert "\ufffd" not in checked  # what we print is UTF-8
+    return checked
+
+
+def expect(daemon, errors, **how):
+    said = refusal(daemon, **how)
+    lines = said.splitlines()
+    assert len(lines) == len(errors), said
+    for line, (start, remedy) in zip(lines, errors):
+        start = f"MAIN:{start}: " if start[0].isdigit() else f"PLACE/{start}: "
+        for word, meant in ("ROLE", daemon.role), ("MAIN", str(daemon.conf)), ("PLACE", str(daemon.folder)):
+            start, remedy = start.replace(word, meant), remedy.replace(word, meant)
+        assert line.startswith(start)
+        assert remedy in line[len(start):]
+
+
+ROWS = [
+    # ---- sections ----
+    row("unknown section", "[edge]\n", ("5: [edge]", "known are ROLE")),
+    row("keys of an unknown section", "[edge]\ncolour = red\n", ("5: [edge]", "known are ROLE")),
+    row("misspelt section", "[ROLEy]\n", ("5: [ROLEy]", "did you mean ROLE?")),
+    row("section in capitals", "[Relay]\n[AGENT]\n", ("5: [Relay]", "ROLE"), ("6: [AGENT]", "ROLE")),
+    row("repeated section", "[ROLE]\n", ("5: [ROLE]", "put all its keys into the one at MAIN:1")),
+    row("errors in a repeated section", "[ROLE]\ndrain = soon\n", ("5: [ROLE]", "MAIN:1"),
+        ("6: ROLE.drain = soon", DURATION)),
+    row("section with a name", "[ROLE fra1]\n", ("5: [ROLE fra1]", "write it without one")),
+    row("errors in a section with a name", "[ROLE fra1]\nname = A\n", ("5: [ROLE fra1]", "without"),
+        ("6: ROLE fra1.name = A", NAME)),
+    row("name that turns text around", "[ROLE \u202efra1]\ndrain = soon\n",
+        ("5: [ROLE \\xe2\\x80\\xaefra1]", "write it without one"),
+        ("6: ROLE \\xe2\\x80\\xaefra1.drain = soon", DURATION)),
+    row("section without its end", "[ROLE\n", ("5: [ROLE", SECTION_FORM)),
+    row("keys of a broken section", "[edge\ncolour = red\n", ("5: [edge", SECTION_FORM)),
+    row("section without a kind", "[]\n", ("5: []", SECTION_FORM)),
+    row("blanks in the brackets", "[ ROLE ]\n", ("5: [ ROLE ]", SECTION_FORM)),
+    row("two blanks in a section", "[ROLE  fra1]\n", ("5: [ROLE  fra1]", SECTION_FORM)),
+    row("text behind a section", "[ROLE] drain = 5s\n", ("5: [ROLE] drain = 5s", "start a new line")),
+    row("comment too close to a section", "[ROLE];mine\n", ("5: [ROLE];mine", "a blank and ; in front of a comment")),
+
+    # ---- keys ----
+    row("misspelt key", "log_levle = info\n", ("5: ROLE.log_levle = info", "did you mean log_level?")),
+    row("unknown key", "colour = red\n", ("5: ROLE.colour = red", "known are name, state_dir, ")),
+    row("key of a later version", "workers = auto\n", ("5: ROLE.workers = auto", "known are")),
+    row("key in capitals", "Drain = 5s\n", ("5: Drain = 5s", "write drain")),
+    row("key with a dash", "log-level = info\n", ("5: log-level = info", "write log_level")),
+    row("repeated key", "drain = 5s\n\ndrain = 6s\n", ("7: ROLE.drain = 6s", "keep this one or the one at MAIN:5")),
+    row("repeated key with the same value", "drain = 5s\ndrain = 5s\n", ("6: ROLE.drain = 5s", "the one at MAIN:5")),
+    row("key given three times", "drain = 5s\ndrain = 6s\ndrain = 7s\n", ("6: ROLE.drain = 6s", "MAIN:5"),
+        ("7: ROLE.drain = 7s", "MAIN:5")),
+    whole("key in no section", "; mine\nname = pi\n[ROLE]\n", ("2: name = pi", "write [KIND] or [KIND NAME] above it")),
+    row("no equals sign", "drain 5s\n", ("5: drain 5s", KEY_FORM)),
+    row("key alone", "drain\n", ("5: drain", KEY_FORM)),
+    row("colon for the equals sign", "drain: 5s\n", ("5: drain: 5s", KEY_FORM)),
+    row("equals sign in a comment", "drain ; = 5s\n", ("5: drain ; = 5s", KEY_FORM)),
+    row("empty key", "= 5s\n", ("5: = 5s", KEY_FORM)),
+    row("word before the equals sign", "drain now = 5s\n", ("5: ROLE.drain now = 5s", KEY_FORM)),
+    row("long key", "k" * 41 + " = 1\n", ("5: " + "k" * 41 + " = 1", KEY_FORM)),
+    row("json", '{"ROLE": {"drain": "5s"}}\n', ('5: {"ROLE": {"drain": "5s"}}', KEY_FORM)),
+    row("yaml", "- drain\n", ("5: - drain", KEY_FORM)),
+
+    # ---- durations ----
+    row("duration in words", "drain = soon\n", ("5: ROLE.drain = soon", DURATION)),
+    row("duration without unit", "drain = 10\n", ("5: ROLE.drain = 10", "no unit (ms, s, m, h or d)")),
+    row("unknown unit", "drain = 5w\n", ("5: ROLE.drain = 5w", DURATION)),
+    row("unit in capitals", "drain = 5S\n", ("5: ROLE.drain = 5S", DURATION)),
+    row("unit alone", "drain = s\n", ("5: ROLE.drain = s", DURATION)),
+    row("blank before the unit", "drain = 5 s\n", ("5: ROLE.drain = 5 s", DURATION)),
+    row("two units", "drain = 1m30s\n", ("5: ROLE.drain = 1m30s", DURATION)),
+    row("fraction", "drain = 1.5s\n", ("5: ROLE.drain = 1.5s", DURATION)),
+    row("below the bound", "drain = -1ms\n", ("5: ROLE.drain = -1ms", DURATION)),
+    row("above the bound", "drain = 3600001ms\n", ("5: ROLE.drain = 3600001ms", DURATION)),
+    row("too many digits", "drain = 99999999999999999999s\n", ("5: ROLE.drain = 99999999999999999999s", DURATION)),
+    row("overflow by the unit", "drain = 9223372036854775807d\n", ("5: ROLE.drain = 9223372036854775807d", DURATION)),
+    row("overflow to a good value", "drain = 18446744073709552s\n", ("5: ROLE.drain = 18446744073709552s", DURATION)),
+    row("digits of another script", "drain = ٣s\n", ("5: ROLE.drain = ٣s", DURATION)),
+    row("empty duration", "drain =\n", ("5: ROLE.drain =", DURATION)),
+
+    # ---- choices, names, paths ----
+    row("unknown choice", "log_level = loud\n", ("5: ROLE.log_level = loud", LEVEL)),
+    row("choice in capitals", "log_level = INFO\n", ("5: ROLE.log_level = INFO", LEVEL)),
+    row("two choices", "log_level = info debug\n", ("5: ROLE.log_level = info debug", LEVEL)),
+    row("empty choice", "log_level =\n", ("5: ROLE.log_level =", LEVEL)),
+    row("name in capitals", "name = Pi\n", ("5: ROLE.name = Pi", NAME)),
+    row("name with a dot", "name = pi.example\n", ("5: ROLE.name = pi.example", NAME)),
+    row("name with a blank", "name = pi two\n", ("5: ROLE.name = pi two", NAME)),
+    row("name with an umlaut", "name = zürich\n", ("5: ROLE.name = zürich", NAME)),
+    row("long name", "name = " + "a" * 33 + "\n", ("5: ROLE.name = " + "a" * 33, NAME)),
+    row("empty name", "name =\n", ("5: ROLE.name =", "give a value")),
+    row("empty name in quotes", 'name = ""\n', ("5: ROLE.name =", "give a value")),
+    row("value that turns text around", "name = \u202eip\n", ("5: ROLE.name = \\xe2\\x80\\xaeip", NAME)),
+    whole("empty path", "[ROLE]\nstate_dir =\n", ("2: ROLE.state_dir =", "the default is /var/lib/tunnel-ROLE")),
+    whole("empty socket path", "[ROLE]\ncontrol_socket = ; none\n", ("2: ROLE.control_socket =", "give a value")),
+    whole("empty log", "[ROLE]\nlog =\n", ("2: ROLE.log =", "the default is stderr")),
+    whole("path from home", "[ROLE]\nstate_dir = ~/state\n", ("2: ROLE.state_dir = ~/state", "write the whole path")),
+    whole("long path", "[ROLE]\nstate_dir = /" + "a" * 4096 + "\n",
+          ("2: ROLE.state_dir = /" + "a" * 59 + "…", "at most 4095 bytes")),
+
+    # ---- quotes and indentation ----
+    row("quote not closed", 'name = "pi\n', ('5: name = "pi', 'end the value with "')),
+    row("quote over two lines", 'name = "pi\n2"\n', ('5: name = "pi', 'end the value with "'), ('6: 2"', KEY_FORM)),
+    row("text behind a quote", 'name = "pi" two\n', ('5: name = "pi" two', 'write \\" for a quote inside')),
+    row("comment too close to a quote", 'name = "pi";mine\n',
+        ('5: name = "pi";mine', "a blank and ; before a comment")),
+    row("unknown escape", 'name = "p\\n"\n', ('5: name = "p\\n"', "write \\\\ for one \\")),
+    row("escape at the end", 'name = "pi\\\n', ('5: name = "pi\\', "write \\\\ for one \\")),
+    row("comment in half a quote", 'name = p"i ; mine\n', ('5: name = p"i ; mine', "the whole value in double quotes")),
+    row("value that looks like a comment", "name =#1\n", ("5: name =#1", "put it in double quotes")),
+    row("indented by blanks", "  drain = 5s\n", ("5: drain = 5s", FIRST_COLUMN)),
+    row("indented by a tab", "\tdrain = 5s\n", ("5: drain = 5s", FIRST_COLUMN)),
+    row("continued line", "name = pi\n  two\n", ("6: two", FIRST_COLUMN)),
+    row("indented section", " [ROLE]\n", ("5: [ROLE]", FIRST_COLUMN)),
+
+    # ---- bytes ----
+    row("nul in a value", "name = p\0i\n", ("5: name = p\\x00i", "not a text file")),
+    row("nothing but nul", b"\0" * 4096, ("5: " + "\\x00" * 15 + "…", "not a text file")),
+    row("escape sequence", "name = \x1b[31mpi\n", ("5: name = \\x1b[31mpi", "control character; remove it")),
+    row("escape sequence in a comment", "; \x1b[2J\n", ("5: ; \\x1b[2J", "remove it")),
+    row("escape sequence in a section", "[ro\x1bof]\n", ("5: [ro\\x1bof]", "remove it")),
+    row("escape sequence in a key", "na\x1bme = pi\n", ("5: na\\x1bme = pi", "remove it")),
+    row("bell", "name = pi\a\n", ("5: name = pi\\x07", "remove it")),
+    row("form feed", "\f\n", ("5: \\x0c", "remove it")),
+    row("delete", "name = p\x7fi\n", ("5: name = p\\x7fi", "remove it")),
+    row("control character of two bytes", "name = p\x9bi\n", ("5: name = p\\xc2\\x9bi", "remove it")),
+    row("latin 1", "name = Zürich\n".encode("latin-1"), ("5: name = Z\\xfcrich", "save the file as UTF-8")),
+    row("overlong form", b"name = \xc0\xafi\n", ("5: name = \\xc0\\xafi", "save the file as UTF-8")),
+    row("surrogate", b"name = \xed\xa0\x80\n", ("5: name = \\xed\\xa0\\x80", "save the file as UTF-8")),
+    row("character cut at the end", b"name = \xe2\x82", ("5: name = \\xe2\\x82", "save the file as UTF-8")),
+    row("byte order mark inside", "\ufeffdrain = 5s\n", ("5: \\xef\\xbb\\xbfdrain = 5s", KEY_FORM)),
+    whole("byte order mark", b"\xef\xbb\xbf" + HEAD.encode(), ("1", "save it without BOM")),
+    whole("byte order mark and more", b"\xef\xbb\xbf" + HEAD.encode() + b"drain = soon\n",
+          ("1", "save it without BOM"), ("5: ROLE.drain = soon", DURATION)),
+    whole("utf 16", HEAD.encode("utf-16"), ("1", "save it as UTF-8")),
+    whole("utf 16 big end first", b"\xfe\xff" + HEAD.encode("utf-16-be"), ("1", "save it as UTF-8")),
+    whole("cr lf", HEAD.replace("\n", "\r\n"), ("1", "run: sed -i 's/\\r$//' MAIN")),
+    row("cr lf in one line and more", "name = pi\r\ndrain = soon\n", ("5", "run: sed -i 's/\\r$//' MAIN"),
+        ("6: ROLE.drain = soon", DURATION)),
+    row("cr inside a line", "name = p\ri\n", ("5: name = p\\x0di", "lines end with a line feed")),
+    whole("cr alone ends lines", "[ROLE]\rname = pi\r", ("1: [ROLE]\\x0dname = pi\\x0d", "with a line feed")),
+
+    # ---- sizes ----
+    row("line of 1 MB", "name = " + "a" * (1 << 20) + "\n", ("5: name = " + "a" * 53 + "…", A_REMEDY)),
+    row("comment of 1 MB", "; " + "a" * (1 << 20) + "\n", ("5: ; " + "a" * 58 + "…", A_REMEDY)),
+    row("line of 1 MB without end", "a" * (1 << 20), ("5: " + "a" * 60 + "…", A_REMEDY)),
+    row("long name of a section", f"[ROLE {'a' * 256}]\n", ("5: [ROLE " + "a" * 53 + "…", A_REMEDY)),
+    row("long word before the equals sign", f"drain {'a' * 256} = 5s\n", ("5: drain " + "a" * 54 + "…", A_REMEDY)),
+    row("long value", "name = " + "a" * 16385 + "\n", ("5: name = " + "a" * 53 + "…", A_REMEDY)),
+
+    # ---- includes ----
+    row("include missing", "include = site.ini\n", ("5: ROLE.include = site.ini", A_REMEDY)),
+    row("include missing behind a long path", "include = " + "d/" * 250 + "site.ini\n",
+        ("5: ROLE.include = " + "d/" * 30 + "…", "No such file")),
+    row("one include of two missing", "include = here.ini, site.ini\n",
+        ("5: ROLE.include = here.ini, site.ini", "PLACE/site.ini"), files={"here.ini": ""}),
+    row("include of a folder", "include = .\n", ("5: ROLE.include = .", A_REMEDY)),
+    row("include without end", "include = /dev/zero\n", ("5: ROLE.include = /dev/zero", A_REMEDY)),
+    row("include of itself", "include = ROLE.ini\n", ("5: ROLE.include = ROLE.ini", "take one of these includes out")),
+    row("include of itself by a pattern", "include = *.ini\n", ("5: ROLE.include = *.ini", "MAIN -> MAIN; take one")),
+    whole("include loop over two files", "", ("ROLE.d/a.ini:2: ROLE.include = ../ROLE.ini",
+          "MAIN -> PLACE/ROLE.d/a.ini -> PLACE/ROLE.d/../ROLE.ini; take one of these includes out"),
+          files={"ROLE.d/a.ini": "[ROLE]\ninclude = ../ROLE.ini\n"}),
+    row("same file twice", "include = site.ini ./site.ini\n", ("5: ROLE.include = site.ini ./site.ini",
+        "PLACE/site.ini was included before, at MAIN:5; include it once"), files={"site.ini": "; mine\n"}),
+    row("same file by a pattern", "include = *.d/site.ini x.d/s*\n", ("5: ROLE.include = *.d/site.ini x.d/s*",
+        "include it once"), files={"x.d/site.ini": ""}),
+    row("error in an included file", "include = site.ini\n", ("site.ini:2: [edge]", "known are ROLE"),
+        files={"site.ini": "; mine\n[edge]\n"}),
+    row("key in no section of an included file", "include = site.ini\ndrain = 5s\n",
+        ("site.ini:1: name = pi", "above it"), files={"site.ini": "name = pi\n"}),
+    row("repeated section in an included file", "include = site.ini\n",
+        ("site.ini:1: [ROLE]", "put all its keys into the one at MAIN:1"), files={"site.ini": "[ROLE]\n"}),
+    row("binary junk in an included file", "include = site.ini\n", ("site.ini:1: \\x7fELF\\x02", "remove it"),
+        files={"site.ini": "\x7fELF\2"}),
+    whole("error in a file of the default pattern", "", ("ROLE.d/a.ini:2: ROLE.drain = soon", DURATION),
+          files={"ROLE.d/a.ini": "[ROLE]\ndrain = soon\n"}),
+    whole("files of a pattern in order", "", ("ROLE.d/b.ini:2: ROLE.drain = soon", DURATION),
+          ("ROLE.d/c.ini:1: [ROLE]", "the one at PLACE/ROLE.d/b.ini:1"),
+          files={"ROLE.d/c.ini": "[ROLE]\n", "ROLE.d/b.ini": "[ROLE]\ndrain = soon\n"}),
+
+    # ---- several at once ----
+    row("each error in one run, in order",
+        "name = Pi\ncolour = red\ninclude = site.ini\ndrain = soon\n; well\n[edge]\nname = x\n[ROLE x]\nlog_level\n",
+        ("5: ROLE.name = Pi", NAME), ("6: ROLE.colour = red", "known are"), ("site.ini:1: drain = 1", "above it"),
+        ("site.ini:3: [edge", SECTION_FORM), ("8: ROLE.drain = soon", DURATION), ("10: [edge]", "known are ROLE"),
+        ("12: [ROLE x]", "without"), ("13: log_level", KEY_FORM), files={"site.ini": "drain = 1\n\n[edge\n"}),
+]
+
+
+@pytest.mark.parametrize("text, files, errors", ROWS)
+def test_mistake(daemons, role, text, files, errors):
+    expect(make(daemons, role, text, files), errors)
+
+
+def test_errors_go_to_standard_error(daemons, role):
+    daemon = make(daemons, role, b"[ROLE]\ndrain = soon\n")
+    code, out, err = run(f"tunnel-{role}", "-c", daemon.conf, "--check")
+    assert (code, out) == (1, "") and err.startswith(f"{daemon.conf}:2: {role}.drain = soon: ")
+    assert run(f"tunnel-{role}", "-c", daemon.conf, "--dump") == (code, out, err)
+
+
+@pytest.mark.parametrize("size", [100, 5000, 1 << 20])
+@pytest.mark.parametrize("seed", range(5))
+def test_binary_junk(daemons, seed, size):
+    relay = make(daemons, "relay", HEAD.encode() + b"\xff" + random.Random(seed).randbytes(size))
+    lines = refusal(relay).splitlines()
+    assert 1 <= len(lines) <= 20
+    assert lines[0].startswith(f"{relay.conf}:5: \\xff") and lines[0].endswith("; save the file as UTF-8")
+    if size > 1000:
+        assert lines.pop() == f"{relay.conf}: further errors in this file left out; is it a text file?"
+    numbers = [int(line[len(f"{relay.conf}:"):].split(":")[0]) for line in lines]
+    assert numbers == sorted(numbers)
+
+
+def test_a_program_for_a_file(daemons):
+    relay = make(daemons, "relay", Path("/bin/sh").read_bytes())
+    lines = refusal(relay).splitlines()
+    assert lines[0].startswith(f"{relay.conf}:1: \\x7fELF") and lines[-1].endswith("is it a text file?")
+
+
+def test_more_errors_than_anyone_reads(daemons):
+    relay = make(daemons, "relay", HEAD.encode() + b"colour = red\n" * 1000)
+    *lines, last = refusal(relay).splitlines()
+    assert [line.split(": ")[0] for line in lines] == [f"{relay.conf}:{n + 5}" for n in range(len(lines))]
+    assert len(lines) >= 100 and last == f"and {1000 - len(lines)} further errors"
+
+
+# ---- links, and files that cannot be read ----
+
+
+def test_include_loop_by_a_link(daemons, role):
+    daemon = make(daemons, role, HEAD.encode() + b"include = link.ini\n")
+    (daemon.folder / "link.ini").symlink_to(daemon.conf)
+    expect(daemon, [("5: ROLE.include = link.ini", "MAIN -> PLACE/link.ini; take one of these includes out")])
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_same_file_by_a_link(daemons, link):
+    relay = make(daemons, "relay", HEAD.encode() + b"include = site.ini link.ini\n", {"site.ini": "; mine\n"})
+    getattr(relay.folder / "link.ini", link)(relay.folder / "site.ini")
+    expect(relay, [("5: ROLE.include = site.ini link.ini", "link.ini was included before, at MAIN:5; include it once")])
+
+
+@pytest.mark.parametrize("include", ["link.ini", "l*.ini"])
+def test_include_of_a_link_to_nothing(daemons, include):
+    relay = make(daemons, "relay", HEAD.encode() + f"include = {include}\n".encode())
+    (relay.folder / "link.ini").symlink_to("nothing.ini")
+    expect(relay, [(f"5: ROLE.include = {include}", A_REMEDY)])
+
+
+def test_folder_that_matches_a_pattern(daemons):
+    relay = make(daemons, "relay")
+    (relay.folder / "relay.d/a.ini").mkdir(parents=True)
+    said = refusal(relay)
+    assert said.startswith(f"{relay.conf}:1: relay.include = relay.d/*.ini (the default): ")
+    assert f"{relay.folder}/relay.d/a.ini is a folder" in said
+
+
+def ordinary_user():
+    """Who cannot read what is closed; None when that is us."""
+    return "nobody" if os.geteuid() == 0 else None
+
+
+@pytest.mark.parametrize("include", ["site.ini", "s*.ini"])
+def test_unreadable_include(daemons, role, include):
+    daemon = make(daemons, role, HEAD.encode() + f"include = {include}\n".encode(), {"site.ini": "; mine\n"})
+    (daemon.folder / "site.ini").chmod(0)
+    expect(daemon, [(f"5: ROLE.include = {include}", f"site.ini: Permission denied{A_REMEDY}")], user=ordinary_user())
+
+
+def test_unreadable_folder_of_a_pattern(daemons, role):
+    daemon = make(daemons, role, HEAD.encode() + b"include = sites/*.ini\n")
+    sites = daemon.folder / "sites"
+    sites.mkdir(mode=0)
+    try:
+        expect(daemon, [("5: ROLE.include = sites/*.ini", "let this user read it")], user=ordinary_user())
+    finally:
+        sites.chmod(0o700)  # so that it can be removed
+
+
+def test_unreadable_file(daemons, role):
+    daemon = make(daemons, role)
+    daemon.conf.chmod(0)
+    said = refusal(daemon, user=ordinary_user())
+    assert said.startswith(f"cannot open {daemon.conf}: Permission denied; ") and said.count("\n") == 1
+
+
+# ---- a file that is none ----
+
+
+@pytest.mark.parametrize("path, reason", [
+    ("missing.ini", "No such file"),
+    ("missing/relay.ini", "No such file"),
+    ("relay.ini/relay.ini", "Not a directory"),
+    (".", "is a folder, not a file"),
+    ("d/" * 250 + "relay.ini", "No such file"),
+], ids=["file", "folder", "file-for-a-folder", "folder-for-a-file", "long-path"])
+def test_no_such_file(daemons, path, reason):
+    relay = make(daemons, "relay")
+    said = refusal(relay, conf=relay.folder / path)
+    assert str(relay.folder) in said and reason in said
+    assert "; name the file with -c FILE" in said and said.count("\n") == 1
+
+
+def test_file_without_end(daemons):
+    said = refusal(make(daemons, "relay"), conf="/dev/zero")
+    assert said.startswith("/dev/zero is larger than ") and said.count("\n") == 1
+
+
+def test_no_file_at_all(role):
+    code, out, err = run(f"tunnel-{role}", "-c", "", "--check")
+    assert (code, out) == (1, "") and "; name the file with -c FILE" in err
+
+
+# ---- names of files ----
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m.ini", "a\nb.ini", "a\u202eb.ini", os.fsdecode(b"a\xffb.ini")],
+                         ids=["escape-sequence", "newline", "turned-around", "not-utf-8"])
+@pytest.mark.parametrize("place", ["main", "missing", "included", "in an included"])
+def test_names_of_files_are_shown_in_one_line_of_plain_text(daemons, name, place):
+    relay = make(daemons, "relay", HEAD.encode() + b"include = x.d/*.ini\n")
+    path = relay.folder / "x.d" / name
+    path.parent.mkdir()
+    if place == "included":
+        path.mkdir()
+    elif place != "missing":
+        path.write_text("name = pi\n")
+    said = refusal(relay, conf=path if place in ("main", "missing") else relay.conf)
+    assert said.count("\n") == 1 and "\\x" in said
+
+
+# ---- samples of what is not broken, so that the rows above show what they seem to show ----
+
+
+def test_head_alone_is_well(daemons, role):
+    daemon = make(daemons, role)
+    assert run(f"tunnel-{role}", "-c", daemon.conf, "--check") == (0, f"{daemon.conf}: ok\n", "")
+    assert contents(daemon) == {daemon.conf}
+
+
+@pytest.mark.parametrize("body", ["drain = 0s", "drain = 3600000ms", "drain = 1h", "name = " + "a" * 32,
+                                  "include = nothing.d/* none?.ini", "include =", 'name = "pi" ; mine'])
+def test_neighbours_of_mistakes_are_well(daemons, role, body):
+    daemon = make(daemons, role, f"{HEAD}{body}\n".encode())
+    assert run(f"tunnel-{role}", "-c", daemon.conf, "--check").code == 0

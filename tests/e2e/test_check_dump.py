@@ -1,0 +1,348 @@
+"""What the daemons say about configurations that are well, about themselves, and how they take their arguments."""
+
+import random
+import re
+import socket
+import subprocess
+
+import pytest
+
+from programs import PATIENCE_S, ROOT, SANITIZER, program, run
+
+KEYS = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
+
+GOOD = """\
+; everything a file may hold
+# in both forms of comment
+  ; where a comment may be indented
+
+[ROLE] ; of the section
+name = pi-2 # of a value
+state_dir="no blanks \\"quoted\\" \\\\ ; and # inside"   ; behind quotes
+control_socket\t=\tcontrol;not#a-comment.sock\t; behind a tab
+log = "stderr"
+log_level = warn ;
+drain = 90s
+include = sites.d/*.ini, nothing.d/* plain.ini ,./more.ini
+"""
+GOOD_FILES = {"sites.d/b.ini": "; b\n", "sites.d/a.ini": "", "plain.ini": "\n\n", "more.ini": "# no newline at the end"}
+
+
+def write(folder, role, text, files=None):
+    conf = folder / f"{role}.ini"
+    for path, content in {conf: text, **{folder / name: text for name, text in (files or {}).items()}}.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content.replace("ROLE", role))
+    return conf
+
+
+def well(role, task, conf, **how):
+    code, out, err = run(f"tunnel-{role}", "-c", conf, task, **how)
+    assert (code, err) == (0, ""), err
+    return out
+
+
+def parse_dump(dump):
+    """key -> (value, origin), by the rules of the file and by nothing of the program's."""
+    rows = {}
+    for line in dump.splitlines():
+        if match := re.fullmatch(r'(\w+) +=(?: "((?:[^"\\]|\\.)*)"| (.*?)) +; (.*)', line):
+            key, quoted, plain, origin = match.groups()
+            assert key not in rows
+            rows[key] = (plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted), origin)
+        else:
+            assert not line or line[0] in ";[", line
+    return rows
+
+
+def dumped(role, conf, **how):
+    return parse_dump(well(role, "--dump", conf, **how))
+
+
+def values(rows):
+    return {key: value for key, (value, origin) in rows.items()}
+
+
+def defaults(role):
+    host = re.sub("[^a-z0-9]", "-", socket.gethostname().split(".")[0].lower())
+    return {"name": host[:32], "state_dir": f"/var/lib/tunnel-{role}",
+            "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
+            "log_level": "info", "drain": "10s"}
+
+
+# ---- --check ----
+
+
+def test_check_of_a_good_file(folder, role):
+    conf = write(folder, role, GOOD, GOOD_FILES)
+    assert well(role, "--check", conf) == f"{conf}: ok\n"
+    assert {path.name for path in folder.iterdir()} == {conf.name, "sites.d", "plain.ini", "more.ini"}
+
+
+@pytest.mark.parametrize("text", ["", "\n", "; nothing\n", "[ROLE]", "[ROLE]\n", "[ROLE] # mine\n\n\n",
+                                  "[ROLE]\nlog=stderr"])
+def test_check_of_the_least_there_can_be(folder, role, text):
+    conf = write(folder, role, text)
+    assert well(role, "--check", conf) == f"{conf}: ok\n"
+    assert values(dumped(role, conf)) == defaults(role)
+
+
+def test_check_of_a_relative_path(folder, role):
+    write(folder, role, GOOD, GOOD_FILES)
+    assert well(role, "--check", f"{role}.ini", cwd=folder) == f"{role}.ini: ok\n"
+    (folder / "deeper").mkdir()
+    assert well(role, "--check", f"../{role}.ini", cwd=folder / "deeper") == f"../{role}.ini: ok\n"
+
+
+def test_check_of_the_samples_in_the_tree(role):
+    conf = ROOT / "conf" / f"{role}.ini"
+    assert well(role, "--check", conf) == f"{conf}: ok\n"
+
+
+def test_a_file_of_the_other_daemon_is_refused(folder):
+    conf = write(folder, "agent", "[agent]\n")
+    assert run("tunnel-relay", "-c", conf, "--check").code == 1
+
+
+# ---- --dump ----
+
+
+def test_dump_shows_values_and_where_they_came_from(folder, role):
+    conf = write(folder, role, GOOD, GOOD_FILES)
+    assert dumped(role, conf) == {
+        "name": ("pi-2", f"{conf}:6"),
+        "state_dir": (f'{folder}/no blanks "quoted" \\ ; and # inside', f"{conf}:7"),
+        "control_socket": (f"{folder}/control;not#a-comment.sock", f"{conf}:8"),
+        "log": ("stderr", f"{conf}:9"),
+        "log_level": ("warn", f"{conf}:10"),
+        "drain": ("90s", f"{conf}:11"),
+        "include": ("", f"{conf}:12"),
+    }
+
+
+def test_dump_names_what_was_included(folder, role):
+    dump = well(role, "--dump", write(folder, role, GOOD, GOOD_FILES))
+    files = [f";   {folder}/{name}" for name in ("sites.d/a.ini", "sites.d/b.ini", "plain.ini", "more.ini")]
+    assert [line for line in dump.splitlines() if line.startswith(";   ")] == files
+
+
+def test_dump_of_defaults(folder, role):
+    rows = dumped(role, write(folder, role, "; nothing\n"))
+    assert rows == {key: (value, "default") for key, value in defaults(role).items()}
+    assert tuple(rows) == KEYS
+
+
+def test_dump_shows_the_included_file_as_origin(folder, role):
+    conf = write(folder, role, "", {f"{role}.d/a.ini": "[ROLE]\n\ndrain = 5s\nstate_dir = state\n"})
+    rows = dumped(role, conf)
+    included = folder / f"{role}.d/a.ini"
+    assert rows["drain"] == ("5s", f"{included}:3")
+    assert rows["state_dir"] == (f"{included.parent}/state", f"{included}:4")  # relative to the file that says it
+    assert rows["name"][1] == "default"
+
+
+def test_dump_agrees_with_the_running_daemon(daemon):
+    running = {key: (option["value"], option["origin"]) for key, option in daemon.options().items()}
+    assert running.pop("include")[0] == f"{daemon.role}.d/*.ini"
+    rows = dumped(daemon.role, daemon.conf)
+    assert rows.pop("include") == ("", "default")
+    assert rows == running
+
+
+VALUES = [
+    "name = a", "name = 0-9", "drain = 0s", "drain = 1ms", "drain = 1500ms", "drain = 60m", "log_level = debug",
+    "log = own.log", "log = ./stderr", "log = /tmp/x/../y.log", 'log = "; log"', 'log = "# log"', 'log = "a ;b"',
+    'log = "a #b"', "log = a;b", "log = a#b", 'log = "say \\"no\\""', 'log = say "no"', "log = \\",
+    'log = "a\\\\b"', "log = a\\b", 'log = " a"', 'log = "a "', 'log = "\ta\t"', "log = a b  c", "log = a = b",
+    "log = [ROLE]", "log = zürich/日志", "log = %s%n$HOME*", "log = ..", "log = ,", "log=" + "a" * 200,
+]
+
+
+@pytest.mark.parametrize("line", VALUES)
+def test_dump_loads_back_to_the_same(folder, role, line):
+    dump = well(role, "--dump", write(folder, role, f"[ROLE]\n{line}\nstate_dir = ./state\n"))
+    again = write(folder / "elsewhere", role, dump)
+    assert well(role, "--check", again) == f"{again}: ok\n"
+    rows = dumped(role, again)
+    assert values(rows) == values(parse_dump(dump))
+    assert {origin.rpartition(":")[0] for _, origin in rows.values()} == {str(again)}
+
+
+def test_dump_with_includes_loads_back_without_them(folder, role):
+    dump = well(role, "--dump", write(folder, role, GOOD, GOOD_FILES))
+    elsewhere = folder / "elsewhere"
+    again = write(elsewhere, role, dump, {"x": ""})
+    assert values(dumped(role, again)) == values(parse_dump(dump))
+    (elsewhere / f"{role}.d").mkdir()
+    (elsewhere / f"{role}.d/a.ini").write_text("junk")  # the dump includes nothing, not even the default
+    assert values(dumped(role, again)) == values(parse_dump(dump))
+
+
+@pytest.mark.parametrize("name", ["with blank", "trailing ", "semi ;colon", "hash #", 'quo"te', "back\\slash", "[x]*?",
+                                  "zürich"])
+def test_dump_from_a_folder_of_any_name(folder, role, name):
+    conf = write(folder / name, role, "[ROLE]\nstate_dir = state\ninclude = s*.ini\n", {"site.ini": ""})
+    dump = well(role, "--dump", conf)
+    assert f"\n;   {folder / name}/site.ini\n" in dump
+    rows = dumped(role, write(folder / "elsewhere", role, dump))
+    assert rows["state_dir"][0] == f"{folder / name}/state"
+    assert values(rows) == values(parse_dump(dump))
+
+
+@pytest.mark.parametrize("name", ["new\nlog_level = debug", "escape\x1b[31m"], ids=["newline", "escape-sequence"])
+def test_the_name_of_a_folder_forges_no_line(folder, role, name):
+    """An ini file cannot hold such a path: either it is refused, or shown in a form that can be loaded."""
+    code, out, err = run(f"tunnel-{role}", "-c", write(folder / name, role, "[ROLE]\nstate_dir = state\n"), "--dump")
+    assert "\n" not in name or name not in out + err
+    assert "\x1b" not in out + err
+    if code == 0:
+        rows = dumped(role, write(folder / "elsewhere", role, out))
+        assert values(rows) == values(parse_dump(out)) and rows["log_level"][0] == "info"
+
+
+# ---- a configuration that comes through a descriptor ----
+
+
+@pytest.mark.parametrize("path", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+def test_the_configuration_may_come_through_standard_input(folder, role, path):
+    text = f'[{role}]\nlog = "a ;b"\nstate_dir = /tmp/state\n'.encode()
+    assert well(role, "--check", path, stdin=text) == f"{path}: ok\n"
+    rows = dumped(role, path, stdin=text, cwd=folder)
+    assert rows["state_dir"] == ("/tmp/state", f"{path}:3")
+    if path.startswith("/dev/"):
+        assert rows["log"] == (f"{folder}/a ;b", f"{path}:2")  # such a file has no folder, so the current one
+    code, out, err = run(f"tunnel-{role}", "-c", path, "--check", stdin=text + b"drain = soon\n")
+    assert (code, out) == (1, "") and err.startswith(f"{path}:4: {role}.drain = soon: ")
+
+
+def test_a_dump_can_be_piped_into_a_check(folder, role):
+    dump = well(role, "--dump", write(folder, role, GOOD, GOOD_FILES))
+    piped = dumped(role, "/dev/stdin", stdin=dump.encode(), cwd="/")
+    assert values(piped) == values(parse_dump(dump))
+
+
+# ---- --help and --version ----
+
+
+def test_help_mentions_every_key_and_fits_80_columns(role):
+    code, out, err = run(f"tunnel-{role}", "--help")
+    assert (code, err) == (0, "")
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+    assert re.findall(r"^  (\w+) = \S", out, re.MULTILINE) == list(KEYS)
+    assert f"\n[{role}]\n" in out
+    for word in ("-c", "--check", "--dump", "--version", "--help", "--help=sample", f"/etc/tunnel/{role}.ini"):
+        assert word in out
+    assert run(f"tunnel-{role}", "-h") == (code, out, err)
+
+
+def test_help_tells_bounds_choices_and_defaults(role):
+    out = " ".join(run(f"tunnel-{role}", "--help").out.split())
+    for fact in ("From 0s to 1h. The default is 10s.", "log_level = error | warn | info | debug", "default is info.",
+                 f"The default is /var/lib/tunnel-{role}. A change needs a restart."):
+        assert fact in out
+
+
+def test_the_sample_is_well_and_is_the_defaults(folder, role):
+    code, out, err = run(f"tunnel-{role}", "--help=sample")
+    assert (code, err) == (0, "")
+    conf = write(folder, role, out)
+    assert well(role, "--check", conf) == f"{conf}: ok\n"
+    assert {key: (value, "default") for key, value in defaults(role).items()} == dumped(role, conf)
+    assert (ROOT / "conf" / f"{role}.ini").read_text() == out
+
+
+def test_the_sample_uncommented_is_the_defaults_too(folder, role):
+    """As a person would: the ; away in front of each key."""
+    sample = run(f"tunnel-{role}", "--help=sample").out
+    text, n = re.subn(r"^; (?=\w+ = )", "", sample, flags=re.MULTILINE)
+    assert n == len(KEYS)
+    rows = dumped(role, write(folder, role, text))
+    others = [key for key in KEYS if key != "name"]  # its default is made from the machine; an example stands there
+    assert {key: values(rows)[key] for key in others} == {key: defaults(role)[key] for key in others}
+    assert not [key for key, (value, origin) in rows.items() if origin == "default"]
+
+
+def test_version(role):
+    code, out, err = run(f"tunnel-{role}", "--version")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(rf"tunnel-{role} \d+\.\d+\.\d+\S*\n", out)
+
+
+@pytest.mark.parametrize("task", ["--help", "--help=sample", "--version"])
+def test_what_needs_no_configuration_reads_none(folder, role, task):
+    assert run(f"tunnel-{role}", task, "-c", folder / "missing.ini") == run(f"tunnel-{role}", task)
+
+
+# ---- arguments ----
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["--chek"], "--chek"), (["-x"], "x"), (["relay.ini"], "relay.ini"), (["--check", "relay.ini"], "relay.ini"),
+    (["-c"], "c"), (["--config"], "--config"), (["--check=yes"], "--check"), (["--help=me"], "me"), ([""], "argument"),
+    (["--version", "now"], "now"), (["--check", "--", "-c"], "-c"),
+])
+def test_wrong_usage(role, arguments, word):
+    code, out, err = run(f"tunnel-{role}", *arguments)
+    assert (code, out) == (2, "")
+    assert word in err and err.endswith(f"try: tunnel-{role} --help\n")
+
+
+@pytest.mark.parametrize("tasks", [("--check", "--dump"), ("--dump", "--check"), ("--version", "--help"),
+                                   ("--check", "--version"), ("--help", "--help=sample"), ("--dump", "-h")])
+def test_two_tasks_at_once(folder, role, tasks):
+    code, out, err = run(f"tunnel-{role}", "-c", write(folder, role, ""), *tasks)
+    assert (code, out) == (2, "")
+    assert "only one of --check, --dump, --version, --help" in err and err.count("\n") == 1
+
+
+def test_the_order_of_arguments_does_not_matter(folder, role):
+    conf = write(folder, role, GOOD, GOOD_FILES)
+    before, after = run(f"tunnel-{role}", "--dump", "-c", conf), run(f"tunnel-{role}", f"--config={conf}", "--dump")
+    assert before == after and before.code == 0
+
+
+@pytest.mark.parametrize("task", ["--check", "--dump", "--version", "--help", "--help=sample"])
+def test_output_that_cannot_be_written_is_an_error_with_a_reason(folder, role, task):
+    conf = write(folder, role, "")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([program(f"tunnel-{role}"), "-c", conf, task], stdin=subprocess.DEVNULL, stdout=full,
+                              stderr=subprocess.PIPE, timeout=PATIENCE_S)
+    assert done.returncode == 1 and not SANITIZER.search(done.stderr.decode())
+    assert b"No space left on device" in done.stderr
+
+
+# ---- mutations ----
+
+
+def mutate(text, chance):
+    text = bytearray(text)
+    for _ in range(chance.choice((1, 1, 2, 8))):
+        at = chance.randrange(len(text))
+        byte = chance.choice((chance.randrange(256), chance.choice(b'\0\n\r\t "\\;#=[]/*?~,')))
+        match chance.randrange(4):
+            case 0: text[at] = byte
+            case 1: text.insert(at, byte)
+            case 2: del text[at]
+            case 3: text[at:at] = text[chance.randrange(len(text)):][:chance.randrange(40)]
+    return bytes(text)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mutations_are_taken_or_refused(folder, role, seed):
+    """300 for both daemons; of what is taken, some is dumped and loaded back."""
+    conf, chance, codes = write(folder, role, GOOD, GOOD_FILES), random.Random(seed), []
+    good, taken = conf.read_bytes(), []
+    for _ in range(15):
+        text = mutate(good, chance)
+        conf.write_bytes(text)
+        code, out, err = run(f"tunnel-{role}", "-c", conf, "--check")
+        assert (code, out, err) == (0, f"{conf}: ok\n", "") or (code, out) == (1, "") and err, text
+        assert all(line.startswith(str(folder)) for line in err.splitlines()), text
+        codes.append(code)
+        taken += [text] if code == 0 else []
+    assert set(codes) == {0, 1}
+    for text in taken[:3]:
+        conf.write_bytes(text)
+        dump = well(role, "--dump", conf)
+        piped = dumped(role, "/dev/stdin", stdin=dump.encode())
+        assert values(piped) == values(parse_dump(dump)), text
