@@ -102,13 +102,15 @@ static bool check_section(const struct source *s, const struct opt_kind *kind)
     const struct section *same = opt_section_find(s->loader->conf, kind->kind, s->line.name);
     struct err e = { 0 };
     const char *wrong = NULL;
+    char form[64];
 
     if (kind->naming == OPT_UNNAMED && s->line.name.n > 0) {
-        refuse_section(s, "cannot have a name; write ", "it without one");
+        refuse_section(s, "cannot have a name; write it without one", "");
         return false;
     }
     if (kind->naming == OPT_NAMED && s->line.name.n == 0) {
-        refuse_section(s, "needs a name; write [KIND NAME]", "");
+        snprintf(form, sizeof form, "[%s NAME]", kind->kind);
+        refuse_section(s, "needs a name; write ", form);
         return false;
     }
     if (s->line.name.n > 0) {
@@ -118,7 +120,7 @@ static bool check_section(const struct source *s, const struct opt_kind *kind)
         free(name);
     }
     if (wrong) {
-        refuse_section(s, kind->name_wrong ? "the name is wrong; " : "the name is ", wrong);
+        refuse_section(s, kind->name_wrong ? "the name is wrong; " : "", wrong);
         return false;
     }
     if (same && same->origin) {
@@ -191,12 +193,13 @@ static void refuse_value(const struct source *s, const struct section *section, 
     const char *def = opt_default(row, made);
     struct buf note = { 0 };
 
+    value_show(&note, str_of(why), 0); /* it may name a file, whose name may be anything */
     if (def && *def) {
         text = opt_source_shown(str_of(def), VALUE_SHOWN_CHARS);
         buf_printf(&note, "; the default is %s", text);
         free(text);
     }
-    opt_source_refuse(s, section, why, buf_text(&note));
+    opt_source_refuse(s, section, buf_text(&note), "");
     buf_free(&note);
 }
 
@@ -206,8 +209,8 @@ static bool check_pair(const struct source *s, const struct section *section, co
     const char *before = section->origins[row - section->rows];
 
     if (row->type == OPT_PAIRS && s->line.arg.n == 0)
-        opt_source_refuse(s, section, "needs a word before the =; write ",
-                          row->sample ? row->sample : "KEY WORD = VALUE");
+        opt_source_refuse(s, section, "needs a word before the =, such as ",
+                          row->sample ? row->sample : "WORD = VALUE");
     else if (row->type != OPT_PAIRS && s->line.arg.n > 0)
         opt_source_refuse(s, section, "takes no word before the =; write KEY = VALUE", "");
     else if (row->type != OPT_PAIRS && before)

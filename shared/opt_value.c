@@ -149,17 +149,28 @@ static bool same_address(const struct opt_address *a, const struct opt_address *
     return a->any == b->any && memcmp(&a->addr, &b->addr, sizeof a->addr) == 0;
 }
 
+/* Tells which one of a list is wrong. */
+static int name_word(struct str word, struct err *e)
+{
+    struct buf text = { 0 };
+
+    value_show(&text, word, VALUE_SHOWN_CHARS);
+    err_wrap(e, "%s", buf_text(&text));
+    buf_free(&text);
+    return -1;
+}
+
 static int set_addresses(const struct opt *o, const struct opt_place *place, struct str text,
                          struct opt_addresses *out, struct err *e)
 {
-    struct opt_address *list = arena_get(place->arena, count_words(text) * sizeof *list);
+    size_t n = count_words(text);
+    struct opt_address *list = arena_get(place->arena, n * sizeof *list);
     struct str word;
 
     *out = (struct opt_addresses){ .list = list };
     while (value_next(&text, &word)) {
         if (value_address(word, o->flags & OPT_BARE_PORT, &list[out->n], e) != 0)
-            return out->n > 0 || text.n > 0 ? err_wrap(e, "%.*s", (int)(word.n < 60 ? word.n : 60), word.p)
-                                            : -1;
+            return n > 1 ? name_word(word, e) : -1;
         for (size_t i = 0; i < out->n; i++)
             if (same_address(&list[i], &list[out->n]))
                 return err_set(e, ERR_INPUT, "%.*s stands there twice; write it once", STR_ARG(word));

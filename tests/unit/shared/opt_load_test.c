@@ -132,7 +132,7 @@ static const struct row rows[] = {
       "b.ini:2: the line ends with CR LF, as on Windows; run: sed -i 's/\\r$//' b.ini\n"
       "b.ini:2: [maker a]: there is one already; put all its keys into the one at all.ini:1" },
     { { { "all.ini", "[site a.b]\n[more M]\ninclude = none.ini\n[more n]\n[more n]\ninclude = none.ini\n" } },
-      "all.ini:2: [more M]: the name is not a name of 1 to 32 characters a-z, 0-9 and - (such as pi-2)\n"
+      "all.ini:2: [more M]: not a name of 1 to 32 characters a-z, 0-9 and - (such as pi-2)\n"
       "all.ini:5: [more n]: there is one already; put all its keys into the one at all.ini:4\n"
       "all.ini:1: [site a.b] has no service; write service = http://127.0.0.1:80" },
     { { { "all.ini", "[all]\ninclude = *.txt\n" }, { "b\x1b[2J.txt", "x" } },

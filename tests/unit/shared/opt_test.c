@@ -67,6 +67,9 @@ static void test_broken_values(void **state)
           "(host names are not looked up here); write :80, 127.0.0.1:80 or [::1]:80" LISTEN },
         { LINE("[all]\nlisten = x:0 :1\n"),
           "all.ini:2: all.listen = x:0 :1: x:0: the port is not a number from 1 to 65535" LISTEN },
+        { LINE("[all]\nlisten = :443 \xe2\x80\xaetsoh:1\n"),
+          "all.ini:2: all.listen = :443 \\xe2\\x80\\xaetsoh:1: \\xe2\\x80\\xaetsoh:1: not an IP address in "
+          "front of the port (host names are not looked up here); write :1, 127.0.0.1:1 or [::1]:1" LISTEN },
         { LINE("[all]\nlisten = :443 :443\n"),
           "all.ini:2: all.listen = :443 :443: :443 stands there twice; write it once" LISTEN },
         { LINE("[all]\nlisten = [::1]:1 [0:0::1]:01\n"),
