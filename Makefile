@@ -12,15 +12,16 @@ B := build/$(MODE)$(if $(findstring clang,$(CC)),-clang)
 prefix     ?= /usr/local
 bindir     ?= $(prefix)/bin
 sbindir    ?= $(prefix)/sbin
+libexecdir ?= $(prefix)/libexec
 mandir     ?= $(prefix)/share/man
 docdir     ?= $(prefix)/share/doc/tunnel
 
-PROGRAMS := tunnel-relay tunnel-agent tunnelctl
-PKGS     := libuv inih jansson
+PROGRAMS := tunnel-relay tunnel-agent tunnelctl tunnel-lane
+PKGS     := libuv inih jansson libssl libcrypto libssh2
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wimplicit-fallthrough
-ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DTUNNEL_VERSION='"$(VERSION)"' $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(CFLAGS_$(MODE))
+ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DTUNNEL_LIBEXEC='"$(libexecdir)"' -DTUNNEL_VERSION='"$(VERSION)"' $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(CFLAGS_$(MODE))
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(LDFLAGS_$(MODE))
 
 CFLAGS_debug := -Og -g3 -Werror
@@ -52,7 +53,7 @@ endif
 SRC        := $(shell find relay agent shared tests -name '*.c')
 SHARED_SRC := $(filter-out shared/ctl/%,$(filter shared/%,$(SRC)))
 CTL_SRC    := $(filter shared/ctl/%,$(SRC))
-RELAY_SRC  := $(filter relay/%,$(SRC))
+RELAY_SRC  := $(filter-out relay/tunnel-lane.c,$(filter relay/%,$(SRC)))
 AGENT_SRC  := $(filter agent/%,$(SRC))
 objects     = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(1)))
 
@@ -60,14 +61,14 @@ UNIT_SRC  := $(filter tests/unit/%_test.c,$(SRC))
 UNIT_BIN  := $(UNIT_SRC:%.c=$(B)/%)
 FUZZ_SRC  := $(filter tests/fuzz/%_fuzz.c,$(SRC))
 REPLAY_BIN := $(FUZZ_SRC:%.c=$(B)/%_replay)
-TOOL_SRC  := $(wildcard tests/linesim/*.c)
+TOOLS     := linesim echosite
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all unit-bin unit test check lint gen fuzz fuzz-bin bench demo nightly install uninstall clean help FORCE
 
-all: $(PROGRAMS:%=$(B)/%) $(B)/linesim ## build the programs (MODE=debug|asan|tsan|release, CC=gcc|clang)
-	@for p in $(PROGRAMS) linesim; do ln -sfn "$(B:build/%=%)/$$p" "build/$$p"; done
+all: $(PROGRAMS:%=$(B)/%) $(TOOLS:%=$(B)/%) ## build the programs (MODE=debug|asan|tsan|release, CC=gcc|clang)
+	@for p in $(PROGRAMS) $(TOOLS); do ln -sfn "$(B:build/%=%)/$$p" "build/$$p"; done
 
 $(B)/libshared.a: $(call objects,$(SHARED_SRC))
 $(B)/libctl.a:    $(call objects,$(CTL_SRC))
@@ -94,9 +95,13 @@ $(B)/tunnel-relay: $(B)/relay/main.o $(B)/librelay.a $(B)/libshared.a
 	$(call link)
 $(B)/tunnel-agent: $(B)/agent/main.o $(B)/libagent.a $(B)/libshared.a
 	$(call link)
+$(B)/tunnel-lane: $(B)/relay/tunnel-lane.o $(B)/libshared.a
+	$(call link)
 $(B)/tunnelctl: $(B)/shared/ctl/main.o $(B)/libctl.a $(B)/libshared.a
 	$(call link)
-$(B)/linesim: $(TOOL_SRC:%.c=$(B)/%.o) $(B)/libshared.a
+$(B)/linesim: $(patsubst %.c,$(B)/%.o,$(filter tests/linesim/%,$(SRC))) $(B)/libshared.a
+	$(call link)
+$(B)/echosite: $(B)/tests/echosite/main.o $(B)/libshared.a
 	$(call link)
 
 # A unit test links its own side and what both sides share, never the other side.
@@ -147,15 +152,16 @@ demo: ## build and start everything on loopback, and say what to look at
 nightly: ## what takes too long for every change: clang, TSan, valgrind, Debian 13, long fuzzing
 	@sh scripts/nightly
 
-MAN8 := tunnel-relay.8 tunnel-agent.8
+MAN8 := tunnel-relay.8 tunnel-agent.8 tunnel-lane.8
 MAN5 := relay.ini.5 agent.ini.5
 MAN1 := tunnelctl.1
 
 install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr/local; use MODE=release)
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(docdir)/examples
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir)/examples
 	install -d $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
 	install -m 755 $(B)/tunnel-relay $(B)/tunnel-agent $(DESTDIR)$(sbindir)
 	install -m 755 $(B)/tunnelctl $(DESTDIR)$(bindir)
+	install -m 755 $(B)/tunnel-lane $(DESTDIR)$(libexecdir)
 	install -m 644 $(MAN1:%=conf/man/%) $(DESTDIR)$(mandir)/man1
 	install -m 644 $(MAN5:%=conf/man/%) $(DESTDIR)$(mandir)/man5
 	install -m 644 $(MAN8:%=conf/man/%) $(DESTDIR)$(mandir)/man8
@@ -163,7 +169,7 @@ install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(docdir)
 
 uninstall: ## remove what install put there (configuration and state stay)
-	rm -f $(DESTDIR)$(sbindir)/tunnel-relay $(DESTDIR)$(sbindir)/tunnel-agent $(DESTDIR)$(bindir)/tunnelctl
+	rm -f $(DESTDIR)$(sbindir)/tunnel-relay $(DESTDIR)$(sbindir)/tunnel-agent $(DESTDIR)$(bindir)/tunnelctl $(DESTDIR)$(libexecdir)/tunnel-lane
 	rm -f $(MAN1:%=$(DESTDIR)$(mandir)/man1/%) $(MAN5:%=$(DESTDIR)$(mandir)/man5/%) $(MAN8:%=$(DESTDIR)$(mandir)/man8/%)
 	rm -rf $(DESTDIR)$(docdir)
 

@@ -1,45 +1,215 @@
 #include "agent/agent.h"
 
+#include "agent/carry/sites.h"
+#include "agent/link/netwatch.h"
+#include "agent/link/supervise.h"
 #include "agent/options.h"
+#include "shared/log.h"
 #include "shared/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum { BOOT_BYTES = 16 };
 
 struct agent {
     struct loop *loop;
-    const struct agent_conf *conf;
+    const struct opt_conf *conf;
+    struct daemon_parts_ended ended;
+    char boot[2 * BOOT_BYTES + 1]; /* tells this run of the program from any other one with the same key */
+    struct sites sites;
+    struct supervise **relays; /* those of the configuration, in its order */
+    size_t relays_n;
+    size_t alive; /* relays, also those that are on their way out, and netwatch */
+    struct netwatch *netwatch;
+    uv_timer_t end; /* never runs: its closing is what ends us from the loop */
+    bool ending;
 };
 
-static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct err *e)
-{
-    struct agent *r = mem_new(sizeof *r);
+static void end_if_done(struct agent *a);
 
-    (void)e;
-    r->loop = loop;
-    r->conf = agent_conf_of(conf);
-    return r;
+/* ---- relays ---- */
+
+static void on_relay_ended(void *user, struct supervise *s)
+{
+    struct agent *a = user;
+
+    for (size_t i = 0; i < a->relays_n; i++)
+        if (a->relays[i] == s)
+            a->relays[i] = NULL; /* drained, and gone before the others */
+    a->alive--;
+    end_if_done(a);
+}
+
+static const char *key_file_of(const struct agent *a, const struct agent_relay_conf *conf, char out[PATH_MAX])
+{
+    if (conf->key_file[0])
+        return conf->key_file;
+    snprintf(out, PATH_MAX, "%s/id_ed25519", agent_conf_of(a->conf)->base.state_dir);
+    return out;
+}
+
+/* The one that runs with exactly these values, taken out of the old list; or a new one. */
+static struct supervise *keep_or_start(struct agent *a, struct supervise **old, size_t old_n,
+                                       const char *name, const struct agent_relay_conf *conf)
+{
+    char default_key[PATH_MAX];
+    const char *key_file = key_file_of(a, conf, default_key);
+
+    for (size_t i = 0; i < old_n; i++) {
+        struct supervise *s = old[i];
+
+        if (!s || !supervise_follow(s, name, conf, key_file))
+            continue;
+        old[i] = NULL;
+        return s;
+    }
+    a->alive++;
+    return supervise_start(a->loop, name, conf, key_file, a->boot, &a->sites, on_relay_ended, a);
+}
+
+/* Lanes that the configuration does not touch stay as they are. */
+static void set_relays(struct agent *a)
+{
+    struct supervise **old = a->relays;
+    size_t old_n = a->relays_n;
+    const struct agent_relay_conf *conf;
+    const char *name;
+
+    a->relays = NULL;
+    for (a->relays_n = 0; (conf = opt_section(a->conf, "relay", a->relays_n, &name)); a->relays_n++) {
+        a->relays = mem_grow(a->relays, (a->relays_n + 1) * sizeof(struct supervise *));
+        a->relays[a->relays_n] = keep_or_start(a, old, old_n, name, conf);
+    }
+    for (size_t i = 0; i < old_n; i++)
+        if (old[i])
+            supervise_stop(old[i]);
+    free(old);
+}
+
+static void on_network_changed(void *user)
+{
+    struct agent *a = user;
+
+    log_debug("the network has changed");
+    for (size_t i = 0; i < a->relays_n; i++)
+        if (a->relays[i])
+            supervise_look(a->relays[i]);
+}
+
+static void on_netwatch_ended(void *user)
+{
+    struct agent *a = user;
+
+    a->alive--;
+    end_if_done(a);
+}
+
+/* ---- start, reload, status ---- */
+
+static int make_boot(struct agent *a, struct err *e)
+{
+    unsigned char random[BOOT_BYTES];
+    int rc = uv_random(NULL, NULL, random, sizeof random, 0, NULL);
+
+    if (rc != 0)
+        return err_set(e, ERR_SYSTEM, "cannot get random bytes: %s", uv_strerror(rc));
+    for (size_t i = 0; i < BOOT_BYTES; i++)
+        snprintf(a->boot + 2 * i, 3, "%02x", random[i]);
+    return 0;
+}
+
+static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
+                         const struct daemon_parts_ended *ended, struct err *e)
+{
+    struct agent *a = mem_new(sizeof *a);
+
+    (void)inherited; /* nobody connects to an agent, but for its control socket */
+    a->loop = loop;
+    a->conf = conf;
+    a->ended = *ended;
+    if (make_boot(a, e) != 0) {
+        free(a);
+        return NULL;
+    }
+    sites_init(&a->sites, conf);
+    uv_timer_init(&loop->uv, &a->end);
+    a->end.data = a;
+    a->netwatch = netwatch_start(loop, on_network_changed, on_netwatch_ended, a);
+    a->alive++;
+    set_relays(a);
+    return a;
 }
 
 static void agent_reload(void *parts, const struct opt_conf *conf)
 {
-    struct agent *r = parts;
+    struct agent *a = parts;
+    bool changed = sites_reload(&a->sites, conf);
 
-    r->conf = agent_conf_of(conf);
+    a->conf = conf;
+    set_relays(a);
+    for (size_t i = 0; i < a->relays_n && changed; i++)
+        supervise_claim(a->relays[i]);
 }
 
 static void agent_add_status(void *parts, json_t *status)
 {
-    const struct agent *r = parts;
+    const struct agent *a = parts;
+    json_t *relays = json_array();
 
-    json_object_set_new(status, "name", json_string(r->conf->base.name));
+    for (size_t i = 0; a && i < a->relays_n && !a->ending; i++)
+        json_array_append_new(relays, supervise_status(a->relays[i]));
     json_object_set_new(status, "public", json_pack("{s:n, s:n, s:[]}", "v4", "v6", "sources"));
-    json_object_set_new(status, "relays", json_array());
-    json_object_set_new(status, "domains", json_array());
+    json_object_set_new(status, "relays", relays);
+    json_object_set_new(status, "domains", a ? sites_status(&a->sites) : json_array());
 }
 
-static void agent_stop(void *parts)
+/* ---- end ---- */
+
+static void on_closed(uv_handle_t *handle)
 {
-    free(parts);
+    struct agent *a = handle->data;
+    struct daemon_parts_ended ended = a->ended;
+
+    sites_free(&a->sites);
+    free(a->relays);
+    free(a);
+    ended.call(ended.user);
+}
+
+static void end_if_done(struct agent *a)
+{
+    if (a->ending && a->alive == 0 && !uv_is_closing((uv_handle_t *)&a->end))
+        uv_close((uv_handle_t *)&a->end, on_closed);
+}
+
+static void begin_end(struct agent *a)
+{
+    if (!a->ending)
+        netwatch_stop(a->netwatch);
+    a->ending = true;
+}
+
+static void agent_drain(void *parts)
+{
+    struct agent *a = parts;
+
+    begin_end(a);
+    for (size_t i = 0; i < a->relays_n; i++)
+        if (a->relays[i])
+            supervise_drain(a->relays[i]);
+}
+
+static void agent_cut(void *parts)
+{
+    struct agent *a = parts;
+
+    begin_end(a);
+    for (size_t i = 0; i < a->relays_n; i++)
+        if (a->relays[i])
+            supervise_stop(a->relays[i]);
 }
 
 const struct daemon_program agent_program = {
@@ -48,5 +218,6 @@ const struct daemon_program agent_program = {
     .start = agent_start,
     .reload = agent_reload,
     .add_status = agent_add_status,
-    .stop = agent_stop,
+    .drain = agent_drain,
+    .cut = agent_cut,
 };

@@ -1,15 +1,156 @@
 #include "agent/options.h"
 
+#include "agent/carry/service.h"
+#include "shared/domain.h"
+#include "shared/lane_msg.h"
+#include "shared/mem.h"
+
+#include <arpa/inet.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char base64_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char host_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+
+static const char *domain_name_wrong(const char *name)
+{
+    if (strlen(name) > LANE_ITEM_BYTES - strlen("domain:"))
+        return "write a host name of at most 248 characters";
+    return domain_check(name, DOMAIN_WILDCARD, NULL) == 0
+               ? NULL
+               : "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com";
+}
 
 static const struct opt_kind kinds[] = {
     { "agent", OPT_UNNAMED, sizeof(struct agent_conf), NULL, "The agent itself: the daemon in the house." },
+    { "relay", OPT_NAMED, sizeof(struct agent_relay_conf), NULL,
+      "A relay that this agent keeps a tunnel to, by the sshd on its machine." },
+    { "domain", OPT_NAMED, sizeof(struct agent_domain_conf), domain_name_wrong,
+      "A site: its host name, and the service in the house that answers for it." },
 };
 
 static const struct opt options[] = {
     DAEMON_OPTIONS("agent", struct agent_conf, "/var/lib/tunnel-agent", "/run/tunnel-agent/control.sock",
                    "agent.d/*.ini"),
+    { "relay", "host", OPT_TEXT, offsetof(struct agent_relay_conf, host), .flags = OPT_RELOAD | OPT_REQUIRED,
+      .sample = "relay.example.net", .help = "Host name or address of the relay's machine." },
+    { "relay", "port", OPT_NUMBER, offsetof(struct agent_relay_conf, port), .def = "22", .min = 1,
+      .max = 65535, .flags = OPT_RELOAD, .help = "Port of sshd on that machine." },
+    { "relay", "user", OPT_TEXT, offsetof(struct agent_relay_conf, user), .def = "tunnel",
+      .flags = OPT_RELOAD, .help = "User as whom to log in there; the relay's lane_user." },
+    { "relay", "key_file", OPT_SECRET_FILE, offsetof(struct agent_relay_conf, key_file), .flags = OPT_RELOAD,
+      .sample = "/var/lib/tunnel-agent/id_ed25519",
+      .help =
+          "Private key to log in with: ed25519, in OpenSSH's own format, without a passphrase, as ssh-keygen -t "
+          "ed25519 writes it. Default: id_ed25519 in state_dir." },
+    { "relay", "host_key", OPT_TEXT, offsetof(struct agent_relay_conf, host_key),
+      .flags = OPT_RELOAD | OPT_REQUIRED,
+      .sample = "ssh-ed25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+      .help =
+          "Type and fingerprint of the only host key that is accepted there. On that machine, ssh-keygen -lf "
+          "/etc/ssh/ssh_host_ed25519_key.pub prints the fingerprint." },
+    { "relay", "lanes", OPT_NUMBER, offsetof(struct agent_relay_conf, lanes), .def = "2", .min = 1,
+      .max = AGENT_MAX_LANES, .flags = OPT_RELOAD,
+      .help = "How many SSH sessions are kept to this relay. When one breaks, the others carry on." },
+    { "relay", "max_lanes", OPT_NUMBER, offsetof(struct agent_relay_conf, max_lanes), .def = "8", .min = 1,
+      .max = AGENT_MAX_LANES, .flags = OPT_RELOAD,
+      .help =
+          "How many there may be while those there are carry more than about 128 connections each. Never fewer "
+          "than lanes." },
+    { "domain", "service", OPT_TEXT, offsetof(struct agent_domain_conf, service),
+      .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "http://127.0.0.1:80",
+      .help = "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine." },
+    { "domain", "aliases", OPT_WORDS, offsetof(struct agent_domain_conf, aliases), .def = "",
+      .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
+      .help = "Further host names of the same site." },
 };
+
+const struct agent_conf *agent_conf_of(const struct opt_conf *conf)
+{
+    return opt_values(conf, "agent", NULL);
+}
+
+/* ---- checks across options ---- */
+
+static void check_relay(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
+                        struct opt_errors *errors)
+{
+    static const char prefix[] = "ssh-ed25519 SHA256:";
+    const char *digest = r->host_key + sizeof prefix - 1;
+    struct in6_addr v6;
+
+    if (r->host[strspn(r->host, host_chars)] && inet_pton(AF_INET6, r->host, &v6) != 1)
+        opt_errors_add_at(errors, conf, "relay", name, "host",
+                          "not a host name or an address (such as relay.example.net); a port goes into port");
+    if (!r->user[0])
+        opt_errors_add_at(errors, conf, "relay", name, "user", "is empty; the default is tunnel");
+    if (strncmp(r->host_key, prefix, sizeof prefix - 1) != 0 || strlen(digest) != 43 ||
+        digest[strspn(digest, base64_chars)])
+        opt_errors_add_at(errors, conf, "relay", name, "host_key",
+                          "not ssh-ed25519 SHA256: and 43 characters; on the relay's machine, ssh-keygen -lf "
+                          "/etc/ssh/ssh_host_ed25519_key.pub prints them");
+}
+
+/* The host names of all sites so far, and whose they are. */
+struct names {
+    struct {
+        const char *host, *site;
+    } * list;
+    size_t n;
+};
+
+/* NULL, and the name is added; or the site that has it already. */
+static const char *names_take(struct names *names, const char *host, const char *site)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (strcmp(names->list[i].host, host) == 0)
+            return names->list[i].site;
+    names->list = mem_grow(names->list, (names->n + 1) * sizeof *names->list);
+    names->list[names->n].host = host;
+    names->list[names->n++].site = site;
+    return NULL;
+}
+
+static void check_domain(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
+                         struct names *names, struct opt_errors *errors)
+{
+    const char *other = names_take(names, name, name);
+    struct service service;
+    struct err why = { 0 };
+
+    if (service_parse(&service, d->service, &why) != 0)
+        opt_errors_add_at(errors, conf, "domain", name, "service", "%s", why.text);
+    if (other)
+        opt_errors_add_at(errors, conf, "domain", name, NULL,
+                          "is an alias of [domain %s] already; a name belongs to one site", other);
+    if (d->aliases.n > LANE_ALIASES)
+        opt_errors_add_at(errors, conf, "domain", name, "aliases",
+                          "more than %d; give the others to a further [domain]", LANE_ALIASES);
+    for (size_t i = 0; i < d->aliases.n; i++) {
+        const char *alias = d->aliases.words[i];
+
+        if (domain_check(alias, DOMAIN_WILDCARD, &why) != 0)
+            opt_errors_add_at(errors, conf, "domain", name, "aliases", "%s", why.text);
+        else if ((other = names_take(names, alias, name)))
+            opt_errors_add_at(errors, conf, "domain", name, "aliases",
+                              "%s belongs to [domain %s] already; a name belongs to one site", alias, other);
+    }
+}
+
+static void check(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct agent_domain_conf *d;
+    const struct agent_relay_conf *r;
+    struct names names = { 0 };
+    const char *name;
+
+    for (size_t i = 0; (r = opt_section(conf, "relay", i, &name)); i++)
+        check_relay(conf, name, r, errors);
+    for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++)
+        check_domain(conf, name, d, &names, errors);
+    free(names.list);
+}
 
 const struct opt_schema agent_schema = {
     .program = "tunnel-agent",
@@ -19,9 +160,5 @@ const struct opt_schema agent_schema = {
     .kinds_n = sizeof kinds / sizeof kinds[0],
     .opts = options,
     .opts_n = sizeof options / sizeof options[0],
+    .check = check,
 };
-
-const struct agent_conf *agent_conf_of(const struct opt_conf *conf)
-{
-    return opt_values(conf, "agent", NULL);
-}

@@ -9,6 +9,22 @@ struct agent_conf {
     struct daemon_conf base;
 };
 
+/* [relay NAME] */
+struct agent_relay_conf {
+    const char *host, *user;
+    int64_t port;
+    const char *key_file; /* "": STATE_DIR/id_ed25519 */
+    const char *host_key; /* "ssh-ed25519 SHA256:…" */
+    int64_t lanes, max_lanes;
+};
+enum { AGENT_MAX_LANES = 8 };
+
+/* [domain NAME] */
+struct agent_domain_conf {
+    const char *service;
+    struct opt_words aliases;
+};
+
 extern const struct opt_schema agent_schema;
 
 /* Owned by conf. */

@@ -1,16 +1,124 @@
 #include "relay/options.h"
 
+#include "shared/domain.h"
+#include "shared/ssh_key.h"
+
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_WORKERS = 64 };
+
+static const char *const issuers[] = { "internal", NULL };
 
 static const struct opt_kind kinds[] = {
     { "relay", OPT_UNNAMED, sizeof(struct relay_conf), NULL,
       "The relay itself: the daemon on the cloud VM." },
+    { "acme", OPT_UNNAMED, sizeof(struct relay_acme_conf), NULL, "Where certificates come from." },
+    { "agent", OPT_NAMED, sizeof(struct relay_agent_conf), NULL,
+      "An agent that may connect, and the domains it may serve." },
 };
 
 static const struct opt options[] = {
     DAEMON_OPTIONS("relay", struct relay_conf, "/var/lib/tunnel-relay", "/run/tunnel-relay/control.sock",
                    "relay.d/*.ini"),
+    { "relay", "listen_https", OPT_LISTEN, offsetof(struct relay_conf, listen_https), .def = ":443",
+      .help = "Addresses and ports where visitors are served over TLS." },
+    { "relay", "workers", OPT_TEXT, offsetof(struct relay_conf, workers), .def = "auto",
+      .help = "Threads that serve visitors: a number from 1 to 64, or auto for one per processor." },
+    { "relay", "lane_socket", OPT_PATH, offsetof(struct relay_conf, lane_socket),
+      .def = "/run/tunnel-relay/lane.sock",
+      .help = "Unix socket where tunnel-lane joins the agents' SSH sessions to the relay." },
+    { "relay", "lane_user", OPT_TEXT, offsetof(struct relay_conf, lane_user), .def = "tunnel",
+      .help =
+          "User as whom agents log in to sshd, the only one that may use lane_socket. Where there is no such user "
+          "it is the relay's own." },
+    { "relay", "lane_command", OPT_TEXT, offsetof(struct relay_conf, lane_command), .def = "",
+      .flags = OPT_RELOAD,
+      .help =
+          "Command that sshd runs for an agent. When empty, it is the tunnel-lane installed with this program." },
+    { "acme", "issuer", OPT_CHOICE, offsetof(struct relay_acme_conf, issuer), .def = "internal",
+      .choices = issuers, .flags = OPT_RELOAD,
+      .help =
+          "Where certificates come from. With internal it is this relay's own root, for tests and private networks." },
+    { "agent", "key", OPT_TEXT, offsetof(struct relay_agent_conf, key), .flags = OPT_RELOAD | OPT_REQUIRED,
+      .sample = "ssh-ed25519 AAAA...", .help = "The agent's public key, as in its id_ed25519.pub." },
+    { "agent", "domains", OPT_WORDS, offsetof(struct relay_agent_conf, domains), .def = "",
+      .flags = OPT_RELOAD, .sample = "sassy-cat-pics.com *.sassy-cat-pics.com",
+      .help = "Names that this agent may serve. A wildcard covers one label." },
+    { "agent", "instances", OPT_NUMBER, offsetof(struct relay_agent_conf, instances), .def = "1", .min = 1,
+      .max = 64, .flags = OPT_RELOAD,
+      .help =
+          "How many machines may be connected with this key at once, such as replicas of one service. A further "
+          "one is sent away." },
+    { "agent", "max_domains", OPT_NUMBER, offsetof(struct relay_agent_conf, max_domains), .def = "100",
+      .min = 1, .max = 10000, .flags = OPT_RELOAD, .help = "How many sites this agent may claim." },
 };
+
+const struct relay_conf *relay_conf_of(const struct opt_conf *conf)
+{
+    return opt_values(conf, "relay", NULL);
+}
+
+int relay_workers(const struct relay_conf *conf)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (strcmp(conf->workers, "auto") != 0)
+        return atoi(conf->workers);
+    return processors < 1 ? 1 : processors > MAX_WORKERS ? MAX_WORKERS : (int)processors;
+}
+
+/* ---- checks across options ---- */
+
+static void check_workers(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const char *text = relay_conf_of(conf)->workers;
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    if (strcmp(text, "auto") != 0 && (*end || n < 1 || n > MAX_WORKERS || text[0] < '1' || text[0] > '9'))
+        opt_errors_add_at(errors, conf, "relay", NULL, "workers",
+                          "not auto or a whole number from 1 to %d; the default is auto", MAX_WORKERS);
+}
+
+static void check_agent(struct opt_conf *conf, const char *name, const struct relay_agent_conf *agent,
+                        struct opt_errors *errors)
+{
+    struct err why = { 0 };
+    char key[SSH_KEY_LINE_BYTES];
+
+    if (ssh_key_parse(agent->key, key, &why) != 0)
+        opt_errors_add_at(errors, conf, "agent", name, "key", "%s", why.text);
+    for (size_t i = 0; i < agent->domains.n; i++)
+        if (domain_check(agent->domains.words[i], DOMAIN_WILDCARD, &why) != 0)
+            opt_errors_add_at(errors, conf, "agent", name, "domains", "%s", why.text);
+}
+
+/* A key that two names share would let each speak as the other. */
+static void check_shared_keys(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct relay_agent_conf *a, *b;
+    const char *name, *other;
+
+    for (size_t i = 0; (a = opt_section(conf, "agent", i, &name)); i++) {
+        char key[SSH_KEY_LINE_BYTES], other_key[SSH_KEY_LINE_BYTES];
+
+        check_agent(conf, name, a, errors);
+        for (size_t j = 0; j < i && (b = opt_section(conf, "agent", j, &other)); j++)
+            if (ssh_key_parse(a->key, key, NULL) == 0 && ssh_key_parse(b->key, other_key, NULL) == 0 &&
+                strcmp(key, other_key) == 0)
+                opt_errors_add_at(errors, conf, "agent", name, "key",
+                                  "agent %s has this key already; make a key for each agent", other);
+    }
+}
+
+static void check(struct opt_conf *conf, struct opt_errors *errors)
+{
+    check_workers(conf, errors);
+    check_shared_keys(conf, errors);
+}
 
 const struct opt_schema relay_schema = {
     .program = "tunnel-relay",
@@ -20,9 +128,5 @@ const struct opt_schema relay_schema = {
     .kinds_n = sizeof kinds / sizeof kinds[0],
     .opts = options,
     .opts_n = sizeof options / sizeof options[0],
+    .check = check,
 };
-
-const struct relay_conf *relay_conf_of(const struct opt_conf *conf)
-{
-    return opt_values(conf, "relay", NULL);
-}

@@ -7,10 +7,29 @@
 /* [relay] */
 struct relay_conf {
     struct daemon_conf base;
+    struct opt_addresses listen_https;
+    const char *lane_socket, *lane_user;
+    const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
+    const char *workers;      /* see relay_workers */
+};
+
+/* [acme] */
+struct relay_acme_conf {
+    int issuer; /* RELAY_ISSUER_… */
+};
+enum { RELAY_ISSUER_INTERNAL };
+
+/* [agent NAME] */
+struct relay_agent_conf {
+    const char *key; /* "ssh-ed25519 AAAA…" */
+    struct opt_words domains;
+    int64_t instances, max_domains;
 };
 
 extern const struct opt_schema relay_schema;
 
 /* Owned by conf. */
 const struct relay_conf *relay_conf_of(const struct opt_conf *conf);
+/* How many workers to run: what is configured, or one for each processor. */
+int relay_workers(const struct relay_conf *conf);
 #endif

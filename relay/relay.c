@@ -1,44 +1,329 @@
+/* The relay owns its parts and carries news between them:
+ *
+ *   lanes ── lanes and claims ──▶ publish: sites, certificates, lanes ──▶ edge
+ *   edge ── proved, silent, aborted ──▶ lanes */
 #include "relay/relay.h"
 
+#include "relay/certs/certs.h"
+#include "relay/edge/edge.h"
+#include "relay/lanes/lanes.h"
 #include "relay/options.h"
+#include "shared/log.h"
 #include "shared/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { RENEWAL_MS = 3600 * 1000 };
+
+struct site_counts {
+    struct site_counts *next;
+    char *name;
+    struct counts *counts;
+};
 
 struct relay {
     struct loop *loop;
-    const struct relay_conf *conf;
+    const struct opt_conf *conf;
+    struct daemon_parts_ended ended;
+    struct certs *certs;
+    struct lanes *lanes; /* NULL: has ended, or never began */
+    struct edge *edge;   /* likewise */
+    struct site_counts *sites;
+    uv_timer_t publish, renewal;
+    int pending; /* timers that libuv still holds */
+    bool ending, failed;
 };
 
-static void *relay_start(struct loop *loop, const struct opt_conf *conf, struct err *e)
+static void publish_soon(struct relay *r);
+static void end_if_done(struct relay *r);
+
+/* ---- publish ---- */
+
+static struct counts *counts_of(struct relay *r, const char *name)
+{
+    struct site_counts *s = r->sites;
+
+    while (s && strcmp(s->name, name) != 0)
+        s = s->next;
+    if (!s) {
+        s = mem_new(sizeof *s);
+        s->name = mem_copy(name);
+        s->counts = counts_new();
+        s->next = r->sites;
+        r->sites = s;
+    }
+    return s->counts;
+}
+
+struct publication {
+    struct relay *relay;
+    struct snapshot *snapshot;
+};
+
+static void add_site(void *user, const struct lanes_site *site)
+{
+    struct publication *p = user;
+    const char **names = mem_new((site->aliases_n + 1) * sizeof(char *));
+    struct err why = { 0 };
+    struct snap_site *added;
+    SSL_CTX *tls;
+
+    names[0] = site->name;
+    for (size_t i = 0; i < site->aliases_n; i++)
+        names[i + 1] = site->aliases[i];
+    tls = certs_context(p->relay->certs, names, site->aliases_n + 1, time(NULL), &why);
+    if (tls) {
+        added = snapshot_add_site(p->snapshot, site->name, tls, counts_of(p->relay, site->name));
+        for (size_t i = 0; i <= site->aliases_n; i++)
+            snapshot_add_name(p->snapshot, added, names[i]);
+        SSL_CTX_free(tls);
+    } else {
+        log_error("no certificate", kv_str("domain", site->name), kv_str("error", why.text));
+    }
+    free(names);
+}
+
+static struct snapshot *make_snapshot(struct relay *r)
+{
+    struct publication p = { r, snapshot_new() };
+
+    lanes_each_site(r->lanes, add_site, &p);
+    certs_forget_unused(r->certs);
+    lanes_add_to_snapshot(r->lanes, p.snapshot);
+    snapshot_finish(p.snapshot);
+    return p.snapshot;
+}
+
+static void on_publish(uv_timer_t *timer)
+{
+    struct relay *r = timer->data;
+
+    if (r->lanes && r->edge && !r->ending)
+        edge_publish(r->edge, make_snapshot(r));
+}
+
+/* Several changes within one round of the loop make one snapshot. */
+static void publish_soon(struct relay *r)
+{
+    if (!r->ending)
+        uv_timer_start(&r->publish, on_publish, 0, 0);
+}
+
+static void on_renewal_due(uv_timer_t *timer)
+{
+    publish_soon(timer->data); /* which makes certificates anew that are past half their life */
+}
+
+/* ---- what the parts tell ---- */
+
+static void on_lanes_changed(void *user)
+{
+    publish_soon(user);
+}
+
+static void on_stream_ended(void *user, uint64_t lane, uint64_t stream, enum lane_how how)
+{
+    struct relay *r = user;
+
+    if (r->edge)
+        edge_stream_ended(r->edge, lane, stream, how);
+}
+
+static void on_stream_consumed(void *user, uint64_t lane, uint64_t stream, uint64_t total)
+{
+    struct relay *r = user;
+
+    if (r->edge)
+        edge_stream_consumed(r->edge, lane, stream, total);
+}
+
+static void on_lanes_ended(void *user)
+{
+    struct relay *r = user;
+
+    r->lanes = NULL;
+    end_if_done(r);
+}
+
+static void on_lane_proved(void *user, uint64_t lane)
+{
+    struct relay *r = user;
+
+    if (r->lanes)
+        lanes_proved(r->lanes, lane);
+}
+
+static void on_lane_silent(void *user, uint64_t lane)
+{
+    struct relay *r = user;
+
+    if (r->lanes)
+        lanes_silent(r->lanes, lane);
+}
+
+static void on_stream_aborted(void *user, uint64_t lane, uint64_t stream)
+{
+    struct relay *r = user;
+
+    if (r->lanes)
+        lanes_abort(r->lanes, lane, stream);
+}
+
+static void on_edge_ended(void *user)
+{
+    struct relay *r = user;
+
+    r->edge = NULL;
+    if (r->lanes)
+        lanes_drain(r->lanes); /* the lanes carried what was in progress until now */
+    end_if_done(r);
+}
+
+static const struct lanes_events lanes_events = { on_lanes_changed, on_stream_ended, on_stream_consumed,
+                                                  on_lanes_ended };
+static const struct edge_events edge_events = { on_lane_proved, on_lane_silent, on_stream_aborted,
+                                                on_edge_ended };
+
+/* ---- start, reload ---- */
+
+static void start_timers(struct relay *r)
+{
+    uv_timer_init(&r->loop->uv, &r->publish);
+    uv_timer_init(&r->loop->uv, &r->renewal);
+    r->publish.data = r->renewal.data = r;
+    r->pending = 2;
+    uv_timer_start(&r->renewal, on_renewal_due, RENEWAL_MS, RENEWAL_MS);
+}
+
+static int start_parts(struct relay *r, struct inherited *inherited, struct err *e)
+{
+    const struct relay_conf *conf = relay_conf_of(r->conf);
+
+    r->certs = certs_open(conf->base.state_dir, time(NULL), e);
+    if (!r->certs)
+        return -1;
+    r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
+    if (!r->lanes)
+        return -1;
+    r->edge = edge_start(r->loop, &conf->listen_https, relay_workers(conf), inherited, make_snapshot(r),
+                         &edge_events, r, e);
+    return r->edge ? 0 : -1;
+}
+
+static void *relay_start(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
+                         const struct daemon_parts_ended *ended, struct err *e)
 {
     struct relay *r = mem_new(sizeof *r);
 
-    (void)e;
     r->loop = loop;
-    r->conf = relay_conf_of(conf);
-    return r;
+    r->conf = conf;
+    r->ended = *ended;
+    start_timers(r);
+    if (start_parts(r, inherited, e) == 0)
+        return r;
+    r->failed = true;
+    relay_program.cut(r);
+    return NULL;
 }
 
 static void relay_reload(void *parts, const struct opt_conf *conf)
 {
     struct relay *r = parts;
 
-    r->conf = relay_conf_of(conf);
+    r->conf = conf;
+    if (r->lanes)
+        lanes_reload(r->lanes, conf);
+}
+
+/* ---- status ---- */
+
+struct domains_status {
+    struct relay *relay;
+    json_t *list;
+};
+
+static void add_domain_status(void *user, const struct lanes_site *site)
+{
+    struct domains_status *d = user;
+    const struct counts *counts = counts_of(d->relay, site->name);
+    json_t *domain = lanes_site_status(d->relay->lanes, site->name);
+
+    json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
+    json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
+    json_object_set_new(domain, "cert", certs_status(d->relay->certs, site->name));
+    json_array_append_new(d->list, domain);
 }
 
 static void relay_add_status(void *parts, json_t *status)
 {
-    const struct relay *r = parts;
+    struct relay *r = parts;
+    struct domains_status domains = { r, json_array() };
 
-    json_object_set_new(status, "name", json_string(r->conf->base.name));
-    json_object_set_new(status, "lanes", json_array());
-    json_object_set_new(status, "domains", json_array());
+    if (r && r->lanes)
+        lanes_each_site(r->lanes, add_domain_status, &domains);
+    json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
+    json_object_set_new(status, "domains", domains.list);
 }
 
-static void relay_stop(void *parts)
+/* ---- end ---- */
+
+static void end_if_done(struct relay *r)
 {
-    free(parts);
+    if (!r->ending || r->lanes || r->edge || r->pending > 0)
+        return;
+    while (r->sites) {
+        struct site_counts *s = r->sites;
+
+        r->sites = s->next;
+        counts_release(s->counts);
+        free(s->name);
+        free(s);
+    }
+    certs_free(r->certs);
+    if (!r->failed)
+        r->ended.call(r->ended.user);
+    free(r);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct relay *r = handle->data;
+
+    r->pending--;
+    end_if_done(r);
+}
+
+static void begin_end(struct relay *r)
+{
+    if (r->ending)
+        return;
+    r->ending = true;
+    uv_close((uv_handle_t *)&r->publish, on_timer_closed);
+    uv_close((uv_handle_t *)&r->renewal, on_timer_closed);
+}
+
+static void relay_drain(void *parts)
+{
+    struct relay *r = parts;
+
+    begin_end(r);
+    if (r->edge)
+        edge_drain(r->edge);
+    else if (r->lanes)
+        lanes_drain(r->lanes);
+}
+
+static void relay_cut(void *parts)
+{
+    struct relay *r = parts;
+
+    begin_end(r);
+    if (r->edge)
+        edge_stop(r->edge);
+    else if (r->lanes)
+        lanes_drain(r->lanes);
 }
 
 const struct daemon_program relay_program = {
@@ -47,5 +332,6 @@ const struct daemon_program relay_program = {
     .start = relay_start,
     .reload = relay_reload,
     .add_status = relay_add_status,
-    .stop = relay_stop,
+    .drain = relay_drain,
+    .cut = relay_cut,
 };

@@ -76,7 +76,7 @@ static void answer_reload(void *user, const struct http_request *request, struct
         http_reply_json(reply, 200, json_pack("{s:b}", "reloaded", 1));
     } else {
         json_t *refusal =
-            json_pack("{s:s, s:o}", "error", "the new configuration has errors; nothing was changed",
+            json_pack("{s:s, s:o}", "error", "the new configuration was not taken; nothing was changed",
                       "errors", errors_json(&errors));
 
         http_reply_json(reply, 422, refusal);

@@ -137,10 +137,15 @@ void daemon_default_name(char *text, size_t room)
 static int daemon_reload(void *user, struct opt_errors *errors)
 {
     struct daemon *d = user;
-    struct opt_conf *next = opt_load(d->program->schema, d->conf_path, errors);
+    struct opt_conf *next = NULL;
     struct err why = { 0 };
     int log_fd = -1;
 
+    if (d->draining) /* the parts may be gone, and must not begin anything new */
+        opt_errors_add(errors, "%s is stopping; start it again for a new configuration",
+                       d->program->schema->program);
+    else
+        next = opt_load(d->program->schema, d->conf_path, errors);
     if (next)
         opt_check_reload(d->conf, next, errors);
     if (next && errors->n == 0 && log_prepare(conf_of(d, next)->log, &log_fd, &why) != 0)
@@ -163,12 +168,15 @@ static int daemon_reload(void *user, struct opt_errors *errors)
 
 static void on_hangup(void *user)
 {
+    const struct daemon *d = user;
     struct opt_errors errors = { 0 };
 
-    notify_reloading();
+    if (!d->draining)
+        notify_reloading();
     if (daemon_reload(user, &errors) != 0)
         opt_errors_free(&errors); /* said in the log */
-    notify_ready();
+    if (!d->draining)             /* a supervisor must not take what is stopping for ready */
+        notify_ready();
 }
 
 /* ---- what the control socket asks ---- */
@@ -191,6 +199,7 @@ static void add_status(void *user, json_t *status)
 {
     struct daemon *d = user;
 
+    json_object_set_new(status, "name", json_string(conf_of(d, d->conf)->name));
     d->program->add_status(d->parts, status);
 }
 
@@ -202,48 +211,67 @@ static void close_timer(uv_timer_t *timer)
         uv_close((uv_handle_t *)timer, NULL);
 }
 
-/* All that kept the loop alive beyond the drained work. */
-static void on_control_ended(void *user)
+/* What keeps the loop alive beyond the work itself goes last. */
+static void end_if_done(struct daemon *d)
 {
-    struct daemon *d = user;
-
-    d->control = NULL;
+    if (d->control || d->parts)
+        return;
     close_timer(&d->watchdog);
     close_timer(&d->drain);
     loop_stop_signals(&d->loop);
 }
 
-static void on_drain_over(uv_timer_t *timer)
+static void on_control_ended(void *user)
 {
-    struct daemon *d = timer->data;
+    struct daemon *d = user;
 
-    log_warn("cut off what was still in progress");
+    d->control = NULL;
+    end_if_done(d);
+}
+
+static void on_parts_ended(void *user)
+{
+    struct daemon *d = user;
+
+    d->parts = NULL;
+    end_if_done(d);
+}
+
+static void cut(struct daemon *d)
+{
+    if (d->parts)
+        d->program->cut(d->parts);
     if (d->control)
         control_stop(d->control);
+}
+
+static void on_drain_over(uv_timer_t *timer)
+{
+    log_warn("cut off what was still in progress");
+    cut(timer->data);
 }
 
 static void on_terminated(void *user)
 {
     struct daemon *d = user;
 
-    if (d->draining && d->control) { /* asked twice: the person does not want to wait */
-        control_stop(d->control);
+    if (d->draining) { /* asked twice: the person does not want to wait */
+        cut(d);
         return;
     }
     d->draining = true;
     notify_stopping();
     log_info("stopping", kv_int("drain_ms", conf_of(d, d->conf)->drain_ms));
     uv_timer_start(&d->drain, on_drain_over, (uint64_t)conf_of(d, d->conf)->drain_ms, 0);
-    if (d->control)
-        control_drain(d->control);
+    d->program->drain(d->parts);
+    control_drain(d->control);
 }
 
 static void daemon_end(struct daemon *d)
 {
-    on_control_ended(d); /* after a failed start this has not happened yet */
+    cut(d); /* after a failed start, what did start */
+    end_if_done(d);
     loop_run(&d->loop);
-    if (d->parts)
-        d->program->stop(d->parts);
     loop_free(&d->loop);
     unix_listener_remove(&d->socket);
     if (d->state_fd >= 0)
@@ -304,7 +332,8 @@ static int start_all(struct daemon *d, struct err *e)
     d->state_fd = state_dir_take(conf_of(d, d->conf)->state_dir, e);
     if (d->state_fd < 0 || start_loop(d, e) != 0)
         return -1;
-    d->parts = d->program->start(&d->loop, d->conf, e);
+    d->parts = d->program->start(&d->loop, d->conf, &d->inherited,
+                                 &(struct daemon_parts_ended){ on_parts_ended, d }, e);
     return d->parts ? start_control(d, e) : -1;
 }
 

@@ -5,6 +5,7 @@
 #define SHARED_DAEMON_H
 #include "shared/err.h"
 #include "shared/loop.h"
+#include "shared/notify.h"
 #include "shared/opt.h"
 
 #include <jansson.h>
@@ -18,14 +19,24 @@ struct daemon_conf {
     int64_t drain_ms;
 };
 
+struct daemon_parts_ended {
+    void (*call)(void *user);
+    void *user;
+};
+
 struct daemon_program {
     const char *role; /* "relay" or "agent": the kind of the section that begins with struct daemon_conf */
     const struct opt_schema *schema;
-    /* The program's own parts. conf stays valid until reload returns with the next one. */
-    void *(*start)(struct loop *loop, const struct opt_conf *conf, struct err *e);
+    /* The program's own parts, alive on the loop until they call ended, once, last, from the loop. conf stays valid
+     * until reload returns with the next one. NULL with the reason when they cannot start. */
+    void *(*start)(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
+                   const struct daemon_parts_ended *ended, struct err *e);
     void (*reload)(void *parts, const struct opt_conf *conf); /* checked before; cannot fail */
-    void (*add_status)(void *parts, json_t *status); /* members of /v1/status beyond role and version */
-    void (*stop)(void *parts);
+    /* Members of /v1/status beyond role, version and name; all of them also for parts that are NULL, which have ended
+     * while a request was still on its way. */
+    void (*add_status)(void *parts, json_t *status);
+    void (*drain)(void *parts); /* finish what is in progress, take nothing new */
+    void (*cut)(void *parts);   /* end at once */
 };
 
 /* Runs the program from its arguments to its exit code: 0 well, 1 it could not start, 2 wrong usage. */

@@ -118,7 +118,9 @@ int file_check_secret(const char *path, struct err *e)
     unsigned loose;
 
     if (stat(path, &st) != 0)
-        return err_errno(e, errno, "cannot look at %s", path);
+        return err_set(e, errno == ENOENT ? ERR_MISSING : ERR_SYSTEM,
+                       "cannot look at %s: %s; is it there, and may this user reach it?", path,
+                       strerror(errno));
     if (!S_ISREG(st.st_mode))
         return err_set(e, ERR_INPUT, "%s is not a regular file", path);
     loose = st.st_mode & (is_our_group(st.st_gid) ? 037u : 077u);

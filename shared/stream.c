@@ -1,5 +1,6 @@
 /* The life of one connection's bytes:
  *
+ *   (CONNECTING ──▶)
  *   OPEN ── eof ──▶ half closed by the peer ──┐
  *     └── shutdown ──▶ half closed by us ─────┴──▶ CLOSING -> ended -> freed
  *     └── error, stream_stop ──────────────────────▶ */
@@ -22,25 +23,31 @@ struct stream {
         uv_pipe_t pipe;
     } uv;
     const struct stream_events *events;
+    void (*connected)(void *user);
     void *user;
     struct err why;
 
     struct buf queue, flight; /* queue waits; flight is in libuv's hands while writing */
     size_t flight_bytes;      /* of flight: what libuv has been given */
+    uv_connect_t connect_req;
     uv_write_t write_req;
     uv_shutdown_t shutdown_req;
     struct stream *source, *sink;
 
-    bool writing, full;
+    bool connecting, writing, full;
     bool paused, held; /* reading stopped by our user; by a full sink */
     bool got_eof, shutdown_wanted, shutdown_sent, shutdown_done;
+    bool deaf; /* the peer reads no longer: nothing is written any more, and why says so */
 };
 
 static void on_closed(uv_handle_t *handle);
+static void on_connected(uv_connect_t *req, int rc);
 static void on_written(uv_write_t *req, int rc);
 static void on_shut_down(uv_shutdown_t *req, int rc);
 static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf);
 static void read_if_wanted(struct stream *s);
+static void close_with(struct stream *s, enum err_code code, const char *what, int rc);
+static void shut_down_if_wanted(struct stream *s);
 
 /* ---- start ---- */
 
@@ -64,9 +71,9 @@ static void on_unused_closed(uv_handle_t *handle)
 }
 
 /* A stream that never lived is closed without a word to its user. */
-static struct stream *give_up(struct stream *s, int rc, struct err *e)
+static struct stream *give_up(struct stream *s, const char *what, int rc, struct err *e)
 {
-    err_set(e, ERR_SYSTEM, "cannot take a connection: %s", uv_strerror(rc));
+    err_set(e, ERR_SYSTEM, "%s: %s", what, uv_strerror(rc));
     uv_close(&s->uv.handle, on_unused_closed);
     return NULL;
 }
@@ -85,7 +92,7 @@ struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *
     struct stream *s = stream_new(listener->loop, listener->type == UV_TCP, events, user);
     int rc = uv_accept(listener, &s->uv.stream);
 
-    return rc == 0 ? begin(s) : give_up(s, rc, e);
+    return rc == 0 ? begin(s) : give_up(s, "cannot take a connection", rc, e);
 }
 
 struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
@@ -98,7 +105,53 @@ struct stream *stream_open(struct loop *loop, int fd, const struct stream_events
     if (rc == 0)
         return begin(s);
     close(fd);
-    return give_up(s, rc, e);
+    return give_up(s, "cannot take a connection", rc, e);
+}
+
+struct stream *stream_connect(struct loop *loop, const struct sockaddr *addr, void (*connected)(void *user),
+                              const struct stream_events *events, void *user, struct err *e)
+{
+    struct stream *s = stream_new(&loop->uv, true, events, user);
+    int rc = uv_tcp_connect(&s->connect_req, &s->uv.tcp, addr, on_connected);
+
+    if (rc != 0)
+        return give_up(s, "cannot connect", rc, e);
+    s->connect_req.data = s;
+    s->connected = connected;
+    s->connecting = true;
+    return s;
+}
+
+static enum err_code connect_code(int rc)
+{
+    switch (rc) {
+    case UV_ECONNREFUSED: return ERR_PEER;
+    case UV_ETIMEDOUT: return ERR_TIMEOUT;
+    default: return ERR_SYSTEM;
+    }
+}
+
+static void on_connected(uv_connect_t *req, int rc)
+{
+    struct stream *s = req->data;
+
+    if (uv_is_closing(&s->uv.handle))
+        return;
+    if (rc != 0) {
+        close_with(s, connect_code(rc), "cannot connect", rc);
+        return;
+    }
+    s->connecting = false;
+    begin(s);
+    shut_down_if_wanted(s);
+    if (s->connected)
+        s->connected(s->user);
+}
+
+void stream_hand_over(struct stream *s, const struct stream_events *events, void *user)
+{
+    s->events = events;
+    s->user = user;
 }
 
 /* ---- reading ---- */
@@ -113,7 +166,7 @@ static void on_wants_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 static void read_if_wanted(struct stream *s)
 {
-    if (uv_is_closing(&s->uv.handle))
+    if (uv_is_closing(&s->uv.handle) || s->connecting)
         return;
     if (s->paused || s->held || s->got_eof)
         uv_read_stop(&s->uv.stream);
@@ -136,12 +189,27 @@ static void close_if_done(struct stream *s)
         close_with(s, ERR_NONE, "", 0);
 }
 
+/* When a reset comes right behind bytes, libuv hands those over and reports the end of the stream without having read
+ * on. A body that was cut off must not look whole, so the kernel is asked. */
+static ssize_t true_end(struct stream *s, ssize_t n)
+{
+    socklen_t size = sizeof(int);
+    int error = 0;
+
+    if (n == UV_EOF && getsockopt(stream_fd(s), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
+        return uv_translate_sys_error(error);
+    return n;
+}
+
 static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
 {
     struct stream *s = handle->data;
 
+    n = true_end(s, n);
     if (n > 0) {
         s->events->received(s->user, buf->base, (size_t)n);
+    } else if (n < 0 && s->deaf) {
+        close_with(s, ERR_NONE, "", 0); /* why is there already */
     } else if (n == UV_EOF) {
         s->got_eof = true;
         read_if_wanted(s);
@@ -175,6 +243,23 @@ static void hold_source(struct stream *sink, bool held)
     }
 }
 
+/* Whoever answers early and closes makes our next write fail, while its answer waits to be read. So as long as somebody
+ * reads, the end of what it said is what ends us. */
+static void end_writing(struct stream *s, const char *what, int rc)
+{
+    if (uv_is_closing(&s->uv.handle))
+        return;
+    if (s->paused || s->held || s->got_eof) {
+        close_with(s, ERR_PEER, what, rc);
+        return;
+    }
+    err_set(&s->why, ERR_PEER, "%s: %s", what, uv_strerror(rc));
+    s->deaf = true;
+    buf_free(&s->queue);
+    if (!s->writing)
+        buf_free(&s->flight);
+}
+
 static void send_queued(struct stream *s)
 {
     struct buf sent = s->flight;
@@ -187,16 +272,18 @@ static void send_queued(struct stream *s)
         s->flight = s->queue;
         s->queue = sent;
     }
-    /* What makes it drained goes as a piece of its own, so that we hear of it then and not at the very end. */
+    /* In pieces, so that we hear of the progress, and of the moment when it is drained, not only of the very end. */
     s->flight_bytes =
         s->flight.len > STREAM_DRAINED_BYTES ? s->flight.len - STREAM_DRAINED_BYTES : s->flight.len;
+    if (s->flight_bytes > STREAM_PIECE_BYTES)
+        s->flight_bytes = STREAM_PIECE_BYTES;
     part = uv_buf_init(s->flight.mem + s->flight.start, (unsigned)s->flight_bytes);
     s->write_req.data = s;
     s->writing = true;
     rc = uv_write(&s->write_req, &s->uv.stream, &part, 1, on_written);
     if (rc != 0) {
         s->writing = false;
-        close_with(s, ERR_PEER, "the connection broke while writing", rc);
+        end_writing(s, "the connection broke while writing", rc);
     }
 }
 
@@ -204,7 +291,8 @@ static void shut_down_if_wanted(struct stream *s)
 {
     int rc;
 
-    if (!s->shutdown_wanted || s->shutdown_sent || s->writing || s->queue.len > 0 || s->flight.len > 0)
+    if (!s->shutdown_wanted || s->shutdown_sent || s->deaf || s->connecting || s->writing ||
+        s->queue.len > 0 || s->flight.len > 0)
         return;
     s->shutdown_sent = true;
     s->shutdown_req.data = s;
@@ -244,13 +332,13 @@ static void on_written(uv_write_t *req, int rc)
         buf_free(&s->flight); /* an idle connection holds no memory for writing */
     if (rc == UV_ECANCELED)
         return;
-    if (rc != 0) {
-        close_with(s, ERR_PEER, "the connection broke while writing", rc);
-        return;
-    }
+    if (rc != 0)
+        end_writing(s, "the connection broke while writing", rc);
     send_queued(s);
     shut_down_if_wanted(s);
     note_drained(s);
+    if (s->events->sent && !uv_is_closing(&s->uv.handle))
+        s->events->sent(s->user);
 }
 
 void stream_write(struct stream *s, const void *bytes, size_t n)
@@ -258,14 +346,14 @@ void stream_write(struct stream *s, const void *bytes, size_t n)
     uv_buf_t part = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
     int sent = 0;
 
-    if (uv_is_closing(&s->uv.handle) || s->shutdown_wanted || n == 0)
+    if (uv_is_closing(&s->uv.handle) || s->shutdown_wanted || s->deaf || n == 0)
         return;
     if (!s->writing && s->queue.len == 0)
         sent = uv_try_write(&s->uv.stream, &part, 1);
     if (sent == UV_EAGAIN)
         sent = 0;
     if (sent < 0) {
-        close_with(s, ERR_PEER, "the connection broke while writing", sent);
+        end_writing(s, "the connection broke while writing", sent);
         return;
     }
     buf_add(&s->queue, (const char *)bytes + sent, n - (size_t)sent);

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 /* Backpressure: a source is not read while its sink has this much queued, until it has only that much left. */
-enum { STREAM_FULL_BYTES = 256 * 1024, STREAM_DRAINED_BYTES = 64 * 1024 };
+enum { STREAM_FULL_BYTES = 256 * 1024, STREAM_DRAINED_BYTES = 64 * 1024, STREAM_PIECE_BYTES = 64 * 1024 };
 
 struct stream;
 
@@ -21,6 +21,7 @@ struct stream_events {
     void (*eof)(void *user);                                   /* the peer sends no more; we still may */
     void (*drained)(void *user);                               /* after having been full; may be NULL */
     void (*ended)(void *user, const struct err *why);          /* why->code is ERR_NONE for an orderly end */
+    void (*sent)(void *user); /* the kernel has taken more of what was queued; may be NULL */
 };
 
 /* Takes the next connection of a listening handle. NULL with the reason when the kernel has none to give. */
@@ -29,6 +30,12 @@ struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *
 /* Takes a connected socket; closes it also when it fails. */
 struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
                            struct err *e);
+/* Begins to connect, and borrows addr until it returns. `connected`, which may be NULL, comes before any event; what is written until then
+ * waits. When it fails, `ended` alone says why: ERR_PEER refused, ERR_TIMEOUT no answer, ERR_SYSTEM whatever else. */
+struct stream *stream_connect(struct loop *loop, const struct sockaddr *addr, void (*connected)(void *user),
+                              const struct stream_events *events, void *user, struct err *e);
+/* From now on its events are for somebody else. */
+void stream_hand_over(struct stream *s, const struct stream_events *events, void *user);
 
 void stream_write(struct stream *s, const void *bytes, size_t n); /* copies what cannot be sent at once */
 void stream_shutdown(struct stream *s);                           /* half-close, behind what is queued */

@@ -147,9 +147,12 @@ int value_name(struct str text, struct err *e)
 
     for (size_t i = 0; well && i < text.n; i++)
         well = (text.p[i] >= 'a' && text.p[i] <= 'z') || is_digit(text.p[i]) || text.p[i] == '-';
-    if (well)
-        return 0;
-    return err_set(e, ERR_INPUT, "not a name of 1 to 32 characters a-z, 0-9 and - (such as pi-2)");
+    if (!well)
+        return err_set(e, ERR_INPUT, "not a name of 1 to 32 characters a-z, 0-9 and - (such as pi-2)");
+    if (text.p[0] == '-')
+        return err_set(e, ERR_INPUT,
+                       "begins with -, which commands take for an option; begin it with a letter or digit");
+    return 0;
 }
 
 bool value_next(struct str *rest, struct str *word)

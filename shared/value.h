@@ -24,7 +24,7 @@ must_check int value_duration(struct str text, int64_t min, int64_t max, int64_t
 /* One whole number, in bytes or with the unit k, m or g (powers of 1024). */
 must_check int value_size(struct str text, int64_t min, int64_t max, int64_t *bytes, struct err *e);
 must_check int value_flag(struct str text, bool *on, struct err *e);       /* on | off */
-must_check int value_name(struct str text, struct err *e);                 /* [a-z0-9-]{1,32} */
+must_check int value_name(struct str text, struct err *e);                 /* [a-z0-9-]{1,32}, no - first */
 must_check int value_port(struct str text, uint16_t *port, struct err *e); /* 1 to 65535 */
 /* :PORT, ADDRESS:PORT or [V6]:PORT; never a host name. With `bare`, PORT alone means :PORT. */
 must_check int value_address(struct str text, bool bare, struct opt_address *out, struct err *e);

@@ -1,7 +1,11 @@
-/* What a person reads first. */
+/* What a person reads first: what is up, what is not, since when, and why. */
 #include "shared/ctl/ctl.h"
+#include "shared/ctl/table.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 static const char *bold(const struct ctl *c)
 {
@@ -13,65 +17,296 @@ static const char *plain(const struct ctl *c)
     return c->colour ? "\033[0m" : "";
 }
 
-static void print_count(const json_t *status, const char *key)
-{
-    const json_t *list = json_object_get(status, key);
+/* ---- cells ---- */
 
-    if (json_is_array(list) && json_array_size(list) == 0)
-        printf("  %-8s  none\n", key);
-    else if (json_is_array(list))
-        printf("  %-8s  %zu\n", key, json_array_size(list));
+struct cell {
+    char text[48];
+};
+
+static const char *number_cell(const json_t *object, const char *key, const char *unit, struct cell *cell)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (json_is_integer(value))
+        snprintf(cell->text, sizeof cell->text, "%" JSON_INTEGER_FORMAT "%s", json_integer_value(value),
+                 unit);
+    else
+        snprintf(cell->text, sizeof cell->text, "-");
+    return cell->text;
+}
+
+static const char *text_cell(const json_t *object, const char *key)
+{
+    const char *text = ctl_text(object, key);
+
+    return *text ? text : "-";
+}
+
+static const char *bytes_cell(const json_t *object, const char *key, struct cell *cell)
+{
+    static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+    const json_t *value = json_object_get(object, key);
+    double n = (double)json_integer_value(value);
+    size_t i = 0;
+
+    if (!json_is_integer(value))
+        return "-";
+    for (; n >= 1000 && i < 4; i++)
+        n /= 1000;
+    snprintf(cell->text, sizeof cell->text, i > 0 && n < 10 ? "%.1f %s" : "%.0f %s", n, units[i]);
+    return cell->text;
+}
+
+/* How long ago an RFC 3339 time was. */
+static const char *since_cell(const json_t *object, const char *key, struct cell *cell)
+{
+    struct tm utc = { 0 };
+
+    if (strptime(ctl_text(object, key), "%Y-%m-%dT%H:%M:%SZ", &utc)) {
+        int64_t seconds = (int64_t)(time(NULL) - timegm(&utc));
+
+        ctl_duration(seconds < 0 ? 0 : seconds, cell->text, sizeof cell->text);
+    } else {
+        snprintf(cell->text, sizeof cell->text, "-");
+    }
+    return cell->text;
+}
+
+/* How long until then. */
+static const char *until_cell(const json_t *object, const char *key, struct cell *cell)
+{
+    struct tm utc = { 0 };
+
+    if (strptime(ctl_text(object, key), "%Y-%m-%dT%H:%M:%SZ", &utc)) {
+        int64_t seconds = (int64_t)(timegm(&utc) - time(NULL));
+
+        ctl_duration(seconds < 0 ? 0 : seconds, cell->text, sizeof cell->text);
+    } else {
+        snprintf(cell->text, sizeof cell->text, "-");
+    }
+    return cell->text;
+}
+
+static bool is_well(const json_t *object, const char *key)
+{
+    const char *state = ctl_text(object, key);
+
+    return strcmp(state, "up") == 0 || strcmp(state, "busy") == 0 || strcmp(state, "ok") == 0 ||
+           strcmp(state, "unknown") == 0 || strcmp(state, "draining") == 0;
+}
+
+static void print_table(struct ctl *c, const char *title, struct table *table)
+{
+    struct buf out = { 0 };
+
+    if (table->rows > 1)
+        table_print(&out, table);
+    printf("\n%s%s%s%s\n%s", bold(c), title, plain(c), table->rows > 1 ? "" : "  none", buf_text(&out));
+    buf_free(&out);
+    table_free(table);
+}
+
+/* ---- lanes ---- */
+
+static void lane_row(struct table *table, const char *name, const json_t *lane)
+{
+    struct cell number, since, rtt, streams, in, out;
+    const char *const cells[] = { name,
+                                  number_cell(lane, "lane", "", &number),
+                                  text_cell(lane, "state"),
+                                  since_cell(lane, "since", &since),
+                                  number_cell(lane, "rtt_ms", " ms", &rtt),
+                                  number_cell(lane, "streams", "", &streams),
+                                  bytes_cell(lane, "bytes_in", &in),
+                                  bytes_cell(lane, "bytes_out", &out) };
+
+    table_row(table, cells);
+}
+
+/* Why a lane is down, and when the next attempt is. */
+static void print_trouble(const char *name, const json_t *lane)
+{
+    const char *why = ctl_text(lane, "last_error");
+    struct cell until;
+
+    if (*why && !is_well(lane, "state") && *ctl_text(lane, "next_attempt"))
+        printf("  %s: %s; next attempt in %s\n", name, why, until_cell(lane, "next_attempt", &until));
+    else if (*why && !is_well(lane, "state"))
+        printf("  %s: %s\n", name, why);
+}
+
+static bool show_relay_lanes(struct ctl *c, const json_t *status)
+{
+    static const char *const headings[] = {
+        "AGENT", "LANE", "STATE", "SINCE", "RTT", "STREAMS", "IN", "OUT"
+    };
+    const json_t *lane;
+    struct table table;
+    bool well = true;
+    size_t i;
+
+    table_init(&table, 8, headings);
+    json_array_foreach(json_object_get(status, "lanes"), i, lane)
+    {
+        lane_row(&table, text_cell(lane, "agent"), lane);
+        well = well && is_well(lane, "state");
+    }
+    print_table(c, "lanes", &table);
+    return well;
+}
+
+static bool show_agent_lanes(struct ctl *c, const json_t *status)
+{
+    static const char *const headings[] = {
+        "RELAY", "LANE", "STATE", "SINCE", "RTT", "STREAMS", "IN", "OUT"
+    };
+    const json_t *relays = json_object_get(status, "relays"), *relay, *lane;
+    struct table table;
+    bool well = true;
+    size_t i, j;
+
+    table_init(&table, 8, headings);
+    json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
+    {
+        lane_row(&table, text_cell(relay, "name"), lane);
+        well = well && is_well(lane, "state");
+    }
+    print_table(c, "relays", &table);
+    json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
+        print_trouble(ctl_text(relay, "name"), lane);
+    return well;
+}
+
+/* ---- domains ---- */
+
+static bool show_relay_domains(struct ctl *c, const json_t *status)
+{
+    static const char *const headings[] = { "DOMAIN", "STATE", "AGENT", "REQUESTS", "ERRORS", "CERTIFICATE" };
+    const json_t *domain;
+    struct table table;
+    bool well = true;
+    size_t i;
+
+    table_init(&table, 6, headings);
+    json_array_foreach(json_object_get(status, "domains"), i, domain)
+    {
+        const json_t *cert = json_object_get(domain, "cert");
+        const char *agent = json_string_value(json_array_get(json_object_get(domain, "agents"), 0));
+        struct cell requests, errors, left, text;
+
+        snprintf(text.text, sizeof text.text, "%.12s, %.20s left", text_cell(cert, "state"),
+                 until_cell(cert, "not_after", &left));
+        table_row(&table,
+                  (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "state"),
+                                         agent ? agent : "-", number_cell(domain, "requests", "", &requests),
+                                         number_cell(domain, "errors", "", &errors),
+                                         json_is_object(cert) ? text.text : "-" });
+        well = well && is_well(domain, "state");
+    }
+    print_table(c, "domains", &table);
+    return well;
+}
+
+static bool show_agent_domains(struct ctl *c, const json_t *status)
+{
+    static const char *const headings[] = { "DOMAIN", "MODE", "SERVICE", "STATE" };
+    const json_t *domain;
+    struct table table;
+    bool well = true;
+    size_t i;
+
+    table_init(&table, 4, headings);
+    json_array_foreach(json_object_get(status, "domains"), i, domain)
+    {
+        table_row(&table,
+                  (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "mode"),
+                                         text_cell(domain, "service"), text_cell(domain, "service_state") });
+        well = well && is_well(domain, "service_state");
+    }
+    print_table(c, "domains", &table);
+    return well;
+}
+
+/* ---- the command ---- */
+
+static bool is_list_of_objects(const json_t *list)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(list, i, entry)
+    {
+        if (!json_is_object(entry))
+            return false;
+    }
+    return json_is_array(list);
+}
+
+/* A newer or an older daemon may leave out what a cell says, but not what the tables are made of. */
+static bool is_understood(const json_t *status)
+{
+    bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
+    const json_t *lanes = json_object_get(status, is_relay ? "lanes" : "relays"), *relay;
+    size_t i;
+
+    if (!is_relay && strcmp(ctl_text(status, "role"), "agent") != 0)
+        return false;
+    if (!is_list_of_objects(lanes) || !is_list_of_objects(json_object_get(status, "domains")))
+        return false;
+    json_array_foreach(lanes, i, relay)
+    {
+        if (!is_relay && !is_list_of_objects(json_object_get(relay, "lanes")))
+            return false;
+    }
+    return true;
+}
+
+static enum ctl_exit show(struct ctl *c, const json_t *status)
+{
+    bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
+    bool lanes_well, domains_well;
+    char up[32];
+
+    ctl_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
+    printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), ctl_text(status, "role"),
+           ctl_text(status, "name"), plain(c), ctl_text(status, "version"), up);
+    lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
+    domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
+    return lanes_well && domains_well ? CTL_WELL : CTL_FAILING;
+}
+
+/* The same judgement as of the table, for --json. */
+static enum ctl_exit judge(const json_t *status)
+{
+    const json_t *entry, *lane;
+    size_t i, j;
+
+    json_array_foreach(json_object_get(status, "lanes"), i,
+                       entry) if (!is_well(entry, "state")) return CTL_FAILING;
+    json_array_foreach(json_object_get(status, "relays"), i, entry) json_array_foreach(
+        json_object_get(entry, "lanes"), j, lane) if (!is_well(lane, "state")) return CTL_FAILING;
+    json_array_foreach(json_object_get(status, "domains"), i,
+                       entry) if (!is_well(entry, json_object_get(entry, "state")
+                                                      ? "state"
+                                                      : "service_state")) return CTL_FAILING;
+    return CTL_WELL;
 }
 
 enum ctl_exit ctl_status(struct ctl *c)
 {
     enum ctl_exit result;
-    char up[32];
     json_t *status;
 
     if (c->argc > 0)
         return ctl_wrong_usage("status takes no argument, but was given %s", c->argv[0]);
     result = ctl_ask(c, "GET", "/v1/status", &status);
-    if (result == CTL_WELL && !c->json) {
-        ctl_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
-        printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), ctl_text(status, "role"),
-               ctl_text(status, "name"), plain(c), ctl_text(status, "version"), up);
-        print_count(status, "relays");
-        print_count(status, "lanes");
-        print_count(status, "domains");
+    if (result == CTL_WELL && !is_understood(status)) {
+        fprintf(stderr,
+                "tunnelctl: the daemon's answer is not a status; compare versions: tunnelctl version\n");
+        result = CTL_NO_DAEMON;
     }
+    if (result == CTL_WELL)
+        result = c->json ? judge(status) : show(c, status);
     json_decref(status);
-    return result;
-}
-
-enum ctl_exit ctl_version(struct ctl *c)
-{
-    enum ctl_exit result;
-    json_t *version;
-
-    if (c->argc > 0)
-        return ctl_wrong_usage("version takes no argument, but was given %s", c->argv[0]);
-    if (!c->json)
-        printf("tunnelctl     %s\n", TUNNEL_VERSION);
-    fflush(stdout); /* so that it stands before the reason, should no daemon answer */
-    result = ctl_ask(c, "GET", "/v1/version", &version);
-    if (result == CTL_WELL && !c->json)
-        printf("%-12s  %s  (%s)\n", ctl_text(version, "program"), ctl_text(version, "version"),
-               ctl_text(version, "config"));
-    json_decref(version);
-    return result;
-}
-
-enum ctl_exit ctl_reload(struct ctl *c)
-{
-    enum ctl_exit result;
-    json_t *reply;
-
-    if (c->argc > 0)
-        return ctl_wrong_usage("reload takes no argument, but was given %s", c->argv[0]);
-    result = ctl_ask(c, "POST", "/v1/reload", &reply);
-    if (result == CTL_WELL && !c->json)
-        printf("reloaded\n");
-    json_decref(reply);
     return result;
 }

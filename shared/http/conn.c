@@ -42,7 +42,7 @@ static void on_late(uv_timer_t *timer);
 static void on_timer_closed(uv_handle_t *handle);
 
 static const struct h1_limits limits = { .max_uri = 4096, .max_header = HTTP_SERVER_HEAD_BYTES };
-static const struct stream_events stream_events = { on_received, on_eof, on_drained, on_ended };
+static const struct stream_events stream_events = { on_received, on_eof, on_drained, on_ended, NULL };
 
 /* ---- start ---- */
 

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Sequence
@@ -18,16 +19,26 @@ import control
 from programs import PATIENCE_S, SANITIZER, environment, identity, program, wait_until
 
 
+def reserve_port() -> socket.socket:
+    """Holds a free port of 127.0.0.1 for a relay: nobody gets it by chance, and who asks for it may listen there."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 class Daemon:
     def __init__(self, role: str, folder: Path, text: str | None = None, **keys: object) -> None:
         self.role, self.folder = role, folder
         self.title = f"{folder.name} (tunnel-{role})"
         self.conf = folder / f"{role}.ini"
         self.socket = folder / "control.sock"
+        self.lane_socket = folder / "lane.sock"
         self.state_dir = folder / "state"
         self.stderr = folder / "stderr.log"
         self.process: subprocess.Popen | None = None
         self._last_log = ""
+        self._port = reserve_port() if role == "relay" else None
         self.configure(text, **keys)
 
     # ---- configuration ----
@@ -35,6 +46,8 @@ class Daemon:
     def configure(self, text: str | None = None, **keys: object) -> None:
         """Writes the configuration: text as it is, or the smallest one with other or further keys (None: without)."""
         values = {"name": "e2e", "state_dir": self.state_dir, "control_socket": self.socket, **keys}
+        if self._port:
+            values = {**values, "lane_socket": self.lane_socket, "listen_https": self.listen_https, **keys}
         lines = [f"{key} = {value}" for key, value in values.items() if value is not None]
         self.conf.write_text("\n".join([f"[{self.role}]", *lines, ""]) if text is None else text)
 
@@ -107,12 +120,19 @@ class Daemon:
                 self.stop()
         except AssertionError as e:
             wrong = str(e)
+        if self._port:
+            self._port.close()
         self._last_log = self.log()
         if SANITIZER.search(self._last_log):
             wrong = f"{self.title}: a sanitizer's report"
         return wrong
 
     # ---- what can be asked ----
+
+    @property
+    def listen_https(self) -> str:
+        """A relay's own place for visitors."""
+        return f"127.0.0.1:{self._port.getsockname()[1]}"
 
     @property
     def running(self) -> bool:

@@ -79,7 +79,7 @@ ROWS = [
     row("unknown section", "[edge]\n", ("5: [edge]", "known are ROLE")),
     row("keys of an unknown section", "[edge]\ncolour = red\n", ("5: [edge]", "known are ROLE")),
     row("misspelt section", "[ROLEy]\n", ("5: [ROLEy]", "did you mean ROLE?")),
-    row("section in capitals", "[Relay]\n[AGENT]\n", ("5: [Relay]", "ROLE"), ("6: [AGENT]", "ROLE")),
+    row("section in capitals", "[Relay]\n[AGENT]\n", ("5: [Relay]", "did you mean relay?"), ("6: [AGENT]", "ROLE")),
     row("repeated section", "[ROLE]\n", ("5: [ROLE]", "put all its keys into the one at MAIN:1")),
     row("errors in a repeated section", "[ROLE]\ndrain = soon\n", ("5: [ROLE]", "MAIN:1"),
         ("6: ROLE.drain = soon", DURATION)),
@@ -100,7 +100,7 @@ ROWS = [
     # ---- keys ----
     row("misspelt key", "log_levle = info\n", ("5: ROLE.log_levle = info", "did you mean log_level?")),
     row("unknown key", "colour = red\n", ("5: ROLE.colour = red", "known are name, state_dir, ")),
-    row("key of a later version", "workers = auto\n", ("5: ROLE.workers = auto", "known are")),
+    row("key of a later version", "park = 10s\n", ("5: ROLE.park = 10s", "known are")),
     row("key in capitals", "Drain = 5s\n", ("5: Drain = 5s", "write drain")),
     row("key with a dash", "log-level = info\n", ("5: log-level = info", "write log_level")),
     row("repeated key", "drain = 5s\n\ndrain = 6s\n", ("7: ROLE.drain = 6s", "keep this one or the one at MAIN:5")),
@@ -245,9 +245,195 @@ ROWS = [
 ]
 
 
+def shown(value):
+    """As it stands in an error."""
+    return value if len(value) <= 60 else value[:60] + "…"
+
+
+def rows_of(key, *values, section=""):
+    """One row for each value of a key, in the daemon's own section or in another one, and a word of its remedy."""
+    for value, remedy in values:
+        name = section.strip("[]\n") or "ROLE"
+        line = 6 if section else 5
+        start = f"{line}: {name}.{key} = {shown(value)}".rstrip() if value else f"{line}: {name}.{key} ="
+        yield row(f"{key} {value[:40]}", f"{section}{key} = {value}\n", (start, remedy))
+
+
+def rows_inside(body, key, *values):
+    """The same for a section that needs more keys: KEY in its body, the second line, is where this one goes."""
+    section = body.split("\n")[0].strip("[]")
+    for value, remedy in values:
+        yield row(f"{key} {value[:40]}", body.replace("KEY", f"{key} = {value}"),
+                  (f"6: {section}.{key} = {shown(value)}".rstrip(), remedy))
+
+
+PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM1lpi4cG2RySJSjOWE1VT9N2RskL5u7FLBsEN7L2qFk"
+HOST_KEY = "ssh-ed25519 SHA256:" + "A" * 43
+PORT = "not a number from 1 to 65535; the default is :443"
+WORKERS = "not auto or a whole number from 1 to 64; the default is auto"
+ISSUER = "not internal; the default is internal"
+ANOTHER_KEY = "make one with: ssh-keygen -t ed25519, and give the line in its .pub file"
+DAMAGED_KEY = "the key is damaged; give the whole line of the .pub file"
+LETTERS = "only a-z, 0-9, - and . may stand in it; write other letters in their xn-- form"
+A_NAME = " (such as sassy-cat-pics.com)"
+
+RELAY_ROWS = [
+    *rows_of("listen_https",
+             ("443", "a port is written with a colon in front (such as :443)"), (":0", PORT), (":65536", PORT),
+             (":-1", PORT), (":443x", PORT), (":", PORT), ("127.0.0.1:", PORT), (":https", PORT),
+             ("https://a.test", PORT),
+             ("localhost:443", "host names are not looked up here); write :443, 127.0.0.1:443 or [::1]:443"),
+             ("1.2.3:443", "write :443, 127.0.0.1:443"), ("256.1.1.1:443", "write :443, 127.0.0.1:443"),
+             ("127.0.0.1", "has no port; not :PORT, ADDRESS:PORT or [V6]:PORT"),
+             ("[::1]", "[V6]:PORT (such as [::1]:443)"),
+             ("::1:443", "stands in brackets, with the port behind (such as [::1]:443)"),
+             ("[::g]:443", "not an IPv6 address between the brackets (such as [::1]:443)"),
+             ("[1.2.3.4]:443", "not an IPv6 address between the brackets"), ("*:443", "write :443 for all addresses"),
+             (":443 :8443 :443", ":443 stands there twice; write it once"), (":8443 443", "with a colon in front")),
+    *rows_of("workers", *((text, WORKERS) for text in (
+        "0", "65", "abc", "-1", "+1", "1.5", "01", "0x10", "1 2", "Auto", "auto 2", "18446744073709551617", ""))),
+    *rows_of("lane_socket", ("", "the default is /run/tunnel-relay/lane.sock"), ("~/lane", "write the whole path")),
+    *rows_of("issuer", *((text, ISSUER) for text in ("letsencrypt", "INTERNAL", "internal internal", "yes", "")),
+             section="[acme]\n"),
+    row("acme with a name", "[acme prod]\n", ("5: [acme prod]", "write it without one")),
+    row("key in the wrong section", "issuer = internal\n", ("5: relay.issuer = internal", "belongs in [acme]")),
+
+    # ---- agents ----
+    row("agent without a name", "[agent]\n", ("5: [agent]", "needs a name; write [agent NAME]")),
+    row("agent in capitals", f"[agent Pi]\nkey = {PUBLIC}\n", ("5: [agent Pi]", NAME)),
+    row("agent like an option", f"[agent -pi]\nkey = {PUBLIC}\n",
+        ("5: [agent -pi]", "begin it with a letter or digit")),
+    row("agent without a key", "[agent pi]\ndomains = a.test\n",
+        ("5", "[agent pi] has no key; write key = ssh-ed25519 AAAA...")),
+    *rows_of("key",
+             ("", "give a value, such as ssh-ed25519"), ("id_ed25519.pub", ANOTHER_KEY), ("ssh-ed25519", DAMAGED_KEY),
+             ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ", ANOTHER_KEY), (PUBLIC.split()[1], ANOTHER_KEY),
+             ("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY", ANOTHER_KEY),
+             ("sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t", ANOTHER_KEY),
+             ("SSH-ED25519 " + PUBLIC.split()[1], ANOTHER_KEY), (f"no-pty {PUBLIC}", ANOTHER_KEY),
+             ("-----BEGIN OPENSSH PRIVATE KEY-----", ANOTHER_KEY),
+             ("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMw", ANOTHER_KEY),
+             *((text, DAMAGED_KEY) for text in (
+                 HOST_KEY, "ssh-ed25519 not base64", f"{PUBLIC[:-1]}!", PUBLIC[:-1], PUBLIC[:40], f"{PUBLIC}AAAA",
+                 f"{PUBLIC}=", PUBLIC.replace("1lZDI1NTE5", "1yc2EAAAAD"))),
+             section="[agent pi]\n"),
+    row("private key over several lines", "[agent pi]\nkey = -----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz\n",
+        ("7: b3BlbnNz", KEY_FORM)),
+    row("one key for two agents", f"[agent a]\nkey = {PUBLIC} root@a\n[agent b]\nkey = {PUBLIC} root@b\n",
+        (f"8: agent b.key = {shown(PUBLIC)}", "agent a has this key already; make a key for each agent")),
+    row("one key for two agents in two files", f"[agent a]\nkey = {PUBLIC}\n",
+        (f"ROLE.d/b.ini:2: agent b.key = {shown(PUBLIC)}", "agent a has this key already"),
+        files={"ROLE.d/b.ini": f"[agent b]\nkey = {PUBLIC}\n"}),
+    row("one agent twice", f"[agent a]\nkey = {PUBLIC}\n[agent a]\ndomains = a.test\n",
+        ("7: [agent a]", "put all its keys into the one at MAIN:5")),
+    *rows_inside(f"[agent pi]\nKEY\nkey = {PUBLIC}\n", "domains",
+                 ("a..test", f"a..test is not a host name: it has an empty label{A_NAME}"),
+                 (".a.test", "it has an empty label"), ("a.test.", "it has an empty label"),
+                 ("*..test", "it has an empty label"),
+                 (f"{'a' * 64}.test", "a label is longer than 63 characters"),
+                 ("a." * 125 + "test", "it is longer than 253 characters"),
+                 ("a.*.test", "a wildcard is *. and a name"), ("a*.test", "a wildcard is *. and a name"),
+                 ("*.*.test", "a wildcard is *. and a name"), ("*a.test", "a wildcard is *. and a name"),
+                 ("*", "a wildcard is *. and a name"), ("*.test", "it has no dot"), ("test", "it has no dot"),
+                 ("a_b.test", LETTERS), ("A.test", LETTERS), ("zürich.test", LETTERS), ("a.test:443", LETTERS),
+                 ("https://a.test", LETTERS), ("a.test/", LETTERS), ("-a.test", "a label begins or ends with -"),
+                 ("a-.test", "a label begins or ends with -"),
+                 ("127.0.0.1", "it ends with a number, as an address does"), ("*.0.0.1", "it ends with a number"),
+                 ("::1", A_NAME), ("b.test a..test", "a..test is not")),
+    row("each wrong domain", f"[agent pi]\nkey = {PUBLIC}\ndomains = a.test x ok.test *\n",
+        ("7: agent pi.domains = a.test x ok.test *", "x is not a host name"),
+        ("7: agent pi.domains = a.test x ok.test *", "* is not a host name")),
+]
+
+A_HOST = "not a host name or an address (such as relay.example.net); a port goes into port"
+SSH_PORT = "not a whole number from 1 to 65535; the default is 22"
+FINGERPRINT = "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub prints them"
+URL = "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)"
+URL_PORT = "the port is not a number from 1 to 65535 (such as http://127.0.0.1:8080)"
+DOMAIN = "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com"
+RELAY = f"[relay fra1]\nKEY\nhost = relay.test\nhost_key = {HOST_KEY}\n"
+SITE = "[domain a.test]\nKEY\nservice = http://nas\n"
+
+AGENT_ROWS = [
+    row("relay without a name", "[relay]\n", ("5: [relay]", "needs a name; write [relay NAME]")),
+    row("relay with a dot", "[relay fra1.test]\n", ("5: [relay fra1.test]", NAME)),
+    row("relay without its keys", "[relay fra1]\n",
+        ("5", "[relay fra1] has no host; write host = relay.example.net"),
+        ("5", "[relay fra1] has no host_key; write host_key = ssh-ed25519 SHA256:AAAA")),
+    *rows_inside(RELAY.replace("host = relay.test\n", ""), "host",
+                 ("", "give a value, such as relay.example.net"), ("relay.test:22", A_HOST), ("1.2.3.4:22", A_HOST),
+                 ("[::1]", A_HOST), ("::g", A_HOST), ("ssh://relay.test", A_HOST), ("me@relay.test", A_HOST),
+                 ("two hosts", A_HOST), ("zürich.test", A_HOST)),
+    *rows_inside(RELAY, "port", *((text, SSH_PORT) for text in (
+        "0", "65536", "-1", "22.0", "0x16", "ssh", "22 23", "18446744073709551638", ""))),
+    *rows_inside(RELAY, "user", ("", "is empty; the default is tunnel")),
+    *rows_inside(RELAY, "key_file", ("nothing", "nothing: No such file or directory; is it there"),
+                 ("/dev/null/x", "/dev/null/x: Not a directory; is it there"), (".", "is not a regular file"),
+                 ("~/.ssh/id_ed25519", "write the whole path")),
+    row("key file that others can read", RELAY.replace("KEY", "key_file = id"),
+        ("6: relay fra1.key_file = id", "run: chmod 600 PLACE/id"), files={"id": "secret"}),
+    *rows_inside(RELAY.replace(f"host_key = {HOST_KEY}\n", ""), "host_key",
+                 ("", "give a value, such as ssh-ed25519 SHA256:"), *((text, FINGERPRINT) for text in (
+                     HOST_KEY.split()[1], HOST_KEY[:-1], f"{HOST_KEY}A", f"{HOST_KEY[:-1]}=", f"{HOST_KEY[:-1]}!",
+                     HOST_KEY.replace("ed25519", "rsa"), HOST_KEY.replace("SHA256", "sha256"), PUBLIC, "ssh-ed25519",
+                     "ssh-ed25519 MD5:5a:0c:5e:a4:4a:5b:8e:7a:a4:7a:fc:d6:0a:3c:11:22",
+                     f"256 {HOST_KEY[12:]} (ED25519)"))),
+
+    # ---- domains ----
+    row("domain without a name", "[domain]\nservice = http://nas\n",
+        ("5: [domain]", "needs a name; write [domain NAME]")),
+    row("domain without a service", "[domain a.test]\n",
+        ("5", "[domain a.test] has no service; write service = http://127.0.0.1:80")),
+    *(row(f"domain {name[:40]}", f"[domain {name}]\nservice = http://nas\n", (f"5: [domain {name}]", DOMAIN))
+      for name in ("test", "A.test", "a..test", "a.test.", "a_b.test", "127.0.0.1", "*", "*.*.test", "a.*.test",
+                   "-a.test")),
+    row("domain of 249 characters", f"[domain {'a.' * 122}atest]\nservice = http://nas\n",
+        ("5: [domain " + "a." * 30 + "…]", "write a host name of at most 248 characters")),
+    row("one domain twice", "[domain a.test]\nservice = http://nas\n[domain a.test]\nservice = http://nas:81\n",
+        ("7: [domain a.test]", "put all its keys into the one at MAIN:5")),
+    *rows_of("service", ("", "give a value, such as http://127.0.0.1:80"),
+             ("http://[1.2.3.4]", "such a service is written http://[::1]:8080"),
+             *((text, URL) for text in (
+                 "https://127.0.0.1", "ftp://nas", "HTTP://nas", "127.0.0.1:80", "nas", "http:nas", "http://",
+                 "http://:80", "http://nas/path", "http://nas//", "http://nas?a=b", "http://user@nas", "http://user:pass@nas",
+                 "http://user:80@nas:80", "http://two hosts", "http://zürich", "unix:/run/nas.sock")),
+             *((text, URL_PORT) for text in (
+                 "http://nas:", "http://nas:0", "http://nas:65536", "http://nas:-1", "http://nas:http",
+                 "http://nas:80x", "http://nas:80/path", "http://[::1]:")),
+             section="[domain a.test]\n"),
+    *rows_inside(SITE, "aliases", ("a.test", "a.test belongs to [domain a.test] already; a name belongs to one site"),
+                 ("b.test c.test b.test", "b.test belongs to [domain a.test] already"), ("b_c.test", LETTERS),
+                 ("127.0.0.1", "it ends with a number"), ("B.test", LETTERS),
+                 ("*.*.test", "a wildcard is *. and a name"),
+                 ("b..test", "it has an empty label"), ("*", "a wildcard is *. and a name")),
+    row("alias of two sites", "[domain a.test]\nservice = http://nas\naliases = c.test\n"
+        "[domain b.test]\nservice = http://nas\naliases = d.test c.test\n",
+        ("10: domain b.test.aliases = d.test c.test", "c.test belongs to [domain a.test] already")),
+    row("alias of two sites in two files", "[domain a.test]\nservice = http://nas\naliases = c.test\n",
+        ("ROLE.d/b.ini:3: domain b.test.aliases = c.test", "c.test belongs to [domain a.test] already"),
+        files={"ROLE.d/b.ini": "[domain b.test]\nservice = http://nas\naliases = c.test\n"}),
+    row("alias that is a site above", "[domain a.test]\nservice = http://nas\n"
+        "[domain b.test]\nservice = http://nas\naliases = a.test\n",
+        ("9: domain b.test.aliases = a.test", "a.test belongs to [domain a.test] already")),
+    row("alias that is a site below", "[domain a.test]\nservice = http://nas\naliases = b.test\n"
+        "[domain b.test]\nservice = http://nas\n",
+        ("8: domain b.test", "is an alias of [domain a.test] already; a name belongs to one site")),
+]
+
+
 @pytest.mark.parametrize("text, files, errors", ROWS)
 def test_mistake(daemons, role, text, files, errors):
     expect(make(daemons, role, text, files), errors)
+
+
+@pytest.mark.parametrize("text, files, errors", RELAY_ROWS)
+def test_mistake_of_a_relay(daemons, text, files, errors):
+    expect(make(daemons, "relay", text, files), errors)
+
+
+@pytest.mark.parametrize("text, files, errors", AGENT_ROWS)
+def test_mistake_of_an_agent(daemons, text, files, errors):
+    expect(make(daemons, "agent", text, files), errors)
 
 
 def test_errors_go_to_standard_error(daemons, role):

@@ -9,7 +9,14 @@ import pytest
 
 from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 
-KEYS = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
+COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
+KEYS = {  # of each section
+    "relay": {"relay": (*COMMON, "listen_https", "workers", "lane_socket", "lane_user", "lane_command"),
+              "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains")},
+    "agent": {"agent": COMMON,
+              "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes"),
+              "domain NAME": ("service", "aliases")},
+}
 
 GOOD = """\
 ; everything a file may hold
@@ -25,6 +32,62 @@ log_level = warn ;
 drain = 90s
 include = sites.d/*.ini, nothing.d/* plain.ini ,./more.ini
 """
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM1lpi4cG2RySJSjOWE1VT9N2RskL5u7FLBsEN7L2qFk"
+HOST_KEY = "ssh-ed25519 SHA256:" + "A" * 43
+FURTHER = {  # what only one of them knows
+    "relay": f"""\
+listen_https = :8443 127.0.0.1:9443, [::1]:9443
+workers = 4
+lane_socket = lane.sock
+lane_user = "nobody"
+lane_command = /opt/tunnel lane
+[agent pi-1]
+key = {KEY} root@pi ; as in the file
+domains = a.test *.a.test, b.test
+[acme] ; in any order
+issuer = internal
+[agent pi-2]
+key = {KEY.replace("qFk", "qFo")}
+""",
+    "agent": f"""\
+[domain *.a.test]
+service = http://127.0.0.1:8080 ; here
+aliases = a.test b.test, c.test
+[relay fra1]
+host = relay.example.net
+port = 2222
+user = me
+key_file = the_key
+host_key = {HOST_KEY}
+[domain d.test]
+service = http://[::1]
+[relay fra2]
+host = ::1
+host_key = {HOST_KEY}
+""",
+}
+FURTHER_DUMPED = {
+    "relay": {
+        "listen_https": (":8443 127.0.0.1:9443 [::1]:9443", "MAIN:13"), "workers": ("4", "MAIN:14"),
+        "lane_socket": ("PLACE/lane.sock", "MAIN:15"), "lane_user": ("nobody", "MAIN:16"),
+        "lane_command": ("/opt/tunnel lane", "MAIN:17"), "agent pi-1.key": (f"{KEY} root@pi", "MAIN:19"),
+        "agent pi-1.domains": ("a.test *.a.test b.test", "MAIN:20"), "acme.issuer": ("internal", "MAIN:22"),
+        "agent pi-2.key": (KEY.replace("qFk", "qFo"), "MAIN:24"), "agent pi-2.domains": ("", "default"),
+    },
+    "agent": {
+        "domain *.a.test.service": ("http://127.0.0.1:8080", "MAIN:14"),
+        "domain *.a.test.aliases": ("a.test b.test c.test", "MAIN:15"),
+        "relay fra1.host": ("relay.example.net", "MAIN:17"), "relay fra1.port": ("2222", "MAIN:18"),
+        "relay fra1.user": ("me", "MAIN:19"), "relay fra1.key_file": ("PLACE/the_key", "MAIN:20"),
+        "relay fra1.host_key": (HOST_KEY, "MAIN:21"),
+        "domain d.test.service": ("http://[::1]", "MAIN:23"), "domain d.test.aliases": ("", "default"),
+        "relay fra2.host": ("::1", "MAIN:25"), "relay fra2.port": ("22", "default"),
+        "relay fra2.user": ("tunnel", "default"), "relay fra2.host_key": (HOST_KEY, "MAIN:26"),
+    },
+}
+for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
+    defaults = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8"}}[at]
+    FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default") for section in keys for key, value in defaults.items()}
 GOOD_FILES = {"sites.d/b.ini": "; b\n", "sites.d/a.ini": "", "plain.ini": "\n\n", "more.ini": "# no newline at the end"}
 
 
@@ -36,6 +99,12 @@ def write(folder, role, text, files=None):
     return conf
 
 
+def write_good(folder, role):
+    conf = write(folder, role, GOOD + FURTHER[role], GOOD_FILES)
+    (folder / "the_key").touch(mode=0o600)
+    return conf
+
+
 def well(role, task, conf, **how):
     code, out, err = run(f"tunnel-{role}", "-c", conf, task, **how)
     assert (code, err) == (0, ""), err
@@ -43,15 +112,19 @@ def well(role, task, conf, **how):
 
 
 def parse_dump(dump):
-    """key -> (value, origin), by the rules of the file and by nothing of the program's."""
-    rows = {}
+    """key -> (value, origin), by the rules of the file and by nothing of the program's. Behind the first section, which
+    is the daemon's own, a key has its section in front: "acme.issuer"."""
+    rows, sections = {}, []
     for line in dump.splitlines():
-        if match := re.fullmatch(r'(\w+) +=(?: "((?:[^"\\]|\\.)*)"| (.*?)) +; (.*)', line):
+        if title := re.fullmatch(r"\[(.*?)\]( ; .*)?", line):
+            sections.append(title[1])
+        elif match := re.fullmatch(r'(\w+) +=(?: "((?:[^"\\]|\\.)*)"| (.*?))? +; (.*)', line):
             key, quoted, plain, origin = match.groups()
+            key = key if len(sections) == 1 else f"{sections[-1]}.{key}"
             assert key not in rows
-            rows[key] = (plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted), origin)
+            rows[key] = (plain or "" if quoted is None else re.sub(r"\\(.)", r"\1", quoted), origin)
         else:
-            assert not line or line[0] in ";[", line
+            assert not line or line[0] == ";", line
     return rows
 
 
@@ -65,18 +138,21 @@ def values(rows):
 
 def defaults(role):
     host = re.sub("[^a-z0-9]", "-", socket.gethostname().split(".")[0].lower())
-    return {"name": host[:32], "state_dir": f"/var/lib/tunnel-{role}",
-            "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
-            "log_level": "info", "drain": "10s"}
+    common = {"name": host[:32], "state_dir": f"/var/lib/tunnel-{role}",
+              "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
+              "log_level": "info", "drain": "10s"}
+    relay = {"listen_https": ":443", "workers": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
+             "lane_user": "tunnel", "lane_command": "", "acme.issuer": "internal"}
+    return {**common, **(relay if role == "relay" else {})}
 
 
 # ---- --check ----
 
 
 def test_check_of_a_good_file(folder, role):
-    conf = write(folder, role, GOOD, GOOD_FILES)
+    conf = write_good(folder, role)
     assert well(role, "--check", conf) == f"{conf}: ok\n"
-    assert {path.name for path in folder.iterdir()} == {conf.name, "sites.d", "plain.ini", "more.ini"}
+    assert {path.name for path in folder.iterdir()} == {conf.name, "sites.d", "plain.ini", "more.ini", "the_key"}
 
 
 @pytest.mark.parametrize("text", ["", "\n", "; nothing\n", "[ROLE]", "[ROLE]\n", "[ROLE] # mine\n\n\n",
@@ -88,7 +164,7 @@ def test_check_of_the_least_there_can_be(folder, role, text):
 
 
 def test_check_of_a_relative_path(folder, role):
-    write(folder, role, GOOD, GOOD_FILES)
+    write_good(folder, role)
     assert well(role, "--check", f"{role}.ini", cwd=folder) == f"{role}.ini: ok\n"
     (folder / "deeper").mkdir()
     assert well(role, "--check", f"../{role}.ini", cwd=folder / "deeper") == f"../{role}.ini: ok\n"
@@ -108,8 +184,11 @@ def test_a_file_of_the_other_daemon_is_refused(folder):
 
 
 def test_dump_shows_values_and_where_they_came_from(folder, role):
-    conf = write(folder, role, GOOD, GOOD_FILES)
+    conf = write_good(folder, role)
+    further = {key: tuple(text.replace("MAIN", str(conf)).replace("PLACE", str(folder)) for text in row)
+               for key, row in FURTHER_DUMPED[role].items()}
     assert dumped(role, conf) == {
+        **further,
         "name": ("pi-2", f"{conf}:6"),
         "state_dir": (f'{folder}/no blanks "quoted" \\ ; and # inside', f"{conf}:7"),
         "control_socket": (f"{folder}/control;not#a-comment.sock", f"{conf}:8"),
@@ -121,7 +200,7 @@ def test_dump_shows_values_and_where_they_came_from(folder, role):
 
 
 def test_dump_names_what_was_included(folder, role):
-    dump = well(role, "--dump", write(folder, role, GOOD, GOOD_FILES))
+    dump = well(role, "--dump", write_good(folder, role))
     files = [f";   {folder}/{name}" for name in ("sites.d/a.ini", "sites.d/b.ini", "plain.ini", "more.ini")]
     assert [line for line in dump.splitlines() if line.startswith(";   ")] == files
 
@@ -129,7 +208,7 @@ def test_dump_names_what_was_included(folder, role):
 def test_dump_of_defaults(folder, role):
     rows = dumped(role, write(folder, role, "; nothing\n"))
     assert rows == {key: (value, "default") for key, value in defaults(role).items()}
-    assert tuple(rows) == KEYS
+    assert tuple(rows) == tuple(defaults(role))
 
 
 def test_dump_shows_the_included_file_as_origin(folder, role):
@@ -143,6 +222,8 @@ def test_dump_shows_the_included_file_as_origin(folder, role):
 
 def test_dump_agrees_with_the_running_daemon(daemon):
     running = {key: (option["value"], option["origin"]) for key, option in daemon.options().items()}
+    if daemon.role == "relay":
+        running["acme.issuer"] = ("internal", "default")
     assert running.pop("include")[0] == f"{daemon.role}.d/*.ini"
     rows = dumped(daemon.role, daemon.conf)
     assert rows.pop("include") == ("", "default")
@@ -169,7 +250,7 @@ def test_dump_loads_back_to_the_same(folder, role, line):
 
 
 def test_dump_with_includes_loads_back_without_them(folder, role):
-    dump = well(role, "--dump", write(folder, role, GOOD, GOOD_FILES))
+    dump = well(role, "--dump", write_good(folder, role))
     elsewhere = folder / "elsewhere"
     again = write(elsewhere, role, dump, {"x": ""})
     assert values(dumped(role, again)) == values(parse_dump(dump))
@@ -216,7 +297,7 @@ def test_the_configuration_may_come_through_standard_input(folder, role, path):
 
 
 def test_a_dump_can_be_piped_into_a_check(folder, role):
-    dump = well(role, "--dump", write(folder, role, GOOD, GOOD_FILES))
+    dump = well(role, "--dump", write_good(folder, role))
     piped = dumped(role, "/dev/stdin", stdin=dump.encode(), cwd="/")
     assert values(piped) == values(parse_dump(dump))
 
@@ -228,8 +309,9 @@ def test_help_mentions_every_key_and_fits_80_columns(role):
     code, out, err = run(f"tunnel-{role}", "--help")
     assert (code, err) == (0, "")
     assert [line for line in out.splitlines() if len(line) > 80] == []
-    assert re.findall(r"^  (\w+) = \S", out, re.MULTILINE) == list(KEYS)
-    assert f"\n[{role}]\n" in out
+    _, *parts = re.split(r"^\[(.+)\]$", out, flags=re.MULTILINE)
+    sections = zip(parts[::2], parts[1::2])
+    assert {title: tuple(re.findall(r"^  (\w+) = \S", text, re.MULTILINE)) for title, text in sections} == KEYS[role]
     for word in ("-c", "--check", "--dump", "--version", "--help", "--help=sample", f"/etc/tunnel/{role}.ini"):
         assert word in out
     assert run(f"tunnel-{role}", "-h") == (code, out, err)
@@ -251,15 +333,27 @@ def test_the_sample_is_well_and_is_the_defaults(folder, role):
     assert (ROOT / "conf" / f"{role}.ini").read_text() == out
 
 
+EXAMPLES = {  # what a person puts in the place of the sample's
+    "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY},
+    "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "/var/lib/tunnel-agent/id_": "id_"},
+}
+
+
 def test_the_sample_uncommented_is_the_defaults_too(folder, role):
-    """As a person would: the ; away in front of each key."""
+    """As a person would: the ; away in front of each section and key."""
     sample = run(f"tunnel-{role}", "--help=sample").out
-    text, n = re.subn(r"^; (?=\w+ = )", "", sample, flags=re.MULTILINE)
-    assert n == len(KEYS)
+    text, n = re.subn(r"^; (?=\w+ =( |$)|\[)", "", sample, flags=re.MULTILINE)
+    named = [title for title in KEYS[role] if title.endswith(" NAME")]
+    assert n == sum(map(len, KEYS[role].values())) + len(named)
+    for example, own in EXAMPLES[role].items():
+        assert text.count(example) == 1
+        text = text.replace(example, own)
+    (folder / "id_ed25519").touch(mode=0o600)
     rows = dumped(role, write(folder, role, text))
-    others = [key for key in KEYS if key != "name"]  # its default is made from the machine; an example stands there
+    others = [key for key in defaults(role) if key != "name"]  # that is made from the machine; an example stands there
     assert {key: values(rows)[key] for key in others} == {key: defaults(role)[key] for key in others}
     assert not [key for key, (value, origin) in rows.items() if origin == "default"]
+    assert len(rows) == sum(map(len, KEYS[role].values()))
 
 
 def test_version(role):
@@ -296,7 +390,7 @@ def test_two_tasks_at_once(folder, role, tasks):
 
 
 def test_the_order_of_arguments_does_not_matter(folder, role):
-    conf = write(folder, role, GOOD, GOOD_FILES)
+    conf = write_good(folder, role)
     before, after = run(f"tunnel-{role}", "--dump", "-c", conf), run(f"tunnel-{role}", f"--config={conf}", "--dump")
     assert before == after and before.code == 0
 
@@ -329,10 +423,10 @@ def mutate(text, chance):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_mutations_are_taken_or_refused(folder, role, seed):
-    """300 for both daemons; of what is taken, some is dumped and loaded back."""
-    conf, chance, codes = write(folder, role, GOOD, GOOD_FILES), random.Random(seed), []
+    """600 for both daemons; of what is taken, some is dumped and loaded back."""
+    conf, chance, codes = write_good(folder, role), random.Random(seed), []
     good, taken = conf.read_bytes(), []
-    for _ in range(15):
+    for _ in range(30):
         text = mutate(good, chance)
         conf.write_bytes(text)
         code, out, err = run(f"tunnel-{role}", "-c", conf, "--check")

@@ -10,7 +10,6 @@ import pytest
 from control import Connection, request_bytes
 from programs import need_root, run, wait_until
 
-HALF = request_bytes("GET", "/v1/status")[:-2]
 
 
 def ends_within(daemon, seconds, number=signal.SIGTERM):
@@ -21,11 +20,11 @@ def ends_within(daemon, seconds, number=signal.SIGTERM):
     return took
 
 
-def held_request(daemon):
-    """A request that the daemon has begun to read and whose end does not come."""
+def held_request(daemon, method="GET", target="/v1/status"):
+    """A request that the daemon has begun to read and whose end does not come: a line end."""
     connection = Connection(daemon.socket)
     connection.ask("GET", "/v1/version")  # once this is answered, it serves this connection
-    connection.send(HALF)
+    connection.send(request_bytes(method, target)[:-2])
     daemon.get("/v1/version")  # asked after that, so the half has been read, too
     return connection
 
@@ -57,18 +56,21 @@ def test_status_of_the_agent(agent):
 
 
 def test_config_tells_values_and_where_they_came_from(daemon):
-    config = daemon.get("/v1/config").json
-    assert config["file"] == str(daemon.conf)
-    assert [(s["kind"], s["name"]) for s in config["sections"]] == [(daemon.role, None)]
-    assert daemon.options() == {
-        "name": {"key": "name", "value": "e2e", "origin": f"{daemon.conf}:2"},
-        "state_dir": {"key": "state_dir", "value": str(daemon.state_dir), "origin": f"{daemon.conf}:3"},
-        "control_socket": {"key": "control_socket", "value": str(daemon.socket), "origin": f"{daemon.conf}:4"},
-        "include": {"key": "include", "value": f"{daemon.role}.d/*.ini", "origin": "default"},
-        "log": {"key": "log", "value": "stderr", "origin": "default"},
-        "log_level": {"key": "log_level", "value": "info", "origin": "default"},
-        "drain": {"key": "drain", "value": "10s", "origin": "default"},
-    }
+    config, conf = daemon.get("/v1/config").json, daemon.conf
+    expected = {"name": ("e2e", f"{conf}:2"), "state_dir": (str(daemon.state_dir), f"{conf}:3"),
+                "control_socket": (str(daemon.socket), f"{conf}:4"), "include": (f"{daemon.role}.d/*.ini", "default"),
+                "log": ("stderr", "default"), "log_level": ("info", "default"), "drain": ("10s", "default")}
+    if daemon.role == "relay":
+        expected |= {"lane_socket": (str(daemon.lane_socket), f"{conf}:5"),
+                     "listen_https": (daemon.listen_https, f"{conf}:6"), "workers": ("auto", "default"),
+                     "lane_user": ("tunnel", "default"), "lane_command": ("", "default")}
+    sections = {(s["kind"], s["name"]): s["options"] for s in config["sections"]}
+    assert config["file"] == str(conf)
+    assert daemon.options() == {key: {"key": key, "value": value, "origin": origin}
+                                for key, (value, origin) in expected.items()}
+    del sections[daemon.role, None]
+    issuer = {"key": "issuer", "value": "internal", "origin": "default"}
+    assert sections == ({("acme", None): [issuer]} if daemon.role == "relay" else {})
 
 
 def test_uptime_counts(relay):
@@ -115,6 +117,7 @@ def test_an_ordinary_user_can_run_it(daemons, role):
     ({"state_dir": "/dev/null"}, "/dev/null"),
     ({"control_socket": "/proc/nothing/control.sock"}, "/proc/nothing"),
     ({"log": "/proc/nothing/relay.log"}, "/proc/nothing/relay.log"),
+    ({"lane_socket": "/proc/nothing/lane.sock"}, "/proc/nothing"),
 ])
 def test_a_place_that_cannot_be_written_is_named(daemons, keys, reason):
     relay = daemons("relay", **keys)
@@ -158,16 +161,34 @@ def test_the_drain_time_ends_a_request_that_does_not_arrive(daemons):
     assert not relay.socket.exists()
 
 
-def test_a_request_in_progress_is_still_answered(daemons):
-    relay = daemons("relay", drain="1h").start()
-    with held_request(relay) as held:
-        relay.send(signal.SIGTERM)
-        relay.wait_log("stopping")
+def test_a_request_in_progress_is_still_answered(daemons, role):
+    """Also when all that it asks about has ended in the meantime, which nothing holds here."""
+    daemon = daemons(role, drain="1h").start()
+    before = daemon.get("/v1/status").json
+    with held_request(daemon) as held:
+        daemon.send(signal.SIGTERM)
+        daemon.wait_log("stopping")
+        wait_until(lambda: not daemon.lane_socket.exists(), "the lanes have ended")
         held.send(b"\r\n")
         reply = held.reply()
         assert reply.status == 200 and reply.fields["connection"] == "close"
+        assert {**reply.json, "uptime_s": 0} == {**before, "uptime_s": 0}
         assert held.closed()
-    assert relay.wait() == 0
+    assert daemon.wait() == 0
+
+
+def test_a_reload_while_it_ends_is_refused(daemons, role):
+    daemon = daemons(role, drain="1h").start()
+    with held_request(daemon, "POST", "/v1/reload") as held:
+        daemon.send(signal.SIGTERM)
+        daemon.wait_log("stopping")
+        daemon.send(signal.SIGHUP)
+        daemon.wait_log("reload refused")
+        held.send(b"\r\n")
+        reply = held.reply()
+        assert reply.status == 422 and "is stopping; start it again" in reply.json["errors"][0]
+    assert daemon.wait() == 0
+    assert "reloaded" not in daemon.log()
 
 
 def test_while_it_ends_it_takes_nothing_new(daemons):

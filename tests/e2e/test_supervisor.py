@@ -54,6 +54,22 @@ def test_ready_reloading_stopping(daemons, role, told):
     assert told.next() == {"STOPPING": "1"}
 
 
+def test_what_is_stopping_is_not_ready_again(daemons, told):
+    relay = daemons("relay", drain="1h").start(env=told.env)
+    with Connection(relay.socket) as held:
+        held.ask("GET", "/v1/version")
+        held.send(b"GET /v1/version HTTP/1.1\r\n")
+        relay.get("/v1/version")  # asked after that, so the half has been read
+        for number, line in (signal.SIGTERM, "stopping"), (signal.SIGHUP, "reload refused"):
+            relay.send(number)
+            relay.wait_log(line)
+    assert relay.wait() == 0
+    told.socket.setblocking(False)
+    assert [told.next(), told.next()] == [{"READY": "1"}, {"STOPPING": "1"}]
+    with pytest.raises(BlockingIOError):
+        told.next()
+
+
 def test_a_refused_reload_ends_the_reloading_too(daemons, told):
     relay = daemons("relay").start(env=told.env)
     assert told.next() == {"READY": "1"}

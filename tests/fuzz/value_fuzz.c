@@ -95,7 +95,7 @@ static void try_words(struct str text)
     else
         check_error(&e);
     if (value_name(text, &e) == 0)
-        must(text.n >= 1 && text.n <= 32);
+        must(text.n >= 1 && text.n <= 32 && text.p[0] != '-');
     else
         check_error(&e);
 }

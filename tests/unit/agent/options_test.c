@@ -1,13 +1,21 @@
 #include "agent/options.h"
 
-#include <string.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "tests/unit/opt_walk.h"
+
+#define DIGEST "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+/"
+#define RELAY  "[relay fra1]\nhost = relay.example.net\nhost_key = ssh-ed25519 SHA256:" DIGEST "\n"
+
+static struct opt_conf *load(const char *text, struct opt_errors *errors)
+{
+    return opt_load_text(&agent_schema, "agent.ini", text, strlen(text), errors);
+}
 
 static void test_the_table(void **state)
 {
@@ -22,34 +30,92 @@ static void test_what_an_empty_file_means(void **state)
     const struct daemon_conf *c = &agent_conf_of(conf)->base;
 
     (void)state;
-    assert_int_equal(value_name(str_of(c->name), NULL), 0);
     assert_string_equal(c->state_dir, "/var/lib/tunnel-agent");
     assert_string_equal(c->control_socket, "/run/tunnel-agent/control.sock");
-    assert_string_equal(c->log, "stderr");
-    assert_string_equal(daemon_log_levels[c->log_level], "info");
-    assert_true(c->drain_ms == 10000);
+    assert_null(opt_section(conf, "relay", 0, NULL));
+    assert_null(opt_section(conf, "domain", 0, NULL));
     opt_conf_free(conf);
 }
 
-static void test_what_a_file_says(void **state)
+static void test_values_and_defaults(void **state)
 {
-    struct buf text = { 0 };
-    struct opt_conf *conf;
-    const struct daemon_conf *c;
+    struct opt_errors errors = { 0 };
+    struct opt_conf *conf =
+        load(RELAY "[domain *.a.test]\nservice = http://[::1]:8080\naliases = a.test b.test\n", &errors);
+    const struct agent_relay_conf *relay;
+    const struct agent_domain_conf *domain;
 
     (void)state;
-    buf_add_text(&text, "[agent]\nname = pi-2\nstate_dir = /s\ncontrol_socket = /c\nlog = /l\n"
-                        "log_level = debug\ndrain = 2m\n");
-    conf = walk_load(&agent_schema, &text);
-    c = &agent_conf_of(conf)->base;
-    assert_string_equal(c->name, "pi-2");
-    assert_string_equal(c->state_dir, "/s");
-    assert_string_equal(c->control_socket, "/c");
-    assert_string_equal(c->log, "/l");
-    assert_string_equal(daemon_log_levels[c->log_level], "debug");
-    assert_true(c->drain_ms == 120000);
-    walk_dump(&agent_schema, conf);
+    assert_non_null(conf);
+    relay = opt_values(conf, "relay", "fra1");
+    assert_string_equal(relay->host, "relay.example.net");
+    assert_int_equal(relay->port, 22);
+    assert_string_equal(relay->user, "tunnel");
+    assert_string_equal(relay->key_file, "");
+    domain = opt_values(conf, "domain", "*.a.test");
+    assert_string_equal(domain->service, "http://[::1]:8080");
+    assert_int_equal(domain->aliases.n, 2);
     opt_conf_free(conf);
+    opt_errors_free(&errors);
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *text, *error; /* which the first error must hold */
+    } rows[] = {
+        { "[relay fra1]\nhost_key = ssh-ed25519 SHA256:" DIGEST "\n", "[relay fra1] has no host;" },
+        { "[relay fra1]\nhost = x\n", "[relay fra1] has no host_key;" },
+        { "[relay fra1]\nhost = x:22\nhost_key = ssh-ed25519 SHA256:" DIGEST "\n",
+          "relay fra1.host = x:22: not a host name or an address" },
+        { "[relay fra1]\nhost = x\nhost_key = " DIGEST "\n", "agent.ini:3: relay fra1.host_key" },
+        { "[relay fra1]\nhost = x\nhost_key = ssh-rsa SHA256:" DIGEST "\n", "not ssh-ed25519 SHA256:" },
+        { "[relay fra1]\nhost = x\nhost_key = ssh-ed25519 SHA256:" DIGEST "A\n", "and 43 characters" },
+        { "[relay fra1]\nhost = x\nhost_key = ssh-ed25519 SHA256:=" DIGEST "\n", "and 43 characters" },
+        { RELAY "port = 0\n", "not a whole number from 1 to 65535" },
+        { RELAY "user =\n", "relay fra1.user" },
+        { "[domain a.test]\n", "[domain a.test] has no service;" },
+        { "[domain a.test]\nservice = ftp://x\n",
+          "agent.ini:2: domain a.test.service = ftp://x: not http://HOST or http://HOST:PORT" },
+        { "[domain A.test]\nservice = http://x\n", "write a host name in lower case" },
+        { "[domain a_.*.test]\nservice = http://x\n", "write a host name in lower case" },
+        { "[domain a.test]\nservice = http://x\naliases = b\n", "b is not a host name: it has no dot" },
+        { "[domain a.test]\nservice = http://x\naliases = b.test a.test\n",
+          "a.test belongs to [domain a.test] already" },
+        { "[domain a.test]\nservice = http://x\naliases = b.test b.test\n",
+          "b.test belongs to [domain a.test] already" },
+        { "[domain a.test]\nservice = http://x\naliases = c.test\n[domain b.test]\nservice = http://x\n"
+          "aliases = c.test\n",
+          "c.test belongs to [domain a.test] already" },
+        { "[domain a.test]\nservice = http://x\naliases = b.test\n[domain b.test]\nservice = http://x\n",
+          "is an alias of [domain a.test] already" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct opt_errors errors = { 0 };
+        struct opt_conf *conf = load(rows[i].text, &errors);
+
+        assert_null(conf);
+        assert_true(errors.n > 0);
+        if (!strstr(errors.lines[0], rows[i].error))
+            fail_msg("%s\n  said %s, not %s", rows[i].text, errors.lines[0], rows[i].error);
+        opt_errors_free(&errors);
+    }
+}
+
+static void test_too_much_for_a_claim(void **state)
+{
+    struct opt_errors errors = { 0 };
+    struct buf text = { 0 };
+
+    (void)state;
+    buf_add_text(&text, "[domain a.test]\nservice = http://x\naliases =");
+    for (int i = 0; i < 101; i++)
+        buf_printf(&text, " %d.b.test", i);
+    assert_null(load(buf_text(&text), &errors));
+    assert_non_null(strstr(errors.lines[0], "more than 100"));
+    opt_errors_free(&errors);
     buf_free(&text);
 }
 
@@ -58,7 +124,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_table),
         cmocka_unit_test(test_what_an_empty_file_means),
-        cmocka_unit_test(test_what_a_file_says),
+        cmocka_unit_test(test_values_and_defaults),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_too_much_for_a_claim),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

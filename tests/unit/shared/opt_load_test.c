@@ -400,7 +400,9 @@ static void test_secret_files(void **state)
     struct temp *t = *state;
 
     put(t, "all.ini", "[all]\nsecret = key\n");
-    check(t, "all.ini", "all.ini:2: all.secret = key: cannot look at @/key: No such file or directory");
+    check(
+        t, "all.ini",
+        "all.ini:2: all.secret = key: cannot look at @/key: No such file or directory; is it there, and may this user reach it?");
     put(t, "key", "");
     assert_int_equal(chown("key", (uid_t)-1, getegid()), 0); /* the folder may give files its own group */
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
@@ -463,7 +465,7 @@ static void test_standard_input(void **state)
         { "[all]\nnumber = x\n",
           "/dev/stdin:2: all.number = x: not a whole number from -3 to 64; the default is 4" },
         { "[all]\nsecret = none\n",
-          "/dev/stdin:2: all.secret = none: cannot look at @/none: No such file or directory" },
+          "/dev/stdin:2: all.secret = none: cannot look at @/none: No such file or directory; is it there, and may this user reach it?" },
         { "[all]\ninclude = none.ini\n",
           "/dev/stdin:2: all.include = none.ini: cannot open none.ini: No such file or directory" TAKE_OUT },
         { "[all]\ninclude = /dev/stdin\n",

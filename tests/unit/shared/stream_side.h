@@ -70,7 +70,7 @@ static inline void side_ended(void *user, const struct err *why)
     s->stream = NULL;
 }
 
-static const struct stream_events side_events = { side_received, side_eof, side_drained, side_ended };
+static const struct stream_events side_events = { side_received, side_eof, side_drained, side_ended, NULL };
 
 /* Both ends of a connection over TCP on loopback, or over a Unix socket. */
 static inline int connected(bool tcp, int pair[2])

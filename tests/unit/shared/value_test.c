@@ -221,7 +221,7 @@ static void test_flag(void **state)
 
 static void test_name(void **state)
 {
-    static const char *const right[] = { "a", "0", "-", "pi-2", "abcdefghijklmnopqrstuvwxyz012345" };
+    static const char *const right[] = { "a", "0", "a-", "pi-2", "abcdefghijklmnopqrstuvwxyz012345" };
     static const char *const wrong[] = {
         "",     "Pi",       "pi 2",  "pi_2", "pi.2",
         "pi/2", "\xc3\xa4", "pi2\n", "../x", "abcdefghijklmnopqrstuvwxyz0123456"
@@ -235,6 +235,9 @@ static void test_name(void **state)
         assert_int_equal(value_name(str_of(wrong[i]), &e), -1);
         assert_string_equal(e.text, "not a name of 1 to 32 characters a-z, 0-9 and - (such as pi-2)");
     }
+    assert_int_equal(value_name(str_of("-pi"), &e), -1);
+    assert_string_equal(e.text,
+                        "begins with -, which commands take for an option; begin it with a letter or digit");
 }
 
 static void test_port(void **state)

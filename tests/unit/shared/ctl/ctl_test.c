@@ -79,8 +79,23 @@ static void run(struct run *r, struct temp *t, enum ctl_exit (*command)(struct c
     buf_free(&reply);
 }
 
-static const char status_json[] =
-    "{\"role\":\"relay\",\"name\":\"a\",\"version\":\"1\",\"uptime_s\":95,\"lanes\":[1],\"domains\":[]}\n";
+#define STATUS(role, lanes, domains)                                                                         \
+    "{\"role\":\"" role "\",\"name\":\"a\",\"version\":\"1\",\"uptime_s\":95," lanes ",\"domains\":" domains \
+    "}\n"
+static const char idle_json[] = STATUS("relay", "\"lanes\":[]", "[]");
+static const char relay_json[] =
+    STATUS("relay",
+           "\"lanes\":[{\"agent\":\"pi\",\"lane\":7,\"state\":\"up\",\"rtt_ms\":9,\"since\":null,"
+           "\"streams\":2,\"bytes_in\":999,\"bytes_out\":1000}]",
+           "[{\"name\":\"a.test\",\"agents\":[\"pi\"],\"state\":\"up\",\"requests\":3,\"errors\":1,"
+           "\"cert\":null}]");
+static const char agent_json[] =
+    STATUS("agent",
+           "\"relays\":[{\"name\":\"fra1\",\"lanes\":[{\"lane\":1,\"state\":\"down\","
+           "\"last_error\":\"refused\"}]}]",
+           "[{\"name\":\"a.test\",\"mode\":\"http\",\"service\":\"http://nas\",\"service_state\":\"ok\"}]");
+static const char sparse_json[] = STATUS("relay", "\"lanes\":[{}]", "[{}]");
+static const char not_a_status[] = "tunnelctl: the daemon's answer is not a status; ";
 static const char refusal_json[] =
     "{\"error\":\"nothing was changed\",\"errors\":[\"relay.ini:2: bad\",\"relay.ini:3: worse\"]}\n";
 
@@ -94,11 +109,41 @@ static void test_commands(void **state)
         enum ctl_exit result;
         const char *out, *err; /* parts of what is printed; "" for nothing */
     } rows[] = {
-        { "status", ctl_status, false, "200 OK", status_json, CTL_WELL,
-          "tunnel-relay  a  version 1  up 1m 35s\n", "" },
-        { "counts", ctl_status, false, "200 OK", status_json, CTL_WELL, "  lanes     1\n  domains   none\n",
+        { "status", ctl_status, false, "200 OK", idle_json, CTL_WELL,
+          "tunnel-relay  a  version 1  up 1m 35s\n\nlanes  none\n\ndomains  none\n", "" },
+        { "a relay's tables", ctl_status, false, "200 OK", relay_json, CTL_WELL,
+          "\n\nlanes\n"
+          "  AGENT  LANE  STATE  SINCE  RTT   STREAMS  IN     OUT\n"
+          "  pi     7     up     -      9 ms  2        999 B  1.0 kB\n"
+          "\ndomains\n"
+          "  DOMAIN  STATE  AGENT  REQUESTS  ERRORS  CERTIFICATE\n"
+          "  a.test  up     pi     3         1       -\n",
           "" },
-        { "status for scripts", ctl_status, true, "200 OK", status_json, CTL_WELL, status_json, "" },
+        { "an agent's tables", ctl_status, false, "200 OK", agent_json, CTL_FAILING,
+          "\n\nrelays\n"
+          "  RELAY  LANE  STATE  SINCE  RTT  STREAMS  IN  OUT\n"
+          "  fra1   1     down   -      -    -        -   -\n"
+          "  fra1: refused\n"
+          "\ndomains\n"
+          "  DOMAIN  MODE  SERVICE     STATE\n"
+          "  a.test  http  http://nas  ok\n",
+          "" },
+        { "cells that are not there", ctl_status, false, "200 OK", sparse_json, CTL_FAILING,
+          "  -      -     -      -      -    -        -   -\n", "" },
+        { "status for scripts", ctl_status, true, "200 OK", relay_json, CTL_WELL, relay_json, "" },
+        { "another object", ctl_status, false, "200 OK", "{}", CTL_NO_DAEMON, "", not_a_status },
+        { "no such role", ctl_status, false, "200 OK", STATUS("proxy", "\"lanes\":[]", "[]"), CTL_NO_DAEMON,
+          "", not_a_status },
+        { "no lists", ctl_status, false, "200 OK", STATUS("relay", "\"lanes\":{}", "[]"), CTL_NO_DAEMON, "",
+          not_a_status },
+        { "the other side's lists", ctl_status, false, "200 OK", STATUS("agent", "\"lanes\":[]", "[]"),
+          CTL_NO_DAEMON, "", not_a_status },
+        { "lanes that are none", ctl_status, false, "200 OK", STATUS("relay", "\"lanes\":[1]", "[]"),
+          CTL_NO_DAEMON, "", not_a_status },
+        { "relays without lanes", ctl_status, false, "200 OK", STATUS("agent", "\"relays\":[{}]", "[]"),
+          CTL_NO_DAEMON, "", not_a_status },
+        { "domains that are none", ctl_status, false, "200 OK", STATUS("relay", "\"lanes\":[]", "[null]"),
+          CTL_NO_DAEMON, "", not_a_status },
         { "reload", ctl_reload, false, "200 OK", "{\"reloaded\":true}", CTL_WELL, "reloaded\n", "" },
         { "a reload that is refused", ctl_reload, false, "422 No", refusal_json, CTL_FAILING, "",
           "relay.ini:2: bad\nrelay.ini:3: worse\ntunnelctl: nothing was changed\n" },

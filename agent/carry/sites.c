@@ -1,0 +1,118 @@
+#include "agent/carry/sites.h"
+
+#include "agent/options.h"
+
+#include <string.h>
+
+static const char prefix[] = "domain:";
+
+static char *copy_item(struct arena *arena, const char *name)
+{
+    char *item = arena_get(arena, sizeof prefix + strlen(name));
+
+    memcpy(item, prefix, sizeof prefix - 1);
+    strcpy(item + sizeof prefix - 1, name);
+    return item;
+}
+
+static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d)
+{
+    const char **aliases = arena_get(arena, d->aliases.n * sizeof *aliases + 1);
+
+    for (size_t i = 0; i < d->aliases.n; i++)
+        aliases[i] = arena_copy(arena, d->aliases.words[i]);
+    *site = (struct site){
+        .item = copy_item(arena, name),
+        .aliases = aliases,
+        .aliases_n = d->aliases.n,
+        .service_text = arena_copy(arena, d->service),
+    };
+    if (service_parse(&site->service, d->service, NULL) != 0)
+        site->service.port = 0; /* cannot be: the configuration was checked; nothing listens on port 0 */
+}
+
+void sites_init(struct sites *s, const struct opt_conf *conf)
+{
+    const struct agent_domain_conf *d;
+    const char *name;
+
+    memset(s, 0, sizeof *s);
+    s->serial = 1;
+    while (opt_section(conf, "domain", s->n, NULL))
+        s->n++;
+    s->list = arena_get(&s->arena, s->n * sizeof *s->list + 1);
+    for (size_t i = 0; i < s->n && (d = opt_section(conf, "domain", i, &name)); i++)
+        fill(&s->arena, &s->list[i], name, d);
+}
+
+static bool same_names(const struct site *a, const struct site *b)
+{
+    if (strcmp(a->item, b->item) != 0 || a->aliases_n != b->aliases_n)
+        return false;
+    for (size_t i = 0; i < a->aliases_n; i++)
+        if (strcmp(a->aliases[i], b->aliases[i]) != 0)
+            return false;
+    return true;
+}
+
+static void keep_states(struct sites *s, const struct site *old)
+{
+    struct site *site = sites_find(s, str_of(old->item));
+
+    if (!site)
+        return;
+    site->claim = old->claim;
+    if (strcmp(site->service_text, old->service_text) == 0)
+        site->state = old->state;
+}
+
+bool sites_reload(struct sites *s, const struct opt_conf *conf)
+{
+    struct sites old = *s;
+    bool changed;
+
+    sites_init(s, conf);
+    changed = s->n != old.n;
+    for (size_t i = 0; i < s->n && !changed; i++)
+        changed = !same_names(&s->list[i], &old.list[i]);
+    for (size_t i = 0; i < old.n; i++)
+        keep_states(s, &old.list[i]);
+    s->serial = old.serial + changed;
+    sites_free(&old);
+    return changed;
+}
+
+void sites_free(struct sites *s)
+{
+    arena_free(&s->arena);
+    s->list = NULL;
+    s->n = 0;
+}
+
+struct site *sites_find(struct sites *s, struct str item)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (str_eq(item, s->list[i].item))
+            return &s->list[i];
+    return NULL;
+}
+
+const char *site_name(const struct site *site)
+{
+    return site->item + sizeof prefix - 1;
+}
+
+json_t *sites_status(const struct sites *s)
+{
+    static const char *const claims[] = { "waiting", "accepted", "refused" };
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < s->n; i++) {
+        const struct site *site = &s->list[i];
+
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", site_name(site), "mode",
+                                              "tunnel", "service", site->service_text, "service_state",
+                                              service_state_text(site->state), "claim", claims[site->claim]));
+    }
+    return list;
+}

@@ -1,0 +1,45 @@
+/* agent/carry/sites.h - what this agent serves: its domains, the service of each, and how each one is doing.
+ *
+ * One for the whole agent, embedded there. All lanes borrow it; a reload changes what is in it, never where it is. */
+#ifndef AGENT_CARRY_SITES_H
+#define AGENT_CARRY_SITES_H
+#include "agent/carry/service.h"
+#include "shared/arena.h"
+#include "shared/dial.h"
+#include "shared/opt.h"
+#include "shared/str.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+enum site_claim { SITE_UNCLAIMED, SITE_ACCEPTED, SITE_REFUSED };
+
+struct site {
+    const char *item; /* "domain:NAME", as in a claim */
+    const char *const *aliases;
+    size_t aliases_n;
+    const char *service_text;
+    struct service service;
+    enum service_state state;
+    enum site_claim claim; /* what the relay said last */
+};
+
+struct sites {
+    struct site *list;
+    size_t n;
+    int64_t serial;          /* of the claim: from 1 on, one more for each changed set of names */
+    struct dial_names names; /* of the services' machines */
+    struct arena arena;      /* holds the list and its texts, copied from the configuration */
+};
+
+void sites_init(struct sites *s, const struct opt_conf *conf);
+/* Takes over the states of services that stay. True when the set of names is another one, with another serial. */
+bool sites_reload(struct sites *s, const struct opt_conf *conf);
+void sites_free(struct sites *s);
+
+/* NULL when nothing is served by this name. */
+struct site *sites_find(struct sites *s, struct str item);
+const char *site_name(const struct site *site); /* the domain's name, without "domain:" */
+/* domains[] of /v1/status. A new reference. */
+json_t *sites_status(const struct sites *s);
+#endif

@@ -1,0 +1,501 @@
+/* The life of a stream, at the house's end:
+ *
+ *   OPENING ── 65 bytes, answered ──▶ WARM ── second header ──▶ DIAL ──▶ CARRY ── both ends done ──▶ CLOSE -> freed
+ *      \___ a stranger, 5 s ____________\____ EOF: silently __________\_______\____ abort, reset, stop ──────▶
+ *
+ * The relay must know how a stream ended before it sees the end: an EOF or close waits until the line that explains it
+ * has gone into the conversation's channel as a whole. */
+#include "agent/carry/stream.h"
+
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPENING_MS = 5000, HEADER_MS = 5000, DIAL_MS = 10000 };
+enum { CONSUMED_BYTES = 64 * 1024 }; /* the relay is told at every so many */
+
+enum state { C_OPENING, C_WARM, C_DIAL, C_CARRY, C_CLOSE };
+
+struct carry {
+    struct carry_lane *lane;
+    struct carry *next;
+    LIBSSH2_CHANNEL *channel; /* NULL once given back */
+    enum state state;
+    int pending;  /* what libuv or the service's stream still holds of us */
+    bool stopped; /* by the lane: whatever the state is, it ends now */
+
+    uv_timer_t deadline;
+    bool late;
+
+    uint64_t id;   /* known from the opening on */
+    bool opened;   /* id is valid */
+    struct buf in; /* the opening, then the second header and what came behind it */
+    char *item;    /* "domain:NAME" */
+    struct service target;
+    struct dial *dial;   /* while there is no service yet */
+    struct err dial_why; /* why there will be none */
+
+    struct stream *service; /* NULL before it is reached and after it has ended */
+    bool service_eof, paused;
+    uint64_t to_service, consumed; /* bytes after the second header; those that the relay knows to be taken */
+    struct buf out;                /* from the service, not taken by libssh2 yet */
+    bool relay_eof, eof_sent;
+
+    bool ended_said;
+    uint64_t ended_at; /* its place in the conversation */
+};
+
+static enum state step_opening(struct carry *c);
+static enum state step_warm(struct carry *c);
+static enum state step_dial(struct carry *c);
+static enum state step_carry(struct carry *c);
+static void close_if_explained(struct carry *c);
+static void on_service_received(void *user, const char *bytes, size_t n);
+static void on_service_eof(void *user);
+static void on_service_drained(void *user);
+static void on_service_ended(void *user, const struct err *why);
+static void on_service_took(void *user);
+
+/* ---- the life, in outline ---- */
+
+static void on_late(uv_timer_t *timer)
+{
+    struct carry *c = timer->data;
+
+    c->late = true;
+    carry_run(c);
+}
+
+static void set_deadline(struct carry *c, uint64_t ms)
+{
+    c->late = false;
+    if (ms > 0)
+        uv_timer_start(&c->deadline, on_late, ms, 0);
+    else
+        uv_timer_stop(&c->deadline);
+}
+
+struct carry *carry_start(struct carry_lane *lane, LIBSSH2_CHANNEL *channel)
+{
+    struct carry *c = mem_new(sizeof *c);
+
+    c->lane = lane;
+    c->channel = channel;
+    uv_timer_init(&lane->loop->uv, &c->deadline);
+    c->deadline.data = c;
+    c->pending = 1;
+    set_deadline(c, OPENING_MS);
+    return c;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct carry *c = handle->data;
+
+    c->pending--;
+    carry_run(c);
+}
+
+static void enter(struct carry *c, enum state next)
+{
+    c->state = next;
+    set_deadline(c, 0); /* a dial has its own, and neither waiting nor carrying has one */
+    if (next != C_CLOSE)
+        return;
+    uv_close((uv_handle_t *)&c->deadline, on_closed);
+    if (c->dial)
+        dial_stop(c->dial);
+    if (c->service)
+        stream_reset(c->service);
+}
+
+static void free_if_idle(struct carry *c)
+{
+    if (c->pending > 0 || c->channel)
+        return;
+    c->lane->ended(c->lane->user, c);
+    buf_free(&c->in);
+    buf_free(&c->out);
+    free(c->item);
+    free(c);
+}
+
+void carry_run(struct carry *c)
+{
+    for (;;) {
+        enum state next = C_CLOSE;
+
+        if (c->state == C_CLOSE) {
+            close_if_explained(c);
+            free_if_idle(c);
+            return;
+        }
+        if (!c->stopped) {
+            switch (c->state) {
+            case C_OPENING: next = step_opening(c); break;
+            case C_WARM: next = step_warm(c); break;
+            case C_DIAL: next = step_dial(c); break;
+            case C_CARRY: next = step_carry(c); break;
+            case C_CLOSE: break;
+            }
+        }
+        if (next == c->state)
+            return;
+        enter(c, next);
+    }
+}
+
+static void say_ended(struct carry *c, enum lane_how how, const char *detail)
+{
+    if (c->ended_said || !c->channel)
+        return;
+    c->ended_said = true;
+    c->ended_at = c->lane->say_ended(c->lane->user, c->id, how, detail);
+}
+
+static enum state fail(struct carry *c, enum lane_how how, const char *detail)
+{
+    if (how != LANE_EOF)
+        log_info_limited(c->item ? c->item : c->lane->relay, "stream failed", kv_str("relay", c->lane->relay),
+                         kv_str("item", c->item), kv_str("how", lane_how_text(how)), kv_str("error", detail));
+    say_ended(c, how, detail);
+    return C_CLOSE;
+}
+
+/* ---- OPENING: is it the relay? ---- */
+
+/* Reads until c->in holds `want` bytes. False at the end of what will ever come. */
+static bool read_up_to(struct carry *c, size_t want)
+{
+    while (c->in.len < want) {
+        char *space = buf_space(&c->in, want - c->in.len);
+        ssize_t n = ssh_channel_read(c->channel, space, want - c->in.len);
+
+        if (n == SSH_NONE)
+            return true;
+        if (n < 0)
+            return false;
+        buf_added(&c->in, (size_t)n);
+    }
+    return true;
+}
+
+/* Gives libssh2 what it takes; the rest stays in c->out, to be given again from the same byte on. */
+static void send_out(struct carry *c)
+{
+    ssize_t n = ssh_channel_write(c->channel, buf_bytes(&c->out), c->out.len);
+
+    if (n <= 0)
+        return; /* when the session has broken, the lane finds out by itself */
+    buf_take(&c->out, (size_t)n);
+    if (c->out.len == 0)
+        buf_free(&c->out);
+}
+
+static enum state step_opening(struct carry *c)
+{
+    /* One byte more than an opening: the relay sends nothing behind it before it has the answer. */
+    bool open = read_up_to(c, PROXY2_OPEN_BYTES + 1);
+    const unsigned char *in = (const unsigned char *)buf_bytes(&c->in);
+    unsigned char random[PROXY2_RANDOM_BYTES], answer[PROXY2_ANSWER_BYTES];
+
+    if (!proxy2_open_begins(in, c->in.len) || c->late || !open) {
+        log_info_limited(c->lane->relay, "stream refused: no opening of the relay's",
+                         kv_str("relay", c->lane->relay));
+        return C_CLOSE;
+    }
+    if (c->in.len < PROXY2_OPEN_BYTES)
+        return C_OPENING;
+    if (!c->lane->secret)
+        return C_OPENING; /* it has overtaken the welcome */
+    if (proxy2_open_read(in, c->lane->secret, &c->id, random) != 0) {
+        log_info_limited(c->lane->relay, "stream refused: wrong proof", kv_str("relay", c->lane->relay));
+        return C_CLOSE;
+    }
+    c->opened = true;
+    proxy2_answer(answer, c->lane->secret, c->id, random);
+    buf_add(&c->out, answer, sizeof answer);
+    send_out(c);
+    buf_free(&c->in); /* there may be hundreds of warm streams */
+    return C_WARM;
+}
+
+/* ---- WARM: waits for the second header as long as it takes ---- */
+
+static enum state use(struct carry *c, const struct proxy2_use *use)
+{
+    struct site *site = sites_find(c->lane->sites, use->item);
+
+    c->item = mem_copy_n(use->item.p, use->item.n);
+    if (!site)
+        return fail(c, LANE_REFUSED, "this item is not served here");
+    if (use->route.n > 0)
+        return fail(c, LANE_REFUSED, "this route is not served here");
+    c->target = site->service;
+    return C_DIAL;
+}
+
+static enum state step_warm(struct carry *c)
+{
+    size_t before = c->in.len;
+    bool open = read_up_to(c, PROXY2_USE_MAX_BYTES);
+    struct err why = { 0 };
+    struct proxy2_use header;
+    enum state next;
+    ssize_t n;
+
+    send_out(c);
+    if (c->in.len == 0)
+        return open ? C_WARM : C_CLOSE;
+    n = proxy2_use_read(&header, (const unsigned char *)buf_bytes(&c->in), c->in.len, &why);
+    if (n < 0)
+        return fail(c, LANE_REFUSED, why.text);
+    if (n == 0 && (!open || c->late || c->in.len >= PROXY2_USE_MAX_BYTES))
+        return fail(c, LANE_REFUSED, "the second header was not whole in time");
+    if (n == 0) {
+        if (before == 0)
+            set_deadline(c, HEADER_MS);
+        return C_WARM;
+    }
+    next = use(c, &header);
+    buf_take(&c->in, (size_t)n); /* what is left is the visitor's */
+    return next;
+}
+
+/* ---- DIAL ---- */
+
+static void note_service(struct carry *c, enum service_state state)
+{
+    struct site *site = sites_find(c->lane->sites, str_of(c->item));
+
+    if (!site || site->state == state)
+        return;
+    site->state = state;
+    log_info("service state changed", kv_str("item", c->item), kv_str("service", site->service_text),
+             kv_str("state", service_state_text(state)));
+}
+
+static void on_dialled(void *user, struct stream *s, const struct err *why)
+{
+    static const struct stream_events events = { on_service_received, on_service_eof, on_service_drained,
+                                                 on_service_ended, on_service_took };
+    struct carry *c = user;
+
+    c->dial = NULL;
+    if (s) {
+        c->service = s;
+        c->pending++;
+        stream_hand_over(s, &events, c);
+    } else {
+        c->dial_why = *why;
+    }
+    carry_run(c);
+}
+
+static enum state fail_dial(struct carry *c)
+{
+    switch (c->dial_why.code) {
+    case ERR_PEER: note_service(c, SERVICE_REFUSED); return fail(c, LANE_REFUSED, c->dial_why.text);
+    case ERR_TIMEOUT: note_service(c, SERVICE_SILENT); return fail(c, LANE_SILENT, c->dial_why.text);
+    default: note_service(c, SERVICE_UNREACHABLE); return fail(c, LANE_UNREACHABLE, c->dial_why.text);
+    }
+}
+
+static void note_consumed(struct carry *c)
+{
+    uint64_t total = c->to_service - stream_queued(c->service);
+
+    if (!c->channel || total < c->consumed + CONSUMED_BYTES)
+        return;
+    c->consumed = total;
+    c->lane->say_consumed(c->lane->user, c->id, total);
+}
+
+static void to_service(struct carry *c, const char *bytes, size_t n)
+{
+    c->lane->bytes_in += n;
+    c->to_service += n;
+    stream_write(c->service, bytes, n);
+    note_consumed(c);
+}
+
+static enum state step_dial(struct carry *c)
+{
+    struct sites *sites = c->lane->sites;
+
+    if (c->dial_why.code != ERR_NONE)
+        return fail_dial(c);
+    if (!c->service) {
+        if (!c->dial)
+            c->dial = dial_start(c->lane->loop, c->target.host, c->target.port, DIAL_MS, &sites->names,
+                                 on_dialled, c);
+        return C_DIAL;
+    }
+    note_service(c, SERVICE_OK);
+    to_service(c, buf_bytes(&c->in), c->in.len); /* what came right behind the header */
+    buf_free(&c->in);
+    return C_CARRY;
+}
+
+/* ---- CARRY: bytes both ways ---- */
+
+static void on_service_received(void *user, const char *bytes, size_t n)
+{
+    struct carry *c = user;
+    ssize_t taken = 0;
+
+    c->lane->bytes_out += n;
+    if (c->out.len == 0)
+        taken = ssh_channel_write(c->channel, bytes, n);
+    if (taken < 0)
+        return; /* the session has broken; the lane finds out by itself */
+    buf_add(&c->out, bytes + taken, n - (size_t)taken);
+    if (!c->lane->added(c->lane->user) || c->out.len > 0)
+        carry_hold(c);
+}
+
+static void on_service_eof(void *user)
+{
+    struct carry *c = user;
+
+    c->service_eof = true;
+    carry_run(c);
+}
+
+static void on_service_drained(void *user)
+{
+    carry_run(user);
+}
+
+static void on_service_took(void *user)
+{
+    note_consumed(user);
+}
+
+static void on_service_ended(void *user, const struct err *why)
+{
+    struct carry *c = user;
+
+    c->pending--;
+    c->service = NULL;
+    c->service_eof = c->service_eof || why->code == ERR_NONE; /* it can end and be done in one */
+    carry_run(c);
+}
+
+void carry_hold(struct carry *c)
+{
+    if (c->service && !c->paused) {
+        c->paused = true;
+        stream_pause(c->service);
+    }
+}
+
+/* libssh2 keeps what is not read, up to its window, so a service that reads slowly slows its visitor. */
+static void carry_in(struct carry *c)
+{
+    char *chunk = c->lane->loop->read_buf;
+
+    while (c->service && !c->relay_eof && !stream_full(c->service)) {
+        ssize_t n = ssh_channel_read(c->channel, chunk, LOOP_READ_BYTES);
+
+        if (n == SSH_EOF) {
+            c->relay_eof = true;
+            stream_shutdown(c->service);
+        }
+        if (n <= 0)
+            return;
+        to_service(c, chunk, (size_t)n);
+    }
+}
+
+static void carry_out(struct carry *c)
+{
+    if (c->out.len > 0)
+        send_out(c);
+    if (c->out.len == 0 && c->service_eof && !c->eof_sent) {
+        say_ended(c, LANE_EOF, "");
+        if (c->lane->said(c->lane->user, c->ended_at))
+            c->eof_sent = ssh_channel_send_eof(c->channel) == SSH_DONE;
+    }
+    if (c->paused && c->service && c->out.len == 0 && c->lane->added(c->lane->user)) {
+        c->paused = false;
+        stream_resume(c->service);
+    }
+}
+
+static enum state step_carry(struct carry *c)
+{
+    carry_in(c);
+    carry_out(c);
+    if (!c->service && !c->service_eof)
+        return fail(c, LANE_RESET, "the service broke the connection");
+    if (c->relay_eof && !c->eof_sent && ssh_channel_closed(c->channel))
+        return C_CLOSE; /* nobody is left who could hear why */
+    /* When the service is gone and all it said is on its way, nothing is left to do: what the visitor may still send
+     * has nowhere to go. */
+    return c->eof_sent && !c->service ? C_CLOSE : C_CARRY;
+}
+
+/* ---- what the lane wants ---- */
+
+void carry_stop(struct carry *c)
+{
+    c->channel = NULL;
+    c->stopped = true;
+    carry_run(c);
+}
+
+static void stop(struct carry *c)
+{
+    c->stopped = true;
+    carry_run(c);
+}
+
+void carry_close_warm(struct carry *c)
+{
+    if (c->state == C_WARM && c->in.len == 0)
+        stop(c);
+}
+
+void carry_close_unused(struct carry *c)
+{
+    if (c->state == C_OPENING)
+        stop(c);
+    else
+        carry_close_warm(c);
+}
+
+bool carry_abort(struct carry *c, uint64_t stream)
+{
+    if (!c->opened || c->id != stream)
+        return false;
+    if (c->state != C_CLOSE) {
+        say_ended(c, LANE_RESET, "aborted by the relay");
+        stop(c);
+    }
+    return true;
+}
+
+bool carry_in_use(const struct carry *c)
+{
+    return c->item != NULL;
+}
+
+struct carry **carry_next(struct carry *c)
+{
+    return &c->next;
+}
+
+/* ---- end ---- */
+
+static void close_if_explained(struct carry *c)
+{
+    if (!c->channel || (c->ended_said && !c->lane->said(c->lane->user, c->ended_at)))
+        return;
+    ssh_pipe_close(c->lane->pipe, c->channel);
+    c->channel = NULL;
+}

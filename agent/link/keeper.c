@@ -1,0 +1,251 @@
+/* The life of a lane, over many SSH sessions:
+ *
+ *   TRY ── session ends ──▶ WAIT ── time ──▶ TRY …        stop, drain -> CLOSE -> ended, freed */
+#include "agent/link/keeper.h"
+
+#include "shared/json.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/retry.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum {
+    FIRST_MS = 200,
+    MAX_MS = 30000,
+    SLOW_MS = 60000,  /* where only a person can help */
+    TWIN_MS = 300000, /* and where two machines would only push each other out */
+    STEADY_MS = 5000, /* a lane that was up for less has not shown that all is well */
+};
+
+struct keeper {
+    struct loop *loop;
+    struct session_conf conf;
+    void (*ended)(void *user, struct keeper *k);
+    void *user;
+
+    struct session *session; /* NULL while waiting */
+    uv_timer_t wait;
+    bool stopping, closed;
+
+    struct retry retry;
+    size_t keys_refused;         /* in a row */
+    bool only_a_person_can_help; /* a changed network cannot */
+    int64_t up_at_ms;            /* 0: not up in this session */
+    time_t since, next_attempt;
+    char *last_error;
+    uint64_t bytes_in, bytes_out; /* of sessions that are over */
+};
+
+static void start_session(struct keeper *k);
+static void end_if_done(struct keeper *k);
+
+/* ---- start ---- */
+
+struct keeper *keeper_start(struct loop *loop, const struct session_conf *conf,
+                            void (*ended)(void *user, struct keeper *k), void *user)
+{
+    struct keeper *k = mem_new(sizeof *k);
+
+    k->loop = loop;
+    k->conf = *conf;
+    k->ended = ended;
+    k->user = user;
+    retry_init(&k->retry, FIRST_MS, MAX_MS);
+    uv_timer_init(&loop->uv, &k->wait);
+    k->wait.data = k;
+    start_session(k);
+    return k;
+}
+
+/* ---- TRY ---- */
+
+static void on_up(void *user)
+{
+    struct keeper *k = user;
+
+    k->keys_refused = 0;
+    if (k->up_at_ms == 0) {
+        k->since = time(NULL);
+        k->up_at_ms = loop_now_ms(k->loop);
+    }
+    free(k->last_error);
+    k->last_error = NULL;
+}
+
+/* What the session's end means for the next one. */
+static uint32_t wait_ms(struct keeper *k, enum session_outcome outcome)
+{
+    static const uint32_t key_ms[] = { 2000, 5000, 15000, SLOW_MS };
+    const size_t last = sizeof key_ms / sizeof *key_ms - 1;
+    uint32_t random = 0;
+
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+        random = (uint32_t)uv_hrtime(); /* early at boot: any spread will do */
+    switch (outcome) {
+    case SESSION_KEY: return key_ms[k->keys_refused < last ? k->keys_refused++ : last];
+    case SESSION_HOST_KEY:
+    case SESSION_SENT_AWAY: return SLOW_MS;
+    case SESSION_TWIN: return TWIN_MS;
+    case SESSION_BROKE: break;
+    }
+    if (k->up_at_ms != 0 && loop_now_ms(k->loop) - k->up_at_ms >= STEADY_MS)
+        retry_succeeded(&k->retry);
+    return retry_failed(&k->retry, random);
+}
+
+static void on_waited(uv_timer_t *timer)
+{
+    struct keeper *k = timer->data;
+
+    k->next_attempt = 0;
+    start_session(k);
+}
+
+static void log_down(struct keeper *k, enum session_outcome outcome, const struct err *why, uint32_t ms)
+{
+    if (outcome == SESSION_HOST_KEY || outcome == SESSION_TWIN)
+        log_error("lane down", kv_str("relay", k->conf.relay), kv_int("lane", k->conf.lane),
+                  kv_str("error", why->text), kv_int("retry_ms", ms));
+    else
+        log_warn_limited(k->conf.relay, "lane down", kv_str("relay", k->conf.relay),
+                         kv_int("lane", k->conf.lane), kv_str("error", why->text), kv_int("retry_ms", ms));
+}
+
+static void on_session_ended(void *user, enum session_outcome outcome, const struct err *why)
+{
+    struct keeper *k = user;
+    struct session_info info = session_info(k->session);
+    uint32_t ms;
+
+    k->bytes_in += info.bytes_in;
+    k->bytes_out += info.bytes_out;
+    k->session = NULL;
+    if (k->stopping) {
+        log_info("lane closed", kv_str("relay", k->conf.relay), kv_int("lane", k->conf.lane));
+        end_if_done(k);
+        return;
+    }
+    ms = wait_ms(k, outcome);
+    log_down(k, outcome, why, ms);
+    k->only_a_person_can_help =
+        outcome == SESSION_HOST_KEY || outcome == SESSION_TWIN || outcome == SESSION_SENT_AWAY;
+    free(k->last_error);
+    k->last_error = mem_copy(why->text);
+    if (k->up_at_ms != 0)
+        k->since = time(NULL);
+    k->next_attempt = time(NULL) + (ms + 999) / 1000;
+    uv_timer_start(&k->wait, on_waited, ms, 0);
+}
+
+static void start_session(struct keeper *k)
+{
+    static const struct session_events events = { on_up, on_session_ended };
+
+    k->up_at_ms = 0;
+    if (k->since == 0)
+        k->since = time(NULL);
+    k->session = session_start(k->loop, &k->conf, &events, k);
+}
+
+/* ---- what the relay's supervisor wants ---- */
+
+void keeper_claim(struct keeper *k)
+{
+    if (k->session)
+        session_claim(k->session);
+}
+
+void keeper_look(struct keeper *k)
+{
+    if (k->session) {
+        session_look(k->session);
+    } else if (!k->stopping && !k->only_a_person_can_help) {
+        retry_succeeded(&k->retry);
+        k->keys_refused = 0;
+        uv_timer_start(&k->wait, on_waited, 0, 0);
+    }
+}
+
+int64_t keeper_lane(const struct keeper *k)
+{
+    return k->conf.lane;
+}
+
+bool keeper_is_up(const struct keeper *k)
+{
+    return k->session && strcmp(session_info(k->session).state, "up") == 0;
+}
+
+bool keeper_is_leaving(const struct keeper *k)
+{
+    return k->stopping;
+}
+
+size_t keeper_streams(const struct keeper *k)
+{
+    return k->session ? session_info(k->session).streams : 0;
+}
+
+json_t *keeper_status(const struct keeper *k)
+{
+    struct session_info info = { .state = "dead", .rtt_ms = -1 };
+    uint64_t bytes_in, bytes_out;
+    json_t *lane;
+
+    if (k->session)
+        info = session_info(k->session);
+    bytes_in = k->bytes_in + info.bytes_in;
+    bytes_out = k->bytes_out + info.bytes_out;
+    lane = json_pack("{s:I, s:s, s:o, s:o, s:I, s:I, s:I}", "lane", (json_int_t)k->conf.lane, "state",
+                     info.state, "rtt_ms", info.rtt_ms < 0 ? json_null() : json_integer(info.rtt_ms), "since",
+                     json_time(k->since), "streams", (json_int_t)info.streams, "bytes_in",
+                     (json_int_t)bytes_in, "bytes_out", (json_int_t)bytes_out);
+    json_object_set_new(lane, "last_error", k->last_error ? json_any_text(k->last_error) : json_null());
+    json_object_set_new(lane, "next_attempt", k->next_attempt ? json_time(k->next_attempt) : json_null());
+    return lane;
+}
+
+/* ---- end ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct keeper *k = handle->data;
+
+    k->closed = true;
+    end_if_done(k);
+}
+
+static void begin_end(struct keeper *k)
+{
+    if (k->stopping)
+        return;
+    k->stopping = true;
+    uv_close((uv_handle_t *)&k->wait, on_closed);
+}
+
+void keeper_stop(struct keeper *k)
+{
+    begin_end(k);
+    if (k->session)
+        session_stop(k->session);
+}
+
+void keeper_drain(struct keeper *k)
+{
+    begin_end(k);
+    if (k->session)
+        session_drain(k->session);
+}
+
+static void end_if_done(struct keeper *k)
+{
+    if (k->session || !k->closed)
+        return;
+    k->ended(k->user, k);
+    free(k->last_error);
+    free(k);
+}

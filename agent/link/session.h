@@ -1,0 +1,52 @@
+/* agent/link/session.h - one SSH session with a relay's sshd, and the lane on it.
+ *
+ * Alive on the loop, until it calls `ended`. It tries once; agent/link/supervise.h starts the next one. */
+#ifndef AGENT_LINK_SESSION_H
+#define AGENT_LINK_SESSION_H
+#include "agent/carry/sites.h"
+#include "shared/err.h"
+#include "shared/loop.h"
+
+#include <stdint.h>
+
+/* Borrowed until `ended`. */
+struct session_conf {
+    const char *relay; /* its name in the configuration */
+    const char *host, *user, *key_file, *host_key;
+    uint16_t port;
+    int64_t lane;     /* our own number of it, from 0 */
+    const char *boot; /* random, one for the life of this process */
+    struct sites *sites;
+};
+
+/* What the next attempt should know about this one. */
+enum session_outcome {
+    SESSION_BROKE,     /* the line, sshd, or a time limit */
+    SESSION_KEY,       /* our key was refused, or is not there */
+    SESSION_HOST_KEY,  /* it is another machine than the pinned one */
+    SESSION_SENT_AWAY, /* the relay does not want this lane */
+    SESSION_TWIN,      /* another machine is there with our key */
+};
+
+struct session_events {
+    void (*up)(void *user); /* the relay has welcomed us; again after it has been away */
+    void (*ended)(void *user, enum session_outcome outcome, const struct err *why); /* last */
+};
+
+struct session_info {
+    const char *state;            /* opening, up, away, draining, closing */
+    int64_t rtt_ms;               /* -1: not measured yet */
+    size_t streams;               /* in use */
+    uint64_t bytes_in, bytes_out; /* to and from services */
+};
+
+struct session;
+
+struct session *session_start(struct loop *loop, const struct session_conf *conf,
+                              const struct session_events *events, void *user);
+void session_stop(struct session *s);  /* ends now; `ended` still comes */
+void session_drain(struct session *s); /* takes no new streams, and ends with the last one in use */
+void session_claim(struct session *s); /* the names of the sites have changed */
+void session_look(struct session *s);  /* the network has changed: is the line still there? */
+struct session_info session_info(const struct session *s);
+#endif

@@ -1,0 +1,399 @@
+#include "agent/link/ssh_pipe.h"
+
+#include "shared/mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FORWARD_QUEUE = 1024, /* connections that wait for ssh_pipe_accept; sshd's further ones are refused */
+    IDLE_BYTES =
+        64 * 1024, /* what an empty buffer may keep: less would be given back and taken anew all the time */
+};
+
+/* In front of each piece of libssh2's memory. */
+struct piece {
+    struct piece *prev, *next;
+};
+
+struct ssh_pipe {
+    struct piece pieces; /* a ring of all that it holds */
+    LIBSSH2_SESSION *session;
+    LIBSSH2_LISTENER *listener;
+    struct buf in, out;
+    bool dead;                /* nothing moves any more: libssh2 is only to free what it holds */
+    LIBSSH2_CHANNEL *opening; /* the session channel, until its command runs */
+    LIBSSH2_CHANNEL **closing;
+    size_t closing_n, closing_room;
+};
+
+/* ---- what libssh2 takes for malloc ---- */
+
+/* libssh2 1.10 loses a few bytes at each change of keys and more when it is freed in the middle of one. A lane lives for
+ * months and redials for ever, so what it lost goes with its session. */
+static void *link_piece(struct ssh_pipe *p, struct piece *piece)
+{
+    piece->next = &p->pieces;
+    piece->prev = p->pieces.prev;
+    piece->prev->next = piece;
+    p->pieces.prev = piece;
+    return piece + 1;
+}
+
+static struct piece *unlink_piece(void *memory)
+{
+    struct piece *piece = (struct piece *)memory - 1;
+
+    piece->prev->next = piece->next;
+    piece->next->prev = piece->prev;
+    return piece;
+}
+
+static void *on_alloc(size_t n, void **user)
+{
+    struct piece *piece = malloc(sizeof *piece + n);
+
+    return piece ? link_piece(*user, piece) : NULL;
+}
+
+static void on_free(void *memory, void **user)
+{
+    (void)user;
+    if (memory)
+        free(unlink_piece(memory));
+}
+
+static void *on_realloc(void *memory, size_t n, void **user)
+{
+    struct piece *old = memory ? unlink_piece(memory) : NULL;
+    struct piece *piece = realloc(old, sizeof *piece + n);
+
+    if (!piece && old)
+        link_piece(*user, old); /* still there, and still its own */
+    return piece ? link_piece(*user, piece) : NULL;
+}
+
+/* ---- what libssh2 takes for a socket ---- */
+
+static ssize_t on_receive_wanted(libssh2_socket_t fd, void *bytes, size_t n, int flags, void **user)
+{
+    struct ssh_pipe *p = *user;
+
+    (void)fd;
+    (void)flags;
+    if (p->dead)
+        return -ECONNRESET;
+    if (p->in.len == 0)
+        return -EAGAIN;
+    if (n > p->in.len)
+        n = p->in.len;
+    memcpy(bytes, buf_bytes(&p->in), n);
+    buf_take(&p->in, n);
+    return (ssize_t)n;
+}
+
+/* Takes everything, always: after a short send libssh2 would insist on that very call before any other. */
+static ssize_t on_send_wanted(libssh2_socket_t fd, const void *bytes, size_t n, int flags, void **user)
+{
+    struct ssh_pipe *p = *user;
+
+    (void)fd;
+    (void)flags;
+    if (p->dead)
+        return -ECONNRESET;
+    buf_add(&p->out, bytes, n);
+    return (ssize_t)n;
+}
+
+/* ---- start and end ---- */
+
+/* In order of preference; the linked libssh2 knows the latter two, or all. */
+static const char *const ciphers[] = { "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr",
+                                       "aes256-ctr" };
+
+static int ssh_error(struct ssh_pipe *p, enum err_code code, struct err *e)
+{
+    char *text = NULL;
+    int rc = libssh2_session_last_error(p->session, &text, NULL, 0);
+
+    return err_set(e, code, "%s (%d)", text && text[0] ? text : "no reason given", rc);
+}
+
+/* libssh2 1.10 would leave out by itself what it does not know, but with a memcpy over itself. */
+static int prefer_ciphers(struct ssh_pipe *p, int method)
+{
+    const char **known = NULL;
+    int n = libssh2_session_supported_algs(p->session, method, &known), rc;
+    struct buf list = { 0 };
+
+    for (size_t i = 0; i < sizeof ciphers / sizeof *ciphers; i++)
+        for (int j = 0; j < n; j++)
+            if (strcmp(ciphers[i], known[j]) == 0)
+                buf_printf(&list, "%s%s", list.len > 0 ? "," : "", ciphers[i]);
+    rc = libssh2_session_method_pref(p->session, method, buf_text(&list));
+    buf_free(&list);
+    if (n > 0)
+        libssh2_free(p->session, (void *)(uintptr_t)known);
+    return rc;
+}
+
+struct ssh_pipe *ssh_pipe_new(struct err *e)
+{
+    struct ssh_pipe *p;
+    union {
+        LIBSSH2_SEND_FUNC((*send));
+        LIBSSH2_RECV_FUNC((*receive));
+        void *any;
+    } function;
+
+    if (libssh2_init(0) != 0) {
+        err_set(e, ERR_SYSTEM, "cannot start libssh2");
+        return NULL;
+    }
+    p = mem_new(sizeof *p);
+    p->pieces.prev = p->pieces.next = &p->pieces;
+    p->session = libssh2_session_init_ex(on_alloc, on_free, on_realloc, p);
+    if (!p->session) {
+        err_set(e, ERR_LIMIT, "no memory for an SSH session");
+        free(p);
+        return NULL;
+    }
+    function.send = on_send_wanted;
+    libssh2_session_callback_set(p->session, LIBSSH2_CALLBACK_SEND, function.any);
+    function.receive = on_receive_wanted;
+    libssh2_session_callback_set(p->session, LIBSSH2_CALLBACK_RECV, function.any);
+    libssh2_session_set_blocking(p->session, 0);
+    libssh2_session_flag(p->session, LIBSSH2_FLAG_COMPRESS, 0);
+    if (libssh2_session_method_pref(p->session, LIBSSH2_METHOD_HOSTKEY, "ssh-ed25519") != 0 ||
+        prefer_ciphers(p, LIBSSH2_METHOD_CRYPT_CS) != 0 || prefer_ciphers(p, LIBSSH2_METHOD_CRYPT_SC) != 0) {
+        ssh_error(p, ERR_SYSTEM, e);
+        ssh_pipe_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void ssh_pipe_free(struct ssh_pipe *p)
+{
+    if (!p)
+        return;
+    p->dead = true;
+    /* With a dead socket it has nothing to wait for; the bound is for a mistake in that belief. */
+    for (int i = 0; i < 100 && libssh2_session_free(p->session) == LIBSSH2_ERROR_EAGAIN;)
+        i++;
+    for (struct piece *piece = p->pieces.next, *next; piece != &p->pieces; piece = next) {
+        next = piece->next;
+        free(piece);
+    }
+    buf_free(&p->in);
+    buf_free(&p->out);
+    free(p->closing);
+    free(p);
+}
+
+void ssh_pipe_feed(struct ssh_pipe *p, const void *bytes, size_t n)
+{
+    buf_add(&p->in, bytes, n);
+}
+
+bool ssh_pipe_unread(const struct ssh_pipe *p)
+{
+    return p->in.len > 0;
+}
+
+const struct buf *ssh_pipe_out(const struct ssh_pipe *p)
+{
+    return &p->out;
+}
+
+static void shrink_if_empty(struct buf *b)
+{
+    if (b->len == 0 && b->room > IDLE_BYTES)
+        buf_free(b);
+}
+
+void ssh_pipe_sent(struct ssh_pipe *p)
+{
+    buf_take(&p->out, p->out.len);
+    shrink_if_empty(&p->out);
+}
+
+/* ---- the steps of a session ---- */
+
+static int result(struct ssh_pipe *p, int rc, struct err *e)
+{
+    if (rc == 0)
+        return SSH_DONE;
+    return rc == LIBSSH2_ERROR_EAGAIN ? SSH_LATER : ssh_error(p, ERR_PEER, e);
+}
+
+int ssh_pipe_handshake(struct ssh_pipe *p, struct err *e)
+{
+    /* It asks for a descriptor only to look at its flags. This one cannot be open; -1 would be refused. */
+    return result(p, libssh2_session_handshake(p->session, INT_MAX), e);
+}
+
+void ssh_pipe_host_key(struct ssh_pipe *p, char out[SSH_HOST_KEY_BYTES])
+{
+    const char *digest = libssh2_hostkey_hash(p->session, LIBSSH2_HOSTKEY_HASH_SHA256);
+    unsigned char base64[48] = "";
+
+    if (digest)
+        EVP_EncodeBlock(base64, (const unsigned char *)digest, 32);
+    snprintf(out, SSH_HOST_KEY_BYTES, "ssh-ed25519 SHA256:%.43s", (const char *)base64); /* without the = */
+}
+
+int ssh_pipe_login(struct ssh_pipe *p, const char *user, const struct secret *key, struct err *e)
+{
+    int rc = libssh2_userauth_publickey_frommemory(p->session, user, strlen(user), NULL, 0,
+                                                   (const char *)key->bytes, key->n, NULL);
+
+    ERR_clear_error(); /* it tries PEM first, which leaves its complaints behind for the next user of OpenSSL */
+    if (rc == 0)
+        return SSH_DONE;
+    if (rc == LIBSSH2_ERROR_EAGAIN)
+        return SSH_LATER;
+    switch (rc) {
+    case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
+    case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED: return ssh_error(p, ERR_TAKEN, e);
+    case LIBSSH2_ERROR_SOCKET_DISCONNECT:
+    case LIBSSH2_ERROR_SOCKET_RECV:
+    case LIBSSH2_ERROR_SOCKET_SEND:
+    case LIBSSH2_ERROR_TIMEOUT: return ssh_error(p, ERR_PEER, e);
+    default: return ssh_error(p, ERR_INPUT, e);
+    }
+}
+
+int ssh_pipe_exec(struct ssh_pipe *p, const char *command, LIBSSH2_CHANNEL **channel, struct err *e)
+{
+    int rc;
+
+    if (!p->opening)
+        p->opening = libssh2_channel_open_session(p->session);
+    if (!p->opening)
+        return result(p, libssh2_session_last_errno(p->session), e);
+    rc = result(p, libssh2_channel_exec(p->opening, command), e);
+    if (rc == SSH_DONE)
+        *channel = p->opening;
+    return rc;
+}
+
+int ssh_pipe_forward(struct ssh_pipe *p, int *port, struct err *e)
+{
+    p->listener = libssh2_channel_forward_listen_ex(p->session, "127.0.0.1", 0, port, FORWARD_QUEUE);
+    return p->listener ? SSH_DONE : result(p, libssh2_session_last_errno(p->session), e);
+}
+
+/* libssh2 reports a broken packet to whoever happens to call, once; the next call would read on behind it, so nothing is
+ * to move any more. A read of no bytes takes in everything, and says what was wrong with it. */
+int ssh_pipe_take_in(struct ssh_pipe *p, struct err *e)
+{
+    ssize_t rc = libssh2_channel_read(p->opening, NULL, 0);
+
+    if (rc >= 0 || rc == LIBSSH2_ERROR_EAGAIN)
+        return 0;
+    p->dead = true;
+    return ssh_error(p, ERR_PEER, e);
+}
+
+LIBSSH2_CHANNEL *ssh_pipe_accept(struct ssh_pipe *p)
+{
+    return libssh2_channel_forward_accept(p->listener);
+}
+
+/* libssh2 has a keepalive of its own, but would keep every answer to it until the session ends. sshd answers a
+ * variable for a command that runs already with `failure`, and forgets it. */
+void ssh_channel_poke(LIBSSH2_CHANNEL *c)
+{
+    bool waits = libssh2_channel_setenv(c, "ALIVE", "") == LIBSSH2_ERROR_EAGAIN;
+
+    if (!waits) /* that was the answer to the poke before */
+        libssh2_channel_setenv(c, "ALIVE", "");
+}
+
+void ssh_pipe_disconnect(struct ssh_pipe *p, const char *why)
+{
+    libssh2_session_disconnect(p->session, why);
+}
+
+/* ---- channels ---- */
+
+ssize_t ssh_channel_read(LIBSSH2_CHANNEL *c, char *out, size_t room)
+{
+    ssize_t n = libssh2_channel_read(c, out, room);
+
+    if (n > 0)
+        return n;
+    if (n == LIBSSH2_ERROR_EAGAIN)
+        return SSH_NONE;
+    if (n < 0)
+        return SSH_BROKEN;
+    return libssh2_channel_eof(c) ? SSH_EOF : SSH_NONE;
+}
+
+bool ssh_channel_drop_stderr(LIBSSH2_CHANNEL *c)
+{
+    char dropped[1024];
+    bool some = false;
+
+    while (libssh2_channel_read_stderr(c, dropped, sizeof dropped) > 0)
+        some = true;
+    return some;
+}
+
+ssize_t ssh_channel_write(LIBSSH2_CHANNEL *c, const char *bytes, size_t n)
+{
+    size_t taken = 0;
+
+    while (taken < n) {
+        ssize_t rc = libssh2_channel_write(c, bytes + taken, n - taken);
+
+        if (rc < 0 && rc != LIBSSH2_ERROR_EAGAIN)
+            return SSH_BROKEN;
+        if (rc <= 0)
+            break;
+        taken += (size_t)rc;
+    }
+    return (ssize_t)taken;
+}
+
+int ssh_channel_send_eof(LIBSSH2_CHANNEL *c)
+{
+    int rc = libssh2_channel_send_eof(c);
+
+    if (rc == 0)
+        return SSH_DONE;
+    return rc == LIBSSH2_ERROR_EAGAIN ? SSH_LATER : SSH_BROKEN;
+}
+
+bool ssh_channel_closed(LIBSSH2_CHANNEL *c)
+{
+    return libssh2_channel_wait_closed(c) == 0;
+}
+
+void ssh_pipe_close(struct ssh_pipe *p, LIBSSH2_CHANNEL *c)
+{
+    if (libssh2_channel_free(c) != LIBSSH2_ERROR_EAGAIN)
+        return;
+    if (p->closing_n == p->closing_room) {
+        p->closing_room = p->closing_room * 2 + 16;
+        p->closing = mem_grow(p->closing, p->closing_room * sizeof(LIBSSH2_CHANNEL *));
+    }
+    p->closing[p->closing_n++] = c;
+}
+
+void ssh_pipe_free_closed(struct ssh_pipe *p)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < p->closing_n; i++)
+        if (libssh2_channel_free(p->closing[i]) == LIBSSH2_ERROR_EAGAIN)
+            p->closing[left++] = p->closing[i];
+    p->closing_n = left;
+    shrink_if_empty(&p->in);
+}

@@ -1,0 +1,253 @@
+#include "agent/link/supervise.h"
+
+#include "agent/link/keeper.h"
+#include "shared/json.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MANY_STREAMS = 128, /* per lane: sshd looks at all of its channels whenever anything happens */
+    FEW_STREAMS = 64,   /* per lane that would be left */
+    TICK_MS = 1000,
+    CALM_TICKS = 60, /* so long few, and one lane is closed */
+};
+
+struct supervise {
+    struct loop *loop;
+    struct session_conf conf; /* its texts are ours */
+    void (*ended)(void *user, struct supervise *s);
+    void *user;
+    size_t min, max;
+    struct keeper *keepers[2 * AGENT_MAX_LANES]; /* those that leave stay here until they have */
+    size_t n;
+    uv_timer_t tick;
+    int calm;
+    bool stopping, closed;
+};
+
+static void on_keeper_ended(void *user, struct keeper *k);
+static void on_tick(uv_timer_t *timer);
+static void end_if_done(struct supervise *s);
+
+/* ---- lanes ---- */
+
+static bool is_taken(const struct supervise *s, int64_t lane)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (keeper_lane(s->keepers[i]) == lane)
+            return true;
+    return false;
+}
+
+static size_t staying(const struct supervise *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        n += !keeper_is_leaving(s->keepers[i]);
+    return n;
+}
+
+static void open_lane(struct supervise *s)
+{
+    struct session_conf conf = s->conf;
+
+    if (s->n == sizeof s->keepers / sizeof s->keepers[0])
+        return; /* as many are leaving still */
+    while (is_taken(s, conf.lane))
+        conf.lane++;
+    s->keepers[s->n++] = keeper_start(s->loop, &conf, on_keeper_ended, s);
+}
+
+/* The one with the least to do; among equals the last one. */
+static void close_lane(struct supervise *s)
+{
+    struct keeper *least = NULL;
+
+    for (size_t i = 0; i < s->n; i++) {
+        struct keeper *k = s->keepers[i];
+
+        if (!keeper_is_leaving(k) && (!least || keeper_streams(k) <= keeper_streams(least)))
+            least = k;
+    }
+    if (least)
+        keeper_drain(least);
+}
+
+static void adjust(struct supervise *s)
+{
+    size_t lanes = staying(s), up = 0, streams = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        up += keeper_is_up(s->keepers[i]);
+        streams += keeper_streams(s->keepers[i]);
+    }
+    s->calm = lanes > s->min && streams < FEW_STREAMS * (lanes - 1) ? s->calm + 1 : 0;
+    if (lanes < s->min || (lanes < s->max && up >= lanes && streams > MANY_STREAMS * lanes)) {
+        open_lane(s);
+    } else if (lanes > s->max || s->calm >= CALM_TICKS) {
+        s->calm = 0;
+        close_lane(s);
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    adjust(timer->data);
+}
+
+/* ---- start and reload ---- */
+
+static void set_numbers(struct supervise *s, const struct agent_relay_conf *conf)
+{
+    s->min = (size_t)conf->lanes;
+    s->max = (size_t)(conf->max_lanes > conf->lanes ? conf->max_lanes : conf->lanes);
+    while (staying(s) < s->min && s->n < sizeof s->keepers / sizeof s->keepers[0])
+        open_lane(s);
+    while (staying(s) > s->max)
+        close_lane(s);
+}
+
+struct supervise *supervise_start(struct loop *loop, const char *name, const struct agent_relay_conf *conf,
+                                  const char *key_file, const char *boot, struct sites *sites,
+                                  void (*ended)(void *user, struct supervise *s), void *user)
+{
+    struct supervise *s = mem_new(sizeof *s);
+
+    s->loop = loop;
+    s->conf = (struct session_conf){
+        .relay = mem_copy(name),
+        .host = mem_copy(conf->host),
+        .user = mem_copy(conf->user),
+        .key_file = mem_copy(key_file),
+        .host_key = mem_copy(conf->host_key),
+        .port = (uint16_t)conf->port,
+        .boot = boot,
+        .sites = sites,
+    };
+    s->ended = ended;
+    s->user = user;
+    uv_timer_init(&loop->uv, &s->tick);
+    s->tick.data = s;
+    uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+    set_numbers(s, conf);
+    return s;
+}
+
+bool supervise_follow(struct supervise *s, const char *name, const struct agent_relay_conf *conf,
+                      const char *key_file)
+{
+    if (strcmp(s->conf.relay, name) != 0 || strcmp(s->conf.host, conf->host) != 0 ||
+        strcmp(s->conf.user, conf->user) != 0 || strcmp(s->conf.key_file, key_file) != 0 ||
+        strcmp(s->conf.host_key, conf->host_key) != 0 || s->conf.port != conf->port)
+        return false;
+    set_numbers(s, conf);
+    return true;
+}
+
+/* ---- what the agent wants ---- */
+
+static void each(struct supervise *s, void (*what)(struct keeper *k))
+{
+    for (size_t i = s->n; i > 0; i--)
+        what(s->keepers[i - 1]);
+}
+
+void supervise_claim(struct supervise *s)
+{
+    each(s, keeper_claim);
+}
+
+void supervise_look(struct supervise *s)
+{
+    each(s, keeper_look);
+}
+
+/* Of all its lanes, the best. */
+static const char *state_of(const json_t *lanes)
+{
+    const char *best = "dead";
+    const json_t *lane;
+    size_t i;
+
+    json_array_foreach(lanes, i, lane)
+    {
+        const char *state = json_string_value(json_object_get(lane, "state"));
+
+        if (strcmp(state, "up") == 0 || strcmp(best, "dead") == 0)
+            best = state;
+    }
+    return best;
+}
+
+json_t *supervise_status(const struct supervise *s)
+{
+    json_t *lanes = json_array();
+
+    for (size_t i = 0; i < s->n; i++)
+        json_array_append_new(lanes, keeper_status(s->keepers[i]));
+    return json_pack("{s:s, s:s, s:o}", "name", s->conf.relay, "state", state_of(lanes), "lanes", lanes);
+}
+
+/* ---- end ---- */
+
+static void on_keeper_ended(void *user, struct keeper *k)
+{
+    struct supervise *s = user;
+    size_t i = 0;
+
+    while (s->keepers[i] != k)
+        i++;
+    memmove(&s->keepers[i], &s->keepers[i + 1], (s->n - i - 1) * sizeof k);
+    s->n--;
+    end_if_done(s);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct supervise *s = handle->data;
+
+    s->closed = true;
+    end_if_done(s);
+}
+
+static void begin_end(struct supervise *s)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    uv_close((uv_handle_t *)&s->tick, on_closed);
+}
+
+void supervise_stop(struct supervise *s)
+{
+    begin_end(s);
+    each(s, keeper_stop);
+}
+
+void supervise_drain(struct supervise *s)
+{
+    begin_end(s);
+    each(s, keeper_drain);
+}
+
+static void free_text(const char *text)
+{
+    free((char *)(uintptr_t)text);
+}
+
+static void end_if_done(struct supervise *s)
+{
+    if (!s->stopping || !s->closed || s->n > 0)
+        return;
+    s->ended(s->user, s);
+    free_text(s->conf.relay);
+    free_text(s->conf.host);
+    free_text(s->conf.user);
+    free_text(s->conf.key_file);
+    free_text(s->conf.host_key);
+    free(s);
+}

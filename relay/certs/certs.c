@@ -1,0 +1,175 @@
+#include "relay/certs/certs.h"
+
+#include "relay/certs/internal_ca.h"
+#include "relay/certs/signer.h"
+#include "relay/edge/tls.h"
+#include "shared/json.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAF_S = INTERNAL_LEAF_DAYS * 86400 };
+
+struct cert {
+    struct cert *next;
+    char **names; /* the site's first */
+    size_t names_n;
+    SSL_CTX *tls;
+    time_t made;
+    bool used;
+};
+
+struct certs {
+    struct internal_ca *ca;
+    struct cert *first;
+};
+
+struct certs *certs_open(const char *state_dir, time_t now, struct err *e)
+{
+    char *folder = mem_format("%s/internal", state_dir);
+    struct internal_ca *ca = internal_ca_open(folder, now, e);
+    struct certs *c = NULL;
+
+    if (ca) {
+        c = mem_new(sizeof *c);
+        c->ca = ca;
+    }
+    free(folder);
+    return c;
+}
+
+static void cert_free(struct cert *cert)
+{
+    for (size_t i = 0; i < cert->names_n; i++)
+        free(cert->names[i]);
+    free(cert->names);
+    SSL_CTX_free(cert->tls);
+    free(cert);
+}
+
+static bool covers(const struct cert *cert, const char *const *names, size_t n)
+{
+    if (cert->names_n != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(cert->names[i], names[i]) != 0)
+            return false;
+    return true;
+}
+
+static time_t due(const struct cert *cert)
+{
+    return cert->made + LEAF_S / 2;
+}
+
+static SSL_CTX *make_context(struct certs *c, const char *const *names, size_t n, time_t now, struct err *e)
+{
+    struct signer *key = signer_new();
+    X509 *leaf = internal_ca_issue(c->ca, key, names, n, now, e);
+    SSL_CTX *ctx = leaf ? tls_site_context() : NULL;
+
+    if (ctx && (SSL_CTX_use_certificate(ctx, leaf) != 1 ||
+                SSL_CTX_add1_chain_cert(ctx, internal_ca_root(c->ca)) != 1 || signer_use(key, ctx, e) != 0)) {
+        SSL_CTX_free(ctx);
+        ctx = NULL;
+    }
+    X509_free(leaf);
+    signer_free(key);
+    return ctx;
+}
+
+static struct cert *new_cert(const char *const *names, size_t n, SSL_CTX *takes, time_t now)
+{
+    struct cert *cert = mem_new(sizeof *cert);
+
+    cert->names = mem_new(n * sizeof(char *));
+    cert->names_n = n;
+    for (size_t i = 0; i < n; i++)
+        cert->names[i] = mem_copy(names[i]);
+    cert->tls = takes;
+    cert->made = now;
+    return cert;
+}
+
+SSL_CTX *certs_context(struct certs *c, const char *const *names, size_t n, time_t now, struct err *e)
+{
+    struct cert **at = &c->first;
+    SSL_CTX *made;
+
+    while (*at && strcmp((*at)->names[0], names[0]) != 0)
+        at = &(*at)->next;
+    /* A clock that was wrong when the leaf was made (now before made) makes a new one as well. */
+    if (!*at || !covers(*at, names, n) || now >= due(*at) || now < (*at)->made) {
+        struct cert *old = *at, *cert;
+
+        made = make_context(c, names, n, now, e);
+        if (!made)
+            return NULL;
+        cert = new_cert(names, n, made, now);
+        cert->next = old ? old->next : NULL;
+        *at = cert;
+        if (old)
+            cert_free(old);
+    }
+    (*at)->used = true;
+    SSL_CTX_up_ref((*at)->tls);
+    return (*at)->tls;
+}
+
+time_t certs_next_renewal(const struct certs *c)
+{
+    time_t next = 0;
+
+    for (const struct cert *cert = c->first; cert; cert = cert->next)
+        if (next == 0 || due(cert) < next)
+            next = due(cert);
+    return next;
+}
+
+void certs_forget_unused(struct certs *c)
+{
+    for (struct cert **at = &c->first; *at;) {
+        struct cert *cert = *at;
+
+        if (cert->used) {
+            cert->used = false;
+            at = &cert->next;
+        } else {
+            *at = cert->next;
+            cert_free(cert);
+        }
+    }
+}
+
+void certs_root_pem(const struct certs *c, struct buf *out)
+{
+    internal_ca_root_pem(c->ca, out);
+}
+
+json_t *certs_status(const struct certs *c, const char *site)
+{
+    const struct cert *cert = c->first;
+    json_t *names = json_array();
+
+    while (cert && strcmp(cert->names[0], site) != 0)
+        cert = cert->next;
+    for (size_t i = 0; cert && i < cert->names_n; i++)
+        json_array_append_new(names, json_string(cert->names[i]));
+    if (!cert)
+        return json_pack("{s:s, s:s, s:n, s:o, s:n, s:n}", "state", "none", "issuer", "internal", "not_after",
+                         "names", names, "next_attempt", "last_error");
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:n}", "state", "valid", "issuer", "internal", "not_after",
+                     json_time(cert->made + LEAF_S), "names", names, "next_attempt", json_time(due(cert)),
+                     "last_error");
+}
+
+void certs_free(struct certs *c)
+{
+    if (!c)
+        return;
+    certs_forget_unused(c);
+    certs_forget_unused(c); /* the second time nothing is in use */
+    internal_ca_free(c->ca);
+    free(c);
+}

@@ -1,0 +1,368 @@
+/* The life of a visitor's connection:
+ *
+ *   HANDSHAKE -> HEAD -> EXCHANGE ─┐     each state has a deadline
+ *       │         ▲────────────────┘
+ *       │         └── refused, told to close ──▶ LINGER -> CLOSE -> freed
+ *       └── refused, broken, late ─────────────────────────▶ */
+#include "relay/edge/client.h"
+
+#include "relay/edge/exchange.h"
+#include "relay/edge/page.h"
+#include "relay/edge/tls.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HANDSHAKE_MS = 10000,
+    IDLE_MS = 75000,      /* between requests */
+    HEAD_MS = 30000,      /* from a head's first byte to its last */
+    PROGRESS_MS = 300000, /* of an exchange without any progress */
+    LINGER_MS = 2000,     /* for the visitor to read our last words */
+    PLAIN_BYTES = 65536,  /* decrypted and not yet used: beyond it the socket is not read */
+};
+
+enum state { C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_LINGER, C_CLOSE };
+
+struct client {
+    const struct client_host *host;
+    enum state state;
+    struct stream *sock;
+    uv_timer_t deadline;
+    int pending;
+
+    struct tls *tls;
+    struct buf plain, send; /* received and decrypted; to be encrypted and sent */
+    struct h1_head *head;   /* only while one is being read */
+    struct exchange *exchange;
+    struct headers_visitor visitor;
+    bool head_began, visitor_ended, draining, said_goodbye, resets;
+};
+
+static enum state step_handshake(struct client *c);
+static enum state step_head(struct client *c);
+static enum state begin_exchange(struct client *c, size_t head_bytes);
+static enum state step_exchange(struct client *c);
+static enum state step_linger(struct client *c);
+static void on_received(void *user, const char *bytes, size_t n);
+static void on_eof(void *user);
+static void on_drained(void *user);
+static void on_ended(void *user, const struct err *why);
+static void on_late(uv_timer_t *timer);
+static void on_timer_closed(uv_handle_t *handle);
+static SSL_CTX *pick_certificate(void *user, struct str server_name);
+
+static const struct stream_events stream_events = {
+    .received = on_received, .eof = on_eof, .drained = on_drained, .ended = on_ended
+};
+static const struct h1_limits limits = { .max_uri = 16384, .max_header = 65536 };
+
+/* ---- start ---- */
+
+static void set_deadline(struct client *c, uint64_t ms)
+{
+    uv_timer_start(&c->deadline, on_late, ms, 0);
+}
+
+static void learn_addresses(struct client *c)
+{
+    struct sockaddr_in6 here = { 0 }; /* the port lies alike in both families */
+    socklen_t size = sizeof c->visitor.addr;
+    int fd = stream_fd(c->sock);
+
+    /* A visitor that has gone already has no address; its connection ends with the first read. */
+    if (getpeername(fd, (struct sockaddr *)&c->visitor.addr, &size) != 0)
+        c->visitor.addr.ss_family = AF_INET;
+    size = sizeof here;
+    if (getsockname(fd, (struct sockaddr *)&here, &size) == 0)
+        c->visitor.port = ntohs(here.sin6_port);
+}
+
+struct client *client_accept(uv_stream_t *listener, const struct client_host *host, struct err *e)
+{
+    struct client *c = mem_new(sizeof *c);
+
+    c->host = host;
+    c->sock = stream_accept(listener, &stream_events, c, e);
+    if (!c->sock) {
+        free(c);
+        return NULL;
+    }
+    uv_timer_init(listener->loop, &c->deadline);
+    c->deadline.data = c;
+    c->pending = 2;
+    c->tls = tls_new(host->tls_begin, pick_certificate, c);
+    learn_addresses(c);
+    set_deadline(c, HANDSHAKE_MS);
+    return c;
+}
+
+static SSL_CTX *pick_certificate(void *user, struct str server_name)
+{
+    const struct client *c = user;
+    const struct snap_site *site = snapshot_find(c->host->snapshot(c->host->user), server_name);
+
+    return site ? site->tls : NULL;
+}
+
+/* ---- states ---- */
+
+static void client_enter(struct client *c, enum state next)
+{
+    c->state = next;
+    switch (next) {
+    case C_HANDSHAKE: break;
+    case C_HEAD:
+        c->head_began = false;
+        set_deadline(c, IDLE_MS);
+        break;
+    case C_EXCHANGE: set_deadline(c, PROGRESS_MS); break;
+    case C_LINGER: set_deadline(c, LINGER_MS); break;
+    case C_CLOSE:
+        if (c->resets)
+            stream_reset(c->sock);
+        else
+            stream_stop(c->sock);
+        uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+        break;
+    }
+}
+
+static void flush(struct client *c)
+{
+    struct buf *out = tls_output(c->tls);
+
+    if (c->send.len > 0) {
+        tls_write(c->tls, buf_bytes(&c->send), c->send.len);
+        buf_free(&c->send);
+    }
+    if (c->state == C_LINGER && !c->said_goodbye) {
+        c->said_goodbye = true;
+        tls_end(c->tls);
+    }
+    if (out->len > 0) {
+        stream_write(c->sock, buf_bytes(out), out->len);
+        buf_free(out);
+    }
+    if (c->state == C_LINGER)
+        stream_shutdown(c->sock);
+}
+
+void client_run(struct client *c)
+{
+    while (c->state != C_CLOSE) {
+        enum state next = C_CLOSE;
+
+        switch (c->state) {
+        case C_HANDSHAKE: next = step_handshake(c); break;
+        case C_HEAD: next = step_head(c); break;
+        case C_EXCHANGE: next = step_exchange(c); break;
+        case C_LINGER: next = step_linger(c); break;
+        case C_CLOSE: break;
+        }
+        if (next == c->state)
+            break;
+        client_enter(c, next);
+    }
+    if (c->state == C_CLOSE)
+        return;
+    flush(c);
+    if (c->plain.len >= PLAIN_BYTES)
+        stream_pause(c->sock);
+    else
+        stream_resume(c->sock);
+}
+
+static enum state step_handshake(struct client *c)
+{
+    return tls_established(c->tls) ? C_HEAD : C_HANDSHAKE;
+}
+
+static enum state answer_page(struct client *c, int status, const char *text)
+{
+    struct buf out = { 0 };
+
+    page_add(&out, status, text, true, true);
+    client_send(c, buf_bytes(&out), out.len);
+    buf_free(&out);
+    return C_LINGER;
+}
+
+static enum state step_head(struct client *c)
+{
+    ssize_t n;
+
+    if (c->plain.len == 0) {
+        buf_free(&c->plain);
+        return c->draining || c->visitor_ended ? C_LINGER : C_HEAD;
+    }
+    if (!c->head_began) {
+        c->head_began = true;
+        set_deadline(c, HEAD_MS);
+        c->head = c->head ? c->head : mem_new(sizeof *c->head);
+        h1_request_init(c->head);
+    }
+    n = h1_head_parse(c->head, buf_bytes(&c->plain), c->plain.len, &limits);
+    if (n < 0)
+        return answer_page(c, c->head->status, "The request could not be understood.");
+    if (n == 0)
+        return c->visitor_ended ? C_LINGER : C_HEAD;
+    return begin_exchange(c, (size_t)n);
+}
+
+static enum state begin_exchange(struct client *c, size_t head_bytes)
+{
+    struct snapshot *snapshot = c->host->snapshot(c->host->user);
+    struct str host = h1_text(c->head, c->head->host);
+    const struct snap_site *site = snapshot_find(snapshot, host);
+    enum state next = C_EXCHANGE;
+
+    if (str_eq(h1_text(c->head, c->head->method), "CONNECT"))
+        next = answer_page(c, 405, "This is not a proxy.");
+    else if (!site)
+        next = answer_page(c, 404, "There is no such site here.");
+    else if (site != snapshot_find(snapshot, str_of(tls_server_name(c->tls))))
+        next = answer_page(c, 421, "This connection was made for another site.");
+    if (next == C_EXCHANGE) {
+        request_id_make(c->host->ids, c->visitor.request_id);
+        c->exchange = exchange_new(c, c->host, snapshot, site, c->head, &c->visitor);
+    }
+    buf_take(&c->plain, head_bytes);
+    free(c->head);
+    c->head = NULL;
+    return next;
+}
+
+static enum state step_exchange(struct client *c)
+{
+    enum exchange_state state = exchange_run(c->exchange, &c->plain);
+
+    if (state == EXCHANGE_RUNS) {
+        set_deadline(c, PROGRESS_MS);
+        return C_EXCHANGE;
+    }
+    exchange_free(c->exchange);
+    c->exchange = NULL;
+    c->resets = state == EXCHANGE_BROKEN;
+    if (state == EXCHANGE_BROKEN)
+        return C_CLOSE;
+    return state == EXCHANGE_KEEP && !c->draining ? C_HEAD : C_LINGER;
+}
+
+/* What still comes is dropped; closing at once would reset the connection and take our answer away. */
+static enum state step_linger(struct client *c)
+{
+    buf_free(&c->plain);
+    return C_LINGER;
+}
+
+/* ---- for the exchange ---- */
+
+void client_send(struct client *c, const void *bytes, size_t n)
+{
+    buf_add(&c->send, bytes, n);
+}
+
+struct stream *client_stream(struct client *c)
+{
+    return c->sock;
+}
+
+/* ---- what happens ---- */
+
+static void on_received(void *user, const char *bytes, size_t n)
+{
+    struct client *c = user;
+    struct err why = { 0 };
+    int rc = tls_feed(c->tls, bytes, n, &c->plain, &why);
+
+    if (rc < 0) {
+        char peer[64];
+
+        headers_address_text(&c->visitor.addr, peer, sizeof peer);
+        log_debug("TLS ended", kv_str("peer", peer), kv_str("error", why.text));
+        flush(c); /* the alert */
+        client_enter(c, C_CLOSE);
+        return;
+    }
+    c->visitor_ended = c->visitor_ended || rc == 1;
+    client_run(c);
+}
+
+/* A visitor may end its side behind a whole request, and still wait for the answer. */
+static void on_eof(void *user)
+{
+    struct client *c = user;
+
+    c->visitor_ended = true;
+    if (c->state == C_HANDSHAKE)
+        client_enter(c, C_CLOSE);
+    client_run(c);
+}
+
+static void on_drained(void *user)
+{
+    client_run(user);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    struct client *c = timer->data;
+
+    client_enter(c, C_CLOSE);
+    exchange_free(c->exchange);
+    c->exchange = NULL;
+}
+
+/* ---- end ---- */
+
+void client_drain(struct client *c)
+{
+    c->draining = true;
+    client_run(c);
+}
+
+void client_stop(struct client *c)
+{
+    if (c->state == C_CLOSE)
+        return;
+    client_enter(c, C_CLOSE);
+    exchange_free(c->exchange);
+    c->exchange = NULL;
+}
+
+static void release(struct client *c)
+{
+    if (--c->pending > 0)
+        return;
+    exchange_free(c->exchange);
+    tls_free(c->tls);
+    buf_free(&c->plain);
+    buf_free(&c->send);
+    free(c->head);
+    c->host->ended(c->host->user, c);
+    free(c);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+static void on_ended(void *user, const struct err *why)
+{
+    struct client *c = user;
+
+    (void)why; /* a visitor that goes away concerns nobody but the exchange */
+    if (c->state != C_CLOSE) {
+        c->state = C_CLOSE;
+        uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+    }
+    exchange_free(c->exchange);
+    c->exchange = NULL;
+    release(c);
+}

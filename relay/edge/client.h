@@ -1,0 +1,34 @@
+/* relay/edge/client.h - one visitor's connection.
+ *
+ * Alive on a worker's loop, from accept to the last closed handle. */
+#ifndef RELAY_EDGE_CLIENT_H
+#define RELAY_EDGE_CLIENT_H
+#include "relay/edge/headers.h"
+#include "relay/edge/snapshot.h"
+#include "relay/edge/pool.h"
+#include "shared/stream.h"
+
+struct client;
+
+/* What a connection uses of its worker. */
+struct client_host {
+    SSL_CTX *tls_begin;
+    struct pool *pool;
+    struct request_ids *ids;
+    struct snapshot *(*snapshot)(void *user); /* the current one, borrowed */
+    void (*ended)(void *user, struct client *client);
+    void *user;
+};
+
+/* Takes the next connection of a listener. NULL when the kernel has none to give. */
+struct client *client_accept(uv_stream_t *listener, const struct client_host *host, struct err *e);
+void client_drain(struct client *c); /* ends behind the request in progress, or at once */
+void client_stop(struct client *c);
+
+/* ---- for the exchange ---- */
+
+void client_send(struct client *c, const void *bytes,
+                 size_t n);                     /* plain; goes out at the end of client_run */
+struct stream *client_stream(struct client *c); /* for backpressure */
+void client_run(struct client *c);              /* something happened; c may be gone afterwards */
+#endif

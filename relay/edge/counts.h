@@ -1,0 +1,21 @@
+/* relay/edge/counts.h - traffic of one lane or one site: added to by workers, read by the control plane.
+ *
+ * Counted by reference, because snapshots, streams and the status each keep it for as long as they need. */
+#ifndef RELAY_EDGE_COUNTS_H
+#define RELAY_EDGE_COUNTS_H
+#include <stdatomic.h>
+#include <stddef.h>
+
+struct counts {
+    atomic_size_t refs;
+    atomic_ullong requests, errors;    /* of a site */
+    atomic_llong streams;              /* of a lane: in use now */
+    atomic_ullong bytes_in, bytes_out; /* of a lane: from it, to it */
+};
+
+struct counts *counts_new(void); /* with one reference */
+struct counts *counts_hold(struct counts *c);
+void counts_release(struct counts *c); /* NULL is fine */
+
+#define counts_add(counter, n) atomic_fetch_add_explicit(counter, n, memory_order_relaxed)
+#endif

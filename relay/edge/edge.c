@@ -1,0 +1,194 @@
+#include "relay/edge/edge.h"
+
+#include "relay/edge/listen.h"
+#include "relay/edge/tls.h"
+#include "relay/edge/worker.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+struct edge {
+    const struct edge_events *events;
+    void *user;
+    struct mailbox mailbox;
+    SSL_CTX *tls_begin;
+    struct worker **workers;
+    unsigned workers_n, running;
+    bool failed; /* at the start: nobody waits for the end */
+};
+
+static void on_mailbox_closed(uv_handle_t *handle);
+
+/* ---- what workers tell ---- */
+
+static void on_mail(void *user, const struct mail *mail)
+{
+    struct edge *edge = user;
+
+    switch (mail->type) {
+    case MAIL_PROVED: edge->events->lane_proved(edge->user, mail->lane); break;
+    case MAIL_SILENT: edge->events->lane_silent(edge->user, mail->lane); break;
+    case MAIL_ABORTED: edge->events->stream_aborted(edge->user, mail->lane, mail->stream); break;
+    case MAIL_WORKER_ENDED:
+        if (--edge->running == 0)
+            mailbox_close(&edge->mailbox, on_mailbox_closed);
+        break;
+    default: break;
+    }
+}
+
+/* ---- start ---- */
+
+/* Takes the sockets, one for each worker. */
+static int hand_out(struct edge *edge, const int *fds, struct err *e)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < edge->workers_n; i++) {
+        if (rc == 0)
+            rc = worker_add_listener(edge->workers[i], fds[i], e);
+        else
+            close(fds[i]);
+    }
+    return rc;
+}
+
+static int add_listeners(struct edge *edge, const struct opt_addresses *listen, struct inherited *inherited,
+                         struct err *e)
+{
+    int *fds = mem_new(edge->workers_n * sizeof *fds);
+    int rc = 0, second;
+
+    for (size_t i = 0; rc == 0 && i < listen->n; i++) {
+        rc = listen_sockets(&listen->list[i], inherited, edge->workers_n, fds, e);
+        if (rc == 0)
+            rc = hand_out(edge, fds, e);
+        second = rc == 0 ? listen_second(&listen->list[i], inherited, edge->workers_n, fds, e) : 1;
+        rc = second == 0 ? hand_out(edge, fds, e) : second < 0 ? -1 : rc;
+    }
+    free(fds);
+    return rc;
+}
+
+/* Ids begin at random, and are left room to count up without an overflow. */
+static uint64_t random_id(unsigned workers)
+{
+    uint64_t id;
+
+    if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
+        abort();
+    id >>= 1;
+    return id - id % workers;
+}
+
+static int make_workers(struct edge *edge, unsigned n, struct snapshot *snapshot, struct err *e)
+{
+    uint64_t first_id = random_id(n);
+
+    edge->workers = mem_new(n * sizeof(void *));
+    for (unsigned i = 0; i < n; i++) {
+        const struct worker_conf conf = { i, n, first_id + i, edge->tls_begin, &edge->mailbox, snapshot };
+        struct worker *w = worker_new(&conf, e);
+
+        if (!w)
+            return -1;
+        edge->workers[edge->workers_n++] = w;
+    }
+    return 0;
+}
+
+static int run_workers(struct edge *edge, struct err *e)
+{
+    for (unsigned i = 0; i < edge->workers_n; i++) {
+        if (worker_run(edge->workers[i], e) != 0)
+            return -1;
+        edge->running++;
+    }
+    return 0;
+}
+
+static void free_parts(struct edge *edge)
+{
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        worker_free(edge->workers[i]);
+    free(edge->workers);
+    SSL_CTX_free(edge->tls_begin);
+    mailbox_free(&edge->mailbox);
+    free(edge);
+}
+
+struct edge *edge_start(struct loop *loop, const struct opt_addresses *listen_https, int workers,
+                        struct inherited *inherited, struct snapshot *takes, const struct edge_events *events,
+                        void *user, struct err *e)
+{
+    struct edge *edge = mem_new(sizeof *edge);
+    int rc;
+
+    edge->events = events;
+    edge->user = user;
+    edge->tls_begin = tls_begin_context();
+    mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
+    rc = make_workers(edge, (unsigned)workers, takes, e);
+    snapshot_release(takes);
+    if (rc == 0 && add_listeners(edge, listen_https, inherited, e) == 0 && run_workers(edge, e) == 0)
+        return edge;
+    edge->failed = true;
+    edge_stop(edge);
+    if (edge->running == 0)
+        mailbox_close(&edge->mailbox, on_mailbox_closed);
+    return NULL;
+}
+
+/* ---- run ---- */
+
+static void post_all(struct edge *edge, const struct mail *mail)
+{
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        worker_post(edge->workers[i], mail);
+}
+
+void edge_publish(struct edge *edge, struct snapshot *takes)
+{
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        worker_post(edge->workers[i], &(struct mail){ .type = MAIL_SNAPSHOT, .p = snapshot_hold(takes) });
+    snapshot_release(takes);
+}
+
+static void post_to_owner(struct edge *edge, const struct mail *mail)
+{
+    worker_post(edge->workers[mail->stream % edge->workers_n], mail);
+}
+
+void edge_stream_ended(struct edge *edge, uint64_t lane, uint64_t stream, enum lane_how how)
+{
+    post_to_owner(edge, &(struct mail){ .type = MAIL_ENDED, .lane = lane, .stream = stream, .n = how });
+}
+
+void edge_stream_consumed(struct edge *edge, uint64_t lane, uint64_t stream, uint64_t total)
+{
+    post_to_owner(edge, &(struct mail){ .type = MAIL_CONSUMED, .lane = lane, .stream = stream, .n = total });
+}
+
+/* ---- end ---- */
+
+void edge_drain(struct edge *edge)
+{
+    post_all(edge, &(struct mail){ .type = MAIL_DRAIN });
+}
+
+void edge_stop(struct edge *edge)
+{
+    post_all(edge, &(struct mail){ .type = MAIL_STOP });
+}
+
+static void on_mailbox_closed(uv_handle_t *handle)
+{
+    struct mailbox *m = handle->data;
+    struct edge *edge = m->user;
+
+    if (!edge->failed)
+        edge->events->ended(edge->user);
+    free_parts(edge);
+}

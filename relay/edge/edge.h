@@ -1,0 +1,34 @@
+/* relay/edge/edge.h - the data plane, as the control plane sees it.
+ *
+ * Alive on the control plane's loop; its workers are threads with loops of their own. Everything here is called from,
+ * and calls back on, the control plane's thread. */
+#ifndef RELAY_EDGE_EDGE_H
+#define RELAY_EDGE_EDGE_H
+#include "relay/edge/snapshot.h"
+#include "shared/lane_msg.h"
+#include "shared/loop.h"
+#include "shared/notify.h"
+#include "shared/opt.h"
+
+struct edge_events {
+    void (*lane_proved)(void *user, uint64_t lane); /* a stream of it has been answered rightly */
+    void (*lane_silent)(void *user, uint64_t lane); /* a stream of it has not been answered in time: busy */
+    void (*stream_aborted)(void *user, uint64_t lane,
+                           uint64_t stream); /* its visitor is gone: tell the agent */
+    void (*ended)(void *user);               /* every worker has ended; last */
+};
+
+struct edge;
+
+/* Listens on all addresses (an inherited socket is used where one matches) and starts the workers, with a first
+ * snapshot: nobody is to be told that a site is unknown only because he was early. */
+struct edge *edge_start(struct loop *loop, const struct opt_addresses *listen_https, int workers,
+                        struct inherited *inherited, struct snapshot *takes, const struct edge_events *events,
+                        void *user, struct err *e);
+void edge_publish(struct edge *edge, struct snapshot *takes);
+/* What the agent tells of a stream: how it ended, and how much the service has taken. */
+void edge_stream_ended(struct edge *edge, uint64_t lane, uint64_t stream, enum lane_how how);
+void edge_stream_consumed(struct edge *edge, uint64_t lane, uint64_t stream, uint64_t total);
+void edge_drain(struct edge *edge); /* no new connection; requests in progress go on */
+void edge_stop(struct edge *edge);  /* ends at once */
+#endif

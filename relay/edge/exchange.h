@@ -1,0 +1,25 @@
+/* relay/edge/exchange.h - one request and its response.
+ *
+ * An object of the client's: it holds the snapshot that the request was routed by, and a stream of a lane. */
+#ifndef RELAY_EDGE_EXCHANGE_H
+#define RELAY_EDGE_EXCHANGE_H
+#include "relay/edge/client.h"
+
+struct exchange;
+
+enum exchange_state {
+    EXCHANGE_RUNS,
+    EXCHANGE_KEEP,  /* complete; the visitor may ask again */
+    EXCHANGE_CLOSE, /* complete; the connection ends behind it */
+    EXCHANGE_BROKEN, /* the response broke off: the visitor must see a reset, never a short body that looks whole */
+};
+
+/* The head has been parsed and lies at its `bytes` until exchange_new returns. */
+struct exchange *exchange_new(struct client *client, const struct client_host *host, struct snapshot *holds,
+                              const struct snap_site *site, const struct h1_head *head,
+                              const struct headers_visitor *visitor);
+/* Takes what it can of the request's body from plain. Call it whenever something happened. */
+enum exchange_state exchange_run(struct exchange *x, struct buf *plain);
+/* Also in the middle, when the visitor is gone. NULL is fine. */
+void exchange_free(struct exchange *x);
+#endif

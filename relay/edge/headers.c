@@ -1,0 +1,134 @@
+#include "relay/edge/headers.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <string.h>
+
+/* Each of these says who the visitor is, or which way he came; believed from a visitor, it would let him be anyone.
+ * So does all that begins with the first. */
+static const char forwarded[] = "x-forwarded-";
+static const char *const visitor_fields[] = { "x-real-ip", "forwarded", "x-request-id" };
+
+void headers_address_text(const struct sockaddr_storage *addr, char *out, size_t room)
+{
+    const struct sockaddr_in *v4 = (const void *)addr;
+    const struct sockaddr_in6 *v6 = (const void *)addr;
+
+    out[0] = 0;
+    if (addr->ss_family == AF_INET)
+        inet_ntop(AF_INET, &v4->sin_addr, out, (socklen_t)room);
+    else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, out, (socklen_t)room);
+    else
+        inet_ntop(AF_INET6, &v6->sin6_addr, out, (socklen_t)room);
+}
+
+/* Many services read X_Forwarded_For as X-Forwarded-For. */
+static bool begins(struct str name, const char *start)
+{
+    size_t n = strlen(start);
+
+    if (name.n < n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((name.p[i] == '_' ? '-' : tolower((unsigned char)name.p[i])) != start[i])
+            return false;
+    return true;
+}
+
+static bool is_ours(const struct h1_head *head, const struct h1_field *field)
+{
+    struct str name = h1_text(head, field->name);
+
+    if (str_eq_nocase(name, "host") || str_eq_nocase(name, "content-length") || str_eq_nocase(name, "expect"))
+        return true;
+    for (size_t i = 0; i < sizeof visitor_fields / sizeof visitor_fields[0]; i++)
+        if (name.n == strlen(visitor_fields[i]) && begins(name, visitor_fields[i]))
+            return true;
+    return begins(name, forwarded);
+}
+
+static void add(struct buf *out, const char *name, struct str value)
+{
+    buf_add_text(out, name);
+    buf_add(out, ": ", 2);
+    buf_add(out, value.p, value.n);
+    buf_add(out, "\r\n", 2);
+}
+
+static void add_field(struct buf *out, const struct h1_head *head, const struct h1_field *field)
+{
+    struct str name = h1_text(head, field->name), value = h1_text(head, field->value);
+
+    buf_add(out, name.p, name.n);
+    buf_add(out, ": ", 2);
+    buf_add(out, value.p, value.n);
+    buf_add(out, "\r\n", 2);
+}
+
+static void add_framing(struct buf *out, enum h1_framing framing, int64_t length)
+{
+    if (framing == H1_CHUNKED)
+        buf_add_text(out, "Transfer-Encoding: chunked\r\n");
+    else if (length >= 0)
+        buf_printf(out, "Content-Length: %" PRId64 "\r\n", length);
+}
+
+static void add_visitor(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)
+{
+    struct str host = h1_text(head, head->authority);
+    char address[INET6_ADDRSTRLEN];
+
+    headers_address_text(&visitor->addr, address, sizeof address);
+    buf_printf(out,
+               "X-Forwarded-For: %s\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: %.*s\r\n"
+               "X-Forwarded-Port: %u\r\nX-Real-IP: %s\r\n",
+               address, STR_ARG(host), visitor->port, address);
+    /* RFC 7239: an IPv6 address stands in brackets and quotes; a host with a port in quotes. */
+    buf_printf(out, strchr(address, ':') ? "Forwarded: for=\"[%s]\"" : "Forwarded: for=%s", address);
+    buf_printf(out,
+               memchr(host.p, ':', host.n) ? ";host=\"%.*s\";proto=https\r\n" : ";host=%.*s;proto=https\r\n",
+               STR_ARG(host));
+    buf_printf(out, "X-Request-ID: %s\r\n", visitor->request_id);
+}
+
+void headers_add_request(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)
+{
+    struct str method = h1_text(head, head->method), path = h1_text(head, head->path);
+
+    buf_add(out, method.p, method.n);
+    buf_add(out, " ", 1);
+    buf_add(out, path.n > 0 ? path.p : "/", path.n > 0 ? path.n : 1);
+    buf_add_text(out, " HTTP/1.1\r\n");
+    add(out, "Host", h1_text(head, head->authority));
+    for (uint32_t i = 0; i < head->field_count; i++)
+        if (!is_ours(head, &head->fields[i]) && !h1_field_is_hop(head, &head->fields[i]))
+            add_field(out, head, &head->fields[i]);
+    if (head->te_trailers)
+        buf_add_text(out, "TE: trailers\r\nConnection: TE\r\n");
+    if (head->expects_continue)
+        buf_add_text(out, "Expect: 100-continue\r\n");
+    add_framing(out, head->framing, head->content_length);
+    add_visitor(out, head, visitor);
+    buf_add(out, "\r\n", 2);
+}
+
+void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_framing framing,
+                          const char *connection)
+{
+    struct str reason = h1_text(head, head->reason);
+
+    buf_printf(out, "HTTP/1.1 %d %.*s\r\n", head->status, STR_ARG(reason));
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct h1_field *field = &head->fields[i];
+
+        if (!str_eq_nocase(h1_text(head, field->name), "content-length") && !h1_field_is_hop(head, field))
+            add_field(out, head, field);
+    }
+    add_framing(out, framing, framing == H1_UNTIL_CLOSE ? -1 : head->content_length);
+    if (*connection)
+        buf_printf(out, "Connection: %s\r\n", connection);
+    buf_add(out, "\r\n", 2);
+}

@@ -1,0 +1,27 @@
+/* relay/edge/headers.h - the heads that leave us: what the service sees of a request, what the visitor sees of a
+ * response. Pure. */
+#ifndef RELAY_EDGE_HEADERS_H
+#define RELAY_EDGE_HEADERS_H
+#include "relay/edge/request_id.h"
+#include "shared/buf.h"
+#include "shared/http/h1.h"
+
+#include <sys/socket.h>
+
+struct headers_visitor {
+    struct sockaddr_storage addr; /* who asks */
+    uint16_t port;                /* the port asked at */
+    char request_id[REQUEST_ID_BYTES];
+};
+
+/* The request as the service gets it: hop-by-hop fields and everything that claims to know the visitor left out, the
+ * truth put in. The framing is ours: Content-Length or chunked as the visitor's was. */
+void headers_add_request(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor);
+
+/* The response as the visitor gets it, with our framing; connection is the value of Connection, "" for none. */
+void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_framing framing,
+                          const char *connection);
+
+/* "203.0.113.7" or "2001:db8::7"; v4-mapped addresses as IPv4. */
+void headers_address_text(const struct sockaddr_storage *addr, char *out, size_t room);
+#endif

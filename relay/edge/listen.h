@@ -1,0 +1,14 @@
+/* relay/edge/listen.h - listening TCP sockets, and who holds a port that we cannot have. */
+#ifndef RELAY_EDGE_LISTEN_H
+#define RELAY_EDGE_LISTEN_H
+#include "shared/notify.h"
+#include "shared/opt.h"
+
+/* One listening socket for each of n workers: duplicates of an inherited one, or sockets of our own with SO_REUSEPORT.
+ * -1 with the reason, which names the holder of a taken port where the kernel shows it; then nothing is open. */
+must_check int listen_sockets(const struct opt_address *addr, struct inherited *inherited, unsigned n,
+                              int *fds, struct err *e);
+/* For all addresses a supervisor may have made two sockets, one for each family. 1: there is no second one. */
+must_check int listen_second(const struct opt_address *addr, struct inherited *inherited, unsigned n,
+                             int *fds, struct err *e);
+#endif

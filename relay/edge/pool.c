@@ -1,0 +1,477 @@
+/* One record for each lane holds its streams, by state. Once a second the pool looks after each lane: warm streams as
+ * many as the demand asks for, and one of them proved anew when for a minute nothing else has shown that the lane
+ * works. */
+#include "relay/edge/pool.h"
+
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/retry.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    MIN_WARM = 2, /* of all workers together */
+    MAX_WARM = 16,
+    MAX_STREAMS = 900,    /* of a lane: sshd's usual limit of descriptors is 1,024 */
+    RECENT_MS = 1000,     /* so long after an answer a service does not close a connection */
+    PROOF_MS = 60 * 1000, /* a lane is proved as often */
+    CALM_MS = 10 * 1000,  /* so long without a miss, and one warm stream less is kept */
+    FIRST_RETRY_MS = 100,
+    LAST_RETRY_MS = 5000,
+    TICK_MS = 1000,
+};
+
+enum list { L_OPENING, L_WARM, L_IDLE, L_OTHER, LISTS };
+
+struct lane {
+    struct pool *pool;
+    struct lane *next;
+    uint64_t id;
+    const struct snap_lane *snap; /* NULL: the lane is gone; its streams are leaving */
+    struct upstream *lists[LISTS];
+    unsigned n[LISTS];
+    unsigned wanted; /* warm streams */
+    int64_t missed_at_ms, proved_at_ms;
+    struct retry retry;
+    int64_t retry_at_ms; /* no attempt before */
+};
+
+struct pool {
+    struct loop *loop;
+    const struct pool_events *events;
+    void *user;
+    unsigned workers;
+    struct lane *lanes;
+    const struct snapshot *snapshot;
+    uv_timer_t tick;
+    bool stopping, tick_closed;
+};
+
+static void on_moved(void *user, struct upstream *u, enum upstream_state before);
+static void on_failed(void *user, struct upstream *u);
+static void on_silent(void *user, struct upstream *u);
+static void on_aborted(void *user, struct upstream *u);
+static void on_gone(void *user, struct upstream *u);
+static void on_tick(uv_timer_t *timer);
+static void end_if_empty(struct pool *p);
+
+static const struct upstream_owner owner = { on_moved, on_failed, on_silent, on_aborted, on_gone };
+
+/* ---- lists ---- */
+
+static enum list list_of(enum upstream_state state)
+{
+    switch (state) {
+    case UPSTREAM_OPENING: return L_OPENING;
+    case UPSTREAM_WARM: return L_WARM;
+    case UPSTREAM_IDLE: return L_IDLE;
+    default: return L_OTHER;
+    }
+}
+
+static void put_in(struct lane *l, struct upstream *u, enum list list)
+{
+    struct upstream_link *link = upstream_link(u);
+
+    link->prev = NULL;
+    link->next = l->lists[list];
+    if (link->next)
+        upstream_link(link->next)->prev = u;
+    l->lists[list] = u;
+    l->n[list]++;
+}
+
+static void take_out(struct lane *l, struct upstream *u, enum list list)
+{
+    struct upstream_link *link = upstream_link(u);
+
+    if (link->prev)
+        upstream_link(link->prev)->next = link->next;
+    else
+        l->lists[list] = link->next;
+    if (link->next)
+        upstream_link(link->next)->prev = link->prev;
+    l->n[list]--;
+}
+
+static unsigned streams(const struct lane *l)
+{
+    return l->n[L_OPENING] + l->n[L_WARM] + l->n[L_IDLE] + l->n[L_OTHER];
+}
+
+static struct lane *find_lane(const struct pool *p, uint64_t id)
+{
+    struct lane *l = p->lanes;
+
+    while (l && l->id != id)
+        l = l->next;
+    return l;
+}
+
+/* ---- opening ---- */
+
+static struct upstream *open_stream(struct lane *l)
+{
+    struct pool *p = l->pool;
+    struct err why = { 0 };
+    struct upstream *u;
+
+    if (streams(l) >= MAX_STREAMS / p->workers)
+        return NULL;
+    u = upstream_open(p->loop, l->snap, p->events->next_id(p->user), &owner, l, &why);
+    if (u)
+        put_in(l, u, L_OPENING);
+    else
+        log_warn_limited(l->snap->agent, "cannot open a stream", kv_str("agent", l->snap->agent),
+                         kv_str("error", why.text));
+    return u;
+}
+
+static unsigned share(unsigned of_all, unsigned workers)
+{
+    return of_all > workers ? of_all / workers : 1;
+}
+
+static unsigned spare(const struct lane *l)
+{
+    unsigned n = l->n[L_WARM];
+
+    for (struct upstream *u = l->lists[L_OPENING]; u; u = upstream_link(u)->next)
+        n += !upstream_taken(u);
+    return n;
+}
+
+static void keep_warm(struct lane *l)
+{
+    if (l->pool->stopping || !l->snap || loop_now_ms(l->pool->loop) < l->retry_at_ms)
+        return;
+    for (unsigned n = spare(l); n < l->wanted && open_stream(l); n++)
+        continue;
+}
+
+/* ---- what streams tell ---- */
+
+static void on_moved(void *user, struct upstream *u, enum upstream_state before)
+{
+    struct lane *l = user;
+    enum list from = list_of(before), to = list_of(upstream_state(u));
+
+    if (from != to) {
+        take_out(l, u, from);
+        put_in(l, u, to);
+    }
+    if (to == L_IDLE && !l->snap)
+        upstream_close(u); /* nobody can ask for it any more */
+    if (before != UPSTREAM_OPENING ||
+        (upstream_state(u) != UPSTREAM_WARM && upstream_state(u) != UPSTREAM_USED))
+        return;
+    retry_succeeded(&l->retry);
+    l->retry_at_ms = 0;
+    l->proved_at_ms = loop_now_ms(l->pool->loop);
+    l->pool->events->proved(l->pool->user, l->id);
+}
+
+static void on_failed(void *user, struct upstream *u)
+{
+    struct lane *l = user;
+    uint32_t random = 0, wait_ms;
+
+    (void)u;
+    if (l->pool->stopping)
+        return;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+        random = (uint32_t)uv_hrtime(); /* it only spreads attempts */
+    if (loop_now_ms(l->pool->loop) < l->retry_at_ms)
+        return; /* those that fail together count as one */
+    wait_ms = retry_failed(&l->retry, random);
+    l->retry_at_ms = loop_now_ms(l->pool->loop) + wait_ms;
+    log_debug("a stream was not answered", kv_str("agent", l->snap ? l->snap->agent : NULL),
+              kv_int("lane", (int64_t)l->id), kv_int("retry_ms", wait_ms));
+    if (wait_ms < TICK_MS)
+        uv_timer_start(&l->pool->tick, on_tick, wait_ms, TICK_MS);
+}
+
+static void on_silent(void *user, struct upstream *u)
+{
+    struct lane *l = user;
+
+    (void)u;
+    l->pool->events->silent(l->pool->user, l->id);
+}
+
+static void on_aborted(void *user, struct upstream *u)
+{
+    struct lane *l = user;
+
+    l->pool->events->aborted(l->pool->user, l->id, upstream_id(u));
+}
+
+static void free_if_unused(struct pool *p, struct lane *l)
+{
+    struct lane **at = &p->lanes;
+
+    if (l->snap || streams(l) > 0)
+        return;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    free(l);
+}
+
+static void on_gone(void *user, struct upstream *u)
+{
+    struct lane *l = user;
+    struct pool *p = l->pool;
+
+    take_out(l, u, list_of(upstream_state(u)));
+    free_if_unused(p, l);
+    end_if_empty(p);
+}
+
+/* ---- for requests ---- */
+
+static struct upstream *find_idle(const struct lane *l, const char *item, enum pool_reuse reuse)
+{
+    struct upstream *u = reuse == POOL_FRESH ? NULL : l->lists[L_IDLE];
+
+    for (; u; u = upstream_link(u)->next)
+        if (strcmp(upstream_item(u), item) == 0 && (reuse == POOL_ANY || upstream_idle_ms(u) < RECENT_MS))
+            return u;
+    return NULL;
+}
+
+/* A miss asks for more of them from now on. */
+static struct upstream *take_warm(struct lane *l)
+{
+    unsigned max = share(MAX_WARM, l->pool->workers);
+
+    if (l->lists[L_WARM])
+        return l->lists[L_WARM];
+    l->missed_at_ms = loop_now_ms(l->pool->loop);
+    l->wanted = 2 * l->wanted < max ? 2 * l->wanted : max;
+    return open_stream(l);
+}
+
+/* Busy lanes come after all others; among equals the one with the fewest streams in use. */
+static bool is_better(const struct snap_lane *a, const struct snap_lane *b)
+{
+    if (a->busy != b->busy)
+        return b->busy;
+    return atomic_load_explicit(&a->counts->streams, memory_order_relaxed) <
+           atomic_load_explicit(&b->counts->streams, memory_order_relaxed);
+}
+
+static struct lane *best_lane(const struct pool *p, const struct snap_site *site)
+{
+    const struct snap_lane *best = NULL;
+
+    for (size_t i = 0; i < site->lanes_n; i++) {
+        struct lane *l = find_lane(p, site->lanes[i]->id);
+
+        if (l && l->snap && streams(l) < MAX_STREAMS / p->workers &&
+            (!best || is_better(site->lanes[i], best)))
+            best = site->lanes[i];
+    }
+    return best ? find_lane(p, best->id) : NULL;
+}
+
+struct upstream *pool_take(struct pool *p, const struct snap_site *site, enum pool_reuse reuse,
+                           const struct upstream_events *events, void *user)
+{
+    struct lane *l = best_lane(p, site);
+    struct upstream *u = l ? find_idle(l, site->item, reuse) : NULL;
+
+    for (size_t i = 0; !u && i < site->lanes_n; i++) {
+        struct lane *other = find_lane(p, site->lanes[i]->id);
+
+        if (other && other != l)
+            u = find_idle(other, site->item, reuse);
+    }
+    if (!u && l)
+        u = take_warm(l);
+    if (!u)
+        return NULL;
+    upstream_take(u, site->item, events, user);
+    if (l)
+        keep_warm(l);
+    return u;
+}
+
+/* ---- once a second ---- */
+
+static void prove_again(struct lane *l, int64_t now_ms)
+{
+    if (now_ms - l->proved_at_ms < PROOF_MS || l->n[L_OPENING] > 0 || now_ms < l->retry_at_ms)
+        return;
+    if (l->lists[L_WARM])
+        upstream_close(l->lists[L_WARM]); /* keep_warm opens another, which is the proof */
+    else
+        open_stream(l);
+}
+
+static void look_after(struct lane *l, int64_t now_ms)
+{
+    if (!l->snap)
+        return;
+    if (l->wanted > share(MIN_WARM, l->pool->workers) && now_ms - l->missed_at_ms > CALM_MS) {
+        l->wanted--;
+        l->missed_at_ms = now_ms;
+        if (l->n[L_WARM] > l->wanted)
+            upstream_close(l->lists[L_WARM]);
+    }
+    prove_again(l, now_ms);
+    keep_warm(l);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct pool *p = timer->data;
+
+    for (struct lane *l = p->lanes; l; l = l->next)
+        look_after(l, loop_now_ms(p->loop));
+}
+
+/* ---- all of them ---- */
+
+struct pool *pool_new(struct loop *loop, unsigned workers, const struct pool_events *events, void *user)
+{
+    struct pool *p = mem_new(sizeof *p);
+
+    p->loop = loop;
+    p->workers = workers;
+    p->events = events;
+    p->user = user;
+    uv_timer_init(&loop->uv, &p->tick);
+    p->tick.data = p;
+    uv_timer_start(&p->tick, on_tick, TICK_MS, TICK_MS);
+    return p;
+}
+
+static void each(struct lane *l, enum list list, void (*act)(struct upstream *u))
+{
+    for (struct upstream *u = l->lists[list], *next; u; u = next) {
+        next = upstream_link(u)->next;
+        act(u);
+    }
+}
+
+static void close_if_unused(struct upstream *u)
+{
+    if (!upstream_taken(u))
+        upstream_stop(u);
+}
+
+/* A secret serves only streams that it has opened. */
+static void drop_unused(struct lane *l)
+{
+    each(l, L_WARM, upstream_stop);
+    each(l, L_OPENING, close_if_unused);
+    l->retry_at_ms = 0;
+    retry_init(&l->retry, FIRST_RETRY_MS, LAST_RETRY_MS);
+}
+
+static void update(struct lane *l, const struct snap_lane *snap)
+{
+    bool same = snap && l->snap && memcmp(snap->secret, l->snap->secret, sizeof snap->secret) == 0;
+
+    l->snap = snap;
+    if (!same)
+        drop_unused(l);
+    if (!snap)
+        each(l, L_IDLE, upstream_close);
+}
+
+static struct lane *add_lane(struct pool *p, const struct snap_lane *snap)
+{
+    struct lane *l = mem_new(sizeof *l);
+
+    l->pool = p;
+    l->id = snap->id;
+    l->snap = snap;
+    l->wanted = share(MIN_WARM, p->workers);
+    l->proved_at_ms = loop_now_ms(p->loop);
+    retry_init(&l->retry, FIRST_RETRY_MS, LAST_RETRY_MS);
+    l->next = p->lanes;
+    p->lanes = l;
+    return l;
+}
+
+void pool_follow(struct pool *p, const struct snapshot *snapshot)
+{
+    const struct snap_lane *const *snaps;
+    size_t n = snapshot_lanes(snapshot, &snaps);
+
+    for (struct lane *l = p->lanes, *next; l; l = next) {
+        const struct snap_lane *now = NULL;
+
+        next = l->next;
+        for (size_t i = 0; i < n && !now; i++)
+            now = snaps[i]->id == l->id ? snaps[i] : NULL;
+        update(l, now);
+        free_if_unused(p, l);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct lane *l = find_lane(p, snaps[i]->id);
+
+        keep_warm(l ? l : add_lane(p, snaps[i]));
+    }
+}
+
+static struct upstream *find_used(const struct pool *p, uint64_t lane, uint64_t id)
+{
+    struct lane *l = find_lane(p, lane);
+    struct upstream *u = l ? l->lists[L_OTHER] : NULL;
+
+    while (u && upstream_id(u) != id)
+        u = upstream_link(u)->next;
+    return u;
+}
+
+void pool_note_ended(struct pool *p, uint64_t lane, uint64_t stream, enum lane_how how)
+{
+    struct upstream *u = find_used(p, lane, stream);
+
+    if (u)
+        upstream_note_ended(u, how);
+}
+
+void pool_note_consumed(struct pool *p, uint64_t lane, uint64_t stream, uint64_t total)
+{
+    struct upstream *u = find_used(p, lane, stream);
+
+    if (u)
+        upstream_note_consumed(u, total);
+}
+
+/* ---- end ---- */
+
+static void end_if_empty(struct pool *p)
+{
+    if (!p->stopping || !p->tick_closed || p->lanes)
+        return;
+    p->events->ended(p->user);
+    free(p);
+}
+
+static void on_tick_closed(uv_handle_t *handle)
+{
+    struct pool *p = handle->data;
+
+    p->tick_closed = true;
+    end_if_empty(p);
+}
+
+void pool_stop(struct pool *p)
+{
+    p->stopping = true;
+    uv_close((uv_handle_t *)&p->tick, on_tick_closed);
+    for (struct lane *l = p->lanes, *next; l; l = next) {
+        next = l->next;
+        l->snap = NULL;
+        for (int list = 0; list < LISTS; list++)
+            each(l, (enum list)list, upstream_stop);
+        free_if_unused(p, l);
+    }
+}

@@ -1,0 +1,41 @@
+/* relay/edge/pool.h - which streams a worker has: proved ahead of need, kept for the next request, proved again, given
+ * up when they hold too much.
+ *
+ * Alive on the worker's loop. */
+#ifndef RELAY_EDGE_POOL_H
+#define RELAY_EDGE_POOL_H
+#include "relay/edge/upstream.h"
+
+struct pool;
+
+/* To the worker. */
+struct pool_events {
+    uint64_t (*next_id)(void *user); /* for a new stream: unique in the whole relay */
+    void (*proved)(void *user, uint64_t lane);
+    void (*silent)(void *user, uint64_t lane);
+    void (*aborted)(void *user, uint64_t lane, uint64_t stream);
+    void (*ended)(void *user); /* after pool_stop, when the last stream has closed */
+};
+
+/* workers: how many share what a lane can carry. */
+struct pool *pool_new(struct loop *loop, unsigned workers, const struct pool_events *events, void *user);
+/* Borrows the snapshot until the next one. Opens warm streams to lanes that are new, closes what belongs to lanes that
+ * are gone or have another secret. */
+void pool_follow(struct pool *p, const struct snapshot *snapshot);
+/* The agent's `ended` and `consumed`; about an unknown stream they are ignored. */
+void pool_note_ended(struct pool *p, uint64_t lane, uint64_t stream, enum lane_how how);
+void pool_note_consumed(struct pool *p, uint64_t lane, uint64_t stream, uint64_t total);
+void pool_stop(struct pool *p); /* frees itself after `ended` */
+
+/* Which streams may be taken that have served a request already. */
+enum pool_reuse {
+    POOL_FRESH,  /* none */
+    POOL_RECENT, /* those that the service cannot be closing at this moment */
+    POOL_ANY,
+};
+
+/* A stream for one request to the site: one that has served it already, a warm one, or a new one, of the lane that has
+ * the least to do. NULL when the site has no lane with room. */
+struct upstream *pool_take(struct pool *p, const struct snap_site *site, enum pool_reuse reuse,
+                           const struct upstream_events *events, void *user);
+#endif

@@ -1,0 +1,157 @@
+#include "relay/edge/snapshot.h"
+
+#include "shared/domain.h"
+#include "shared/mem.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct name {
+    const char *host; /* normalized */
+    const struct snap_site *site;
+};
+
+struct snapshot {
+    atomic_int refs;
+    struct arena texts;
+    struct snap_lane **lanes;
+    struct snap_site **sites;
+    struct name *names;
+    size_t lanes_n, sites_n, names_n;
+    bool sorted;
+};
+
+struct snapshot *snapshot_new(void)
+{
+    struct snapshot *s = mem_new(sizeof *s);
+
+    atomic_init(&s->refs, 1);
+    arena_init(&s->texts, 0);
+    return s;
+}
+
+const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
+                                          bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
+                                          struct counts *counts)
+{
+    struct snap_lane *lane = mem_new(sizeof *lane);
+
+    lane->id = id;
+    lane->agent = arena_copy(&s->texts, agent);
+    lane->port = port;
+    lane->busy = busy;
+    memcpy(lane->secret, secret, sizeof lane->secret);
+    lane->counts = counts_hold(counts);
+    s->lanes = mem_grow(s->lanes, (s->lanes_n + 1) * sizeof(void *));
+    s->lanes[s->lanes_n++] = lane;
+    return lane;
+}
+
+struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls, struct counts *counts)
+{
+    struct snap_site *site = mem_new(sizeof *site);
+    char item[DOMAIN_BYTES + 8];
+
+    snprintf(item, sizeof item, "domain:%s", name);
+    site->name = arena_copy(&s->texts, name);
+    site->item = arena_copy(&s->texts, item);
+    site->tls = tls;
+    SSL_CTX_up_ref(tls);
+    site->counts = counts_hold(counts);
+    s->sites = mem_grow(s->sites, (s->sites_n + 1) * sizeof(void *));
+    s->sites[s->sites_n++] = site;
+    return site;
+}
+
+void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name)
+{
+    s->names = mem_grow(s->names, (s->names_n + 1) * sizeof *s->names);
+    s->names[s->names_n++] = (struct name){ arena_copy(&s->texts, name), site };
+    s->sorted = false;
+}
+
+void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane)
+{
+    for (size_t i = 0; i < s->sites_n; i++) {
+        struct snap_site *site = s->sites[i];
+
+        if (strcmp(site->name, name) != 0)
+            continue;
+        site->lanes = mem_grow(site->lanes, (site->lanes_n + 1) * sizeof(void *));
+        site->lanes[site->lanes_n++] = lane;
+    }
+}
+
+static int by_host(const void *a, const void *b)
+{
+    return strcmp(((const struct name *)a)->host, ((const struct name *)b)->host);
+}
+
+void snapshot_finish(struct snapshot *s)
+{
+    if (s->names_n > 0)
+        qsort(s->names, s->names_n, sizeof *s->names, by_host);
+    s->sorted = true;
+}
+
+struct snapshot *snapshot_hold(struct snapshot *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void snapshot_release(struct snapshot *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < s->lanes_n; i++) {
+        OPENSSL_cleanse(s->lanes[i]->secret, sizeof s->lanes[i]->secret);
+        counts_release(s->lanes[i]->counts);
+        free(s->lanes[i]);
+    }
+    for (size_t i = 0; i < s->sites_n; i++) {
+        SSL_CTX_free(s->sites[i]->tls);
+        counts_release(s->sites[i]->counts);
+        free(s->sites[i]->lanes);
+        free(s->sites[i]);
+    }
+    free(s->lanes);
+    free(s->sites);
+    free(s->names);
+    arena_free(&s->texts);
+    free(s);
+}
+
+static const struct snap_site *find_exact(const struct snapshot *s, const char *host)
+{
+    const struct name key = { host, NULL };
+    const struct name *found =
+        s->names_n > 0 ? bsearch(&key, s->names, s->names_n, sizeof key, by_host) : NULL;
+
+    return found ? found->site : NULL;
+}
+
+const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
+{
+    char name[DOMAIN_BYTES + 1];
+    const struct snap_site *site;
+    char *dot;
+
+    if (!domain_normalize(host, name))
+        return NULL;
+    site = find_exact(s, name);
+    dot = strchr(name, '.');
+    if (!site && dot && dot > name) {
+        dot[-1] = '*'; /* "www.a.com" -> "*.a.com": a wildcard covers one label */
+        site = find_exact(s, dot - 1);
+    }
+    return site;
+}
+
+size_t snapshot_lanes(const struct snapshot *s, const struct snap_lane *const **lanes)
+{
+    *lanes = (const struct snap_lane *const *)s->lanes;
+    return s->lanes_n;
+}

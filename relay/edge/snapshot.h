@@ -1,0 +1,57 @@
+/* relay/edge/snapshot.h - what the control plane publishes and the workers read: sites, their certificates and lanes.
+ *
+ * Built by one thread, then immutable and counted: each worker holds one reference to the current one. A snapshot
+ * owns copies of all texts and a reference to each TLS context. */
+#ifndef RELAY_EDGE_SNAPSHOT_H
+#define RELAY_EDGE_SNAPSHOT_H
+#include "relay/edge/counts.h"
+#include "shared/arena.h"
+#include "shared/proxy2.h"
+#include "shared/str.h"
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct snap_lane {
+    uint64_t id; /* never reused while the relay runs */
+    const char *agent;
+    uint16_t port; /* on 127.0.0.1 */
+    bool busy;     /* answers late: for others first */
+    unsigned char secret[PROXY2_SECRET_BYTES];
+    struct counts *counts;
+};
+
+struct snap_site {
+    const char *name; /* as claimed: the stream's item is "domain:NAME" */
+    const char *item;
+    SSL_CTX *tls;
+    struct counts *counts;
+    const struct snap_lane **lanes; /* that are up and serve it */
+    size_t lanes_n;
+};
+
+struct snapshot;
+
+struct snapshot *snapshot_new(void); /* with one reference */
+/* While building. Secrets and texts are copied, contexts and counts get references of their own. */
+const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
+                                          bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
+                                          struct counts *counts);
+struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
+                                    struct counts *counts);
+void snapshot_add_name(struct snapshot *s, struct snap_site *site,
+                       const char *name); /* the site's own, and aliases */
+/* To the site of this name; nothing when it is not there. */
+void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane);
+
+/* Ends the building. */
+void snapshot_finish(struct snapshot *s);
+
+struct snapshot *snapshot_hold(struct snapshot *s);
+void snapshot_release(struct snapshot *s); /* NULL is fine */
+
+/* By host name: any case, with or without a trailing dot, no port. Exact before wildcard. NULL: unknown. */
+const struct snap_site *snapshot_find(const struct snapshot *s, struct str host);
+size_t snapshot_lanes(const struct snapshot *s, const struct snap_lane *const **lanes);
+#endif

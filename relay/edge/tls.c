@@ -1,0 +1,253 @@
+#include "relay/edge/tls.h"
+
+#include "shared/domain.h"
+#include "shared/mem.h"
+
+#include <assert.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tls {
+    SSL *ssl;
+    tls_pick_cb pick;
+    void *user;
+    const char *in; /* lent by tls_feed for the length of its call */
+    size_t in_n;
+    struct buf out;
+    char server_name[DOMAIN_BYTES]; /* as sent; OpenSSL forgets it when it resumes a session of TLS 1.2 */
+};
+
+/* ---- a BIO over the two buffers: OpenSSL never sees a descriptor ---- */
+
+static int bio_read(BIO *bio, char *out, int room)
+{
+    struct tls *t = BIO_get_data(bio);
+    size_t n = t->in_n < (size_t)room ? t->in_n : (size_t)room;
+
+    BIO_clear_retry_flags(bio);
+    if (n == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(out, t->in, n);
+    t->in += n;
+    t->in_n -= n;
+    return (int)n;
+}
+
+static int bio_write(BIO *bio, const char *bytes, int n)
+{
+    struct tls *t = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    buf_add(&t->out, bytes, (size_t)n);
+    return n;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *p)
+{
+    (void)bio, (void)number, (void)p;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static int bio_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static BIO_METHOD *bio_method(void)
+{
+    static BIO_METHOD *method; /* made once, before the workers start, and constant from then on */
+
+    if (!method) {
+        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "buffers");
+        BIO_meth_set_read(method, bio_read);
+        BIO_meth_set_write(method, bio_write);
+        BIO_meth_set_ctrl(method, bio_ctrl);
+        BIO_meth_set_create(method, bio_create);
+    }
+    return method;
+}
+
+/* ---- which certificate ---- */
+
+/* Which site this is, kept beside OpenSSL; a session of one name is never resumed by another. */
+static void note_name(struct tls *t, struct str name)
+{
+    unsigned char context[SHA256_DIGEST_LENGTH];
+
+    t->server_name[0] = 0;
+    if (name.n < sizeof t->server_name) {
+        memcpy(t->server_name, name.p, name.n);
+        t->server_name[name.n] = 0;
+    }
+    SHA256((const unsigned char *)name.p, name.n, context);
+    SSL_set_session_id_context(t->ssl, context, sizeof context);
+}
+
+static int on_client_hello(SSL *ssl, int *alert, void *unused)
+{
+    struct tls *t = SSL_get_app_data(ssl);
+    const unsigned char *ext;
+    struct str name = { "", 0 };
+    SSL_CTX *chosen;
+    size_t n;
+
+    (void)unused;
+    /* One host name: list length, type 0, name length, name. */
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &n)) {
+        if (n < 5 || ext[2] != 0 || (size_t)(ext[0] << 8 | ext[1]) != n - 2 ||
+            (size_t)(ext[3] << 8 | ext[4]) > n - 5) {
+            *alert = SSL_AD_DECODE_ERROR;
+            return SSL_CLIENT_HELLO_ERROR;
+        }
+        name = (struct str){ (const char *)ext + 5, (size_t)(ext[3] << 8 | ext[4]) };
+    }
+    chosen = t->pick(t->user, name);
+    if (!chosen) {
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    SSL_set_SSL_CTX(ssl, chosen);
+    note_name(t, name);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
+                   unsigned in_n, void *unused)
+{
+    static const unsigned char known[] = "\x08http/1.1";
+    unsigned char *chosen;
+
+    (void)ssl, (void)unused;
+    if (SSL_select_next_proto(&chosen, out_n, known, sizeof known - 1, in, in_n) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* OpenSSL asks the context that is in force by then, which is the site's. */
+SSL_CTX *tls_site_context(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+    assert(ctx);
+    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    return ctx;
+}
+
+SSL_CTX *tls_begin_context(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+    assert(ctx);
+    bio_method();
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
+    return ctx;
+}
+
+/* ---- life ---- */
+
+struct tls *tls_new(SSL_CTX *begin, tls_pick_cb pick, void *user)
+{
+    struct tls *t = mem_new(sizeof *t);
+    BIO *bio = BIO_new(bio_method());
+
+    t->ssl = SSL_new(begin);
+    if (!t->ssl || !bio)
+        abort(); /* out of memory */
+    t->pick = pick;
+    t->user = user;
+    BIO_set_data(bio, t);
+    SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_app_data(t->ssl, t);
+    SSL_set_accept_state(t->ssl);
+    return t;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    SSL_free(t->ssl);
+    buf_free(&t->out);
+    free(t);
+}
+
+static int fail(struct err *e)
+{
+    unsigned long code = ERR_peek_error();
+    const char *reason = ERR_reason_error_string(code);
+
+    err_set(e, ERR_PEER, "TLS: %s", reason ? reason : "the visitor broke the protocol");
+    ERR_clear_error();
+    return -1;
+}
+
+/* By way of the stack: `plain` then has the size of what came, not that of a whole record. */
+int tls_feed(struct tls *t, const char *bytes, size_t n, struct buf *plain, struct err *e)
+{
+    char record[SSL3_RT_MAX_PLAIN_LENGTH];
+
+    t->in = bytes;
+    t->in_n = n;
+    ERR_clear_error();
+    for (;;) {
+        int got = SSL_read(t->ssl, record, sizeof record);
+
+        if (got > 0) {
+            buf_add(plain, record, (size_t)got);
+            continue;
+        }
+        switch (SSL_get_error(t->ssl, got)) {
+        case SSL_ERROR_WANT_READ: return 0;
+        case SSL_ERROR_ZERO_RETURN: return 1;
+        default: return fail(e);
+        }
+    }
+}
+
+bool tls_established(const struct tls *t)
+{
+    return SSL_is_init_finished(t->ssl);
+}
+
+void tls_write(struct tls *t, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        int part = n > (1u << 20) ? 1 << 20 : (int)n;
+        int sent = SSL_write(t->ssl, bytes, part); /* never short: the BIO takes everything */
+
+        if (sent <= 0) {
+            ERR_clear_error();
+            return; /* after a fatal alert; the connection is about to end */
+        }
+        bytes += sent;
+        n -= (size_t)sent;
+    }
+}
+
+void tls_end(struct tls *t)
+{
+    if (SSL_is_init_finished(t->ssl))
+        SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}
+
+struct buf *tls_output(struct tls *t)
+{
+    return &t->out;
+}
+
+const char *tls_server_name(const struct tls *t)
+{
+    return t->server_name;
+}

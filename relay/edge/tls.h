@@ -1,0 +1,34 @@
+/* relay/edge/tls.h - the server's side of TLS as a pure machine: bytes in, bytes out, no descriptor.
+ *
+ * An object. Encrypted bytes go in through tls_feed and come out into a buffer that tls_take_output empties. */
+#ifndef RELAY_EDGE_TLS_H
+#define RELAY_EDGE_TLS_H
+#include "relay/edge/snapshot.h"
+#include "shared/buf.h"
+#include "shared/err.h"
+#include "shared/str.h"
+
+struct tls;
+
+/* Which context to show for a server name; called once, during tls_feed. NULL refuses the handshake. An empty name
+ * means that the visitor sent none. */
+typedef SSL_CTX *(*tls_pick_cb)(void *user, struct str server_name);
+
+/* The context that connections begin with, before the server name is known. One per worker. */
+SSL_CTX *tls_begin_context(void);
+/* The context that they go on with, for one site's certificate and key. */
+SSL_CTX *tls_site_context(void);
+
+struct tls *tls_new(SSL_CTX *begin, tls_pick_cb pick, void *user);
+void tls_free(struct tls *t);
+
+/* Takes all n bytes and adds what they decrypt to to plain. 1: the visitor has ended its side (close_notify). -1 with
+ * the reason: refused; an alert may wait in the output. */
+must_check int tls_feed(struct tls *t, const char *bytes, size_t n, struct buf *plain, struct err *e);
+bool tls_established(const struct tls *t);
+/* Encrypts into the output. Only once established. */
+void tls_write(struct tls *t, const char *bytes, size_t n);
+void tls_end(struct tls *t);                      /* adds a close_notify to the output */
+struct buf *tls_output(struct tls *t);            /* to send, and then to empty */
+const char *tls_server_name(const struct tls *t); /* "" before it is known, or without one */
+#endif

@@ -1,0 +1,466 @@
+/* The life of a stream to a lane:
+ *
+ *   OPENING ── answered rightly ──▶ WARM ── taken ──▶ USED ── given back ──▶ IDLE ── taken ──▶ USED …
+ *      │                             │                 │ closed, aborted      │ 5 s
+ *      └── wrong, silent, broken ────┴─────────────────┴──────────▶ LEAVING ──┴──▶ CLOSED, freed
+ *
+ * LEAVING waits for the agent to close the channel, so that EOF without an abort always means half-close. */
+#include "relay/edge/upstream.h"
+
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/secret.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    ANSWER_MS = 10000,
+    IDLE_MS = 5000,
+    LEAVE_MS = 5000,
+    EXPLAIN_MS = 250, /* how long an EOF may wait for the agent's `ended` */
+    CREDIT_BYTES = 256 * 1024,
+    MAX_CREDIT_BYTES = 2 * 1024 * 1024, /* what libssh2 grants each channel, and cannot be told to refuse */
+};
+
+struct upstream {
+    const struct upstream_owner *owner;
+    void *owner_user;
+    struct upstream_link link;
+    struct loop *loop;
+    struct counts *counts; /* of its lane */
+    enum upstream_state state;
+    uint64_t id, lane;
+    unsigned char secret[PROXY2_SECRET_BYTES], random[PROXY2_RANDOM_BYTES];
+    unsigned char answer[PROXY2_ANSWER_BYTES];
+    size_t answer_n;
+
+    struct stream *stream;
+    uv_timer_t timer;
+    int pending;
+    int64_t idle_since_ms;
+
+    char item[PROXY2_TEXT_BYTES + 1]; /* "" until used */
+    struct buf prefix;                /* the second header, which travels with the first bytes */
+    uint64_t uses;
+    const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
+    void *user;
+    bool got_eof, explained;
+    enum lane_how how; /* once explained */
+
+    uint64_t sent, consumed; /* bytes after the second header; by us, and by the service */
+    uint64_t looked_at;      /* consumed, when upstream_stalled was asked last */
+    uint64_t credit;
+};
+
+static void on_received(void *user, const char *bytes, size_t n);
+static void on_eof(void *user);
+static void on_ended(void *user, const struct err *why);
+static void on_timer(uv_timer_t *timer);
+static void on_timer_closed(uv_handle_t *handle);
+
+static const struct stream_events stream_events = { .received = on_received,
+                                                    .eof = on_eof,
+                                                    .ended = on_ended };
+
+/* ---- opening ---- */
+
+static void set_timer(struct upstream *u, uint64_t ms)
+{
+    uv_timer_start(&u->timer, on_timer, ms, 0);
+}
+
+static void enter(struct upstream *u, enum upstream_state next)
+{
+    enum upstream_state before = u->state;
+
+    u->state = next;
+    u->owner->moved(u->owner_user, u, before);
+}
+
+struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
+                               const struct upstream_owner *owner, void *user, struct err *e)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(lane->port) };
+    unsigned char opening[PROXY2_OPEN_BYTES];
+    struct upstream *u = mem_new(sizeof *u);
+
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    u->owner = owner;
+    u->owner_user = user;
+    u->loop = loop;
+    u->lane = lane->id;
+    u->counts = counts_hold(lane->counts);
+    u->id = id;
+    u->credit = CREDIT_BYTES;
+    memcpy(u->secret, lane->secret, sizeof u->secret);
+    if (getrandom(u->random, sizeof u->random, 0) != (ssize_t)sizeof u->random)
+        abort(); /* a proof without randomness proves nothing */
+    u->stream = stream_connect(loop, (struct sockaddr *)&addr, NULL, &stream_events, u, e);
+    if (!u->stream) {
+        counts_release(u->counts);
+        free(u);
+        return NULL;
+    }
+    uv_timer_init(&loop->uv, &u->timer);
+    u->timer.data = u;
+    u->pending = 2;
+    proxy2_open_write(opening, u->secret, u->id, u->random);
+    stream_write(u->stream, opening, sizeof opening);
+    set_timer(u, ANSWER_MS);
+    return u;
+}
+
+/* ---- leaving ---- */
+
+static void leave_user(struct upstream *u)
+{
+    if (u->events)
+        counts_add(&u->counts->streams, -1);
+    u->events = NULL;
+}
+
+/* Whoever has taken the stream learns that it is gone; after this nobody has. */
+static void tell_ended(struct upstream *u, enum upstream_end how)
+{
+    const struct upstream_events *events = u->events;
+
+    leave_user(u);
+    if (events)
+        events->ended(u->user, how);
+}
+
+static void close_now(struct upstream *u)
+{
+    if (u->state == UPSTREAM_CLOSED)
+        return;
+    enter(u, UPSTREAM_CLOSED);
+    stream_stop(u->stream);
+    uv_close((uv_handle_t *)&u->timer, on_timer_closed);
+}
+
+static void leave(struct upstream *u)
+{
+    leave_user(u);
+    enter(u, UPSTREAM_LEAVING);
+    stream_set_source(u->stream, NULL);
+    stream_resume(u->stream); /* what still comes is dropped, so that the end can be seen */
+    if (u->got_eof)
+        close_now(u);
+    else
+        set_timer(u, LEAVE_MS);
+}
+
+void upstream_close(struct upstream *u)
+{
+    stream_shutdown(u->stream);
+    leave(u);
+}
+
+void upstream_abort(struct upstream *u)
+{
+    u->owner->aborted(u->owner_user, u);
+    leave(u);
+}
+
+void upstream_break(struct upstream *u)
+{
+    const struct upstream_events *events = u->events;
+
+    upstream_abort(u);
+    if (events)
+        events->ended(u->user, UPSTREAM_BROKEN);
+}
+
+void upstream_stop(struct upstream *u)
+{
+    close_now(u);
+}
+
+/* ---- what the lane says ---- */
+
+static void fail_opening(struct upstream *u)
+{
+    u->owner->failed(u->owner_user, u);
+    close_now(u);
+    tell_ended(u, UPSTREAM_UNAVAILABLE);
+}
+
+/* The second header; a stream stays with its first item. */
+static void begin_use(struct upstream *u)
+{
+    const struct proxy2_use use = { .local = true, .item = str_of(u->item) };
+
+    proxy2_use_write(&u->prefix, &use);
+    enter(u, UPSTREAM_USED);
+}
+
+/* Nothing is sent before these bytes are right: any process could listen on a port that a lane has left. */
+static void take_answer(struct upstream *u, const char *bytes, size_t n)
+{
+    unsigned char expected[PROXY2_ANSWER_BYTES];
+    bool whole;
+
+    if (n <= sizeof u->answer - u->answer_n)
+        memcpy(u->answer + u->answer_n, bytes, n);
+    u->answer_n += n;
+    if (u->answer_n < sizeof u->answer)
+        return;
+    proxy2_answer(expected, u->secret, u->id, u->random);
+    whole = u->answer_n == sizeof expected;
+    if (!whole || !secret_eq(expected, u->answer, sizeof expected)) {
+        log_warn_limited("stream", "a stream was answered by a stranger", kv_int("lane", (int64_t)u->lane));
+        fail_opening(u);
+        return;
+    }
+    uv_timer_stop(&u->timer);
+    if (!u->events) {
+        enter(u, UPSTREAM_WARM);
+        return;
+    }
+    begin_use(u);
+    u->events->ready(u->user);
+}
+
+static void on_received(void *user, const char *bytes, size_t n)
+{
+    struct upstream *u = user;
+
+    switch (u->state) {
+    case UPSTREAM_OPENING: take_answer(u, bytes, n); break;
+    case UPSTREAM_USED:
+        counts_add(&u->counts->bytes_in, n);
+        u->events->received(u->user, bytes, n);
+        break;
+    case UPSTREAM_WARM:
+    case UPSTREAM_IDLE: /* an answer to no question */
+        log_debug("unexpected bytes on an idle stream", kv_int("lane", (int64_t)u->lane));
+        close_now(u);
+        break;
+    case UPSTREAM_LEAVING:
+    case UPSTREAM_CLOSED: break;
+    }
+}
+
+static enum upstream_end end_of(const struct upstream *u)
+{
+    if (!u->explained)
+        return UPSTREAM_BROKEN;
+    switch (u->how) {
+    case LANE_EOF: return UPSTREAM_EOF;
+    case LANE_REFUSED:
+    case LANE_UNREACHABLE: return UPSTREAM_REFUSED;
+    case LANE_SILENT: return UPSTREAM_SILENT;
+    case LANE_RESET: break;
+    }
+    return UPSTREAM_BROKEN;
+}
+
+static void end_of_used(struct upstream *u)
+{
+    enum upstream_end how = end_of(u);
+
+    close_now(u);
+    tell_ended(u, how);
+}
+
+static void on_eof(void *user)
+{
+    struct upstream *u = user;
+
+    u->got_eof = true;
+    if (u->state == UPSTREAM_OPENING)
+        fail_opening(u);
+    else if (u->state == UPSTREAM_USED && !u->explained)
+        set_timer(u, EXPLAIN_MS);
+    else if (u->state == UPSTREAM_USED)
+        end_of_used(u);
+    else
+        close_now(u);
+}
+
+void upstream_note_ended(struct upstream *u, enum lane_how how)
+{
+    u->explained = true;
+    u->how = how;
+    if (u->got_eof && u->state == UPSTREAM_USED)
+        end_of_used(u);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct upstream *u = timer->data;
+
+    switch (u->state) {
+    case UPSTREAM_OPENING:
+        u->owner->silent(u->owner_user, u);
+        fail_opening(u);
+        break;
+    case UPSTREAM_USED: end_of_used(u); break; /* nobody explained the EOF */
+    case UPSTREAM_IDLE: upstream_close(u); break;
+    default: close_now(u); break;
+    }
+}
+
+/* ---- use ---- */
+
+void upstream_take(struct upstream *u, const char *item, const struct upstream_events *events, void *user)
+{
+    u->events = events;
+    u->user = user;
+    counts_add(&u->counts->streams, 1);
+    if (u->uses++ == 0)
+        memcpy(u->item, item, strlen(item) + 1);
+    if (u->state == UPSTREAM_OPENING)
+        return;
+    uv_timer_stop(&u->timer);
+    if (u->state == UPSTREAM_WARM)
+        begin_use(u);
+    else
+        enter(u, UPSTREAM_USED);
+}
+
+bool upstream_ready(const struct upstream *u)
+{
+    return u->state == UPSTREAM_USED;
+}
+
+bool upstream_used_before(const struct upstream *u)
+{
+    return u->uses > 1;
+}
+
+void upstream_write(struct upstream *u, const void *bytes, size_t n)
+{
+    counts_add(&u->counts->bytes_out, n);
+    u->sent += n;
+    if (u->prefix.len == 0) {
+        stream_write(u->stream, bytes, n);
+        return;
+    }
+    buf_add(&u->prefix, bytes, n);
+    stream_write(u->stream, buf_bytes(&u->prefix), u->prefix.len);
+    buf_free(&u->prefix);
+}
+
+size_t upstream_room(const struct upstream *u)
+{
+    uint64_t held = u->sent - u->consumed;
+
+    return held < u->credit ? (size_t)(u->credit - held) : 0;
+}
+
+/* A service that has taken nearly all of what its credit allowed could have taken more. */
+void upstream_note_consumed(struct upstream *u, uint64_t total)
+{
+    bool waited = upstream_room(u) == 0;
+
+    if (total <= u->consumed || total > u->sent)
+        return; /* said out of turn, or of bytes that nobody has sent */
+    u->consumed = total;
+    if (waited && u->sent - u->consumed <= u->credit / 4 && u->credit < MAX_CREDIT_BYTES)
+        u->credit *= 2;
+    if (waited && u->events && upstream_room(u) > 0)
+        u->events->room(u->user);
+}
+
+uint64_t upstream_unconsumed(const struct upstream *u)
+{
+    return u->sent - u->consumed;
+}
+
+bool upstream_stalled(struct upstream *u)
+{
+    bool stalled = u->looked_at == u->consumed && u->sent > u->consumed;
+
+    u->looked_at = u->consumed;
+    return stalled;
+}
+
+struct stream *upstream_stream(struct upstream *u)
+{
+    return u->stream;
+}
+
+void upstream_give_back(struct upstream *u)
+{
+    if (u->got_eof) {
+        upstream_close(u);
+        return;
+    }
+    leave_user(u);
+    u->idle_since_ms = loop_now_ms(u->loop);
+    stream_set_source(u->stream, NULL);
+    stream_resume(u->stream);
+    set_timer(u, IDLE_MS);
+    enter(u, UPSTREAM_IDLE);
+}
+
+/* ---- for the pool ---- */
+
+struct upstream_link *upstream_link(struct upstream *u)
+{
+    return &u->link;
+}
+
+enum upstream_state upstream_state(const struct upstream *u)
+{
+    return u->state;
+}
+
+bool upstream_taken(const struct upstream *u)
+{
+    return u->events != NULL;
+}
+
+uint64_t upstream_id(const struct upstream *u)
+{
+    return u->id;
+}
+
+const char *upstream_item(const struct upstream *u)
+{
+    return u->item;
+}
+
+int64_t upstream_idle_ms(const struct upstream *u)
+{
+    return loop_now_ms(u->loop) - u->idle_since_ms;
+}
+
+/* ---- end ---- */
+
+static void release(struct upstream *u)
+{
+    if (--u->pending > 0)
+        return;
+    u->owner->gone(u->owner_user, u);
+    buf_free(&u->prefix);
+    counts_release(u->counts);
+    explicit_bzero(u->secret, sizeof u->secret);
+    free(u);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+static void on_ended(void *user, const struct err *why)
+{
+    struct upstream *u = user;
+    enum upstream_state before = u->state;
+
+    (void)why;
+    if (before == UPSTREAM_OPENING)
+        u->owner->failed(u->owner_user, u);
+    if (before != UPSTREAM_CLOSED) {
+        enter(u, UPSTREAM_CLOSED);
+        uv_close((uv_handle_t *)&u->timer, on_timer_closed);
+    }
+    tell_ended(u, before == UPSTREAM_OPENING ? UPSTREAM_UNAVAILABLE : UPSTREAM_BROKEN);
+    release(u);
+}

@@ -1,0 +1,83 @@
+/* relay/edge/upstream.h - one stream to a lane: opened and proved, used, given back, given up.
+ *
+ * Alive on a worker's loop. Its pool (relay/edge/pool.h) opens it and keeps it on a list; an exchange that has taken it
+ * owns it until it is given back, closed or aborted, or has told `ended`. */
+#ifndef RELAY_EDGE_UPSTREAM_H
+#define RELAY_EDGE_UPSTREAM_H
+#include "relay/edge/snapshot.h"
+#include "shared/lane_msg.h"
+#include "shared/loop.h"
+#include "shared/stream.h"
+
+struct upstream;
+
+enum upstream_state {
+    UPSTREAM_OPENING, /* not answered yet; may be taken already */
+    UPSTREAM_WARM,    /* proved, and not used yet */
+    UPSTREAM_USED,
+    UPSTREAM_IDLE,    /* given back: may serve the same item again */
+    UPSTREAM_LEAVING, /* waits for the agent to close the channel */
+    UPSTREAM_CLOSED,
+};
+
+enum upstream_end {
+    UPSTREAM_EOF,         /* the service ended its side, and the agent confirms that it meant to */
+    UPSTREAM_BROKEN,      /* the lane or the service broke off */
+    UPSTREAM_REFUSED,     /* the service's machine refused the connection, or could not be reached */
+    UPSTREAM_SILENT,      /* the service did not answer the connection in time */
+    UPSTREAM_UNAVAILABLE, /* no stream could be had from the lane */
+};
+
+/* To the exchange that has taken one. */
+struct upstream_events {
+    void (*ready)(void *user); /* only when upstream_ready was false when it was taken */
+    void (*received)(void *user, const char *bytes, size_t n);
+    void (*room)(void *user);                         /* upstream_room has become more than nothing */
+    void (*ended)(void *user, enum upstream_end how); /* last; after EOF nothing can be written either */
+};
+
+/* To the pool. */
+struct upstream_owner {
+    void (*moved)(void *user, struct upstream *u, enum upstream_state before);
+    void (*failed)(void *user, struct upstream *u); /* before it was answered, or because of the answer */
+    void (*silent)(void *user, struct upstream *u); /* was not answered in time */
+    void (*aborted)(void *user, struct upstream *u);
+    void (*gone)(void *user, struct upstream *u); /* last */
+};
+
+struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
+                               const struct upstream_owner *owner, void *user, struct err *e);
+/* For one exchange. The first one decides which item the stream is for. */
+void upstream_take(struct upstream *u, const char *item, const struct upstream_events *events, void *user);
+bool upstream_ready(const struct upstream *u);
+bool upstream_used_before(const struct upstream *u);
+void upstream_write(struct upstream *u, const void *bytes, size_t n);
+/* How many bytes of a body the service's end still has room for. What stands in no body may be written regardless. */
+size_t upstream_room(const struct upstream *u);
+struct stream *upstream_stream(struct upstream *u); /* for backpressure */
+
+void upstream_give_back(
+    struct upstream *u);                 /* the exchange is complete and the service keeps the connection */
+void upstream_close(struct upstream *u); /* complete, but not to be used again */
+void upstream_abort(struct upstream *u); /* the visitor is gone in the middle */
+
+/* ---- for the pool ---- */
+
+struct upstream_link {
+    struct upstream *prev, *next;
+    void *list; /* where it stands */
+};
+
+struct upstream_link *upstream_link(struct upstream *u);
+enum upstream_state upstream_state(const struct upstream *u);
+bool upstream_taken(const struct upstream *u);
+uint64_t upstream_id(const struct upstream *u);
+const char *upstream_item(const struct upstream *u);             /* "" before its first use */
+int64_t upstream_idle_ms(const struct upstream *u);              /* since it was given back */
+void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's `ended` */
+void upstream_note_consumed(struct upstream *u, uint64_t total); /* the agent's `consumed` */
+uint64_t upstream_unconsumed(const struct upstream *u);
+bool upstream_stalled(struct upstream *u); /* nothing was consumed since the last call */
+void upstream_break(struct upstream *u);   /* ends it under its exchange; the agent is told */
+void upstream_stop(struct upstream *u);
+#endif

@@ -1,0 +1,270 @@
+#include "relay/edge/worker.h"
+
+#include "relay/edge/client.h"
+#include "relay/edge/pool.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct listener {
+    uv_tcp_t handle;
+    struct worker *worker;
+    struct listener *next;
+};
+
+struct worker {
+    struct worker_conf conf;
+    struct loop loop;
+    uv_thread_t thread;
+    struct mailbox mailbox;
+    struct listener *listeners;
+    struct pool *pool; /* NULL once ended */
+    uint64_t next_id;
+    struct snapshot *snapshot;
+    struct client_host host;
+    struct request_ids ids;
+    struct client **clients;
+    size_t clients_n, clients_room;
+    bool draining, stopping, running;
+};
+
+static void on_mail(void *user, const struct mail *mail);
+static void on_connection(uv_stream_t *handle, int rc);
+static void end_if_done(struct worker *w);
+
+/* ---- what streams and visitors ask of their worker ---- */
+
+static uint64_t next_id(void *user)
+{
+    struct worker *w = user;
+
+    w->next_id += w->conf.workers;
+    return w->next_id - w->conf.workers;
+}
+
+static void tell(struct worker *w, enum mail_type type, uint64_t lane, uint64_t stream)
+{
+    mailbox_post(w->conf.to_control, &(struct mail){ .type = type, .lane = lane, .stream = stream });
+}
+
+static void on_proved(void *user, uint64_t lane)
+{
+    tell(user, MAIL_PROVED, lane, 0);
+}
+
+static void on_silent(void *user, uint64_t lane)
+{
+    tell(user, MAIL_SILENT, lane, 0);
+}
+
+static void on_aborted(void *user, uint64_t lane, uint64_t stream)
+{
+    tell(user, MAIL_ABORTED, lane, stream);
+}
+
+static void on_pool_ended(void *user)
+{
+    struct worker *w = user;
+
+    w->pool = NULL;
+    end_if_done(w);
+}
+
+static const struct pool_events pool_events = { next_id, on_proved, on_silent, on_aborted, on_pool_ended };
+
+static struct snapshot *current_snapshot(void *user)
+{
+    const struct worker *w = user;
+
+    return w->snapshot;
+}
+
+static void on_client_ended(void *user, struct client *client)
+{
+    struct worker *w = user;
+
+    for (size_t i = 0; i < w->clients_n; i++)
+        if (w->clients[i] == client) {
+            w->clients[i] = w->clients[--w->clients_n];
+            break;
+        }
+    end_if_done(w);
+}
+
+/* ---- start ---- */
+
+struct worker *worker_new(const struct worker_conf *conf, struct err *e)
+{
+    struct worker *w = mem_new(sizeof *w);
+
+    if (loop_init(&w->loop, e) != 0) {
+        free(w);
+        return NULL;
+    }
+    w->conf = *conf;
+    w->next_id = conf->first_id;
+    w->snapshot = snapshot_hold(conf->snapshot);
+    w->pool = pool_new(&w->loop, conf->workers, &pool_events, w);
+    pool_follow(w->pool, w->snapshot);
+    w->host = (struct client_host){ conf->tls_begin, w->pool, &w->ids, current_snapshot, on_client_ended, w };
+    mailbox_init(&w->mailbox, &w->loop.uv, on_mail, w);
+    return w;
+}
+
+int worker_add_listener(struct worker *w, int fd, struct err *e)
+{
+    struct listener *l = mem_new(sizeof *l);
+    int rc;
+
+    l->worker = w;
+    l->next = w->listeners;
+    w->listeners = l;
+    uv_tcp_init(&w->loop.uv, &l->handle);
+    l->handle.data = l;
+    rc = uv_tcp_open(&l->handle, fd);
+    if (rc != 0)
+        close(fd);
+    else
+        rc = uv_listen((uv_stream_t *)&l->handle, 1024, on_connection);
+    return rc == 0 ? 0 : err_set(e, ERR_SYSTEM, "cannot listen: %s", uv_strerror(rc));
+}
+
+static void run_thread(void *user)
+{
+    struct worker *w = user;
+
+    loop_run(&w->loop);
+    tell(w, MAIL_WORKER_ENDED, 0, 0);
+}
+
+int worker_run(struct worker *w, struct err *e)
+{
+    int rc = uv_thread_create(&w->thread, run_thread, w);
+
+    w->running = rc == 0;
+    return rc == 0 ? 0 : err_set(e, ERR_SYSTEM, "cannot start a worker: %s", uv_strerror(rc));
+}
+
+/* ---- visitors ---- */
+
+static void on_connection(uv_stream_t *handle, int rc)
+{
+    struct listener *l = handle->data;
+    struct worker *w = l->worker;
+    struct err why = { 0 };
+    struct client *client;
+
+    if (rc != 0) {
+        log_warn_limited("edge", "cannot accept", kv_str("error", uv_strerror(rc)));
+        return;
+    }
+    client = client_accept(handle, &w->host, &why);
+    if (!client) {
+        log_warn_limited("edge", "cannot accept", kv_str("error", why.text));
+        return;
+    }
+    if (w->clients_n == w->clients_room) {
+        w->clients_room = w->clients_room ? 2 * w->clients_room : 64;
+        w->clients = mem_grow(w->clients, w->clients_room * sizeof(void *));
+    }
+    w->clients[w->clients_n++] = client;
+}
+
+/* ---- mail and end ---- */
+
+static void close_listeners(struct worker *w)
+{
+    for (struct listener *l = w->listeners; l; l = l->next)
+        if (!uv_is_closing((uv_handle_t *)&l->handle))
+            uv_close((uv_handle_t *)&l->handle, NULL);
+}
+
+/* Backwards: a client that ends at once takes the last one's place. */
+static void each_client(struct worker *w, void (*act)(struct client *c))
+{
+    for (size_t i = w->clients_n; i > 0; i--)
+        act(w->clients[i - 1]);
+}
+
+static void stop(struct worker *w)
+{
+    if (w->stopping)
+        return;
+    w->stopping = true;
+    close_listeners(w);
+    each_client(w, client_stop);
+    if (w->pool)
+        pool_stop(w->pool);
+    end_if_done(w);
+}
+
+static void end_if_done(struct worker *w)
+{
+    if (w->draining && !w->stopping && w->clients_n == 0)
+        stop(w);
+    if (w->stopping && w->clients_n == 0 && !w->pool && !uv_is_closing((uv_handle_t *)&w->mailbox.async))
+        mailbox_close(&w->mailbox, NULL);
+}
+
+static void follow(struct worker *w, struct snapshot *takes)
+{
+    struct snapshot *before = w->snapshot;
+
+    w->snapshot = takes;
+    if (w->pool && !w->stopping)
+        pool_follow(w->pool, takes);
+    snapshot_release(before);
+}
+
+static void on_mail(void *user, const struct mail *mail)
+{
+    struct worker *w = user;
+
+    switch (mail->type) {
+    case MAIL_SNAPSHOT: follow(w, mail->p); break;
+    case MAIL_ENDED:
+        if (w->pool)
+            pool_note_ended(w->pool, mail->lane, mail->stream, (enum lane_how)mail->n);
+        break;
+    case MAIL_CONSUMED:
+        if (w->pool)
+            pool_note_consumed(w->pool, mail->lane, mail->stream, mail->n);
+        break;
+    case MAIL_DRAIN:
+        w->draining = true;
+        close_listeners(w);
+        each_client(w, client_drain);
+        end_if_done(w);
+        break;
+    case MAIL_STOP: stop(w); break;
+    default: break;
+    }
+}
+
+void worker_post(struct worker *w, const struct mail *mail)
+{
+    mailbox_post(&w->mailbox, mail);
+}
+
+void worker_free(struct worker *w)
+{
+    if (w->running)
+        uv_thread_join(&w->thread);
+    else {
+        stop(w);
+        loop_run(&w->loop);
+    }
+    while (w->listeners) {
+        struct listener *l = w->listeners;
+
+        w->listeners = l->next;
+        free(l);
+    }
+    loop_free(&w->loop);
+    mailbox_free(&w->mailbox);
+    snapshot_release(w->snapshot);
+    free(w->clients);
+    free(w);
+}

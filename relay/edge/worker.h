@@ -1,0 +1,30 @@
+/* relay/edge/worker.h - one data-plane thread: its loop, its listening sockets, its visitors and streams. */
+#ifndef RELAY_EDGE_WORKER_H
+#define RELAY_EDGE_WORKER_H
+#include "relay/edge/mailbox.h"
+#include "relay/edge/snapshot.h"
+#include "shared/err.h"
+
+#include <openssl/ssl.h>
+#include <stdint.h>
+
+struct worker;
+
+struct worker_conf {
+    unsigned index, workers; /* which one of how many */
+    uint64_t
+        first_id; /* of its streams; each further one is `workers` more, so that an id names its worker */
+    SSL_CTX *tls_begin;         /* borrowed until the worker has ended */
+    struct mailbox *to_control; /* borrowed likewise */
+    struct snapshot *snapshot;  /* borrowed: the first one */
+};
+
+/* Makes the worker and gives it listening sockets, which it takes; then worker_run starts its thread. */
+struct worker *worker_new(const struct worker_conf *conf, struct err *e);
+must_check int worker_add_listener(struct worker *w, int fd, struct err *e);
+must_check int worker_run(struct worker *w, struct err *e);
+
+void worker_post(struct worker *w, const struct mail *mail); /* from any thread */
+/* After MAIL_WORKER_ENDED, or instead of worker_run. */
+void worker_free(struct worker *w);
+#endif

@@ -1,0 +1,444 @@
+#include "relay/lanes/claims.h"
+
+#include "shared/arena.h"
+#include "shared/domain.h"
+#include "shared/mem.h"
+
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What one agent may make us keep, however many domains it may have. */
+enum { MAX_ITEMS = 10000, MAX_BYTES = 4 << 20 };
+
+struct item {
+    char *item;       /* as it was claimed */
+    const char *name; /* its part behind "domain:"; NULL: it is no domain */
+    char **aliases;
+    size_t aliases_n;
+    char why[256]; /* "": accepted */
+    int turn;      /* while all are checked */
+};
+
+struct items {
+    struct item *list;
+    size_t n, bytes;
+};
+
+struct agent {
+    struct agent *next;
+    char name[33], boot[65];
+    char **patterns;
+    size_t patterns_n;
+    int64_t max_domains;
+    int64_t serial;                     /* of `now`, of this boot; 0: not yet */
+    int64_t coming_serial, coming_part; /* of `coming`: the last part seen */
+    struct items now, coming;
+    bool kept; /* while following a configuration */
+};
+
+struct claims {
+    struct agent *agents;
+    struct claims_site *sites; /* sorted by name; texts belong to the agents */
+    size_t sites_n;
+    struct lane_answer *answers;
+};
+
+/* ---- memory ---- */
+
+static void items_free(struct items *items)
+{
+    for (size_t i = 0; i < items->n; i++) {
+        for (size_t j = 0; j < items->list[i].aliases_n; j++)
+            free(items->list[i].aliases[j]);
+        free(items->list[i].aliases);
+        free(items->list[i].item);
+    }
+    free(items->list);
+    *items = (struct items){ 0 };
+}
+
+static void free_patterns(struct agent *a)
+{
+    for (size_t i = 0; i < a->patterns_n; i++)
+        free(a->patterns[i]);
+    free(a->patterns);
+    a->patterns = NULL;
+    a->patterns_n = 0;
+}
+
+static void agent_free(struct agent *a)
+{
+    items_free(&a->now);
+    items_free(&a->coming);
+    free_patterns(a);
+    free(a);
+}
+
+struct claims *claims_new(void)
+{
+    return mem_new(sizeof(struct claims));
+}
+
+void claims_free(struct claims *c)
+{
+    if (!c)
+        return;
+    while (c->agents) {
+        struct agent *a = c->agents;
+
+        c->agents = a->next;
+        agent_free(a);
+    }
+    free(c->sites);
+    free(c->answers);
+    free(c);
+}
+
+static struct agent *find_agent(const struct claims *c, const char *name)
+{
+    struct agent *a = c->agents;
+
+    while (a && strcmp(a->name, name) != 0)
+        a = a->next;
+    return a;
+}
+
+/* ---- which sites there are ---- */
+
+static struct claims_site *find_site(const struct claims *c, const char *name)
+{
+    for (size_t i = 0; i < c->sites_n; i++)
+        if (strcmp(c->sites[i].name, name) == 0)
+            return &c->sites[i];
+    return NULL;
+}
+
+static void add_site(struct claims *c, const struct claims_site *site)
+{
+    c->sites = mem_grow(c->sites, (c->sites_n + 1) * sizeof *c->sites);
+    c->sites[c->sites_n++] = *site;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct claims_site *)a)->name, ((const struct claims_site *)b)->name);
+}
+
+static bool is_alias(const struct claims *c, const char *name)
+{
+    for (size_t i = 0; i < c->sites_n; i++)
+        for (size_t j = 0; j < c->sites[i].aliases_n; j++)
+            if (strcmp(c->sites[i].aliases[j], name) == 0)
+                return true;
+    return false;
+}
+
+/* Claimed sites first; then those that only the configuration names, so that their visitors wait instead of being
+ * told that there is no such site. */
+static void list_sites(struct claims *c)
+{
+    c->sites_n = 0;
+    for (const struct agent *a = c->agents; a; a = a->next)
+        for (size_t i = 0; i < a->now.n; i++) {
+            const struct item *it = &a->now.list[i];
+
+            if (!it->why[0])
+                add_site(c, &(struct claims_site){ it->name, a->name, (const char *const *)it->aliases,
+                                                   it->aliases_n, true });
+        }
+    for (const struct agent *a = c->agents; a; a = a->next)
+        for (size_t i = 0; i < a->patterns_n; i++)
+            if (!find_site(c, a->patterns[i]) && !is_alias(c, a->patterns[i]))
+                add_site(c, &(struct claims_site){ a->patterns[i], a->name, NULL, 0, false });
+    if (c->sites_n > 0)
+        qsort(c->sites, c->sites_n, sizeof *c->sites, by_name);
+}
+
+bool claims_site(const struct claims *c, size_t i, struct claims_site *site)
+{
+    if (i >= c->sites_n)
+        return false;
+    *site = c->sites[i];
+    return true;
+}
+
+/* ---- what an agent may have ---- */
+
+static bool may_serve(const struct agent *a, const char *name)
+{
+    for (size_t i = 0; i < a->patterns_n; i++)
+        if (strcmp(a->patterns[i], name) == 0 || domain_matches(a->patterns[i], name))
+            return true;
+    return false;
+}
+
+static bool check_name(const struct agent *a, struct item *it, const char *name)
+{
+    struct err why = { 0 };
+
+    if (domain_check(name, DOMAIN_WILDCARD, &why) != 0) {
+        snprintf(it->why, sizeof it->why, "%.255s", why.text);
+        return false;
+    }
+    if (!may_serve(a, name)) {
+        snprintf(it->why, sizeof it->why,
+                 "agent %s may not serve %.100s: add it to domains in the relay's [agent %s]", a->name, name,
+                 a->name);
+        return false;
+    }
+    return true;
+}
+
+/* Whether it would be accepted if no name were taken. */
+static void check_item(const struct agent *a, struct item *it)
+{
+    it->why[0] = 0;
+    if (it - a->now.list >= a->max_domains)
+        snprintf(
+            it->why, sizeof it->why,
+            "this is more than the %lld sites that agent %s may have: raise max_domains in the relay's [agent %s]",
+            (long long)a->max_domains, a->name, a->name);
+    else if (!it->name)
+        snprintf(it->why, sizeof it->why, "%.100s is not domain:NAME, which is all that this relay serves",
+                 it->item);
+    else if (check_name(a, it, it->name))
+        for (size_t i = 0; i < it->aliases_n && check_name(a, it, it->aliases[i]); i++)
+            ;
+}
+
+/* ---- who gets a name that several claim ---- */
+
+struct taken {
+    const char *name;
+    const struct agent *by;
+};
+
+struct names { /* an agent chooses how many: they lie in a tree */
+    void *tree;
+    struct arena memory;
+};
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(((const struct taken *)a)->name, ((const struct taken *)b)->name);
+}
+
+/* Name number i of an item: its own comes first. */
+static const char *name_of(const struct item *it, size_t i)
+{
+    return i == 0 ? it->name : it->aliases[i - 1];
+}
+
+static const struct agent *holder(const struct names *names, const char *name)
+{
+    const struct taken key = { name, NULL };
+    struct taken *const *found = tfind(&key, &names->tree, by_text);
+
+    return found ? (*found)->by : NULL;
+}
+
+static void admit(struct names *names, const struct agent *a, struct item *it)
+{
+    for (size_t i = 0; i <= it->aliases_n; i++) {
+        const struct agent *other = holder(names, name_of(it, i));
+
+        if (!other)
+            continue;
+        if (other == a)
+            snprintf(it->why, sizeof it->why, "%.100s is claimed twice", name_of(it, i));
+        else
+            snprintf(it->why, sizeof it->why, "%.100s is served by agent %s already", name_of(it, i),
+                     other->name);
+        return;
+    }
+    for (size_t i = 0; i <= it->aliases_n; i++) {
+        struct taken *taken = arena_get(&names->memory, sizeof *taken);
+
+        *taken = (struct taken){ name_of(it, i), a };
+        if (!tsearch(taken, &names->tree, by_text))
+            abort(); /* out of memory */
+    }
+}
+
+static void keep(void *taken)
+{
+    (void)taken; /* the arena's */
+}
+
+/* Who has a name keeps it. Then comes who claims just now (NULL: nobody), then whoever has waited for a name. */
+static void check_all(struct claims *c, const struct agent *claimer)
+{
+    struct names names = { 0 };
+
+    arena_init(&names.memory, 0);
+    for (struct agent *a = c->agents; a; a = a->next)
+        for (size_t i = 0; i < a->now.n; i++) {
+            struct item *it = &a->now.list[i];
+
+            it->turn = a == claimer ? 1 : it->why[0] ? 2 : 0;
+            check_item(a, it);
+        }
+    for (int turn = 0; turn <= 2; turn++)
+        for (struct agent *a = c->agents; a; a = a->next)
+            for (size_t i = 0; i < a->now.n; i++)
+                if (a->now.list[i].turn == turn && !a->now.list[i].why[0])
+                    admit(&names, a, &a->now.list[i]);
+    tdestroy(names.tree, keep);
+    arena_free(&names.memory);
+}
+
+/* ---- the configuration ---- */
+
+static void set_patterns(struct agent *a, const struct opt_words *domains)
+{
+    free_patterns(a);
+    a->patterns = mem_new((domains->n + 1) * sizeof(char *));
+    for (size_t i = 0; i < domains->n; i++)
+        a->patterns[a->patterns_n++] = mem_copy(domains->words[i]);
+}
+
+static void drop_gone(struct claims *c)
+{
+    for (struct agent **at = &c->agents; *at;) {
+        struct agent *a = *at;
+
+        if (a->kept) {
+            at = &a->next;
+        } else {
+            *at = a->next;
+            agent_free(a);
+        }
+    }
+}
+
+void claims_follow(struct claims *c, const struct opt_conf *conf)
+{
+    const struct relay_agent_conf *wanted;
+    const char *name;
+
+    for (struct agent *a = c->agents; a; a = a->next)
+        a->kept = false;
+    for (size_t i = 0; (wanted = opt_section(conf, "agent", i, &name)); i++) {
+        struct agent *a = find_agent(c, name);
+
+        if (!a) {
+            a = mem_new(sizeof *a);
+            snprintf(a->name, sizeof a->name, "%s", name);
+            a->next = c->agents;
+            c->agents = a;
+        }
+        a->kept = true;
+        set_patterns(a, &wanted->domains);
+        a->max_domains = wanted->max_domains;
+    }
+    drop_gone(c);
+    check_all(c, NULL);
+    list_sites(c);
+}
+
+bool claims_knows(const struct claims *c, const char *agent)
+{
+    return find_agent(c, agent) != NULL;
+}
+
+/* ---- claims ---- */
+
+static void add_item(struct items *items, const struct lane_item *from)
+{
+    static const char prefix[] = "domain:";
+    bool is_domain = strncmp(from->item, prefix, sizeof prefix - 1) == 0;
+    struct item *it;
+
+    items->list = mem_grow(items->list, (items->n + 1) * sizeof *items->list);
+    it = &items->list[items->n++];
+    *it = (struct item){ .item = mem_copy(from->item) };
+    it->name = is_domain ? it->item + sizeof prefix - 1 : NULL;
+    it->aliases = mem_new((from->aliases_n + 1) * sizeof(char *));
+    items->bytes += sizeof *it + strlen(from->item);
+    for (size_t i = 0; i < from->aliases_n; i++) {
+        it->aliases[it->aliases_n++] = mem_copy(from->aliases[i]);
+        items->bytes += sizeof(char *) + strlen(from->aliases[i]);
+    }
+}
+
+static void make_answer(struct claims *c, const struct agent *a, int64_t serial, struct lane_msg *answer)
+{
+    c->answers = mem_grow(c->answers, (a->now.n + 1) * sizeof *c->answers);
+    for (size_t i = 0; i < a->now.n; i++) {
+        const struct item *it = &a->now.list[i];
+
+        c->answers[i] = (struct lane_answer){ it->item, !it->why[0], it->why };
+    }
+    *answer = (struct lane_msg){ .type = LANE_CLAIMED,
+                                 .v = LANE_VERSION,
+                                 .claimed = { serial, c->answers, a->now.n } };
+}
+
+/* A boot counts its serials anew. */
+static void follow_boot(struct agent *a, const char *boot)
+{
+    if (strcmp(a->boot, boot) == 0)
+        return;
+    snprintf(a->boot, sizeof a->boot, "%s", boot);
+    a->serial = a->coming_serial = 0;
+}
+
+/* Each lane sends the whole claim, and an equal serial is the same claim: its next part is welcome from any of them.
+ * False when this one is not it: seen already, or overtaken by a newer claim on another lane. */
+static bool begin_part(struct agent *a, const struct lane_msg *part)
+{
+    if (part->claim.serial > a->coming_serial) {
+        items_free(&a->coming);
+        a->coming_serial = part->claim.serial;
+        a->coming_part = 0;
+    }
+    if (part->claim.serial < a->coming_serial || part->claim.part != a->coming_part + 1 ||
+        a->coming.n + part->claim.n > MAX_ITEMS || a->coming.bytes > MAX_BYTES)
+        return false;
+    a->coming_part++;
+    return true;
+}
+
+static bool take_part(struct claims *c, struct agent *a, const struct lane_msg *part)
+{
+    if (!begin_part(a, part))
+        return false;
+    for (size_t i = 0; i < part->claim.n; i++)
+        add_item(&a->coming, &part->claim.items[i]);
+    if (!part->claim.last)
+        return false;
+    a->serial = part->claim.serial;
+    items_free(&a->now);
+    a->now = a->coming;
+    a->coming = (struct items){ 0 };
+    check_all(c, a);
+    list_sites(c);
+    return true;
+}
+
+bool claims_take(struct claims *c, const char *agent, const char *boot, const struct lane_msg *part,
+                 struct lane_msg *answer)
+{
+    struct agent *a = find_agent(c, agent);
+    bool in_force;
+
+    if (!a)
+        return false;
+    follow_boot(a, boot);
+    in_force = part->claim.serial == a->serial ? part->claim.last : take_part(c, a, part);
+    if (in_force)
+        make_answer(c, a, a->serial, answer);
+    return in_force;
+}
+
+bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *part, struct lane_msg *answer)
+{
+    const struct agent *a = find_agent(c, agent);
+
+    if (!a || !part->claim.last)
+        return false;
+    make_answer(c, a, part->claim.serial, answer);
+    return true;
+}

@@ -1,0 +1,34 @@
+/* relay/lanes/claims.h - who serves which name: what each agent may claim, and what it has claimed. Pure.
+ *
+ * An object. An agent's last complete claim stays when its lanes go: its sites are then expected, not unknown. */
+#ifndef RELAY_LANES_CLAIMS_H
+#define RELAY_LANES_CLAIMS_H
+#include "relay/options.h"
+#include "shared/lane_msg.h"
+
+struct claims;
+
+struct claims *claims_new(void);
+void claims_free(struct claims *c); /* NULL is fine */
+
+/* Agents of the configuration, and the names each may serve. What one claims beyond them is dropped. */
+void claims_follow(struct claims *c, const struct opt_conf *conf);
+bool claims_knows(const struct claims *c, const char *agent);
+
+/* Takes one part of a claim. True when that was the last one of the claim that is now in force; `answer` is then the
+ * `claimed` to send, valid until the next call. False too for what a higher serial of this boot has overtaken. */
+bool claims_take(struct claims *c, const char *agent, const char *boot, const struct lane_msg *part,
+                 struct lane_msg *answer);
+
+/* The same for a machine whose claims do not count, because a newer one has the same key: what is in force. */
+bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *part, struct lane_msg *answer);
+
+struct claims_site {
+    const char *name, *agent; /* agent: who serves it, or may */
+    const char *const *aliases;
+    size_t aliases_n;
+    bool claimed; /* false: by configuration alone */
+};
+/* Sites in order of their names: i from 0. False at the end. */
+bool claims_site(const struct claims *c, size_t i, struct claims_site *site);
+#endif

@@ -1,0 +1,404 @@
+/* The life of a lane, as the relay sees it:
+ *
+ *   JOINED ── tunnel-lane says who ──▶ KNOWN ── hello, welcome ──▶ OPENING ── first right answer ──▶ UP ⇄ BUSY
+ *      │                                                               │         goodbye ──▶ DRAINING
+ *      └─────────── refused, broken, silent for 15 s, ended ───────────┴───────────┴──▶ DEAD -> freed */
+#include "relay/lanes/lane.h"
+
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/stream.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    FIRST_WORDS_MS = 10000, /* for tunnel-lane's own line */
+    QUIET_MS = 7500,        /* then we ping as well */
+    DEAD_MS = 15000,
+    CLOSE_MS = 2000,
+    TWIN_MS = 2000,         /* for a second machine to hear why before it is cut off */
+    SECOND_BYTES = 1 << 20, /* what an agent may say in a second; the rest waits */
+};
+
+struct lane {
+    const struct lane_host *host;
+    struct loop *loop;
+    enum lane_state state;
+    struct stream *sock;
+    struct lane_lines lines;
+
+    uint64_t id;
+    char agent[33], boot[65], seen_from[64], lane_id[17];
+    int64_t number, rtt_ms;
+    uint16_t port;
+    unsigned char secret[PROXY2_SECRET_BYTES];
+    struct counts *counts;
+
+    int64_t joined_ms, heard_ms, pinged_ms, closed_ms, ping_n;
+    int64_t end_at_ms; /* 0: not to be ended */
+    size_t second_bytes;
+    bool paused;
+    char last_error[160];
+    unsigned long long bytes_seen;
+    time_t since;
+};
+
+static void take_line(struct lane *l, const struct lane_msg *msg);
+static void take_lane(struct lane *l, const struct lane_msg *msg);
+static void take_hello(struct lane *l, const struct lane_msg *msg);
+static void slow_down(struct lane *l, size_t n);
+static void on_received(void *user, const char *bytes, size_t n);
+static void on_eof(void *user);
+static void on_ended(void *user, const struct err *why);
+
+static const struct stream_events stream_events = { .received = on_received,
+                                                    .eof = on_eof,
+                                                    .ended = on_ended };
+
+const char *lane_state_text(enum lane_state state)
+{
+    switch (state) {
+    case LANE_S_UP: return "up";
+    case LANE_S_BUSY: return "busy";
+    case LANE_S_DRAINING: return "draining";
+    case LANE_S_DEAD: return "dead";
+    default: return "opening";
+    }
+}
+
+/* ---- join ---- */
+
+static int check_peer(struct lane *l, uid_t uid, struct err *e)
+{
+    struct ucred who;
+    socklen_t size = sizeof who;
+
+    if (getsockopt(stream_fd(l->sock), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || who.uid != uid)
+        return err_set(e, ERR_PEER, "user %d is not the lane_user", (int)who.uid);
+    return 0;
+}
+
+struct lane *lane_accept(uv_stream_t *listener, uid_t uid, uint64_t id, const struct lane_host *host,
+                         struct err *e)
+{
+    struct lane *l = mem_new(sizeof *l);
+
+    l->host = host;
+    l->loop = listener->loop->data;
+    l->id = id;
+    l->rtt_ms = -1;
+    l->since = time(NULL);
+    l->joined_ms = l->heard_ms = loop_now_ms(l->loop);
+    l->counts = counts_new();
+    l->sock = stream_accept(listener, &stream_events, l, e);
+    if (!l->sock) {
+        counts_release(l->counts);
+        free(l);
+        return NULL;
+    }
+    if (check_peer(l, uid, e) != 0) {
+        log_warn_limited("lane socket", "a stranger on the lane socket", kv_str("error", e->text));
+        lane_close(l);
+    }
+    return l;
+}
+
+/* ---- what is said ---- */
+
+void lane_say(struct lane *l, const struct lane_msg *msg)
+{
+    struct buf line = { 0 };
+
+    lane_msg_write(&line, msg);
+    stream_write(l->sock, buf_bytes(&line), line.len);
+    buf_free(&line);
+}
+
+static void enter(struct lane *l, enum lane_state next)
+{
+    if (l->state == next)
+        return;
+    l->state = next;
+    l->since = time(NULL);
+    if (next == LANE_S_UP)
+        log_info("lane up", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id),
+                 kv_str("peer", l->seen_from));
+    if (next == LANE_S_DEAD)
+        log_info("lane down", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id));
+    l->host->changed(l->host->user, l);
+}
+
+/* Says why, and closes: tunnel-lane will come again, and what is wrong may have been mended by then. */
+static void refuse(struct lane *l, const char *why)
+{
+    log_warn_limited(l->agent, "lane refused", kv_str("agent", l->agent), kv_str("error", why));
+    snprintf(l->last_error, sizeof l->last_error, "%s", why);
+    lane_say(l, &(struct lane_msg){ .type = LANE_ERROR, .v = LANE_VERSION, .why = { why } });
+    lane_close(l);
+}
+
+/* One agent's flood is not to keep the others waiting. */
+static void slow_down(struct lane *l, size_t n)
+{
+    l->second_bytes += n;
+    if (l->second_bytes < SECOND_BYTES || l->paused)
+        return;
+    l->paused = true;
+    stream_pause(l->sock);
+    log_warn_limited(l->agent, "an agent says too much; it is read more slowly", kv_str("agent", l->agent),
+                     kv_int("lane", (int64_t)l->id));
+}
+
+static void on_received(void *user, const char *bytes, size_t n)
+{
+    struct lane *l = user;
+    struct err why = { 0 };
+    struct str line;
+
+    if (l->state == LANE_S_DEAD)
+        return;
+    l->heard_ms = loop_now_ms(l->loop);
+    slow_down(l, n);
+    if (lane_lines_feed(&l->lines, bytes, n, &why) != 0) {
+        refuse(l, why.text);
+        return;
+    }
+    while (l->state != LANE_S_DEAD && lane_lines_next(&l->lines, &line)) {
+        struct lane_msg msg;
+
+        if (lane_msg_read(&msg, line.p, line.n, &why) == 0)
+            take_line(l, &msg);
+        else
+            refuse(l, why.text);
+        lane_msg_free(&msg);
+    }
+}
+
+static void take_pong(struct lane *l, const struct lane_msg *msg)
+{
+    int64_t rtt_ms = loop_now_ms(l->loop) - msg->ping.t;
+
+    /* t is our own clock, echoed; anything else is not an answer to a ping of ours. */
+    if (msg->ping.n == l->ping_n && rtt_ms >= 0)
+        l->rtt_ms = rtt_ms;
+}
+
+static void take_ping(struct lane *l, const struct lane_msg *msg)
+{
+    struct lane_msg pong = { .type = LANE_PONG, .ping = msg->ping };
+
+    if (msg->ping.rtt_ms >= 0)
+        l->rtt_ms = msg->ping.rtt_ms; /* what the agent has measured */
+    pong.ping.rtt_ms = l->rtt_ms;
+    lane_say(l, &pong);
+    if (l->state == LANE_S_BUSY)
+        enter(l, LANE_S_UP);
+}
+
+static void take_line(struct lane *l, const struct lane_msg *msg)
+{
+    if (l->state == LANE_S_JOINED) {
+        if (msg->type == LANE_LANE)
+            take_lane(l, msg);
+        else
+            refuse(l, "the first line does not say who the agent is");
+        return;
+    }
+    if (l->state == LANE_S_KNOWN && msg->type != LANE_HELLO)
+        return; /* what an agent said before the relay came back; it will say hello when it sees resync */
+    switch (msg->type) {
+    case LANE_HELLO: take_hello(l, msg); break;
+    case LANE_CLAIM: l->host->claimed(l->host->user, l, msg); break;
+    case LANE_PING: take_ping(l, msg); break;
+    case LANE_PONG: take_pong(l, msg); break;
+    case LANE_ENDED: l->host->stream_ended(l->host->user, l, msg->ended.stream, msg->ended.how); break;
+    case LANE_CONSUMED:
+        l->host->stream_consumed(l->host->user, l, msg->consumed.stream, msg->consumed.total);
+        break;
+    case LANE_GOODBYE: enter(l, LANE_S_DRAINING); break;
+    case LANE_ERROR:
+        log_warn_limited(l->agent, "the agent reports an error", kv_str("agent", l->agent),
+                         kv_str("error", msg->why.why));
+        break;
+    default: break;
+    }
+}
+
+static void take_lane(struct lane *l, const struct lane_msg *msg)
+{
+    if (msg->v != LANE_VERSION) {
+        refuse(l, "this tunnel-lane speaks another version");
+        return;
+    }
+    snprintf(l->agent, sizeof l->agent, "%s", msg->lane.agent);
+    /* SSH_CONNECTION: client address, client port, server address, server port. */
+    snprintf(l->seen_from, sizeof l->seen_from, "%.*s", (int)strcspn(msg->lane.ssh, " "), msg->lane.ssh);
+    if (!l->host->knows(l->host->user, l->agent)) {
+        log_warn_limited(l->agent, "an agent that is not in the configuration", kv_str("agent", l->agent));
+        lane_end(l, "this agent is not known here");
+        return;
+    }
+    enter(l, LANE_S_KNOWN);
+}
+
+static void welcome(struct lane *l)
+{
+    struct lane_msg msg = { .type = LANE_WELCOME, .v = LANE_VERSION };
+    char now_text[32];
+    time_t now = time(NULL);
+    struct tm utc;
+
+    if (RAND_bytes(l->secret, sizeof l->secret) != 1)
+        abort(); /* a secret without randomness is none */
+    snprintf(l->lane_id, sizeof l->lane_id, "%016llx", (unsigned long long)l->id);
+    gmtime_r(&now, &utc);
+    strftime(now_text, sizeof now_text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    memcpy(msg.welcome.secret, l->secret, sizeof l->secret);
+    msg.welcome.relay = l->host->relay_name;
+    msg.welcome.lane_id = l->lane_id;
+    msg.welcome.seen_from = l->seen_from;
+    msg.welcome.heartbeat_s = LANE_HEARTBEAT_S;
+    msg.welcome.time = now_text;
+    lane_say(l, &msg);
+    OPENSSL_cleanse(&msg, sizeof msg);
+}
+
+/* A second machine with the same key: the two would push each other out for ever. */
+static void send_away(struct lane *l)
+{
+    log_error("two machines use this agent's key; give each its own, or set instances",
+              kv_str("agent", l->agent), kv_str("peer", l->seen_from));
+    snprintf(l->last_error, sizeof l->last_error, "a second machine at %s has this agent's key",
+             l->seen_from);
+    lane_say(l, &(struct lane_msg){ .type = LANE_GOODBYE, .v = LANE_VERSION, .why = { LANE_DUPLICATE } });
+    l->end_at_ms = loop_now_ms(l->loop) + TWIN_MS;
+    enter(l, LANE_S_DRAINING);
+}
+
+static void take_hello(struct lane *l, const struct lane_msg *msg)
+{
+    if (msg->v != LANE_VERSION) {
+        refuse(l, "this agent speaks another version; update the older side");
+        return;
+    }
+    if (msg->hello.port < 1024 || l->host->port_is_ours(l->host->user, msg->hello.port)) {
+        refuse(l, "the port that this lane names cannot be a lane's");
+        return;
+    }
+    if (!l->host->admits(l->host->user, l, msg->hello.boot)) {
+        send_away(l);
+        return;
+    }
+    snprintf(l->boot, sizeof l->boot, "%s", msg->hello.boot);
+    l->number = msg->hello.lane;
+    l->port = (uint16_t)msg->hello.port;
+    welcome(l);
+    l->state = LANE_S_KNOWN; /* a second hello begins anew, with the new secret */
+    enter(l, LANE_S_OPENING);
+    l->host->greeted(l->host->user, l);
+}
+
+/* ---- up, busy, dead ---- */
+
+void lane_proved(struct lane *l)
+{
+    if (l->state == LANE_S_OPENING || l->state == LANE_S_BUSY)
+        enter(l, LANE_S_UP);
+}
+
+void lane_silent(struct lane *l)
+{
+    if (l->state == LANE_S_UP)
+        enter(l, LANE_S_BUSY);
+}
+
+static void ping(struct lane *l, int64_t now_ms)
+{
+    struct lane_msg msg = { .type = LANE_PING, .ping = { ++l->ping_n, now_ms, l->rtt_ms } };
+
+    l->pinged_ms = now_ms;
+    lane_say(l, &msg);
+}
+
+void lane_tick(struct lane *l)
+{
+    unsigned long long bytes = atomic_load_explicit(&l->counts->bytes_in, memory_order_relaxed);
+    int64_t now_ms = loop_now_ms(l->loop);
+
+    if (l->state == LANE_S_DEAD) {
+        if (now_ms - l->closed_ms > CLOSE_MS)
+            stream_stop(l->sock);
+        return;
+    }
+    if (l->end_at_ms && now_ms >= l->end_at_ms) {
+        lane_end(l, "another machine has its key");
+        return;
+    }
+    l->second_bytes = 0;
+    if (l->paused) {
+        l->paused = false;
+        stream_resume(l->sock);
+    }
+    if (bytes != l->bytes_seen) { /* a stream's byte is a sign of life as good as any */
+        l->bytes_seen = bytes;
+        l->heard_ms = now_ms;
+    }
+    if (l->state == LANE_S_JOINED) {
+        if (now_ms - l->joined_ms > FIRST_WORDS_MS)
+            refuse(l, "nothing was said for too long");
+    } else if (now_ms - l->heard_ms > DEAD_MS) {
+        snprintf(l->last_error, sizeof l->last_error, "nothing was heard for %d s", DEAD_MS / 1000);
+        log_warn("lane is silent", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id));
+        lane_close(l);
+    } else if (now_ms - l->heard_ms > QUIET_MS && now_ms - l->pinged_ms > QUIET_MS) {
+        ping(l, now_ms);
+    }
+}
+
+/* ---- end ---- */
+
+void lane_close(struct lane *l)
+{
+    enter(l, LANE_S_DEAD);
+    l->closed_ms = loop_now_ms(l->loop);
+    stream_shutdown(l->sock); /* behind our last words; it closes when tunnel-lane has read them */
+}
+
+void lane_end(struct lane *l, const char *why)
+{
+    log_info("ending a lane", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id), kv_str("why", why));
+    lane_say(l, &(struct lane_msg){ .type = LANE_END, .v = LANE_VERSION });
+    lane_close(l);
+}
+
+static void on_eof(void *user)
+{
+    struct lane *l = user;
+
+    enter(l, LANE_S_DEAD);
+    stream_stop(l->sock);
+}
+
+static void on_ended(void *user, const struct err *why)
+{
+    struct lane *l = user;
+
+    (void)why;
+    enter(l, LANE_S_DEAD);
+    l->host->ended(l->host->user, l);
+    lane_lines_free(&l->lines);
+    counts_release(l->counts);
+    OPENSSL_cleanse(l->secret, sizeof l->secret);
+    free(l);
+}
+
+void lane_facts(const struct lane *l, struct lane_facts *facts)
+{
+    *facts = (struct lane_facts){ l->id,   l->state,  l->agent,  l->boot,   l->seen_from, l->number,
+                                  l->port, l->secret, l->counts, l->rtt_ms, l->since,     l->last_error };
+}

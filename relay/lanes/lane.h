@@ -1,0 +1,67 @@
+/* relay/lanes/lane.h - one lane: an SSH session of an agent, joined to us by its tunnel-lane.
+ *
+ * Alive on the loop, from tunnel-lane's connection to its end. Used by lanes.c alone. */
+#ifndef RELAY_LANES_LANE_H
+#define RELAY_LANES_LANE_H
+#include "relay/edge/counts.h"
+#include "shared/lane_msg.h"
+#include "shared/loop.h"
+
+#include <time.h>
+#include <uv.h>
+
+enum lane_state {
+    LANE_S_JOINED,
+    LANE_S_KNOWN,
+    LANE_S_OPENING,
+    LANE_S_UP,
+    LANE_S_BUSY,
+    LANE_S_DRAINING, /* no new streams */
+    LANE_S_DEAD,
+};
+
+struct lane;
+
+struct lane_host {
+    const char *relay_name;
+    const struct opt_words *publish; /* addresses for DNS; NULL: none */
+    bool (*knows)(void *user, const char *agent);
+    bool (*port_is_ours)(void *user, int64_t port);
+    bool (*admits)(void *user, struct lane *lane,
+                   const char *boot);               /* false: another machine with its key is there */
+    void (*greeted)(void *user, struct lane *lane); /* it has said hello and was welcomed */
+    void (*claimed)(void *user, struct lane *lane, const struct lane_msg *claim);
+    void (*changed)(void *user, struct lane *lane); /* its state */
+    void (*stream_ended)(void *user, struct lane *lane, uint64_t stream, enum lane_how how);
+    void (*stream_consumed)(void *user, struct lane *lane, uint64_t stream, uint64_t total);
+    void (*ended)(void *user, struct lane *lane);
+    void *user;
+};
+
+/* What is known of it; texts are "" until then. */
+struct lane_facts {
+    uint64_t id;
+    enum lane_state state;
+    const char *agent, *boot, *seen_from;
+    int64_t number; /* the agent's own count of its lanes */
+    uint16_t port;
+    const unsigned char *secret;
+    struct counts *counts;
+    int64_t rtt_ms; /* -1: not measured yet */
+    time_t since;
+    const char *last_error; /* "" when there was none */
+};
+
+/* Takes the next connection of the lane socket; uid is who may come. NULL with the reason. */
+struct lane *lane_accept(uv_stream_t *listener, uid_t uid, uint64_t id, const struct lane_host *host,
+                         struct err *e);
+void lane_facts(const struct lane *l, struct lane_facts *facts);
+const char *lane_state_text(enum lane_state state);
+
+void lane_say(struct lane *l, const struct lane_msg *msg);
+void lane_proved(struct lane *l);               /* the edge has had a right answer through it */
+void lane_silent(struct lane *l);               /* the edge had no answer in time */
+void lane_tick(struct lane *l);                 /* once a second: heartbeat, dead or alive */
+void lane_end(struct lane *l, const char *why); /* `end`: the SSH session dies */
+void lane_close(struct lane *l);                /* without: tunnel-lane waits for the next relay */
+#endif

@@ -1,0 +1,472 @@
+#include "relay/lanes/lanes.h"
+
+#include "relay/lanes/boots.h"
+#include "relay/lanes/claims.h"
+#include "relay/lanes/keys.h"
+#include "relay/lanes/lane.h"
+#include "relay/lanes/presence.h"
+#include "shared/json.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/unix_socket.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct lanes {
+    struct loop *loop;
+    const struct opt_conf *conf;
+    const struct lanes_events *events;
+    void *user;
+    struct unix_listener socket;
+    uv_pipe_t listener;
+    uv_timer_t tick;
+    int pending;
+    struct claims *claims;
+    struct presence presence;
+    struct boots boots;
+    struct lane_host host;
+    struct lane **list;
+    size_t n;
+    uint64_t next_id;
+    uid_t lane_uid;
+    bool draining;
+};
+
+static void on_connection(uv_stream_t *listener, int rc);
+static void on_tick(uv_timer_t *timer);
+static void end_if_done(struct lanes *l);
+
+/* ---- what a lane asks and tells ---- */
+
+static bool knows(void *user, const char *agent)
+{
+    const struct lanes *l = user;
+
+    return claims_knows(l->claims, agent);
+}
+
+static bool port_is_ours(void *user, int64_t port)
+{
+    const struct lanes *l = user;
+    const struct opt_addresses *listen = &relay_conf_of(l->conf)->listen_https;
+
+    for (size_t i = 0; i < listen->n; i++) {
+        const struct sockaddr_in *addr =
+            (const void *)&listen->list[i].addr; /* the port lies alike in both families */
+
+        if (ntohs(addr->sin_port) == port)
+            return true;
+    }
+    return false;
+}
+
+static bool boot_is_there(void *user, const char *agent, const char *boot)
+{
+    const struct lanes *l = user;
+    struct lane_facts f;
+
+    for (size_t i = 0; i < l->n; i++) {
+        lane_facts(l->list[i], &f);
+        if (f.state != LANE_S_DEAD && strcmp(f.agent, agent) == 0 && strcmp(f.boot, boot) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int64_t instances_of(const struct lanes *l, const char *agent)
+{
+    const struct relay_agent_conf *conf = opt_values(l->conf, "agent", agent);
+
+    return conf ? conf->instances : 1;
+}
+
+/* A restarted agent need not wait until its former self has timed out. */
+static bool admits(void *user, struct lane *lane, const char *boot)
+{
+    struct lanes *l = user;
+    char displaced[BOOT_BYTES];
+    struct lane_facts facts, f;
+
+    lane_facts(lane, &facts);
+    if (boots_admit(&l->boots, facts.agent, boot, instances_of(l, facts.agent), boot_is_there, l,
+                    displaced) == BOOTS_TWIN)
+        return false;
+    for (size_t i = 0; i < l->n && displaced[0]; i++) {
+        lane_facts(l->list[i], &f);
+        if (l->list[i] != lane && f.state != LANE_S_DEAD && strcmp(f.agent, facts.agent) == 0 &&
+            strcmp(f.boot, displaced) == 0)
+            lane_end(l->list[i], "the agent has been started anew");
+    }
+    return true;
+}
+
+static void on_greeted(void *user, struct lane *lane)
+{
+    struct lanes *l = user;
+
+    (void)lane;
+    l->events->changed(l->user);
+}
+
+/* Each item has a name and a reason of up to 255 bytes, and JSON may take six for one: many go into several lines. */
+static void say_claimed(struct lane *lane, const struct lane_msg *answer)
+{
+    const size_t n = answer->claimed.n, most = LANE_LINE_BYTES / 4096;
+    struct lane_msg line = *answer;
+    size_t at = 0;
+
+    do {
+        line.claimed.items = answer->claimed.items + at;
+        line.claimed.n = n - at < most ? n - at : most;
+        lane_say(lane, &line);
+        at += line.claimed.n;
+    } while (at < n);
+}
+
+static void on_claimed(void *user, struct lane *lane, const struct lane_msg *claim)
+{
+    struct lanes *l = user;
+    struct lane_msg answer;
+    struct lane_facts facts;
+
+    lane_facts(lane, &facts);
+    if (!boots_is_newest(&l->boots, facts.agent, facts.boot)) {
+        if (claims_echo(l->claims, facts.agent, claim, &answer))
+            say_claimed(lane, &answer);
+        return;
+    }
+    if (!claims_take(l->claims, facts.agent, facts.boot, claim, &answer))
+        return;
+    say_claimed(lane, &answer);
+    for (size_t i = 0; i < answer.claimed.n; i++)
+        if (!answer.claimed.items[i].ok)
+            log_warn_limited(facts.agent, "claim refused", kv_str("agent", facts.agent),
+                             kv_str("item", answer.claimed.items[i].item),
+                             kv_str("why", answer.claimed.items[i].why));
+    l->events->changed(l->user);
+}
+
+static bool is_up(const struct lanes *l, const char *agent)
+{
+    struct lane_facts f;
+
+    for (size_t i = 0; i < l->n; i++) {
+        lane_facts(l->list[i], &f);
+        if (strcmp(f.agent, agent) == 0 && (f.state == LANE_S_UP || f.state == LANE_S_BUSY))
+            return true;
+    }
+    return false;
+}
+
+static void on_changed(void *user, struct lane *lane)
+{
+    struct lanes *l = user;
+    struct lane_facts facts;
+
+    lane_facts(lane, &facts);
+    if (facts.agent[0])
+        presence_note(&l->presence, facts.agent, is_up(l, facts.agent), time(NULL));
+    l->events->changed(l->user);
+}
+
+static void on_stream_ended(void *user, struct lane *lane, uint64_t stream, enum lane_how how)
+{
+    struct lanes *l = user;
+    struct lane_facts facts;
+
+    lane_facts(lane, &facts);
+    l->events->stream_ended(l->user, facts.id, stream, how);
+}
+
+static void on_stream_consumed(void *user, struct lane *lane, uint64_t stream, uint64_t total)
+{
+    struct lanes *l = user;
+    struct lane_facts facts;
+
+    lane_facts(lane, &facts);
+    l->events->stream_consumed(l->user, facts.id, stream, total);
+}
+
+static void on_lane_ended(void *user, struct lane *lane)
+{
+    struct lanes *l = user;
+
+    for (size_t i = 0; i < l->n; i++)
+        if (l->list[i] == lane) {
+            memmove(&l->list[i], &l->list[i + 1], (l->n - i - 1) * sizeof(void *));
+            l->n--;
+            break;
+        }
+    end_if_done(l);
+}
+
+static void on_connection(uv_stream_t *listener, int rc)
+{
+    struct lanes *l = listener->data;
+    struct err why = { 0 };
+    struct lane *lane = rc == 0 ? lane_accept(listener, l->lane_uid, l->next_id, &l->host, &why) : NULL;
+
+    if (!lane) {
+        log_warn_limited("lane socket", "cannot accept", kv_str("error", rc ? uv_strerror(rc) : why.text));
+        return;
+    }
+    l->next_id++;
+    l->list = mem_grow(l->list, (l->n + 1) * sizeof(void *));
+    l->list[l->n++] = lane;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct lanes *l = timer->data;
+
+    for (size_t i = l->n; i > 0; i--)
+        lane_tick(l->list[i - 1]);
+}
+
+/* ---- start and reload ---- */
+
+static uid_t find_lane_uid(const char *name)
+{
+    const struct passwd *user = getpwnam(name);
+
+    return user ? user->pw_uid : geteuid();
+}
+
+static void set_host(struct lanes *l)
+{
+    l->host = (struct lane_host){ .relay_name = relay_conf_of(l->conf)->base.name,
+                                  .knows = knows,
+                                  .port_is_ours = port_is_ours,
+                                  .admits = admits,
+                                  .greeted = on_greeted,
+                                  .claimed = on_claimed,
+                                  .changed = on_changed,
+                                  .stream_ended = on_stream_ended,
+                                  .stream_consumed = on_stream_consumed,
+                                  .ended = on_lane_ended,
+                                  .user = l };
+}
+
+static int start_listening(struct lanes *l, struct err *e)
+{
+    int rc;
+
+    uv_pipe_init(&l->loop->uv, &l->listener, 0);
+    uv_timer_init(&l->loop->uv, &l->tick);
+    l->listener.data = l;
+    l->tick.data = l;
+    l->pending = 2;
+    rc = uv_pipe_open(&l->listener, l->socket.fd);
+    if (rc == 0)
+        rc = uv_listen((uv_stream_t *)&l->listener, 128, on_connection);
+    if (rc == 0)
+        rc = uv_timer_start(&l->tick, on_tick, 1000, 1000);
+    return rc == 0 ? 0 : err_set(e, ERR_SYSTEM, "cannot listen on the lane socket: %s", uv_strerror(rc));
+}
+
+static void free_parts(struct lanes *l)
+{
+    claims_free(l->claims);
+    presence_free(&l->presence);
+    boots_free(&l->boots);
+    free(l->list);
+    free(l);
+}
+
+struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const struct lanes_events *events,
+                          void *user, struct err *e)
+{
+    struct lanes *l = mem_new(sizeof *l);
+    const char *path = relay_conf_of(conf)->lane_socket;
+
+    l->loop = loop;
+    l->conf = conf;
+    l->events = events;
+    l->user = user;
+    l->next_id = 1;
+    l->claims = claims_new();
+    presence_init(&l->presence, time(NULL));
+    claims_follow(l->claims, conf);
+    set_host(l);
+    l->lane_uid = find_lane_uid(relay_conf_of(conf)->lane_user);
+    /* Everybody may connect, and whoever is not the lane_user is sent away: the file's owner cannot be that user. */
+    if (keys_write(conf, e) != 0 || unix_listen(&l->socket, path, NULL, 0666, e) != 0) {
+        err_wrap(e, "lanes");
+        free_parts(l);
+        return NULL;
+    }
+    if (start_listening(l, e) == 0)
+        return l;
+    l->events = NULL; /* nobody waits for the end of what never began */
+    lanes_drain(l);
+    return NULL;
+}
+
+void lanes_reload(struct lanes *l, const struct opt_conf *conf)
+{
+    struct err why = { 0 };
+    struct lane_facts facts;
+
+    l->conf = conf;
+    set_host(l);
+    claims_follow(l->claims, conf);
+    if (keys_write(conf, &why) != 0)
+        log_error("cannot write authorized_keys", kv_str("error", why.text));
+    for (size_t i = l->n; i > 0; i--) {
+        lane_facts(l->list[i - 1], &facts);
+        if (facts.agent[0] && facts.state != LANE_S_DEAD && !claims_knows(l->claims, facts.agent))
+            lane_end(l->list[i - 1], "this agent is not known here any more");
+    }
+    l->events->changed(l->user);
+}
+
+/* ---- what the edge found out ---- */
+
+static struct lane *find(struct lanes *l, uint64_t id)
+{
+    struct lane_facts facts;
+
+    for (size_t i = 0; i < l->n; i++) {
+        lane_facts(l->list[i], &facts);
+        if (facts.id == id)
+            return l->list[i];
+    }
+    return NULL;
+}
+
+void lanes_proved(struct lanes *l, uint64_t id)
+{
+    struct lane *lane = find(l, id);
+
+    if (lane)
+        lane_proved(lane);
+}
+
+void lanes_silent(struct lanes *l, uint64_t id)
+{
+    struct lane *lane = find(l, id);
+
+    if (lane)
+        lane_silent(lane);
+}
+
+void lanes_abort(struct lanes *l, uint64_t id, uint64_t stream)
+{
+    struct lane *lane = find(l, id);
+
+    if (lane)
+        lane_say(lane, &(struct lane_msg){ .type = LANE_ABORT, .v = LANE_VERSION, .abort = { stream } });
+}
+
+/* ---- what the edge must know ---- */
+
+void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struct lanes_site *site),
+                     void *user)
+{
+    struct claims_site site;
+
+    for (size_t i = 0; claims_site(l->claims, i, &site); i++)
+        each(user, &(struct lanes_site){ site.name, site.aliases, site.aliases_n });
+}
+
+/* A lane serves what its agent has claimed; opening lanes are in the snapshot so that the edge can prove them. */
+void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s)
+{
+    struct claims_site site;
+    struct lane_facts facts;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const struct snap_lane *lane;
+
+        lane_facts(l->list[i], &facts);
+        if (facts.state != LANE_S_OPENING && facts.state != LANE_S_UP && facts.state != LANE_S_BUSY)
+            continue;
+        lane = snapshot_add_lane(s, facts.id, facts.agent, facts.port, facts.state == LANE_S_BUSY,
+                                 facts.secret, facts.counts);
+        for (size_t j = 0; facts.state != LANE_S_OPENING && claims_site(l->claims, j, &site); j++)
+            if (site.claimed && strcmp(site.agent, facts.agent) == 0)
+                snapshot_add_site_lane(s, site.name, lane);
+    }
+}
+
+/* ---- status ---- */
+
+json_t *lanes_status(const struct lanes *l)
+{
+    json_t *list = json_array();
+    struct lane_facts f;
+
+    for (size_t i = 0; i < l->n; i++) {
+        lane_facts(l->list[i], &f);
+        if (!f.agent[0])
+            continue;
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:s}", "agent", f.agent, "lane",
+                      (json_int_t)f.id, "state", lane_state_text(f.state), "rtt_ms",
+                      f.rtt_ms < 0 ? json_null() : json_integer(f.rtt_ms), "since", json_time(f.since),
+                      "streams", (json_int_t)atomic_load(&f.counts->streams), "bytes_in",
+                      (json_int_t)atomic_load(&f.counts->bytes_in), "bytes_out",
+                      (json_int_t)atomic_load(&f.counts->bytes_out), "last_error",
+                      f.last_error[0] ? json_any_text(f.last_error) : json_null(), "seen_from", f.seen_from));
+    }
+    return list;
+}
+
+json_t *lanes_site_status(const struct lanes *l, const char *name)
+{
+    struct claims_site site;
+    const char *agent = "";
+    bool up, claimed = false;
+    json_t *aliases = json_array(), *agents = json_array();
+
+    for (size_t i = 0; claims_site(l->claims, i, &site); i++) {
+        if (strcmp(site.name, name) != 0)
+            continue;
+        agent = site.agent;
+        claimed = site.claimed;
+        for (size_t j = 0; j < site.aliases_n; j++)
+            json_array_append_new(aliases, json_string(site.aliases[j]));
+        json_array_append_new(agents, json_string(agent));
+    }
+    up = claimed && is_up(l, agent);
+    return json_pack("{s:s, s:o, s:o, s:s, s:o}", "name", name, "aliases", aliases, "agents", agents, "state",
+                     up        ? "up"
+                     : claimed ? "down"
+                               : "expected",
+                     "since", json_time(presence_since(&l->presence, agent)));
+}
+
+/* ---- end ---- */
+
+static void end_if_done(struct lanes *l)
+{
+    if (!l->draining || l->n > 0 || l->pending > 0)
+        return;
+    if (l->events)
+        l->events->ended(l->user);
+    free_parts(l);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct lanes *l = handle->data;
+
+    l->pending--;
+    end_if_done(l);
+}
+
+void lanes_drain(struct lanes *l)
+{
+    if (l->draining)
+        return;
+    l->draining = true;
+    unix_listener_remove(&l->socket);
+    uv_close((uv_handle_t *)&l->listener, on_closed);
+    uv_close((uv_handle_t *)&l->tick, on_closed);
+    for (size_t i = l->n; i > 0; i--)
+        lane_close(l->list[i - 1]);
+}

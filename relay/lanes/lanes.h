@@ -1,0 +1,51 @@
+/* relay/lanes/lanes.h - who is connected, and which names they serve.
+ *
+ * Alive on the loop: listens on the lane socket, where tunnel-lane joins each SSH session to us, and keeps
+ * STATE_DIR/authorized_keys. Tells its user whenever what the edge must know has changed. */
+#ifndef RELAY_LANES_LANES_H
+#define RELAY_LANES_LANES_H
+#include "relay/edge/snapshot.h"
+#include "relay/options.h"
+#include "shared/lane_msg.h"
+#include "shared/loop.h"
+
+#include <jansson.h>
+
+struct lanes_events {
+    void (*changed)(void *user); /* lanes or claims: publish a new snapshot */
+    void (*stream_ended)(void *user, uint64_t lane, uint64_t stream, enum lane_how how);
+    void (*stream_consumed)(void *user, uint64_t lane, uint64_t stream, uint64_t total);
+    void (*ended)(void *user); /* last */
+};
+
+struct lanes;
+
+/* Borrows conf until lanes_reload gives another. */
+struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const struct lanes_events *events,
+                          void *user, struct err *e);
+void lanes_reload(struct lanes *l,
+                  const struct opt_conf *conf); /* agents that may no longer log in are ended */
+void lanes_drain(
+    struct lanes *l); /* closes the lane socket without `end`: tunnel-lane waits for the next relay */
+
+/* What the edge found out. */
+void lanes_proved(struct lanes *l, uint64_t id);
+void lanes_silent(struct lanes *l, uint64_t id);
+void lanes_abort(struct lanes *l, uint64_t id, uint64_t stream);
+
+/* One site that some agent serves or, by configuration, may serve. */
+struct lanes_site {
+    const char *name;
+    const char *const *aliases;
+    size_t aliases_n;
+};
+/* Calls back for each site, in the order of names. Sites without a lane are there too: expected. */
+void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struct lanes_site *site),
+                     void *user);
+/* Adds every welcomed lane to the snapshot, and to each of its sites (found by name) every lane that is up. */
+void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s);
+
+/* lanes[] of /v1/status, and one domain's {agents, state, since} there. New references. */
+json_t *lanes_status(const struct lanes *l);
+json_t *lanes_site_status(const struct lanes *l, const char *name);
+#endif

@@ -1,0 +1,55 @@
+#include "relay/lanes/presence.h"
+
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct presence_entry {
+    char *agent;
+    bool there;
+    time_t since;
+};
+
+void presence_init(struct presence *p, time_t now)
+{
+    *p = (struct presence){ .began = now };
+}
+
+void presence_free(struct presence *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->list[i].agent);
+    free(p->list);
+    presence_init(p, 0);
+}
+
+static struct presence_entry *find(const struct presence *p, const char *agent)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (strcmp(p->list[i].agent, agent) == 0)
+            return &p->list[i];
+    return NULL;
+}
+
+void presence_note(struct presence *p, const char *agent, bool there, time_t now)
+{
+    struct presence_entry *entry = find(p, agent);
+
+    if (!entry) {
+        p->list = mem_grow(p->list, (p->n + 1) * sizeof *p->list);
+        entry = &p->list[p->n++];
+        *entry = (struct presence_entry){ mem_copy(agent), false, p->began };
+    }
+    if (entry->there == there)
+        return;
+    entry->there = there;
+    entry->since = now;
+}
+
+time_t presence_since(const struct presence *p, const char *agent)
+{
+    const struct presence_entry *entry = find(p, agent);
+
+    return entry ? entry->since : p->began;
+}

@@ -1,0 +1,38 @@
+/* shared/dial.h - a TCP connection to a host: its addresses looked up, then tried one after the other.
+ *
+ * Alive on the loop until it calls `done`, once, from the loop; after that, or after dial_stop, it is gone for its user,
+ * and tidies up by itself. */
+#ifndef SHARED_DIAL_H
+#define SHARED_DIAL_H
+#include "shared/err.h"
+#include "shared/loop.h"
+#include "shared/stream.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum { DIAL_ADDRESSES = 4, DIAL_NAMES = 16, DIAL_NAMES_MS = 5000 };
+
+/* What names were found to mean within the last DIAL_NAMES_MS; not longer, because containers move. A value, embedded;
+ * all zero bytes is an empty one, and there is nothing to free. */
+struct dial_names {
+    struct {
+        char host[256];
+        int64_t until_ms;
+        struct sockaddr_storage found[DIAL_ADDRESSES];
+        size_t n;
+    } names[DIAL_NAMES];
+};
+
+/* Exactly one of s and why is there. The connection is the user's: the first thing to do is stream_hand_over. Why is
+ * ERR_MISSING: the name has no address; ERR_PEER: refused; ERR_TIMEOUT: no answer; ERR_SYSTEM: no way to it. */
+typedef void (*dial_done_cb)(void *user, struct stream *s, const struct err *why);
+
+struct dial;
+
+/* Copies host, a name or an address. Gives up after patience_ms for the lookup, and as much for all addresses together.
+ * Borrows names, which may be NULL, until the end. */
+struct dial *dial_start(struct loop *loop, const char *host, uint16_t port, uint32_t patience_ms,
+                        struct dial_names *names, dial_done_cb done, void *user);
+void dial_stop(struct dial *d); /* no `done` comes */
+#endif

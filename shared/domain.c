@@ -1,0 +1,75 @@
+#include "shared/domain.h"
+
+#include <string.h>
+
+static int wrong(const char *text, const char *why, struct err *e)
+{
+    return err_set(e, ERR_INPUT, "%.80s is not a host name: %s (such as sassy-cat-pics.com)", text, why);
+}
+
+static const char *why_label(const char *label, size_t n)
+{
+    if (n == 0)
+        return "it has an empty label";
+    if (n > 63)
+        return "a label is longer than 63 characters";
+    if (label[0] == '-' || label[n - 1] == '-')
+        return "a label begins or ends with -";
+    if (memchr(label, '*', n))
+        return "a wildcard is *. and a name";
+    for (size_t i = 0; i < n; i++)
+        if (!((label[i] >= 'a' && label[i] <= 'z') || (label[i] >= '0' && label[i] <= '9') ||
+              label[i] == '-'))
+            return "only a-z, 0-9, - and . may stand in it; write other letters in their xn-- form";
+    if (label[n] == 0 && strspn(label, "0123456789") == n)
+        return "it ends with a number, as an address does";
+    return NULL;
+}
+
+int domain_check(const char *text, enum domain_form form, struct err *e)
+{
+    const char *label = text;
+
+    if (strlen(text) >= DOMAIN_BYTES)
+        return wrong(text, "it is longer than 253 characters", e);
+    if (form == DOMAIN_WILDCARD && strncmp(text, "*.", 2) == 0)
+        label += 2;
+    else if (text[0] == '*')
+        return wrong(text,
+                     form == DOMAIN_WILDCARD ? "a wildcard is *. and a name" : "a wildcard cannot stand here",
+                     e);
+    if (!strchr(label, '.') && strcmp(label, "localhost") != 0)
+        return wrong(text, "it has no dot", e);
+    for (;;) {
+        size_t n = strcspn(label, ".");
+        const char *why = why_label(label, n);
+
+        if (why)
+            return wrong(text, why, e);
+        if (label[n] == 0)
+            return 0;
+        label += n + 1;
+    }
+}
+
+bool domain_normalize(struct str host, char out[DOMAIN_BYTES])
+{
+    if (host.n > 0 && host.p[host.n - 1] == '.')
+        host.n--;
+    if (host.n == 0 || host.n >= DOMAIN_BYTES || memchr(host.p, 0, host.n))
+        return false;
+    for (size_t i = 0; i < host.n; i++)
+        out[i] = host.p[i] >= 'A' && host.p[i] <= 'Z' ? (char)(host.p[i] + ('a' - 'A')) : host.p[i];
+    out[host.n] = 0;
+    return true;
+}
+
+bool domain_matches(const char *pattern, const char *name)
+{
+    const char *dot;
+
+    if (strncmp(pattern, "*.", 2) != 0)
+        return strcmp(pattern, name) == 0;
+    dot = strchr(name, '.');
+    return dot && dot != name && strcmp(pattern + 1, dot) == 0;
+}

@@ -1,0 +1,342 @@
+"""The parts of the whole path on loopback, started as the current user in one folder, and ended with it.
+
+Everything listens on a loopback address of this run's own. No client is ever given a port of that one, so a
+port that was free stays free until its server takes it."""
+
+import contextlib
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+DOMAIN = "bench.localhost"
+PROGRAMS = ("tunnel-relay", "tunnel-agent", "tunnel-lane", "tunnelctl")
+TOOLS = ("nginx", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "strace")
+PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+ADDRESS = "127.{}.{}.{}".format(*(random.randrange(1, 255) for _ in range(3)))
+
+
+class Failed(SystemExit):
+    """Ends the bench with one line that says what is missing or what went wrong."""
+
+
+def tool(name):
+    return shutil.which(name, path=PATH)
+
+
+def look_for(build):
+    missing = [name for name in TOOLS if not tool(name)]
+    if missing:
+        raise Failed(f"chain_bench: not installed: {', '.join(missing)}; run: sh scripts/setup bench")
+    missing = [name for name in PROGRAMS if not os.access(build / name, os.X_OK)]
+    if missing:
+        raise Failed(f"chain_bench: {build} has no {', '.join(missing)}; run: make MODE=release")
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind((ADDRESS, 0))
+        return sock.getsockname()[1]
+
+
+def run(*command):
+    words = [tool(command[0]), *(str(word) for word in command[1:])]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise Failed(f"chain_bench: {command[0]} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+class Chain:
+    """A folder, and what runs in it. Each start_… returns once the part answers; leaving ends them all."""
+
+    def __init__(self, build, folder):
+        self.build = build
+        self.folder = pathlib.Path(folder)
+        self.user = run("id", "-un").strip()
+        self.ends = contextlib.ExitStack()
+        self.folder.chmod(0o755)  # sshd, when root, reads the keys as the user
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is Failed:
+            self.show_logs()
+        self.ends.close()
+
+    def show_logs(self):
+        for path in sorted(self.folder.glob("*.log")):
+            lines = self.log(path.stem).splitlines()
+            if lines:
+                print(f"--- {path.name}", *lines[-20:], sep="\n", file=sys.stderr)
+
+    def log(self, name):
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def start(self, name, command, ready):
+        """Runs a server until the context is left; `ready` says when others may rely on it."""
+        with open(self.folder / f"{name}.log", "wb") as log:
+            process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=log,
+                                       stderr=log, cwd=self.folder)
+        self.ends.callback(end, process)
+        until = time.monotonic() + 20
+        while not ready():
+            if process.poll() is not None or time.monotonic() > until:
+                raise Failed(f"chain_bench: {name} did not become ready (exit code {process.poll()})")
+            time.sleep(0.02)
+        return process
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    # ---- the house's site, and sshd between house and VM ----
+
+    def start_origin(self, page):
+        (self.folder / "site").mkdir()
+        (self.folder / "site" / "page").write_bytes(page)
+        self.origin_port = free_port()
+        return self.start_nginx("origin", f"""
+            open_file_cache max=10;
+            server {{
+                listen {ADDRESS}:{self.origin_port};
+                root {self.folder}/site;
+            }}""", self.origin_port)
+
+    def start_nginx(self, name, servers, port):
+        """One process, no log, connections that live as long as their clients want."""
+        config = self.write(f"{name}.conf", f"""
+            daemon off;
+            master_process off;
+            pid {name}.pid;
+            error_log stderr warn;
+            events {{ worker_connections 1024; }}
+            http {{
+                access_log off;
+                keepalive_timeout 1h;
+                keepalive_requests 1000000000;
+                client_body_temp_path {name}.body;
+                proxy_temp_path {name}.proxy;
+                fastcgi_temp_path {name}.fastcgi;
+                uwsgi_temp_path {name}.uwsgi;
+                scgi_temp_path {name}.scgi;
+                {servers}
+            }}""")
+        nginx = [tool("nginx"), "-e", "stderr", "-p", self.folder, "-c", config]
+        return self.start(name, nginx, lambda: answers(port))
+
+    def make_keys(self):
+        for name in ("host_key", "agent_key", "user_key"):
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", self.folder / name)
+        fingerprint = run("ssh-keygen", "-l", "-f", self.folder / "host_key.pub")
+        self.host_key = "ssh-ed25519 " + fingerprint.split()[1]
+        self.write("authorized_keys", (self.folder / "user_key.pub").read_text())
+
+    def start_sshd(self):
+        self.ssh_port = free_port()
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", exist_ok=True)  # where sshd keeps nothing, but insists on
+        config = self.write("sshd_config", f"""
+ListenAddress {ADDRESS}:{self.ssh_port}
+HostKey {self.folder}/host_key
+AuthorizedKeysFile {self.folder}/relay/authorized_keys {self.folder}/authorized_keys
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+AllowTcpForwarding remote
+AllowAgentForwarding no
+X11Forwarding no
+PermitTTY no
+PermitUserRC no
+""")
+        host_key = (self.folder / "host_key.pub").read_text()
+        self.write("known_hosts", f"[{ADDRESS}]:{self.ssh_port} {host_key}")
+        self.sshd = self.start("sshd", [tool("sshd"), "-D", "-e", "-f", config],
+                               lambda: "Server listening" in self.log("sshd"))
+
+    def sessions(self):
+        """The processes of sshd that carry a session; not what runs in one."""
+        return {pid for pid, name in family(self.sshd.pid) if name.startswith("sshd")}
+
+    # ---- ours ----
+
+    def start_relay(self):
+        port = free_port()
+        config = self.write("relay.ini", f"""
+[relay]
+name = bench
+listen_https = {ADDRESS}:{port}
+workers = 1
+state_dir = {self.folder}/relay
+control_socket = {self.folder}/relay.sock
+lane_socket = {self.folder}/lane.sock
+lane_user = {self.user}
+include =
+
+[acme]
+issuer = internal
+
+[agent pi]
+key = {(self.folder / "agent_key.pub").read_text().strip()}
+domains = {DOMAIN}
+""")
+        command = [self.build / "tunnel-relay", "-c", config]
+        return self.start("relay", command, lambda: self.status("relay") is not None), port
+
+    def start_agent(self):
+        config = self.write("agent.ini", f"""
+[agent]
+name = pi
+state_dir = {self.folder}/agent
+control_socket = {self.folder}/agent.sock
+include =
+
+[relay bench]
+host = {ADDRESS}
+port = {self.ssh_port}
+user = {self.user}
+key_file = {self.folder}/agent_key
+host_key = {self.host_key}
+lanes = 1
+
+[domain {DOMAIN}]
+service = http://{ADDRESS}:{self.origin_port}
+""")
+        return self.start("agent", [self.build / "tunnel-agent", "-c", config],
+                          lambda: '"state":"up"' in (self.status("relay") or ""))
+
+    def status(self, side):
+        command = [self.build / "tunnelctl", "--socket", self.folder / f"{side}.sock", "--json", "status"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        return done.stdout if done.returncode in (0, 1) else None
+
+    # ---- the recipe by hand ----
+
+    def start_ssh(self, name, *how):
+        """ssh -R with the port that sshd chose, which it tells on stderr."""
+        options = ("IdentitiesOnly=yes", "BatchMode=yes", "ExitOnForwardFailure=yes",
+                   f"UserKnownHostsFile={self.folder}/known_hosts")
+        key, forward = self.folder / "user_key", f"127.0.0.1:0:{ADDRESS}:{self.origin_port}"
+        ssh = [tool("ssh"), "-F", "none", "-p", self.ssh_port, "-l", self.user, "-i", key, "-R", forward,
+               *(f"-o{option}" for option in options)]
+        process = self.start(name, [*ssh, *how], lambda: "Allocated port " in self.log(name))
+        return process, int(self.log(name).split("Allocated port ")[1].split()[0])
+
+    def make_certificate(self):
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-days", "2", "-subj", f"/CN={DOMAIN}", "-addext", f"subjectAltName=DNS:{DOMAIN}",
+            "-keyout", self.folder / "nginx.key", "-out", self.folder / "nginx.pem")
+
+    def start_front(self, name, upstream_port):
+        """nginx as the recipe has it, tuned, with the headers that the relay sets."""
+        port = free_port()
+        return self.start_nginx(name, f"""
+            upstream house {{
+                server 127.0.0.1:{upstream_port};
+                keepalive 64;
+                keepalive_requests 1000000000;
+                keepalive_timeout 1h;
+            }}
+            server {{
+                listen {ADDRESS}:{port} ssl backlog=1024;
+                server_name {DOMAIN};
+                ssl_certificate {self.folder}/nginx.pem;
+                ssl_certificate_key {self.folder}/nginx.key;
+                ssl_protocols TLSv1.3;
+                location / {{
+                    proxy_pass http://house;
+                    proxy_http_version 1.1;
+                    proxy_set_header Connection "";
+                    proxy_set_header Host $http_host;
+                    proxy_set_header X-Forwarded-For $remote_addr;
+                    proxy_set_header X-Forwarded-Proto $scheme;
+                    proxy_set_header X-Forwarded-Host $http_host;
+                    proxy_set_header X-Forwarded-Port $server_port;
+                    proxy_set_header X-Real-IP $remote_addr;
+                    proxy_set_header Forwarded "for=$remote_addr;host=$host;proto=$scheme";
+                    proxy_set_header X-Request-ID $request_id;
+                }}
+            }}""", port), port
+
+
+def answers(port):
+    with contextlib.suppress(ConnectionRefusedError), socket.create_connection((ADDRESS, port), timeout=5):
+        return True
+    return False
+
+
+def end(process):
+    process.stdin.close()
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+# ---- what the kernel knows of a process ----
+
+
+def family(pid):
+    """Number and name of each process that descends from this one."""
+    born = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # some end meanwhile
+            child, name, fields = stat_of(stat.parent.name)
+            born.setdefault(int(fields[1]), []).append((child, name))
+    found = list(born.get(pid, []))
+    for child, _ in found:
+        found += born.get(child, [])
+    return found
+
+
+def stat_of(pid):
+    """A process's number, its name, and the fields behind it."""
+    before, _, behind = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
+    return int(pid), before.partition(" (")[2], behind.split()
+
+
+def cpu_seconds(pids):
+    """What they have run, to the nanosecond where the kernel keeps that, or else to its clock tick."""
+    tasks = [task for pid in pids for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    try:
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    except FileNotFoundError:
+        return sum(ticks(pids)) / os.sysconf("SC_CLK_TCK")
+
+
+def ticks(pids):
+    """In their own code, and in the kernel's on their behalf."""
+    fields = [stat_of(pid)[2] for pid in pids]
+    return sum(int(each[11]) for each in fields), sum(int(each[12]) for each in fields)
+
+
+@contextlib.contextmanager
+def strace(pids, output):
+    """A table of the system calls that they make meanwhile. PermissionError where it may not look."""
+    attach = [word for pid in pids for word in ("-p", str(pid))]
+    calls = {}
+    looker = subprocess.Popen([tool("strace"), "-f", "-c", "-U", "calls,name", "-o", output, *attach],
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in pids:
+            line = looker.stderr.readline()
+            if " attached" not in line:
+                raise PermissionError(line.strip())
+        yield calls
+    finally:
+        looker.send_signal(signal.SIGINT)
+        looker.communicate(timeout=20)
+    rows = [line.split() for line in output.read_text().splitlines()]
+    calls.update((row[1], int(row[0])) for row in rows if row and row[0].isdigit() and row[1] != "total")

@@ -1,0 +1,138 @@
+#include "agent/carry/sites.h"
+
+#include "agent/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct opt_conf *load(const char *text)
+{
+    struct opt_errors errors = { 0 };
+    struct opt_conf *conf = opt_load_text(&agent_schema, "agent.ini", text, strlen(text), &errors);
+
+    assert_non_null(conf);
+    opt_errors_free(&errors);
+    return conf;
+}
+
+static void init(struct sites *s, const char *text)
+{
+    struct opt_conf *conf = load(text);
+
+    sites_init(s, conf);
+    opt_conf_free(conf); /* they hold copies */
+}
+
+static bool reload(struct sites *s, const char *text)
+{
+    struct opt_conf *conf = load(text);
+    bool changed = sites_reload(s, conf);
+
+    opt_conf_free(conf);
+    return changed;
+}
+
+static void test_is_filled_from_the_configuration(void **state)
+{
+    struct sites s;
+
+    (void)state;
+    init(&s, "[domain a.test]\nservice = http://nas:81\naliases = b.test, *.c.test\n"
+             "[domain *.d.test]\nservice = http://[::1]\n");
+    assert_int_equal(s.n, 2);
+    assert_int_equal(s.serial, 1);
+    assert_string_equal(s.list[0].item, "domain:a.test");
+    assert_string_equal(site_name(&s.list[0]), "a.test");
+    assert_int_equal(s.list[0].aliases_n, 2);
+    assert_string_equal(s.list[0].aliases[1], "*.c.test");
+    assert_string_equal(s.list[0].service.host, "nas");
+    assert_int_equal(s.list[0].service.port, 81);
+    assert_ptr_equal(sites_find(&s, STR("domain:*.d.test")), &s.list[1]);
+    assert_null(sites_find(&s, STR("domain:b.test"))); /* claimed by its site's name */
+    assert_null(sites_find(&s, STR("domain:a.tes")));
+    assert_null(sites_find(&s, STR("")));
+    sites_free(&s);
+}
+
+static void test_a_reload_counts_changed_names_only(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        bool changed;
+    } rows[] = {
+        { "the same", "[domain a.test]\nservice = http://x\naliases = b.test\n", false },
+        { "another service", "[domain a.test]\nservice = http://y\naliases = b.test\n", false },
+        { "no alias", "[domain a.test]\nservice = http://y\n", true },
+        { "another alias", "[domain a.test]\nservice = http://y\naliases = c.test\n", true },
+        { "one more",
+          "[domain a.test]\nservice = http://y\naliases = c.test\n[domain d.test]\nservice = http://z\n",
+          true },
+        { "another name",
+          "[domain a.test]\nservice = http://y\naliases = c.test\n[domain e.test]\nservice = http://z\n",
+          true },
+        { "none", "[agent]\n", true },
+        { "still none", "[agent]\n", false },
+    };
+    struct sites s;
+    int64_t serial = 1;
+
+    (void)state;
+    init(&s, rows[0].text);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(reload(&s, rows[i].text), rows[i].changed);
+        serial += rows[i].changed;
+        assert_int_equal(s.serial, serial);
+    }
+    sites_free(&s);
+}
+
+static void test_a_reload_keeps_what_is_known(void **state)
+{
+    struct sites s;
+
+    (void)state;
+    init(&s, "[domain a.test]\nservice = http://x\n[domain b.test]\nservice = http://y\n");
+    for (size_t i = 0; i < s.n; i++) {
+        s.list[i].state = SERVICE_REFUSED;
+        s.list[i].claim = SITE_ACCEPTED;
+    }
+    reload(&s, "[domain b.test]\nservice = http://z\n[domain a.test]\nservice = http://x\n");
+    assert_int_equal(sites_find(&s, STR("domain:a.test"))->state, SERVICE_REFUSED);
+    assert_int_equal(sites_find(&s, STR("domain:a.test"))->claim, SITE_ACCEPTED);
+    assert_int_equal(sites_find(&s, STR("domain:b.test"))->state, SERVICE_UNKNOWN); /* another service */
+    sites_free(&s);
+}
+
+static void test_status(void **state)
+{
+    struct sites s;
+    json_t *list;
+    char *text;
+
+    (void)state;
+    init(&s, "[domain a.test]\nservice = http://x\n");
+    list = sites_status(&s);
+    text = json_dumps(list, JSON_COMPACT);
+    assert_string_equal(
+        text, "[{\"name\":\"a.test\",\"mode\":\"tunnel\",\"service\":\"http://x\",\"service_state\":"
+              "\"unknown\",\"claim\":\"waiting\"}]");
+    free(text);
+    json_decref(list);
+    sites_free(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_is_filled_from_the_configuration),
+        cmocka_unit_test(test_a_reload_counts_changed_names_only),
+        cmocka_unit_test(test_a_reload_keeps_what_is_known),
+        cmocka_unit_test(test_status),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

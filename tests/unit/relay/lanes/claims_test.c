@@ -1,0 +1,388 @@
+#include "relay/lanes/claims.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/relay/lanes/relay_conf.h"
+
+#define AGENTS(...) ((const char *const[]){ __VA_ARGS__, NULL, NULL })
+
+enum { LAST = 1 };
+
+static void follow(struct claims *c, const char *const *agents)
+{
+    struct opt_conf *conf = relay_conf("", agents);
+
+    claims_follow(c, conf);
+    opt_conf_free(conf); /* they hold copies */
+}
+
+static struct claims *claims_of(const char *const *agents)
+{
+    struct claims *c = claims_new();
+
+    follow(c, agents);
+    return c;
+}
+
+/* One part: items divided by blanks, each with its aliases behind commas. The answer as "domain:a.test ok" or
+ * "domain:a.test WHY", one a line; NULL when there is none. Valid until the next call. */
+static const char *claim(struct claims *c, const char *agent, const char *boot, int64_t serial, int64_t part,
+                         bool last, const char *text)
+{
+    static char answered[4096];
+    static const char *aliases[8][8];
+    struct lane_item items[8] = { 0 };
+    struct lane_msg m = { .type = LANE_CLAIM, .claim = { serial, part, last, items, 0 } }, answer;
+    char *copy = strdup(text), *rest = copy, *word;
+
+    while ((word = strsep(&rest, " ")) && *word) {
+        size_t n = m.claim.n++;
+
+        items[n].item = strsep(&word, ",");
+        items[n].aliases = aliases[n];
+        while (word)
+            aliases[n][items[n].aliases_n++] = strsep(&word, ",");
+    }
+    answered[0] = 0;
+    if (!claims_take(c, agent, boot, &m, &answer)) {
+        free(copy);
+        return NULL;
+    }
+    free(copy); /* claims hold copies */
+    assert_int_equal(answer.type, LANE_CLAIMED);
+    assert_int_equal(answer.claimed.serial, serial);
+    for (size_t i = 0; i < answer.claimed.n; i++) {
+        const struct lane_answer *a = &answer.claimed.items[i];
+
+        assert_int_equal(a->ok, !*a->why);
+        sprintf(answered + strlen(answered), "%s%s %s", i > 0 ? "\n" : "", a->item, a->ok ? "ok" : a->why);
+    }
+    return answered;
+}
+
+/* All sites as "a.test=pi,alias", an unclaimed one as "a.test~pi". */
+static void assert_sites(const struct claims *c, const char *expected)
+{
+    char text[2048] = "";
+    struct claims_site s;
+
+    for (size_t i = 0; claims_site(c, i, &s); i++) {
+        sprintf(text + strlen(text), "%s%s%c%s", i > 0 ? " " : "", s.name, s.claimed ? '=' : '~', s.agent);
+        for (size_t j = 0; j < s.aliases_n; j++)
+            sprintf(text + strlen(text), ",%s", s.aliases[j]);
+    }
+    assert_string_equal(text, expected);
+}
+
+static void test_what_is_accepted_and_why_not(void **state)
+{
+    static const struct {
+        const char *name, *items, *answer, *sites; /* sites besides "a.test~pi …" are claimed ones */
+    } rows[] = {
+        { "its own name", "domain:a.test", "domain:a.test ok", "*.b.test~pi a.test=pi other.test~nas" },
+        { "nothing", "", "", "*.b.test~pi a.test~pi other.test~nas" },
+        { "a name under the wildcard", "domain:x.b.test", "domain:x.b.test ok",
+          "*.b.test~pi a.test~pi other.test~nas x.b.test=pi" },
+        { "the wildcard itself", "domain:*.b.test", "domain:*.b.test ok",
+          "*.b.test=pi a.test~pi other.test~nas" },
+        { "the wildcard, and a name under it", "domain:*.b.test domain:x.b.test",
+          "domain:*.b.test ok\ndomain:x.b.test ok", "*.b.test=pi a.test~pi other.test~nas x.b.test=pi" },
+        { "the wildcard's own base", "domain:b.test",
+          "domain:b.test agent pi may not serve b.test: add it to domains in the relay's [agent pi]",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "two labels under the wildcard", "domain:x.y.b.test",
+          "domain:x.y.b.test agent pi may not serve x.y.b.test: add it to domains in the relay's [agent pi]",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "a wildcard below the wildcard", "domain:*.x.b.test",
+          "domain:*.x.b.test agent pi may not serve *.x.b.test: add it to domains in the relay's [agent pi]",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "a wildcard over its own name", "domain:*.test",
+          "domain:*.test *.test is not a host name: it has no dot (such as sassy-cat-pics.com)",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "another agent's name", "domain:other.test domain:a.test",
+          "domain:other.test agent pi may not serve other.test: add it to domains in the relay's [agent pi]\n"
+          "domain:a.test ok",
+          "*.b.test~pi a.test=pi other.test~nas" },
+        { "aliases", "domain:a.test,x.b.test,y.b.test", "domain:a.test ok",
+          "*.b.test~pi a.test=pi,x.b.test,y.b.test other.test~nas" },
+        { "an alias that is configured is no site of its own", "domain:x.b.test,a.test", "domain:x.b.test ok",
+          "*.b.test~pi other.test~nas x.b.test=pi,a.test" },
+        { "an alias beyond its names", "domain:a.test,other.test",
+          "domain:a.test agent pi may not serve other.test: add it to domains in the relay's [agent pi]",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "a name twice", "domain:a.test domain:a.test,x.b.test",
+          "domain:a.test ok\ndomain:a.test a.test is claimed twice", "*.b.test~pi a.test=pi other.test~nas" },
+        { "an alias that is a site already", "domain:a.test domain:x.b.test,a.test",
+          "domain:a.test ok\ndomain:x.b.test a.test is claimed twice",
+          "*.b.test~pi a.test=pi other.test~nas" },
+        { "a site that is an alias already", "domain:x.b.test,a.test domain:a.test",
+          "domain:x.b.test ok\ndomain:a.test a.test is claimed twice",
+          "*.b.test~pi other.test~nas x.b.test=pi,a.test" },
+        { "a name that a refused item has", "domain:z.test,a.test domain:a.test",
+          "domain:z.test agent pi may not serve z.test: add it to domains in the relay's [agent pi]\n"
+          "domain:a.test ok",
+          "*.b.test~pi a.test=pi other.test~nas" },
+        { "upper case", "domain:A.test",
+          "domain:A.test A.test is not a host name: only a-z, 0-9, - and . may stand in it; write other letters "
+          "in their xn-- form (such as sassy-cat-pics.com)",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "no domain", "tcp:ssh", "tcp:ssh tcp:ssh is not domain:NAME, which is all that this relay serves",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "a name without its kind", "a.test",
+          "a.test a.test is not domain:NAME, which is all that this relay serves",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "a kind without a name", "domain:",
+          "domain:  is not a host name: it has no dot (such as "
+          "sassy-cat-pics.com)",
+          "*.b.test~pi a.test~pi other.test~nas" },
+        { "a file's name", "domain:../../etc/passwd",
+          "domain:../../etc/passwd ../../etc/passwd is not a host name: it has an empty label (such as "
+          "sassy-cat-pics.com)",
+          "*.b.test~pi a.test~pi other.test~nas" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct claims *c = claims_of(AGENTS("pi", "a.test *.b.test", "nas", "other.test"));
+        const char *answer = claim(c, "pi", "boot", 1, 1, LAST, rows[i].items);
+
+        if (!answer || strcmp(answer, rows[i].answer) != 0)
+            fail_msg("%s: %s", rows[i].name, answer ? answer : "no answer");
+        assert_sites(c, rows[i].sites);
+        claims_free(c);
+    }
+}
+
+/* The longest name there can be, and a reason that is longer than what holds it. */
+static void test_long_names(void **state)
+{
+    struct claims *c = claims_of(AGENTS("pi", "a.test"));
+    char item[LANE_ITEM_BYTES + 1] = "domain:";
+    const char *answer;
+
+    (void)state;
+    for (size_t i = strlen(item); i < LANE_ITEM_BYTES; i++)
+        item[i] = i % 50 == 0 ? '.' : 'x';
+    answer = claim(c, "pi", "boot", 1, 1, LAST, item);
+    assert_non_null(answer);
+    assert_int_equal(strncmp(answer, item, LANE_ITEM_BYTES), 0);
+    assert_non_null(strstr(answer, " agent pi may not serve xx"));
+    claims_free(c);
+}
+
+/* Each row is one part; the parts of a row arrive one after the other. */
+struct step {
+    const char *boot;
+    int64_t serial, part;
+    bool last;
+    const char *items;
+    bool answered;
+    const char *site; /* the only one that is claimed afterwards, of a.test to d.test; "" none */
+};
+
+static void assert_claimed(const struct claims *c, const char *name, size_t step, const char *expected)
+{
+    char text[256] = "";
+    struct claims_site s;
+
+    for (size_t i = 0; claims_site(c, i, &s); i++)
+        if (s.claimed)
+            sprintf(text + strlen(text), "%s%s", *text ? " " : "", s.name);
+    if (strcmp(text, expected) != 0)
+        fail_msg("%s: after step %zu there is \"%s\", not \"%s\"", name, step + 1, text, expected);
+}
+
+static void test_parts_serials_and_boots(void **state)
+{
+    static const struct {
+        const char *name;
+        struct step steps[10];
+    } rows[] = {
+        { "two parts",
+          { { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 1, 2, LAST, "domain:b.test", true, "a.test b.test" } } },
+        { "a complete set replaces the one before",
+          { { "x", 1, 1, LAST, "domain:a.test domain:b.test", true, "a.test b.test" },
+            { "x", 2, 1, false, "domain:c.test", false, "a.test b.test" },
+            { "x", 2, 2, LAST, "domain:d.test", true, "c.test d.test" } } },
+        { "an empty set takes everything back",
+          { { "x", 1, 1, LAST, "domain:a.test", true, "a.test" }, { "x", 2, 1, LAST, "", true, "" } } },
+        { "an older serial on another lane",
+          { { "x", 2, 1, LAST, "domain:b.test", true, "b.test" },
+            { "x", 1, 1, LAST, "domain:a.test", false, "b.test" } } },
+        { "an older serial's end within a newer one",
+          { { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 2, 1, false, "domain:b.test", false, "" },
+            { "x", 1, 2, LAST, "domain:c.test", false, "" },
+            { "x", 2, 2, LAST, "domain:d.test", true, "b.test d.test" } } },
+        { "an older serial's beginning within a newer one",
+          { { "x", 2, 1, false, "domain:b.test", false, "" },
+            { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 2, 2, LAST, "domain:d.test", true, "b.test d.test" } } },
+        { "an equal serial is the same claim, on each lane",
+          { { "x", 1, 1, LAST, "domain:a.test", true, "a.test" },
+            { "x", 1, 1, LAST, "domain:a.test", true, "a.test" } } },
+        { "two lanes at once, both answered",
+          { { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 1, 2, LAST, "domain:b.test", true, "a.test b.test" },
+            { "x", 1, 2, LAST, "domain:b.test", true, "a.test b.test" } } },
+        { "a lane that begins while another is further, and ends",
+          { { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 1, 2, false, "domain:b.test", false, "" },
+            { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 1, 3, LAST, "domain:c.test", true, "a.test b.test c.test" } } },
+        { "a lane that goes on where another ended",
+          { { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 1, 2, false, "domain:b.test", false, "" },
+            { "x", 1, 2, false, "domain:b.test", false, "" },
+            { "x", 1, 3, LAST, "domain:c.test", true, "a.test b.test c.test" } } },
+        { "a part that is missing",
+          { { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "x", 1, 3, LAST, "domain:c.test", false, "" },
+            { "x", 1, 2, LAST, "domain:b.test", true, "a.test b.test" } } },
+        { "a new boot counts anew",
+          { { "x", 7, 1, LAST, "domain:a.test", true, "a.test" },
+            { "y", 1, 1, LAST, "domain:b.test", true, "b.test" },
+            { "y", 1, 1, LAST, "domain:b.test", true, "b.test" } } },
+        { "a new boot does not go on with the parts of an old one",
+          { { "x", 1, 1, false, "domain:a.test", false, "" },
+            { "y", 1, 2, LAST, "domain:b.test", false, "" },
+            { "y", 1, 1, false, "domain:c.test", false, "" },
+            { "y", 1, 2, LAST, "domain:d.test", true, "c.test d.test" } } },
+        { "the greatest numbers",
+          { { "x", INT64_MAX, 1, LAST, "domain:a.test", true, "a.test" },
+            { "x", INT64_MAX, INT64_MAX, LAST, "", true, "a.test" },
+            { "x", 1, INT64_MAX, LAST, "", false, "a.test" } } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct claims *c = claims_of(AGENTS("pi", "a.test b.test c.test d.test"));
+
+        for (size_t j = 0; rows[i].steps[j].boot; j++) {
+            const struct step *s = &rows[i].steps[j];
+            bool answered = claim(c, "pi", s->boot, s->serial, s->part, s->last, s->items) != NULL;
+
+            if (answered != s->answered)
+                fail_msg("%s: step %zu is%s answered", rows[i].name, j + 1, answered ? "" : " not");
+            assert_claimed(c, rows[i].name, j, s->site);
+        }
+        claims_free(c);
+    }
+}
+
+static void test_unknown_agents(void **state)
+{
+    struct claims *c = claims_of(AGENTS("pi", "a.test"));
+
+    (void)state;
+    assert_true(claims_knows(c, "pi"));
+    assert_false(claims_knows(c, "nas"));
+    assert_false(claims_knows(c, ""));
+    assert_null(claim(c, "nas", "boot", 1, 1, LAST, "domain:a.test"));
+    assert_sites(c, "a.test~pi");
+    claims_free(c);
+    claims_free(NULL);
+    c = claims_new();
+    assert_false(claims_knows(c, "pi"));
+    assert_sites(c, "");
+    claims_free(c);
+}
+
+#define TAKEN "domain:a.test a.test is served by agent pi already"
+
+/* Who comes first has the name; the other gets it as soon as it is free. */
+static void test_two_agents_with_one_name(void **state)
+{
+    struct claims *c = claims_of(AGENTS("pi", "a.test *.b.test", "nas", "a.test *.b.test"));
+
+    (void)state;
+    assert_string_equal(claim(c, "pi", "p", 1, 1, LAST, "domain:a.test,x.b.test"), "domain:a.test ok");
+    assert_string_equal(claim(c, "nas", "n", 1, 1, LAST, "domain:a.test domain:y.b.test,x.b.test"),
+                        TAKEN "\ndomain:y.b.test x.b.test is served by agent pi already");
+    assert_sites(c, "*.b.test~nas a.test=pi,x.b.test");
+    assert_string_equal(claim(c, "pi", "p2", 1, 1, LAST, "domain:a.test"), "domain:a.test ok");
+    assert_sites(c, "*.b.test~nas a.test=pi y.b.test=nas,x.b.test");
+    assert_string_equal(claim(c, "pi", "p2", 2, 1, LAST, "domain:x.b.test"),
+                        "domain:x.b.test x.b.test is served by agent nas already");
+    assert_sites(c, "*.b.test~nas a.test=nas y.b.test=nas,x.b.test");
+    assert_string_equal(claim(c, "nas", "n", 1, 1, LAST, ""), "domain:a.test ok\ndomain:y.b.test ok");
+    claims_free(c);
+}
+
+/* A name belongs to one agent, its wildcard to another: the exact one wins, and both are sites. */
+static void test_a_wildcard_of_one_and_a_name_of_another(void **state)
+{
+    struct claims *c = claims_of(AGENTS("pi", "*.a.test", "nas", "x.a.test"));
+
+    (void)state;
+    assert_string_equal(claim(c, "pi", "p", 1, 1, LAST, "domain:*.a.test"), "domain:*.a.test ok");
+    assert_string_equal(claim(c, "nas", "n", 1, 1, LAST, "domain:x.a.test"), "domain:x.a.test ok");
+    assert_sites(c, "*.a.test=pi x.a.test=nas");
+    claims_free(c);
+}
+
+static void test_a_reload(void **state)
+{
+    struct claims *c = claims_of(AGENTS("pi", "a.test b.test", "nas", "c.test"));
+
+    (void)state;
+    claim(c, "pi", "p", 1, 1, LAST, "domain:a.test domain:b.test");
+    claim(c, "nas", "n", 1, 1, LAST, "domain:c.test domain:a.test");
+    assert_sites(c, "a.test=pi b.test=pi c.test=nas");
+    follow(c, AGENTS("pi", "b.test", "nas", "c.test"));
+    assert_sites(c, "b.test=pi c.test=nas");
+    follow(c, AGENTS("pi", "a.test b.test", "nas", "c.test")); /* the claim was remembered */
+    assert_sites(c, "a.test=pi b.test=pi c.test=nas");
+    follow(c, AGENTS("pi", "a.test b.test", "nas", "a.test c.test")); /* who has it keeps it */
+    assert_sites(c, "a.test=pi b.test=pi c.test=nas");
+    follow(c, AGENTS("nas", "a.test c.test"));
+    assert_sites(c, "a.test=nas c.test=nas");
+    assert_false(claims_knows(c, "pi"));
+    follow(c, AGENTS("pi", "b.test", "nas", "")); /* a new one of that name has claimed nothing */
+    assert_sites(c, "b.test~pi");
+    assert_string_equal(claim(c, "pi", "p", 1, 1, LAST, "domain:b.test"), "domain:b.test ok");
+    claims_free(c);
+}
+
+/* A name goes from one agent to the other in one reload, whichever of them comes first in the file. */
+static void test_a_name_changes_hands(void **state)
+{
+    static const char *const before[][5] = { { "pi", "a.test", "nas", "a.test", NULL },
+                                             { "nas", "a.test", "pi", "a.test", NULL } };
+    static const char *const after[][5] = { { "pi", "b.test", "nas", "a.test", NULL },
+                                            { "nas", "a.test", "pi", "b.test", NULL } };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct claims *c = claims_of(before[i]);
+
+        assert_string_equal(claim(c, "pi", "p", 1, 1, LAST, "domain:a.test"), "domain:a.test ok");
+        assert_string_equal(claim(c, "nas", "n", 1, 1, LAST, "domain:a.test"), TAKEN);
+        follow(c, after[i]);
+        assert_sites(c, "a.test=nas b.test~pi");
+        claims_free(c);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_accepted_and_why_not),
+        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_parts_serials_and_boots),
+        cmocka_unit_test(test_unknown_agents),
+        cmocka_unit_test(test_two_agents_with_one_name),
+        cmocka_unit_test(test_a_wildcard_of_one_and_a_name_of_another),
+        cmocka_unit_test(test_a_reload),
+        cmocka_unit_test(test_a_name_changes_hands),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,193 @@
+#include "shared/dial.h"
+
+#include "tests/unit/loop_fixture.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+struct result {
+    struct stream *s;
+    enum err_code code;
+    bool done, ended;
+};
+
+static void on_received(void *user, const char *bytes, size_t n)
+{
+    (void)user;
+    (void)bytes;
+    (void)n;
+}
+
+static void on_eof(void *user)
+{
+    (void)user;
+}
+
+static void on_ended(void *user, const struct err *why)
+{
+    (void)why;
+    ((struct result *)user)->ended = true;
+}
+
+static void on_done(void *user, struct stream *s, const struct err *why)
+{
+    static const struct stream_events events = { on_received, on_eof, NULL, on_ended, NULL };
+    struct result *r = user;
+
+    assert_false(r->done);
+    assert_true((s == NULL) == (why != NULL));
+    r->done = true;
+    r->s = s;
+    r->code = why ? why->code : ERR_NONE;
+    if (s)
+        stream_hand_over(s, &events, r);
+}
+
+/* A listening socket on loopback, and its port. */
+static int listener(uint16_t *port, int backlog)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof addr;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(listen(fd, backlog), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &size), 0);
+    *port = ntohs(addr.sin_port);
+    return fd;
+}
+
+static void test_connects(void **state)
+{
+    static const char *const hosts[] = { "127.0.0.1", "localhost" };
+    struct dial_names names = { 0 };
+    struct loop *l = *state;
+    uint16_t port;
+    int fd = listener(&port, 8);
+
+    for (int i = 0; i < 4; i++) { /* the second time by what is known */
+        struct result r = { 0 };
+
+        dial_start(l, hosts[i % 2], port, 5000, &names, on_done, &r);
+        assert_false(r.done); /* never from inside */
+        loop_until(l, &r.done);
+        assert_non_null(r.s);
+        stream_stop(r.s);
+        loop_until(l, &r.ended);
+        assert_string_equal(names.names[0].host, i > 0 ? "localhost" : "");
+        assert_string_equal(names.names[1].host, "");
+    }
+    close(fd);
+}
+
+static void test_names_are_kept_for_five_seconds(void **state)
+{
+    struct dial_names names = { 0 };
+    struct loop *l = *state;
+    uint16_t port;
+    int fd = listener(&port, 8);
+    struct sockaddr_in *known = (struct sockaddr_in *)&names.names[3].found[0];
+    struct result good = { 0 }, old = { 0 };
+
+    strcpy(names.names[3].host, "no-such-host.invalid");
+    names.names[3].n = 1;
+    names.names[3].until_ms = loop_now_ms(l) + 1000;
+    known->sin_family = AF_INET;
+    known->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    dial_start(l, "no-such-host.invalid", port, 5000, &names, on_done, &good);
+    loop_until(l, &good.done);
+    assert_non_null(good.s);
+    stream_stop(good.s);
+    names.names[3].until_ms = loop_now_ms(l);
+    dial_start(l, "no-such-host.invalid", port, 5000, &names, on_done, &old);
+    loop_until(l, &old.done);
+    assert_int_equal(old.code, ERR_MISSING);
+    close(fd);
+}
+
+static void test_refused(void **state)
+{
+    struct result r = { 0 };
+    uint16_t port;
+
+    close(listener(&port, 1));
+    dial_start(*state, "127.0.0.1", port, 5000, NULL, on_done, &r);
+    loop_until(*state, &r.done);
+    assert_int_equal(r.code, ERR_PEER);
+}
+
+/* The queue of a listener with backlog 0 holds one; further ones get no answer. */
+static int full_listener(uint16_t *port, int fill[4])
+{
+    int fd = listener(port, 0);
+    struct sockaddr_in addr = { .sin_family = AF_INET,
+                                .sin_port = htons(*port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+    for (int i = 0; i < 4; i++) {
+        fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (connect(fill[i], (struct sockaddr *)&addr, sizeof addr) == 0)
+            continue;
+    }
+    usleep(50000);
+    return fd;
+}
+
+static void test_silent(void **state)
+{
+    struct result r = { 0 };
+    uint16_t port;
+    int fill[4], fd = full_listener(&port, fill);
+
+    dial_start(*state, "127.0.0.1", port, 200, NULL, on_done, &r);
+    loop_until(*state, &r.done);
+    assert_int_equal(r.code, ERR_TIMEOUT);
+    for (int i = 0; i < 4; i++)
+        close(fill[i]);
+    close(fd);
+}
+
+static void test_stopped_in_every_state(void **state)
+{
+    static const char *const hosts[] = { "127.0.0.1", "localhost", "no-such-host.invalid" };
+    struct loop *l = *state;
+    struct result r = { 0 };
+    uint16_t port;
+    int fill[4], fd = full_listener(&port, fill);
+
+    for (int i = 0; i < 3; i++)
+        for (int rounds = 0; rounds < 4; rounds++) {
+            struct dial_names names = { 0 };
+            struct dial *d = dial_start(l, hosts[i], port, 5000, &names, on_done, &r);
+
+            for (int n = 0; n < rounds && !r.done; n++)
+                uv_run(&l->uv, UV_RUN_NOWAIT);
+            if (!r.done)
+                dial_stop(d);
+            r.done = false;
+            loop_run(l);
+            assert_false(r.done);
+        }
+    for (int i = 0; i < 4; i++)
+        close(fill[i]);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_connects, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_names_are_kept_for_five_seconds, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_refused, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_silent, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_stopped_in_every_state, loop_make, loop_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,167 @@
+#include "shared/domain.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define L63 "abcdefghijklmnopqrstuvwxyz-0123456789-abcdefghijklmnopqrstuvwxyz"
+_Static_assert(sizeof L63 == 65, "one too many, for the label that is too long");
+
+static void test_check(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *exact, *wildcard; /* part of the reason; NULL: it is well */
+    } rows[] = {
+        { "a.test", NULL, NULL },
+        { "www.sassy-cat-pics.com", NULL, NULL },
+        { "localhost", NULL, NULL },
+        { "xn--bcher-kva.example", NULL, NULL },
+        { "_acme-challenge.a.test", "only a-z", "only a-z" },
+        { "0.1", "ends with a number", "ends with a number" },
+        { "a-b--c.d", NULL, NULL },
+        { "*.a.test", "a wildcard cannot stand here", NULL },
+        { "*.localhost", "a wildcard cannot stand here", NULL },
+        { "*.test", "a wildcard cannot stand here", "it has no dot" },
+        { "*", "a wildcard cannot stand here", "a wildcard is *. and a name" },
+        { "*a.test", "a wildcard cannot stand here", "a wildcard is *. and a name" },
+        { "**.a.test", "a wildcard cannot stand here", "a wildcard is *. and a name" },
+        { "*.*.a.test", "a wildcard cannot stand here", "a wildcard is *. and a name" },
+        { "*..a.test", "a wildcard cannot stand here", "an empty label" },
+        { "*.", "a wildcard cannot stand here", "it has no dot" },
+        { "a.*.test", "a wildcard is *. and a name", "a wildcard is *. and a name" },
+        { "a*.test", "a wildcard is *. and a name", "a wildcard is *. and a name" },
+        { "", "it has no dot", "it has no dot" },
+        { ".", "an empty label", "an empty label" },
+        { "test", "it has no dot", "it has no dot" },
+        { ".a.test", "an empty label", "an empty label" },
+        { "a..test", "an empty label", "an empty label" },
+        { "a.test.", "an empty label", "an empty label" },
+        { "localhost.", "an empty label", "an empty label" },
+        { "-a.test", "begins or ends with -", "begins or ends with -" },
+        { "a-.test", "begins or ends with -", "begins or ends with -" },
+        { "a.-", "begins or ends with -", "begins or ends with -" },
+        { "A.test", "only a-z", "only a-z" },
+        { "a.tesT", "only a-z", "only a-z" },
+        { "a b.test", "only a-z", "only a-z" },
+        { "a.test:443", "only a-z", "only a-z" },
+        { "a.test/", "only a-z", "only a-z" },
+        { "a,b.test", "only a-z", "only a-z" },
+        { "b\303\274cher.test", "xn--", "xn--" },
+        { "[::1].test", "only a-z", "only a-z" },
+        { L63 ".test", "longer than 63", "longer than 63" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int form = DOMAIN_EXACT; form <= DOMAIN_WILDCARD; form++) {
+            const char *why = form == DOMAIN_WILDCARD ? rows[i].wildcard : rows[i].exact;
+            struct err e = { 0 };
+
+            if (domain_check(rows[i].text, (enum domain_form)form, &e) != (why ? -1 : 0) ||
+                (why && (e.code != ERR_INPUT || !strstr(e.text, why) || !strstr(e.text, rows[i].text))))
+                fail_msg("%s (form %d): %s", rows[i].text, form, e.text);
+            assert_int_equal(domain_check(rows[i].text, (enum domain_form)form, NULL), why ? -1 : 0);
+        }
+}
+
+/* A name of n characters: labels of at most 63, and dots between. */
+static const char *name_of(size_t n, char out[300])
+{
+    memset(out, 'x', n);
+    out[n] = 0;
+    for (size_t i = 63; i + 1 < n; i += 64)
+        out[i] = '.';
+    return out;
+}
+
+static void test_lengths(void **state)
+{
+    char name[300], out[DOMAIN_BYTES], dotted[301];
+
+    (void)state;
+    assert_int_equal(domain_check(L63 + 1, DOMAIN_EXACT, NULL), -1); /* no dot */
+    memcpy(dotted, L63 ".test", sizeof L63 ".test");
+    assert_int_equal(domain_check(dotted + 1, DOMAIN_EXACT, NULL), 0); /* 63 in a label */
+    assert_int_equal(domain_check(name_of(253, name), DOMAIN_EXACT, NULL), 0);
+    assert_true(domain_normalize(str_of(name), out));
+    assert_string_equal(out, name);
+    memcpy(dotted, name, 253);
+    memcpy(dotted + 253, ".", 2);
+    assert_true(domain_normalize(str_of(dotted), out));
+    assert_string_equal(out, name);
+    assert_int_equal(domain_check(name_of(254, name), DOMAIN_EXACT, NULL), -1);
+    assert_false(domain_normalize(str_of(name), out));
+    name_of(253, name);
+    memcpy(name, "*.", 2);
+    assert_int_equal(domain_check(name, DOMAIN_WILDCARD, NULL), 0);
+}
+
+static void test_normalize(void **state)
+{
+    static const struct {
+        struct str in;
+        const char *out; /* NULL: it cannot be a name */
+    } rows[] = {
+        { { "a.test", 6 }, "a.test" },
+        { { "A.TeSt", 6 }, "a.test" },
+        { { "a.test.", 7 }, "a.test" },
+        { { "A.TEST.", 7 }, "a.test" },
+        { { "a.test..", 8 }, "a.test." }, /* which no site is called */
+        { { "a.testx", 6 }, "a.test" },   /* no NUL behind it */
+        { { "AZaz09-_@[`{", 12 }, "azaz09-_@[`{" },
+        { { "[::1]", 5 }, "[::1]" },
+        { { "\303\204", 2 }, "\303\204" },
+        { { ".", 1 }, NULL },
+        { { "", 0 }, NULL },
+        { { "a.test\0", 7 }, NULL },
+        { { "a.test\0.b.test", 14 }, NULL },
+        { { "\0", 1 }, NULL },
+    };
+    char out[DOMAIN_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool is = domain_normalize(rows[i].in, out);
+
+        if (is != (rows[i].out != NULL) || (is && strcmp(out, rows[i].out) != 0))
+            fail_msg("row %zu, %s: %s", i, rows[i].in.p, is ? out : "no name");
+    }
+}
+
+static void test_matches(void **state)
+{
+    static const struct {
+        const char *pattern, *name;
+        bool matches;
+    } rows[] = {
+        { "a.test", "a.test", true },       { "a.test", "b.test", false },
+        { "a.test", "x.a.test", false },    { "a.test", "a.tes", false },
+        { "*.a.test", "x.a.test", true },   { "*.a.test", "*.a.test", true },
+        { "*.a.test", "a.test", false },    { "*.a.test", ".a.test", false },
+        { "*.a.test", "xa.test", false },   { "*.a.test", "x.y.a.test", false },
+        { "*.a.test", "x.ba.test", false }, { "*.a.test", "x.a.test.b", false },
+        { "*.a.test", "x", false },         { "*.a.test", "", false },
+        { "x.a.test", "*.a.test", false },  { "*.a.test", "*.x.a.test", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (domain_matches(rows[i].pattern, rows[i].name) != rows[i].matches)
+            fail_msg("%s and %s", rows[i].pattern, rows[i].name);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_matches),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
