@@ -419,19 +419,22 @@ void pool_follow(struct pool *p, const struct snapshot *snapshot)
     }
 }
 
-static struct upstream *find_used(const struct pool *p, uint64_t lane, uint64_t id)
+/* Also among those that were given back meanwhile: what is said comes by way of another thread. */
+static struct upstream *find_stream(const struct pool *p, uint64_t lane, uint64_t id)
 {
+    static const enum list lists[] = { L_OTHER, L_IDLE };
     struct lane *l = find_lane(p, lane);
-    struct upstream *u = l ? l->lists[L_OTHER] : NULL;
 
-    while (u && upstream_id(u) != id)
-        u = upstream_link(u)->next;
-    return u;
+    for (size_t i = 0; l && i < sizeof lists / sizeof *lists; i++)
+        for (struct upstream *u = l->lists[lists[i]]; u; u = upstream_link(u)->next)
+            if (upstream_id(u) == id)
+                return u;
+    return NULL;
 }
 
 void pool_note_ended(struct pool *p, uint64_t lane, uint64_t stream, enum lane_how how)
 {
-    struct upstream *u = find_used(p, lane, stream);
+    struct upstream *u = find_stream(p, lane, stream);
 
     if (u)
         upstream_note_ended(u, how);
@@ -439,7 +442,7 @@ void pool_note_ended(struct pool *p, uint64_t lane, uint64_t stream, enum lane_h
 
 void pool_note_consumed(struct pool *p, uint64_t lane, uint64_t stream, uint64_t total)
 {
-    struct upstream *u = find_used(p, lane, stream);
+    struct upstream *u = find_stream(p, lane, stream);
 
     if (u)
         upstream_note_consumed(u, total);

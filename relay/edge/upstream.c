@@ -286,7 +286,9 @@ void upstream_note_ended(struct upstream *u, enum lane_how how)
 {
     u->explained = true;
     u->how = how;
-    if (u->got_eof && u->state == UPSTREAM_USED)
+    if (u->state == UPSTREAM_IDLE)
+        close_now(u); /* before somebody takes it */
+    else if (u->got_eof && u->state == UPSTREAM_USED)
         end_of_used(u);
 }
 

@@ -116,7 +116,7 @@ def test_changed_byte_ends_the_session(house):
     stream.sock.sendall(b"2")
     lane.wait("gone")
     assert stream.closed_without_a_byte()
-    assert "session broke" in house.agent_log()
+    wait_for("the reason", lambda: "session broke" in house.agent_log())
     again = house.lane()
     again.greet()
     assert Stream(again).use(more=b"back").read(4) == b"back"

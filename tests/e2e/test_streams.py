@@ -248,3 +248,12 @@ def test_a_port_that_cannot_be_a_lanes_is_refused(edges):
     edge.agent.join()
     edge.agent.say("hello", v=1, boot=edge.agent.boot, lane=1, port=edge.port, version="0")
     assert "port" in edge.agent.wait_heard("error")["why"]
+
+
+def test_what_is_consumed_counts_for_the_next_request_too(edge):
+    """The agent's word comes when the stream has been given back already."""
+    edge.agent.serve = lambda stream: stream.answer()
+    with edge.visitor() as visitor:
+        for _ in range(8):
+            assert visitor.ask("PUT", body=bytes(200_000)).status == 200
+    assert len(edge.agent.used) == 1
