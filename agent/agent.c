@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "agent/link/netwatch.h"
 #include "agent/link/supervise.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <uv.h>
 
-enum { BOOT_BYTES = 16 };
+enum { BOOT_BYTES = 16, TICK_MS = 1000 };
 
 struct agent {
     struct loop *loop;
@@ -20,11 +21,12 @@ struct agent {
     struct daemon_parts_ended ended;
     char boot[2 * BOOT_BYTES + 1]; /* tells this run of the program from any other one with the same key */
     struct sites sites;
+    struct limits limits;
     struct supervise **relays; /* those of the configuration, in its order */
     size_t relays_n;
     size_t alive; /* relays, also those that are on their way out, and netwatch */
     struct netwatch *netwatch;
-    uv_timer_t end; /* never runs: its closing is what ends us from the loop */
+    uv_timer_t tick; /* its closing is what ends us from the loop */
     bool ending;
 };
 
@@ -67,7 +69,7 @@ static struct supervise *keep_or_start(struct agent *a, struct supervise **old, 
         return s;
     }
     a->alive++;
-    return supervise_start(a->loop, name, conf, key_file, a->boot, &a->sites, on_relay_ended, a);
+    return supervise_start(a->loop, name, conf, key_file, a->boot, &a->sites, &a->limits, on_relay_ended, a);
 }
 
 /* Lanes that the configuration does not touch stay as they are. */
@@ -99,6 +101,15 @@ static void on_network_changed(void *user)
             supervise_look(a->relays[i]);
 }
 
+static void on_service_changed(void *user, const struct site *site)
+{
+    struct agent *a = user;
+
+    for (size_t i = 0; i < a->relays_n; i++)
+        if (a->relays[i])
+            supervise_service(a->relays[i], site);
+}
+
 static void on_netwatch_ended(void *user)
 {
     struct agent *a = user;
@@ -121,6 +132,21 @@ static int make_boot(struct agent *a, struct err *e)
     return 0;
 }
 
+static void set_limits(struct agent *a)
+{
+    const struct agent_conf *conf = agent_conf_of(a->conf);
+
+    a->limits.max_streams = (size_t)conf->max_streams;
+    a->limits.max_buffered = (uint64_t)conf->max_buffered;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct agent *a = timer->data;
+
+    limits_check(&a->limits);
+}
+
 static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
                          const struct daemon_parts_ended *ended, struct err *e)
 {
@@ -135,8 +161,12 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
         return NULL;
     }
     sites_init(&a->sites, conf);
-    uv_timer_init(&loop->uv, &a->end);
-    a->end.data = a;
+    a->sites.service_changed = on_service_changed;
+    a->sites.user = a;
+    set_limits(a);
+    uv_timer_init(&loop->uv, &a->tick);
+    a->tick.data = a;
+    uv_timer_start(&a->tick, on_tick, TICK_MS, TICK_MS);
     a->netwatch = netwatch_start(loop, on_network_changed, on_netwatch_ended, a);
     a->alive++;
     set_relays(a);
@@ -149,6 +179,7 @@ static void agent_reload(void *parts, const struct opt_conf *conf)
     bool changed = sites_reload(&a->sites, conf);
 
     a->conf = conf;
+    set_limits(a);
     set_relays(a);
     for (size_t i = 0; i < a->relays_n && changed; i++)
         supervise_claim(a->relays[i]);
@@ -181,8 +212,8 @@ static void on_closed(uv_handle_t *handle)
 
 static void end_if_done(struct agent *a)
 {
-    if (a->ending && a->alive == 0 && !uv_is_closing((uv_handle_t *)&a->end))
-        uv_close((uv_handle_t *)&a->end, on_closed);
+    if (a->ending && a->alive == 0 && !uv_is_closing((uv_handle_t *)&a->tick))
+        uv_close((uv_handle_t *)&a->tick, on_closed);
 }
 
 static void begin_end(struct agent *a)

@@ -33,6 +33,13 @@ static const struct opt_kind kinds[] = {
 static const struct opt options[] = {
     DAEMON_OPTIONS("agent", struct agent_conf, "/var/lib/tunnel-agent", "/run/tunnel-agent/control.sock",
                    "agent.d/*.ini"),
+    { "agent", "max_streams", OPT_NUMBER, offsetof(struct agent_conf, max_streams), .def = "4000", .min = 1,
+      .max = 100000, .flags = OPT_RELOAD,
+      .help = "How many connections to services there may be at once. A further one is refused." },
+    { "agent", "max_buffered", OPT_SIZE, offsetof(struct agent_conf, max_buffered), .def = "64m",
+      .min = 1 << 20, .max = (int64_t)64 << 30, .flags = OPT_RELOAD,
+      .help =
+          "How much memory connections that stand still may hold. Beyond it the one that holds most is reset." },
     { "relay", "host", OPT_TEXT, offsetof(struct agent_relay_conf, host), .flags = OPT_RELOAD | OPT_REQUIRED,
       .sample = "relay.example.net", .help = "Host name or address of the relay's machine." },
     { "relay", "port", OPT_NUMBER, offsetof(struct agent_relay_conf, port), .def = "22", .min = 1,

@@ -7,6 +7,7 @@
 /* [agent] */
 struct agent_conf {
     struct daemon_conf base;
+    int64_t max_streams, max_buffered;
 };
 
 /* [relay NAME] */

@@ -38,6 +38,14 @@ static const struct opt options[] = {
       .flags = OPT_RELOAD,
       .help =
           "Command that sshd runs for an agent. When empty, it is the tunnel-lane installed with this program." },
+    { "relay", "max_streams", OPT_NUMBER, offsetof(struct relay_conf, max_streams), .def = "900", .min = 16,
+      .max = 900,
+      .help =
+          "How many connections one lane carries at most. sshd usually may open 1024 files, which is the bound." },
+    { "relay", "max_buffered", OPT_SIZE, offsetof(struct relay_conf, max_buffered), .def = "64m",
+      .min = 1 << 20, .max = (int64_t)64 << 30,
+      .help =
+          "How much memory requests that stand still may hold. Beyond it the one that holds most is reset." },
     { "acme", "issuer", OPT_CHOICE, offsetof(struct relay_acme_conf, issuer), .def = "internal",
       .choices = issuers, .flags = OPT_RELOAD,
       .help =

@@ -10,7 +10,8 @@ struct relay_conf {
     struct opt_addresses listen_https;
     const char *lane_socket, *lane_user;
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
-    const char *workers;      /* see relay_workers */
+    int64_t max_streams, max_buffered;
+    const char *workers; /* see relay_workers */
 };
 
 /* [acme] */

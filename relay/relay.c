@@ -200,6 +200,7 @@ static void start_timers(struct relay *r)
 static int start_parts(struct relay *r, struct inherited *inherited, struct err *e)
 {
     const struct relay_conf *conf = relay_conf_of(r->conf);
+    struct edge_conf edge;
 
     r->certs = certs_open(conf->base.state_dir, time(NULL), e);
     if (!r->certs)
@@ -207,8 +208,11 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
     if (!r->lanes)
         return -1;
-    r->edge = edge_start(r->loop, &conf->listen_https, relay_workers(conf), inherited, make_snapshot(r),
-                         &edge_events, r, e);
+    edge.listen_https = &conf->listen_https;
+    edge.workers = (unsigned)relay_workers(conf);
+    edge.max_streams = (unsigned)conf->max_streams;
+    edge.max_buffered = (uint64_t)conf->max_buffered;
+    r->edge = edge_start(r->loop, &edge, inherited, make_snapshot(r), &edge_events, r, e);
     return r->edge ? 0 : -1;
 }
 

@@ -13,6 +13,7 @@
 #include "shared/opt_print.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +93,16 @@ static int task_with_conf(enum daemon_task task, struct daemon *d)
     return print_and_free(&out);
 }
 
+/* What large buffers held goes back to the system. Left alone, glibc raises these bounds as large buffers come and go,
+ * and keeps what they held for ever. */
+static void keep_memory_small(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+#endif
+}
+
 int daemon_main(int argc, char **argv, const struct daemon_program *program)
 {
     struct daemon d = { .program = program, .state_fd = -1, .socket = { .fd = -1 } };
@@ -99,6 +110,7 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program)
     struct daemon_args args;
     int rc = 1;
 
+    keep_memory_small();
     daemon_args_read(&args, argc, argv, program->schema);
     if (args.task != TASK_RUN && args.task != TASK_CHECK && args.task != TASK_DUMP)
         return task_without_conf(args.task, program->schema);

@@ -19,9 +19,34 @@ static const char *const how_texts[] = {
     [LANE_SILENT] = "silent",
 };
 
+static const char *const service_texts[] = {
+    [LANE_SERVICE_UNKNOWN] = "unknown", [LANE_SERVICE_OK] = "ok",
+    [LANE_SERVICE_REFUSED] = "refused", [LANE_SERVICE_UNREACHABLE] = "unreachable",
+    [LANE_SERVICE_SILENT] = "silent",
+};
+
 const char *lane_how_text(enum lane_how how)
 {
     return how_texts[how];
+}
+
+const char *lane_service_text(enum lane_service state)
+{
+    return service_texts[state];
+}
+
+/* Which of n texts the member is; -1 with the reason. */
+static int get_choice(const struct lane_msg *m, const char *key, const char *const *texts, size_t n,
+                      struct err *e)
+{
+    const char *text;
+
+    if (lane_get_text(m->json, key, LANE_WORD_BYTES, &text, e) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(texts[i], text) == 0)
+            return (int)i;
+    return err_set(e, ERR_INPUT, "member \"%s\" is \"%s\", which is none of its words", key, text);
 }
 
 /* ---- messages, in the order of a conversation ---- */
@@ -210,18 +235,12 @@ static void write_abort(json_t *to, const struct lane_msg *m)
 
 static int read_ended(struct lane_msg *m, struct err *e)
 {
-    const size_t hows = sizeof how_texts / sizeof *how_texts;
-    const char *how;
-    size_t i = 0;
+    int how;
 
     if (lane_get_stream(m->json, &m->ended.stream, e) != 0 ||
-        lane_get_text(m->json, "how", LANE_WORD_BYTES, &how, e) != 0)
+        (how = get_choice(m, "how", how_texts, sizeof how_texts / sizeof *how_texts, e)) < 0)
         return -1;
-    while (i < hows && strcmp(how_texts[i], how) != 0)
-        i++;
-    if (i == hows)
-        return err_set(e, ERR_INPUT, "member \"how\" is \"%s\", which no stream ends like", how);
-    m->ended.how = (enum lane_how)i;
+    m->ended.how = (enum lane_how)how;
     return lane_get_showable(m, m->json, "detail", &m->ended.detail, e);
 }
 
@@ -247,6 +266,25 @@ static void write_consumed(json_t *to, const struct lane_msg *m)
 {
     lane_set_stream(to, m->consumed.stream);
     lane_set_int(to, "total", (int64_t)m->consumed.total);
+}
+
+static int read_service(struct lane_msg *m, struct err *e)
+{
+    int state = get_choice(m, "state", service_texts, sizeof service_texts / sizeof *service_texts, e);
+
+    if (state < 0 || lane_get_text(m->json, "item", LANE_ITEM_BYTES, &m->service.item, e) != 0 ||
+        lane_get_text_or_none(m->json, "route", LANE_ITEM_BYTES, &m->service.route, e) != 0)
+        return -1;
+    m->service.state = (enum lane_service)state;
+    return lane_get_showable(m, m->json, "detail", &m->service.detail, e);
+}
+
+static void write_service(json_t *to, const struct lane_msg *m)
+{
+    lane_set_text(to, "item", m->service.item);
+    lane_set_text(to, "route", m->service.route);
+    lane_set_text(to, "state", lane_service_text(m->service.state));
+    lane_set_showable(to, "detail", m->service.detail);
 }
 
 static int read_why(struct lane_msg *m, struct err *e)
@@ -276,6 +314,7 @@ static const struct {
     [LANE_ABORT] = { "abort", read_abort, write_abort },
     [LANE_ENDED] = { "ended", read_ended, write_ended },
     [LANE_CONSUMED] = { "consumed", read_consumed, write_consumed },
+    [LANE_SERVICE] = { "service", read_service, write_service },
     [LANE_AWAY] = { "away", NULL, NULL },
     [LANE_RESYNC] = { "resync", NULL, NULL },
     [LANE_GOODBYE] = { "goodbye", read_why, write_why },

@@ -17,4 +17,5 @@ void lane_msg_free(struct lane_msg *m);
  * is NULL is written as an empty one. Whoever fills a claim keeps its line within LANE_LINE_BYTES, by parts. */
 void lane_msg_write(struct buf *out, const struct lane_msg *m);
 const char *lane_how_text(enum lane_how how);
+const char *lane_service_text(enum lane_service state);
 #endif

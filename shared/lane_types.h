@@ -31,6 +31,7 @@ enum lane_msg_type {
     LANE_ABORT,
     LANE_ENDED,
     LANE_CONSUMED,
+    LANE_SERVICE,
     LANE_AWAY,   /* from tunnel-lane itself: the relay is gone */
     LANE_RESYNC, /* and is back */
     LANE_GOODBYE,
@@ -40,6 +41,16 @@ enum lane_msg_type {
 
 /* How a stream ended at the agent. */
 enum lane_how { LANE_EOF, LANE_RESET, LANE_REFUSED, LANE_UNREACHABLE, LANE_SILENT };
+
+/* What the last attempt to reach a service has shown: refused, nothing listens there; unreachable, there is no such name
+ * or no way to its machine; silent, no answer at all. */
+enum lane_service {
+    LANE_SERVICE_UNKNOWN,
+    LANE_SERVICE_OK,
+    LANE_SERVICE_REFUSED,
+    LANE_SERVICE_UNREACHABLE,
+    LANE_SERVICE_SILENT
+};
 
 struct lane_item {    /* of a claim */
     const char *item; /* "domain:NAME" */
@@ -98,6 +109,11 @@ struct lane_msg {
         struct {
             uint64_t stream, total; /* bytes after the second header that the service has taken */
         } consumed;
+        struct {
+            const char *item, *route; /* route: "" for the domain's own service */
+            enum lane_service state;
+            const char *detail;
+        } service;
         struct {
             const char *why;
         } why; /* goodbye, error */

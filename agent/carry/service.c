@@ -83,15 +83,3 @@ int service_parse(struct service *s, const char *text, struct err *e)
                        "the port is not a number from 1 to 65535 (such as http://127.0.0.1:8080)");
     return 0;
 }
-
-const char *service_state_text(enum service_state state)
-{
-    switch (state) {
-    case SERVICE_UNKNOWN: break;
-    case SERVICE_OK: return "ok";
-    case SERVICE_REFUSED: return "refused";
-    case SERVICE_UNREACHABLE: return "unreachable";
-    case SERVICE_SILENT: return "silent";
-    }
-    return "unknown";
-}

@@ -1,6 +1,8 @@
 #include "agent/carry/sites.h"
 
 #include "agent/options.h"
+#include "shared/lane_msg.h"
+#include "shared/log.h"
 
 #include <string.h>
 
@@ -31,18 +33,25 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
         site->service.port = 0; /* cannot be: the configuration was checked; nothing listens on port 0 */
 }
 
-void sites_init(struct sites *s, const struct opt_conf *conf)
+static void read_sites(struct sites *s, const struct opt_conf *conf)
 {
     const struct agent_domain_conf *d;
     const char *name;
 
-    memset(s, 0, sizeof *s);
-    s->serial = 1;
+    s->n = 0;
+    s->arena = (struct arena){ 0 };
     while (opt_section(conf, "domain", s->n, NULL))
         s->n++;
     s->list = arena_get(&s->arena, s->n * sizeof *s->list + 1);
     for (size_t i = 0; i < s->n && (d = opt_section(conf, "domain", i, &name)); i++)
         fill(&s->arena, &s->list[i], name, d);
+}
+
+void sites_init(struct sites *s, const struct opt_conf *conf)
+{
+    memset(s, 0, sizeof *s);
+    s->serial = 1;
+    read_sites(s, conf);
 }
 
 static bool same_names(const struct site *a, const struct site *b)
@@ -71,7 +80,7 @@ bool sites_reload(struct sites *s, const struct opt_conf *conf)
     struct sites old = *s;
     bool changed;
 
-    sites_init(s, conf);
+    read_sites(s, conf);
     changed = s->n != old.n;
     for (size_t i = 0; i < s->n && !changed; i++)
         changed = !same_names(&s->list[i], &old.list[i]);
@@ -97,6 +106,19 @@ struct site *sites_find(struct sites *s, struct str item)
     return NULL;
 }
 
+void sites_note_service(struct sites *s, const char *item, enum lane_service state)
+{
+    struct site *site = sites_find(s, str_of(item));
+
+    if (!site || site->state == state)
+        return;
+    site->state = state;
+    log_info("service state changed", kv_str("item", item), kv_str("service", site->service_text),
+             kv_str("state", lane_service_text(state)));
+    if (s->service_changed)
+        s->service_changed(s->user, site);
+}
+
 const char *site_name(const struct site *site)
 {
     return site->item + sizeof prefix - 1;
@@ -112,7 +134,7 @@ json_t *sites_status(const struct sites *s)
 
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", site_name(site), "mode",
                                               "tunnel", "service", site->service_text, "service_state",
-                                              service_state_text(site->state), "claim", claims[site->claim]));
+                                              lane_service_text(site->state), "claim", claims[site->claim]));
     }
     return list;
 }

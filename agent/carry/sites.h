@@ -6,6 +6,7 @@
 #include "agent/carry/service.h"
 #include "shared/arena.h"
 #include "shared/dial.h"
+#include "shared/lane_types.h"
 #include "shared/opt.h"
 #include "shared/str.h"
 
@@ -20,7 +21,7 @@ struct site {
     size_t aliases_n;
     const char *service_text;
     struct service service;
-    enum service_state state;
+    enum lane_service state;
     enum site_claim claim; /* what the relay said last */
 };
 
@@ -29,13 +30,19 @@ struct sites {
     size_t n;
     int64_t serial;          /* of the claim: from 1 on, one more for each changed set of names */
     struct dial_names names; /* of the services' machines */
-    struct arena arena;      /* holds the list and its texts, copied from the configuration */
+    void (*service_changed)(void *user,
+                            const struct site *site); /* its state is another one; NULL: tell nobody */
+    void *user;
+    struct arena arena; /* holds the list and its texts, copied from the configuration */
 };
 
 void sites_init(struct sites *s, const struct opt_conf *conf);
 /* Takes over the states of services that stay. True when the set of names is another one, with another serial. */
 bool sites_reload(struct sites *s, const struct opt_conf *conf);
 void sites_free(struct sites *s);
+
+/* What an attempt to reach the site's service has shown. */
+void sites_note_service(struct sites *s, const char *item, enum lane_service state);
 
 /* NULL when nothing is served by this name. */
 struct site *sites_find(struct sites *s, struct str item);

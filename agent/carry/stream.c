@@ -47,6 +47,10 @@ struct carry {
 
     bool ended_said;
     uint64_t ended_at; /* its place in the conversation */
+
+    struct carry_link all;
+    bool stuck;
+    uint64_t moved, moved_before; /* bytes that have left it, now and at the last look */
 };
 
 static enum state step_opening(struct carry *c);
@@ -79,6 +83,28 @@ static void set_deadline(struct carry *c, uint64_t ms)
         uv_timer_stop(&c->deadline);
 }
 
+static void link_in(struct carry *c)
+{
+    struct limits *limits = c->lane->limits;
+
+    c->all.next = limits->first;
+    if (c->all.next)
+        c->all.next->all.prev = c;
+    limits->first = c;
+}
+
+static void link_out(struct carry *c)
+{
+    if (c->all.prev)
+        c->all.prev->all.next = c->all.next;
+    else
+        c->lane->limits->first = c->all.next;
+    if (c->all.next)
+        c->all.next->all.prev = c->all.prev;
+    if (c->item)
+        limits_unuse(c->lane->limits);
+}
+
 struct carry *carry_start(struct carry_lane *lane, LIBSSH2_CHANNEL *channel)
 {
     struct carry *c = mem_new(sizeof *c);
@@ -89,6 +115,7 @@ struct carry *carry_start(struct carry_lane *lane, LIBSSH2_CHANNEL *channel)
     c->deadline.data = c;
     c->pending = 1;
     set_deadline(c, OPENING_MS);
+    link_in(c);
     return c;
 }
 
@@ -117,6 +144,7 @@ static void free_if_idle(struct carry *c)
 {
     if (c->pending > 0 || c->channel)
         return;
+    link_out(c);
     c->lane->ended(c->lane->user, c);
     buf_free(&c->in);
     buf_free(&c->out);
@@ -191,6 +219,7 @@ static void send_out(struct carry *c)
 
     if (n <= 0)
         return; /* when the session has broken, the lane finds out by itself */
+    c->moved += (uint64_t)n;
     buf_take(&c->out, (size_t)n);
     if (c->out.len == 0)
         buf_free(&c->out);
@@ -230,6 +259,8 @@ static enum state use(struct carry *c, const struct proxy2_use *use)
 {
     struct site *site = sites_find(c->lane->sites, use->item);
 
+    if (!limits_use(c->lane->limits))
+        return fail(c, LANE_REFUSED, "as many streams as max_streams admits are in use");
     c->item = mem_copy_n(use->item.p, use->item.n);
     if (!site)
         return fail(c, LANE_REFUSED, "this item is not served here");
@@ -268,15 +299,9 @@ static enum state step_warm(struct carry *c)
 
 /* ---- DIAL ---- */
 
-static void note_service(struct carry *c, enum service_state state)
+static void note_service(struct carry *c, enum lane_service state)
 {
-    struct site *site = sites_find(c->lane->sites, str_of(c->item));
-
-    if (!site || site->state == state)
-        return;
-    site->state = state;
-    log_info("service state changed", kv_str("item", c->item), kv_str("service", site->service_text),
-             kv_str("state", service_state_text(state)));
+    sites_note_service(c->lane->sites, c->item, state);
 }
 
 static void on_dialled(void *user, struct stream *s, const struct err *why)
@@ -299,9 +324,9 @@ static void on_dialled(void *user, struct stream *s, const struct err *why)
 static enum state fail_dial(struct carry *c)
 {
     switch (c->dial_why.code) {
-    case ERR_PEER: note_service(c, SERVICE_REFUSED); return fail(c, LANE_REFUSED, c->dial_why.text);
-    case ERR_TIMEOUT: note_service(c, SERVICE_SILENT); return fail(c, LANE_SILENT, c->dial_why.text);
-    default: note_service(c, SERVICE_UNREACHABLE); return fail(c, LANE_UNREACHABLE, c->dial_why.text);
+    case ERR_PEER: note_service(c, LANE_SERVICE_REFUSED); return fail(c, LANE_REFUSED, c->dial_why.text);
+    case ERR_TIMEOUT: note_service(c, LANE_SERVICE_SILENT); return fail(c, LANE_SILENT, c->dial_why.text);
+    default: note_service(c, LANE_SERVICE_UNREACHABLE); return fail(c, LANE_UNREACHABLE, c->dial_why.text);
     }
 }
 
@@ -335,7 +360,7 @@ static enum state step_dial(struct carry *c)
                                  on_dialled, c);
         return C_DIAL;
     }
-    note_service(c, SERVICE_OK);
+    note_service(c, LANE_SERVICE_OK);
     to_service(c, buf_bytes(&c->in), c->in.len); /* what came right behind the header */
     buf_free(&c->in);
     return C_CARRY;
@@ -351,6 +376,7 @@ static void on_service_received(void *user, const char *bytes, size_t n)
     c->lane->bytes_out += n;
     if (c->out.len == 0)
         taken = ssh_channel_write(c->channel, bytes, n);
+    c->moved += taken > 0 ? (uint64_t)taken : 0;
     if (taken < 0)
         return; /* the session has broken; the lane finds out by itself */
     buf_add(&c->out, bytes + taken, n - (size_t)taken);
@@ -478,6 +504,46 @@ bool carry_abort(struct carry *c, uint64_t stream)
         stop(c);
     }
     return true;
+}
+
+/* ---- for limits.c ---- */
+
+struct carry_link *carry_link(struct carry *c)
+{
+    return &c->all;
+}
+
+uint64_t carry_held(const struct carry *c)
+{
+    uint64_t held = c->in.len + c->out.len;
+
+    if (c->service)
+        held += stream_queued(c->service);
+    if (c->channel)
+        held += ssh_channel_unread(c->channel);
+    return held;
+}
+
+void carry_look(struct carry *c)
+{
+    uint64_t moved = c->moved + (c->service ? c->to_service - stream_queued(c->service) : 0);
+
+    c->stuck = moved == c->moved_before;
+    c->moved_before = moved;
+}
+
+bool carry_is_stuck(const struct carry *c)
+{
+    return c->stuck && c->state != C_CLOSE && carry_in_use(c);
+}
+
+void carry_shed(struct carry *c)
+{
+    buf_free(&c->in);
+    buf_free(&c->out);
+    fail(c, LANE_RESET, "it stood still and held too much memory (max_buffered)");
+    c->stopped = true;
+    carry_run(c);
 }
 
 bool carry_in_use(const struct carry *c)

@@ -4,6 +4,7 @@
  * carry_run after each feed, because only then can the channel have something new. */
 #ifndef AGENT_CARRY_STREAM_H
 #define AGENT_CARRY_STREAM_H
+#include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "agent/link/ssh_pipe.h"
 #include "shared/lane_msg.h"
@@ -19,6 +20,7 @@ struct carry_lane {
     struct loop *loop;
     struct ssh_pipe *pipe;
     struct sites *sites;
+    struct limits *limits;
     const char *relay;            /* for the log */
     const unsigned char *secret;  /* NULL while there is none */
     uint64_t bytes_in, bytes_out; /* to and from services, counted by the streams */
@@ -50,6 +52,17 @@ void carry_close_unused(
 bool carry_abort(struct carry *c, uint64_t stream); /* true when it was this one */
 
 bool carry_in_use(const struct carry *c);
+/* ---- for limits.c ---- */
+
+struct carry_link {
+    struct carry *prev, *next;
+};
+struct carry_link *carry_link(struct carry *c); /* its place among all streams */
+uint64_t carry_held(const struct carry *c);     /* bytes that wait in it, for either side */
+void carry_look(struct carry *c);               /* once a second */
+bool carry_is_stuck(const struct carry *c);     /* at the last look nothing had moved since the one before */
+void carry_shed(struct carry *c);               /* gives up what it holds, and ends */
+
 /* The lane's list of its streams. */
 struct carry **carry_next(struct carry *c);
 #endif

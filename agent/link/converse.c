@@ -108,6 +108,23 @@ static void say_part(struct converse *c, int64_t part, size_t from, size_t n)
     free(items);
 }
 
+void converse_service(struct converse *c, const struct site *site)
+{
+    const struct lane_msg m = { .type = LANE_SERVICE,
+                                .service = { .item = site->item, .state = site->state } };
+
+    if (c->state == CONVERSE_UP)
+        lane_msg_write(&c->out, &m);
+}
+
+/* Those that somebody has tried. */
+static void say_services(struct converse *c)
+{
+    for (size_t i = 0; i < c->sites->n; i++)
+        if (c->sites->list[i].state != LANE_SERVICE_UNKNOWN)
+            converse_service(c, &c->sites->list[i]);
+}
+
 void converse_claim(struct converse *c)
 {
     size_t from = 0;
@@ -121,6 +138,7 @@ void converse_claim(struct converse *c)
         say_part(c, part++, from, n);
         from += n;
     } while (from < c->sites->n);
+    say_services(c);
 }
 
 void converse_ping(struct converse *c, int64_t now_ms)
@@ -258,7 +276,8 @@ static int hear(struct converse *c, const struct lane_msg *m, int64_t now_ms, st
     case LANE_HELLO:
     case LANE_CLAIM:
     case LANE_ENDED:
-    case LANE_CONSUMED: return err_set(e, ERR_PEER, "the relay said what only an agent says");
+    case LANE_CONSUMED:
+    case LANE_SERVICE: return err_set(e, ERR_PEER, "the relay said what only an agent says");
     case LANE_UNKNOWN: break; /* of a later version */
     }
     return 0;

@@ -54,6 +54,7 @@ void converse_took(struct converse *c, size_t n); /* takes n bytes off converse_
 
 void converse_claim(
     struct converse *c); /* the sites are others; does nothing before welcome, which claims anyway */
+void converse_service(struct converse *c, const struct site *site); /* its service's state is another one */
 void converse_ping(struct converse *c, int64_t now_ms);
 void converse_goodbye(struct converse *c, const char *why);
 /* Returns the place that converse_said is to be asked about. */

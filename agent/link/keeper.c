@@ -159,6 +159,12 @@ void keeper_claim(struct keeper *k)
         session_claim(k->session);
 }
 
+void keeper_service(struct keeper *k, const struct site *site)
+{
+    if (k->session)
+        session_service(k->session, site);
+}
+
 void keeper_look(struct keeper *k)
 {
     if (k->session) {

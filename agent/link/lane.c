@@ -11,19 +11,19 @@ static bool on_added(void *user);
 static void on_stream_ended(void *user, struct carry *ended);
 
 void lane_init(struct lane *l, struct loop *loop, struct ssh_pipe *pipe, LIBSSH2_CHANNEL *control, int port,
-               const char *relay, int64_t number, const char *boot, struct sites *sites,
-               const struct lane_events *events, void *user)
+               const struct session_conf *conf, const struct lane_events *events, void *user)
 {
     static const struct converse_events talk_events = { on_welcomed, on_aborted };
 
     *l = (struct lane){ .events = events, .user = user, .pipe = pipe, .control = control };
-    converse_init(&l->talk, relay, number, boot, sites, &talk_events, l);
+    converse_init(&l->talk, conf->relay, conf->lane, conf->boot, conf->sites, &talk_events, l);
     converse_hello(&l->talk, port);
     l->carry = (struct carry_lane){
         .loop = loop,
         .pipe = pipe,
-        .sites = sites,
-        .relay = relay,
+        .sites = conf->sites,
+        .limits = conf->limits,
+        .relay = conf->relay,
         .say_ended = say_ended,
         .say_consumed = say_consumed,
         .said = is_said,
@@ -40,7 +40,7 @@ void lane_free(struct lane *l)
 
 /* ---- the conversation ---- */
 
-static void send_talk(struct lane *l)
+void lane_talk(struct lane *l)
 {
     struct buf *out = converse_out(&l->talk);
     ssize_t n = out->len > 0 ? ssh_channel_write(l->control, buf_bytes(out), out->len) : 0;
@@ -121,7 +121,7 @@ static uint64_t say_ended(void *user, uint64_t stream, enum lane_how how, const 
     struct lane *l = user;
     uint64_t place = converse_ended(&l->talk, stream, how, detail);
 
-    send_talk(l);
+    lane_talk(l);
     return place;
 }
 
@@ -130,7 +130,7 @@ static void say_consumed(void *user, uint64_t stream, uint64_t total)
     struct lane *l = user;
 
     converse_consumed(&l->talk, stream, total);
-    send_talk(l);
+    lane_talk(l);
 }
 
 static bool is_said(void *user, uint64_t place)
@@ -175,7 +175,7 @@ int lane_run(struct lane *l, struct err *e)
         accept_streams(l);
         if (hear_talk(l, e) != 0)
             return -1;
-        send_talk(l);
+        lane_talk(l);
         for_each_stream(l, carry_run);
         ssh_pipe_free_closed(l->pipe);
     } while (ssh_pipe_unread(l->pipe));
@@ -196,7 +196,7 @@ void lane_drain(struct lane *l)
 void lane_stop(struct lane *l)
 {
     if (l->control)
-        send_talk(l); /* such as the error that this is about */
+        lane_talk(l); /* such as the error that this is about */
     l->stopped = true;
     for_each_stream(l, carry_stop);
 }

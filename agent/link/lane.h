@@ -6,6 +6,7 @@
 #define AGENT_LINK_LANE_H
 #include "agent/carry/stream.h"
 #include "agent/link/converse.h"
+#include "agent/link/session.h"
 
 struct lane_events {
     void (*up)(void *user); /* welcomed by the relay */
@@ -25,15 +26,15 @@ struct lane {
     bool full, draining, stopped;
 };
 
-/* Says hello. Borrows everything; relay, boot and sites as converse_init does. */
+/* Says hello. Borrows everything. */
 void lane_init(struct lane *l, struct loop *loop, struct ssh_pipe *pipe, LIBSSH2_CHANNEL *control, int port,
-               const char *relay, int64_t number, const char *boot, struct sites *sites,
-               const struct lane_events *events, void *user);
+               const struct session_conf *conf, const struct lane_events *events, void *user);
 void lane_free(struct lane *l);
 
 /* Takes in what has come, and lets each stream do what it can. -1: the lane is at its end. ERR_STOPPED: the relay wants
  * it so, or it is drained. */
 must_check int lane_run(struct lane *l, struct err *e);
+void lane_talk(struct lane *l);  /* what there is to be said goes into the pipe */
 void lane_beat(struct lane *l);  /* at each heartbeat: makes both the relay and sshd answer */
 void lane_drain(struct lane *l); /* no new streams; lane_run ends it with the last one in use */
 void lane_stop(struct lane *l);  /* all streams now; the pipe is going to be freed */

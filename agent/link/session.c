@@ -184,6 +184,8 @@ static void flush(struct session *s)
 
 static void on_round(struct session *s)
 {
+    if (s->state == S_SERVE)
+        lane_talk(&s->lane);
     flush(s);
     if (s->lane.draining)
         session_run(s); /* the last stream may have ended */
@@ -383,10 +385,8 @@ static void start_beat(struct session *s, int64_t ms);
 static void begin_lane(struct session *s)
 {
     static const struct lane_events events = { on_up, on_added, on_idle };
-    const struct session_conf *conf = s->conf;
 
-    lane_init(&s->lane, s->loop, s->pipe, s->control, s->port, conf->relay, conf->lane, conf->boot,
-              conf->sites, &events, s);
+    lane_init(&s->lane, s->loop, s->pipe, s->control, s->port, s->conf, &events, s);
     start_beat(s, s->lane.talk.heartbeat_ms);
 }
 
@@ -470,6 +470,12 @@ static void start_beat(struct session *s, int64_t ms)
         (int64_t)LANE_HEARTBEAT_S * 1000; /* a longer one would leave less than three in which to hear */
 
     uv_timer_start(&s->beat, on_beat, (uint64_t)(ms < max_ms ? ms : max_ms), 0);
+}
+
+void session_service(struct session *s, const struct site *site)
+{
+    if (s->state == S_SERVE)
+        converse_service(&s->lane.talk, site); /* goes out at the end of the round */
 }
 
 void session_look(struct session *s)

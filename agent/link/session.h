@@ -3,6 +3,7 @@
  * Alive on the loop, until it calls `ended`. It tries once; agent/link/supervise.h starts the next one. */
 #ifndef AGENT_LINK_SESSION_H
 #define AGENT_LINK_SESSION_H
+#include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "shared/err.h"
 #include "shared/loop.h"
@@ -17,6 +18,7 @@ struct session_conf {
     int64_t lane;     /* our own number of it, from 0 */
     const char *boot; /* random, one for the life of this process */
     struct sites *sites;
+    struct limits *limits;
 };
 
 /* What the next attempt should know about this one. */
@@ -47,6 +49,7 @@ struct session *session_start(struct loop *loop, const struct session_conf *conf
 void session_stop(struct session *s);  /* ends now; `ended` still comes */
 void session_drain(struct session *s); /* takes no new streams, and ends with the last one in use */
 void session_claim(struct session *s); /* the names of the sites have changed */
-void session_look(struct session *s);  /* the network has changed: is the line still there? */
+void session_service(struct session *s, const struct site *site); /* its service's state is another one */
+void session_look(struct session *s); /* the network has changed: is the line still there? */
 struct session_info session_info(const struct session *s);
 #endif

@@ -306,6 +306,14 @@ LIBSSH2_CHANNEL *ssh_pipe_accept(struct ssh_pipe *p)
     return libssh2_channel_forward_accept(p->listener);
 }
 
+size_t ssh_channel_unread(LIBSSH2_CHANNEL *c)
+{
+    unsigned long unread = 0;
+
+    libssh2_channel_window_read_ex(c, &unread, NULL);
+    return unread;
+}
+
 /* libssh2 has a keepalive of its own, but would keep every answer to it until the session ends. sshd answers a
  * variable for a command that runs already with `failure`, and forgets it. */
 void ssh_channel_poke(LIBSSH2_CHANNEL *c)

@@ -59,6 +59,7 @@ ssize_t ssh_channel_read(LIBSSH2_CHANNEL *c, char *out, size_t room);
 /* True when there was some: while it is unread, it hides the EOF behind it. */
 bool ssh_channel_drop_stderr(LIBSSH2_CHANNEL *c);
 /* Makes sshd answer something, so that silence means that it or the line is dead. For the session channel. */
+size_t ssh_channel_unread(LIBSSH2_CHANNEL *c); /* bytes that libssh2 holds for us */
 void ssh_channel_poke(LIBSSH2_CHANNEL *c);
 /* How many bytes were taken, or SSH_BROKEN. What was not taken is given again, from its first byte on: during a change
  * of keys libssh2 has noted the length already. */

@@ -113,7 +113,8 @@ static void set_numbers(struct supervise *s, const struct agent_relay_conf *conf
 
 struct supervise *supervise_start(struct loop *loop, const char *name, const struct agent_relay_conf *conf,
                                   const char *key_file, const char *boot, struct sites *sites,
-                                  void (*ended)(void *user, struct supervise *s), void *user)
+                                  struct limits *limits, void (*ended)(void *user, struct supervise *s),
+                                  void *user)
 {
     struct supervise *s = mem_new(sizeof *s);
 
@@ -127,6 +128,7 @@ struct supervise *supervise_start(struct loop *loop, const char *name, const str
         .port = (uint16_t)conf->port,
         .boot = boot,
         .sites = sites,
+        .limits = limits,
     };
     s->ended = ended;
     s->user = user;
@@ -159,6 +161,12 @@ static void each(struct supervise *s, void (*what)(struct keeper *k))
 void supervise_claim(struct supervise *s)
 {
     each(s, keeper_claim);
+}
+
+void supervise_service(struct supervise *s, const struct site *site)
+{
+    for (size_t i = 0; i < s->n; i++)
+        keeper_service(s->keepers[i], site);
 }
 
 void supervise_look(struct supervise *s)

@@ -5,6 +5,7 @@
  * they are no longer needed. */
 #ifndef AGENT_LINK_SUPERVISE_H
 #define AGENT_LINK_SUPERVISE_H
+#include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "agent/options.h"
 #include "shared/loop.h"
@@ -14,14 +15,16 @@
 
 struct supervise;
 
-/* Copies the configuration; key_file is its own or the default one. Borrows boot and sites until `ended`. */
+/* Copies the configuration; key_file is its own or the default one. Borrows boot, sites and limits until `ended`. */
 struct supervise *supervise_start(struct loop *loop, const char *name, const struct agent_relay_conf *conf,
                                   const char *key_file, const char *boot, struct sites *sites,
-                                  void (*ended)(void *user, struct supervise *s), void *user);
+                                  struct limits *limits, void (*ended)(void *user, struct supervise *s),
+                                  void *user);
 void supervise_stop(struct supervise *s);  /* ends now */
 void supervise_drain(struct supervise *s); /* ends with the last stream in use */
 void supervise_claim(struct supervise *s); /* the names of the sites have changed */
-void supervise_look(struct supervise *s);  /* the network has changed */
+void supervise_service(struct supervise *s, const struct site *site); /* its service's state is another one */
+void supervise_look(struct supervise *s);                             /* the network has changed */
 
 /* True when it was started with these very values, but for the number of lanes, which it then follows: a reload leaves
  * it alone. */

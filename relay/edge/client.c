@@ -13,6 +13,7 @@
 #include "shared/mem.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ struct client {
     struct h1_head *head;   /* only while one is being read */
     struct exchange *exchange;
     struct headers_visitor visitor;
+    uint64_t sent_bytes;
     bool head_began, visitor_ended, draining, said_goodbye, resets;
 };
 
@@ -145,6 +147,7 @@ static void flush(struct client *c)
         tls_end(c->tls);
     }
     if (out->len > 0) {
+        c->sent_bytes += out->len;
         stream_write(c->sock, buf_bytes(out), out->len);
         buf_free(out);
     }
@@ -265,6 +268,23 @@ static enum state step_linger(struct client *c)
 void client_send(struct client *c, const void *bytes, size_t n)
 {
     buf_add(&c->send, bytes, n);
+}
+
+uint64_t client_held(const struct client *c, uint64_t *moved)
+{
+    size_t queued = stream_queued(c->sock);
+
+    *moved = c->sent_bytes - queued;
+    return queued + c->send.len + c->plain.len;
+}
+
+bool client_is_gone(const struct client *c)
+{
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+
+    return getsockopt(stream_fd(c->sock), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           info.tcpi_state == TCP_CLOSE;
 }
 
 struct stream *client_stream(struct client *c)

@@ -83,14 +83,17 @@ static uint64_t random_id(unsigned workers)
     return id - id % workers;
 }
 
-static int make_workers(struct edge *edge, unsigned n, struct snapshot *snapshot, struct err *e)
+static int make_workers(struct edge *edge, const struct edge_conf *conf, struct snapshot *snapshot,
+                        struct err *e)
 {
+    const unsigned n = conf->workers;
+    const struct pool_limits limits = { n, conf->max_streams, conf->max_buffered / n };
     uint64_t first_id = random_id(n);
 
     edge->workers = mem_new(n * sizeof(void *));
     for (unsigned i = 0; i < n; i++) {
-        const struct worker_conf conf = { i, n, first_id + i, edge->tls_begin, &edge->mailbox, snapshot };
-        struct worker *w = worker_new(&conf, e);
+        const struct worker_conf worker = { limits, first_id + i, edge->tls_begin, &edge->mailbox, snapshot };
+        struct worker *w = worker_new(&worker, e);
 
         if (!w)
             return -1;
@@ -119,9 +122,8 @@ static void free_parts(struct edge *edge)
     free(edge);
 }
 
-struct edge *edge_start(struct loop *loop, const struct opt_addresses *listen_https, int workers,
-                        struct inherited *inherited, struct snapshot *takes, const struct edge_events *events,
-                        void *user, struct err *e)
+struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct inherited *inherited,
+                        struct snapshot *takes, const struct edge_events *events, void *user, struct err *e)
 {
     struct edge *edge = mem_new(sizeof *edge);
     int rc;
@@ -130,9 +132,9 @@ struct edge *edge_start(struct loop *loop, const struct opt_addresses *listen_ht
     edge->user = user;
     edge->tls_begin = tls_begin_context();
     mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
-    rc = make_workers(edge, (unsigned)workers, takes, e);
+    rc = make_workers(edge, conf, takes, e);
     snapshot_release(takes);
-    if (rc == 0 && add_listeners(edge, listen_https, inherited, e) == 0 && run_workers(edge, e) == 0)
+    if (rc == 0 && add_listeners(edge, conf->listen_https, inherited, e) == 0 && run_workers(edge, e) == 0)
         return edge;
     edge->failed = true;
     edge_stop(edge);

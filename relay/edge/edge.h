@@ -20,11 +20,16 @@ struct edge_events {
 
 struct edge;
 
+struct edge_conf {
+    const struct opt_addresses *listen_https;
+    unsigned workers, max_streams; /* max_streams: of a lane */
+    uint64_t max_buffered;
+};
+
 /* Listens on all addresses (an inherited socket is used where one matches) and starts the workers, with a first
  * snapshot: nobody is to be told that a site is unknown only because he was early. */
-struct edge *edge_start(struct loop *loop, const struct opt_addresses *listen_https, int workers,
-                        struct inherited *inherited, struct snapshot *takes, const struct edge_events *events,
-                        void *user, struct err *e);
+struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct inherited *inherited,
+                        struct snapshot *takes, const struct edge_events *events, void *user, struct err *e);
 void edge_publish(struct edge *edge, struct snapshot *takes);
 /* What the agent tells of a stream: how it ended, and how much the service has taken. */
 void edge_stream_ended(struct edge *edge, uint64_t lane, uint64_t stream, enum lane_how how);

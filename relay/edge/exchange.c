@@ -43,11 +43,14 @@ struct exchange {
 static void on_ready(void *user);
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_room(void *user);
+static uint64_t on_held_asked(void *user, uint64_t *moved);
+static bool on_gone_asked(void *user);
 static void on_ended(void *user, enum upstream_end how);
 static void send_request(struct exchange *x);
 static void read_response(struct exchange *x, const char *bytes, size_t n);
 
-static const struct upstream_events upstream_events = { on_ready, on_received, on_room, on_ended };
+static const struct upstream_events upstream_events = { on_ready,      on_received,   on_room,
+                                                        on_held_asked, on_gone_asked, on_ended };
 
 /* ---- start ---- */
 
@@ -330,6 +333,20 @@ static void on_room(void *user)
     struct exchange *x = user;
 
     client_run(x->client);
+}
+
+static uint64_t on_held_asked(void *user, uint64_t *moved)
+{
+    const struct exchange *x = user;
+
+    return client_held(x->client, moved);
+}
+
+static bool on_gone_asked(void *user)
+{
+    const struct exchange *x = user;
+
+    return client_is_gone(x->client);
 }
 
 static void on_ended(void *user, enum upstream_end how)

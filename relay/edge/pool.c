@@ -1,6 +1,6 @@
 /* One record for each lane holds its streams, by state. Once a second the pool looks after each lane: warm streams as
- * many as the demand asks for, and one of them proved anew when for a minute nothing else has shown that the lane
- * works. */
+ * many as the demand asks for, one of them proved anew when for a minute nothing else has shown that the lane works,
+ * and an end for streams that stand still when all together hold too much. */
 #include "relay/edge/pool.h"
 
 #include "shared/log.h"
@@ -42,7 +42,7 @@ struct pool {
     struct loop *loop;
     const struct pool_events *events;
     void *user;
-    unsigned workers;
+    struct pool_limits limits;
     struct lane *lanes;
     const struct snapshot *snapshot;
     uv_timer_t tick;
@@ -112,13 +112,18 @@ static struct lane *find_lane(const struct pool *p, uint64_t id)
 
 /* ---- opening ---- */
 
+static unsigned share(unsigned of_all, unsigned workers)
+{
+    return of_all > workers ? of_all / workers : 1;
+}
+
 static struct upstream *open_stream(struct lane *l)
 {
     struct pool *p = l->pool;
     struct err why = { 0 };
     struct upstream *u;
 
-    if (streams(l) >= MAX_STREAMS / p->workers)
+    if (streams(l) >= share(p->limits.max_streams, p->limits.workers))
         return NULL;
     u = upstream_open(p->loop, l->snap, p->events->next_id(p->user), &owner, l, &why);
     if (u)
@@ -127,11 +132,6 @@ static struct upstream *open_stream(struct lane *l)
         log_warn_limited(l->snap->agent, "cannot open a stream", kv_str("agent", l->snap->agent),
                          kv_str("error", why.text));
     return u;
-}
-
-static unsigned share(unsigned of_all, unsigned workers)
-{
-    return of_all > workers ? of_all / workers : 1;
 }
 
 static unsigned spare(const struct lane *l)
@@ -245,7 +245,7 @@ static struct upstream *find_idle(const struct lane *l, const char *item, enum p
 /* A miss asks for more of them from now on. */
 static struct upstream *take_warm(struct lane *l)
 {
-    unsigned max = share(MAX_WARM, l->pool->workers);
+    unsigned max = share(MAX_WARM, l->pool->limits.workers);
 
     if (l->lists[L_WARM])
         return l->lists[L_WARM];
@@ -270,7 +270,7 @@ static struct lane *best_lane(const struct pool *p, const struct snap_site *site
     for (size_t i = 0; i < site->lanes_n; i++) {
         struct lane *l = find_lane(p, site->lanes[i]->id);
 
-        if (l && l->snap && streams(l) < MAX_STREAMS / p->workers &&
+        if (l && l->snap && streams(l) < share(p->limits.max_streams, p->limits.workers) &&
             (!best || is_better(site->lanes[i], best)))
             best = site->lanes[i];
     }
@@ -315,7 +315,7 @@ static void look_after(struct lane *l, int64_t now_ms)
 {
     if (!l->snap)
         return;
-    if (l->wanted > share(MIN_WARM, l->pool->workers) && now_ms - l->missed_at_ms > CALM_MS) {
+    if (l->wanted > share(MIN_WARM, l->pool->limits.workers) && now_ms - l->missed_at_ms > CALM_MS) {
         l->wanted--;
         l->missed_at_ms = now_ms;
         if (l->n[L_WARM] > l->wanted)
@@ -325,22 +325,72 @@ static void look_after(struct lane *l, int64_t now_ms)
     keep_warm(l);
 }
 
+/* What all streams hold. */
+static uint64_t weigh(struct pool *p)
+{
+    uint64_t total = 0;
+
+    for (struct lane *l = p->lanes; l; l = l->next)
+        for (struct upstream *u = l->lists[L_OTHER]; u; u = upstream_link(u)->next)
+            total += upstream_look(u);
+    return total;
+}
+
+static struct upstream *find_fattest(const struct pool *p)
+{
+    struct upstream *fattest = NULL;
+
+    for (const struct lane *l = p->lanes; l; l = l->next)
+        for (struct upstream *u = l->lists[L_OTHER]; u; u = upstream_link(u)->next)
+            if (upstream_stuck(u) > (fattest ? upstream_stuck(fattest) : 0))
+                fattest = u;
+    return fattest;
+}
+
+/* A visitor who cannot be read from, because the service takes nothing, cannot be seen to leave either. */
+static void drop_orphans(struct pool *p)
+{
+    for (struct lane *l = p->lanes; l; l = l->next)
+        for (struct upstream *u = l->lists[L_OTHER], *next; u; u = next) {
+            next = upstream_link(u)->next;
+            if (upstream_orphaned(u))
+                upstream_break(u);
+        }
+}
+
+/* Streams that move keep what they hold: it is on its way out. */
+static void shed(struct pool *p)
+{
+    uint64_t total = weigh(p);
+    struct upstream *u;
+
+    while (total > p->limits.max_buffered && (u = find_fattest(p))) {
+        total -= upstream_stuck(u);
+        log_warn_limited("max_buffered", "a stream that stood still was reset: all together hold too much",
+                         kv_str("item", upstream_item(u)));
+        upstream_break(u);
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct pool *p = timer->data;
 
     for (struct lane *l = p->lanes; l; l = l->next)
         look_after(l, loop_now_ms(p->loop));
+    shed(p);
+    drop_orphans(p);
 }
 
 /* ---- all of them ---- */
 
-struct pool *pool_new(struct loop *loop, unsigned workers, const struct pool_events *events, void *user)
+struct pool *pool_new(struct loop *loop, const struct pool_limits *limits, const struct pool_events *events,
+                      void *user)
 {
     struct pool *p = mem_new(sizeof *p);
 
     p->loop = loop;
-    p->workers = workers;
+    p->limits = *limits;
     p->events = events;
     p->user = user;
     uv_timer_init(&loop->uv, &p->tick);
@@ -390,7 +440,7 @@ static struct lane *add_lane(struct pool *p, const struct snap_lane *snap)
     l->pool = p;
     l->id = snap->id;
     l->snap = snap;
-    l->wanted = share(MIN_WARM, p->workers);
+    l->wanted = share(MIN_WARM, p->limits.workers);
     l->proved_at_ms = loop_now_ms(p->loop);
     retry_init(&l->retry, FIRST_RETRY_MS, LAST_RETRY_MS);
     l->next = p->lanes;

@@ -17,8 +17,15 @@ struct pool_events {
     void (*ended)(void *user); /* after pool_stop, when the last stream has closed */
 };
 
-/* workers: how many share what a lane can carry. */
-struct pool *pool_new(struct loop *loop, unsigned workers, const struct pool_events *events, void *user);
+/* What one worker may have. */
+struct pool_limits {
+    unsigned workers;      /* how many share what a lane can carry */
+    unsigned max_streams;  /* of a lane, for all workers together */
+    uint64_t max_buffered; /* for this worker; beyond it the fattest stream that stands still is reset */
+};
+
+struct pool *pool_new(struct loop *loop, const struct pool_limits *limits, const struct pool_events *events,
+                      void *user);
 /* Borrows the snapshot until the next one. Opens warm streams to lanes that are new, closes what belongs to lanes that
  * are gone or have another secret. */
 void pool_follow(struct pool *p, const struct snapshot *snapshot);

@@ -51,8 +51,8 @@ struct upstream {
     bool got_eof, explained;
     enum lane_how how; /* once explained */
 
-    uint64_t sent, consumed; /* bytes after the second header; by us, and by the service */
-    uint64_t looked_at;      /* consumed, when upstream_stalled was asked last */
+    uint64_t sent, consumed;      /* bytes after the second header; by us, and by the service */
+    uint64_t moved_before, stuck; /* at the last look */
     uint64_t credit;
 };
 
@@ -369,17 +369,26 @@ void upstream_note_consumed(struct upstream *u, uint64_t total)
         u->events->room(u->user);
 }
 
-uint64_t upstream_unconsumed(const struct upstream *u)
+uint64_t upstream_look(struct upstream *u)
 {
-    return u->sent - u->consumed;
+    uint64_t moved = 0, held = u->sent - u->consumed;
+
+    if (u->events)
+        held += u->events->held(u->user, &moved);
+    moved += u->consumed;
+    u->stuck = moved == u->moved_before ? held : 0;
+    u->moved_before = moved;
+    return held;
 }
 
-bool upstream_stalled(struct upstream *u)
+uint64_t upstream_stuck(const struct upstream *u)
 {
-    bool stalled = u->looked_at == u->consumed && u->sent > u->consumed;
+    return u->events ? u->stuck : 0;
+}
 
-    u->looked_at = u->consumed;
-    return stalled;
+bool upstream_orphaned(const struct upstream *u)
+{
+    return upstream_stuck(u) > 0 && u->events->gone(u->user);
 }
 
 struct stream *upstream_stream(struct upstream *u)

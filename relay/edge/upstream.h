@@ -32,7 +32,10 @@ enum upstream_end {
 struct upstream_events {
     void (*ready)(void *user); /* only when upstream_ready was false when it was taken */
     void (*received)(void *user, const char *bytes, size_t n);
-    void (*room)(void *user);                         /* upstream_room has become more than nothing */
+    void (*room)(void *user); /* upstream_room has become more than nothing */
+    /* Bytes that wait for the visitor; moved: how many have gone to him in all. */
+    uint64_t (*held)(void *user, uint64_t *moved);
+    bool (*gone)(void *user); /* the visitor has reset his connection; asked only while nothing moves */
     void (*ended)(void *user, enum upstream_end how); /* last; after EOF nothing can be written either */
 };
 
@@ -74,10 +77,12 @@ bool upstream_taken(const struct upstream *u);
 uint64_t upstream_id(const struct upstream *u);
 const char *upstream_item(const struct upstream *u);             /* "" before its first use */
 int64_t upstream_idle_ms(const struct upstream *u);              /* since it was given back */
+bool upstream_orphaned(const struct upstream *u);                /* nothing moves, and the visitor is gone */
 void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's `ended` */
 void upstream_note_consumed(struct upstream *u, uint64_t total); /* the agent's `consumed` */
-uint64_t upstream_unconsumed(const struct upstream *u);
-bool upstream_stalled(struct upstream *u); /* nothing was consumed since the last call */
-void upstream_break(struct upstream *u);   /* ends it under its exchange; the agent is told */
+uint64_t upstream_look(struct upstream *u); /* once a second: bytes that wait in it, for either side */
+uint64_t upstream_stuck(
+    const struct upstream *u);           /* the same, if at the last look nothing had moved; else 0 */
+void upstream_break(struct upstream *u); /* ends it under its exchange; the agent is told */
 void upstream_stop(struct upstream *u);
 #endif

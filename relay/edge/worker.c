@@ -40,8 +40,8 @@ static uint64_t next_id(void *user)
 {
     struct worker *w = user;
 
-    w->next_id += w->conf.workers;
-    return w->next_id - w->conf.workers;
+    w->next_id += w->conf.limits.workers;
+    return w->next_id - w->conf.limits.workers;
 }
 
 static void tell(struct worker *w, enum mail_type type, uint64_t lane, uint64_t stream)
@@ -106,7 +106,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     w->conf = *conf;
     w->next_id = conf->first_id;
     w->snapshot = snapshot_hold(conf->snapshot);
-    w->pool = pool_new(&w->loop, conf->workers, &pool_events, w);
+    w->pool = pool_new(&w->loop, &conf->limits, &pool_events, w);
     pool_follow(w->pool, w->snapshot);
     w->host = (struct client_host){ conf->tls_begin, w->pool, &w->ids, current_snapshot, on_client_ended, w };
     mailbox_init(&w->mailbox, &w->loop.uv, on_mail, w);

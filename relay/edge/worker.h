@@ -2,6 +2,7 @@
 #ifndef RELAY_EDGE_WORKER_H
 #define RELAY_EDGE_WORKER_H
 #include "relay/edge/mailbox.h"
+#include "relay/edge/pool.h"
 #include "relay/edge/snapshot.h"
 #include "shared/err.h"
 
@@ -11,7 +12,7 @@
 struct worker;
 
 struct worker_conf {
-    unsigned index, workers; /* which one of how many */
+    struct pool_limits limits;
     uint64_t
         first_id; /* of its streams; each further one is `workers` more, so that an id names its worker */
     SSL_CTX *tls_begin;         /* borrowed until the worker has ended */

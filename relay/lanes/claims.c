@@ -17,6 +17,7 @@ struct item {
     const char *name; /* its part behind "domain:"; NULL: it is no domain */
     char **aliases;
     size_t aliases_n;
+    enum lane_service service;
     char why[256]; /* "": accepted */
     int turn;      /* while all are checked */
 };
@@ -146,12 +147,13 @@ static void list_sites(struct claims *c)
 
             if (!it->why[0])
                 add_site(c, &(struct claims_site){ it->name, a->name, (const char *const *)it->aliases,
-                                                   it->aliases_n, true });
+                                                   it->aliases_n, true, it->service });
         }
     for (const struct agent *a = c->agents; a; a = a->next)
         for (size_t i = 0; i < a->patterns_n; i++)
             if (!find_site(c, a->patterns[i]) && !is_alias(c, a->patterns[i]))
-                add_site(c, &(struct claims_site){ a->patterns[i], a->name, NULL, 0, false });
+                add_site(c, &(struct claims_site){ a->patterns[i], a->name, NULL, 0, false,
+                                                   LANE_SERVICE_UNKNOWN });
     if (c->sites_n > 0)
         qsort(c->sites, c->sites_n, sizeof *c->sites, by_name);
 }
@@ -441,4 +443,20 @@ bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *par
         return false;
     make_answer(c, a, part->claim.serial, answer);
     return true;
+}
+
+bool claims_note_service(struct claims *c, const char *agent, const struct lane_msg *said)
+{
+    const struct agent *a = find_agent(c, agent);
+
+    for (size_t i = 0; a && !said->service.route[0] && i < a->now.n; i++) {
+        struct item *it = &a->now.list[i];
+
+        if (strcmp(it->item, said->service.item) != 0 || it->service == said->service.state)
+            continue;
+        it->service = said->service.state;
+        list_sites(c);
+        return true;
+    }
+    return false;
 }

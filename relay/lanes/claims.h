@@ -23,11 +23,15 @@ bool claims_take(struct claims *c, const char *agent, const char *boot, const st
 /* The same for a machine whose claims do not count, because a newer one has the same key: what is in force. */
 bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *part, struct lane_msg *answer);
 
+/* An agent says how a service of its claim is doing. False when that is no news. */
+bool claims_note_service(struct claims *c, const char *agent, const struct lane_msg *said);
+
 struct claims_site {
     const char *name, *agent; /* agent: who serves it, or may */
     const char *const *aliases;
     size_t aliases_n;
-    bool claimed; /* false: by configuration alone */
+    bool claimed;              /* false: by configuration alone */
+    enum lane_service service; /* what the agent said of it last */
 };
 /* Sites in order of their names: i from 0. False at the end. */
 bool claims_site(const struct claims *c, size_t i, struct claims_site *site);

@@ -217,6 +217,7 @@ static void take_line(struct lane *l, const struct lane_msg *msg)
     case LANE_PING: take_ping(l, msg); break;
     case LANE_PONG: take_pong(l, msg); break;
     case LANE_ENDED: l->host->stream_ended(l->host->user, l, msg->ended.stream, msg->ended.how); break;
+    case LANE_SERVICE: l->host->service(l->host->user, l, msg); break;
     case LANE_CONSUMED:
         l->host->stream_consumed(l->host->user, l, msg->consumed.stream, msg->consumed.total);
         break;

@@ -33,6 +33,7 @@ struct lane_host {
     void (*claimed)(void *user, struct lane *lane, const struct lane_msg *claim);
     void (*changed)(void *user, struct lane *lane); /* its state */
     void (*stream_ended)(void *user, struct lane *lane, uint64_t stream, enum lane_how how);
+    void (*service)(void *user, struct lane *lane, const struct lane_msg *said);
     void (*stream_consumed)(void *user, struct lane *lane, uint64_t stream, uint64_t total);
     void (*ended)(void *user, struct lane *lane);
     void *user;

@@ -181,6 +181,18 @@ static void on_stream_ended(void *user, struct lane *lane, uint64_t stream, enum
     l->events->stream_ended(l->user, facts.id, stream, how);
 }
 
+static void on_service(void *user, struct lane *lane, const struct lane_msg *said)
+{
+    struct lanes *l = user;
+    struct lane_facts facts;
+
+    lane_facts(lane, &facts);
+    if (claims_note_service(l->claims, facts.agent, said))
+        log_info_limited(facts.agent, "service state changed", kv_str("agent", facts.agent),
+                         kv_str("item", said->service.item),
+                         kv_str("state", lane_service_text(said->service.state)));
+}
+
 static void on_stream_consumed(void *user, struct lane *lane, uint64_t stream, uint64_t total)
 {
     struct lanes *l = user;
@@ -245,6 +257,7 @@ static void set_host(struct lanes *l)
                                   .claimed = on_claimed,
                                   .changed = on_changed,
                                   .stream_ended = on_stream_ended,
+                                  .service = on_service,
                                   .stream_consumed = on_stream_consumed,
                                   .ended = on_lane_ended,
                                   .user = l };
@@ -422,22 +435,25 @@ json_t *lanes_site_status(const struct lanes *l, const char *name)
     const char *agent = "";
     bool up, claimed = false;
     json_t *aliases = json_array(), *agents = json_array();
+    enum lane_service service = LANE_SERVICE_UNKNOWN;
 
     for (size_t i = 0; claims_site(l->claims, i, &site); i++) {
         if (strcmp(site.name, name) != 0)
             continue;
         agent = site.agent;
         claimed = site.claimed;
+        service = site.service;
         for (size_t j = 0; j < site.aliases_n; j++)
             json_array_append_new(aliases, json_string(site.aliases[j]));
         json_array_append_new(agents, json_string(agent));
     }
     up = claimed && is_up(l, agent);
-    return json_pack("{s:s, s:o, s:o, s:s, s:o}", "name", name, "aliases", aliases, "agents", agents, "state",
-                     up        ? "up"
-                     : claimed ? "down"
-                               : "expected",
-                     "since", json_time(presence_since(&l->presence, agent)));
+    return json_pack(
+        "{s:s, s:o, s:o, s:s, s:o, s:s}", "name", name, "aliases", aliases, "agents", agents, "state",
+        up        ? "up"
+        : claimed ? "down"
+                  : "expected",
+        "since", json_time(presence_since(&l->presence, agent)), "service_state", lane_service_text(service));
 }
 
 /* ---- end ---- */

@@ -63,13 +63,20 @@ def connected(path, process):
     raise SystemExit(f"{process.args[0]} did not answer on {path} within 10 s (exit code {process.poll()})")
 
 
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
 @contextlib.contextmanager
 def daemon(side, folder):
     """A daemon with a folder of its own, and a connection to its control socket; ended by SIGTERM."""
     control = folder / "control.sock"
     config = folder / f"{side}.ini"
     (folder / "state").mkdir(mode=0o700, exist_ok=True)
-    config.write_text(f"[{side}]\nname = bench\nstate_dir = {folder}/state\ncontrol_socket = {control}\n")
+    own = f"listen_https = 127.0.0.1:{free_port()}\nlane_socket = {folder}/lane.sock\n" if side == "relay" else ""
+    config.write_text(f"[{side}]\nname = bench\nstate_dir = {folder}/state\ncontrol_socket = {control}\n{own}")
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([BUILD / f"tunnel-{side}", "-c", config], stdout=log, stderr=log)
     try:

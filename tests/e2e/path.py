@@ -140,9 +140,10 @@ class VmSshd(Sshd):
 
 
 class WholePath(Front):
-    def __init__(self, daemons: Callable[..., Daemon], started: list, folder: Path, lanes: int = 1, **keys: object) -> None:
+    def __init__(self, daemons: Callable[..., Daemon], started: list, folder: Path, lanes: int = 1,
+                 agent_keys: dict[str, object] | None = None, **keys: object) -> None:
         super().__init__(daemons, new_key(folder, "agent_key"), DOMAIN, **keys)
-        self.lanes = lanes
+        self.lanes, self.agent_keys = lanes, agent_keys or {}
         self.start_relay()
         self.sshd = self._start_sshd(folder, started)
         self.site = Site()
@@ -162,7 +163,8 @@ class WholePath(Front):
     def _agent_ini(self, folder: Path) -> str:
         shown = subprocess.run([need("ssh-keygen"), "-l", "-f", self.sshd.folder / "host_key.pub"], check=True,
                                capture_output=True, text=True).stdout
-        agent = {"name": "pi", "state_dir": self.agent.state_dir, "control_socket": self.agent.socket}
+        agent = {"name": "pi", "state_dir": self.agent.state_dir, "control_socket": self.agent.socket,
+                 **self.agent_keys}
         relay = {"host": "127.0.0.1", "port": self.sshd.port, "user": self.sshd.user,
                  "key_file": folder / "agent_key", "host_key": f"ssh-ed25519 {shown.split()[1]}", "lanes": self.lanes}
         sections = {"agent": agent, "relay e2e": relay, f"domain {DOMAIN}": {"service": self.site.url}}

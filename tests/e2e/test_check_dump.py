@@ -11,9 +11,10 @@ from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
-    "relay": {"relay": (*COMMON, "listen_https", "workers", "lane_socket", "lane_user", "lane_command"),
+    "relay": {"relay": (*COMMON, "listen_https", "workers", "lane_socket", "lane_user", "lane_command",
+                        "max_streams", "max_buffered"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains")},
-    "agent": {"agent": COMMON,
+    "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes"),
               "domain NAME": ("service", "aliases")},
 }
@@ -86,8 +87,11 @@ FURTHER_DUMPED = {
     },
 }
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
-    defaults = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8"}}[at]
-    FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default") for section in keys for key, value in defaults.items()}
+    FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default")},
+                           "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
+    by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8"}}[at]
+    FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
+                           for section in keys for key, value in by_default.items()}
 GOOD_FILES = {"sites.d/b.ini": "; b\n", "sites.d/a.ini": "", "plain.ini": "\n\n", "more.ini": "# no newline at the end"}
 
 
@@ -142,8 +146,10 @@ def defaults(role):
               "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
               "log_level": "info", "drain": "10s"}
     relay = {"listen_https": ":443", "workers": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
-             "lane_user": "tunnel", "lane_command": "", "acme.issuer": "internal"}
-    return {**common, **(relay if role == "relay" else {})}
+             "lane_user": "tunnel", "lane_command": "", "max_streams": "900", "max_buffered": "64m",
+             "acme.issuer": "internal"}
+    agent = {"max_streams": "4000", "max_buffered": "64m"}
+    return {**common, **(relay if role == "relay" else agent)}
 
 
 # ---- --check ----

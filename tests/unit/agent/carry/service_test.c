@@ -95,22 +95,12 @@ static void test_host_of_any_length(void **state)
     }
 }
 
-static void test_states_have_names(void **state)
-{
-    static const char *const names[] = { "unknown", "ok", "refused", "unreachable", "silent" };
-
-    (void)state;
-    for (int i = SERVICE_UNKNOWN; i <= SERVICE_SILENT; i++)
-        assert_string_equal(service_state_text((enum service_state)i), names[i]);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_host_of_any_length),
-        cmocka_unit_test(test_states_have_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,13 +97,13 @@ static void test_a_reload_keeps_what_is_known(void **state)
     (void)state;
     init(&s, "[domain a.test]\nservice = http://x\n[domain b.test]\nservice = http://y\n");
     for (size_t i = 0; i < s.n; i++) {
-        s.list[i].state = SERVICE_REFUSED;
+        s.list[i].state = LANE_SERVICE_REFUSED;
         s.list[i].claim = SITE_ACCEPTED;
     }
     reload(&s, "[domain b.test]\nservice = http://z\n[domain a.test]\nservice = http://x\n");
-    assert_int_equal(sites_find(&s, STR("domain:a.test"))->state, SERVICE_REFUSED);
+    assert_int_equal(sites_find(&s, STR("domain:a.test"))->state, LANE_SERVICE_REFUSED);
     assert_int_equal(sites_find(&s, STR("domain:a.test"))->claim, SITE_ACCEPTED);
-    assert_int_equal(sites_find(&s, STR("domain:b.test"))->state, SERVICE_UNKNOWN); /* another service */
+    assert_int_equal(sites_find(&s, STR("domain:b.test"))->state, LANE_SERVICE_UNKNOWN); /* another service */
     sites_free(&s);
 }
 

@@ -1,0 +1,46 @@
+#include "agent/carry/limits.h"
+
+#include "agent/carry/stream.h"
+
+bool limits_use(struct limits *l)
+{
+    if (l->used >= l->max_streams)
+        return false;
+    l->used++;
+    return true;
+}
+
+void limits_unuse(struct limits *l)
+{
+    l->used--;
+}
+
+/* The next one that holds most among those that do not move, and what all hold. */
+static struct carry *find_fattest(const struct limits *l, uint64_t *total)
+{
+    struct carry *fattest = NULL;
+    uint64_t most = 0;
+
+    *total = 0;
+    for (struct carry *c = l->first; c; c = carry_link(c)->next) {
+        uint64_t held = carry_held(c);
+
+        *total += held;
+        if (held > most && carry_is_stuck(c)) {
+            most = held;
+            fattest = c;
+        }
+    }
+    return fattest;
+}
+
+void limits_check(struct limits *l)
+{
+    struct carry *fattest;
+    uint64_t total;
+
+    for (struct carry *c = l->first; c; c = carry_link(c)->next)
+        carry_look(c);
+    while ((fattest = find_fattest(l, &total)) && total > l->max_buffered)
+        carry_shed(fattest); /* it holds nothing afterwards, and so is not found again */
+}
