@@ -38,6 +38,12 @@ static const struct opt options[] = {
       .flags = OPT_RELOAD,
       .help =
           "Command that sshd runs for an agent. When empty, it is the tunnel-lane installed with this program." },
+    { "relay", "ssh_port", OPT_NUMBER, offsetof(struct relay_conf, ssh_port), .def = "22", .min = 1,
+      .max = 65535, .help = "Port of this machine's own sshd." },
+    { "relay", "ssh_on_https", OPT_FLAG, offsetof(struct relay_conf, ssh_on_https), .def = "on",
+      .help =
+          "Whether a connection to listen_https that begins with SSH- is joined to this machine's sshd, for agents "
+          "in networks that let nothing but 443 out." },
     { "relay", "max_streams", OPT_NUMBER, offsetof(struct relay_conf, max_streams), .def = "900", .min = 16,
       .max = 900,
       .help =

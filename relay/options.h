@@ -10,7 +10,8 @@ struct relay_conf {
     struct opt_addresses listen_https;
     const char *lane_socket, *lane_user;
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
-    int64_t max_streams, max_buffered;
+    int64_t max_streams, max_buffered, ssh_port;
+    bool ssh_on_https;
     const char *workers; /* see relay_workers */
 };
 

@@ -6,11 +6,13 @@
 
 #include "relay/certs/certs.h"
 #include "relay/edge/edge.h"
+#include "relay/edge/headers.h"
 #include "relay/lanes/lanes.h"
 #include "relay/options.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -139,6 +141,17 @@ static void on_stream_consumed(void *user, uint64_t lane, uint64_t stream, uint6
         edge_stream_consumed(r->edge, lane, stream, total);
 }
 
+static void on_real_address_asked(void *user, const char *address, unsigned port, char *real, size_t room)
+{
+    const struct relay *r = user;
+    struct sockaddr_storage addr;
+
+    if (r->edge && edge_real_address(r->edge, address, port, &addr))
+        headers_address_text(&addr, real, room);
+    else
+        snprintf(real, room, "%s", address);
+}
+
 static void on_lanes_ended(void *user)
 {
     struct relay *r = user;
@@ -182,7 +195,7 @@ static void on_edge_ended(void *user)
 }
 
 static const struct lanes_events lanes_events = { on_lanes_changed, on_stream_ended, on_stream_consumed,
-                                                  on_lanes_ended };
+                                                  on_real_address_asked, on_lanes_ended };
 static const struct edge_events edge_events = { on_lane_proved, on_lane_silent, on_stream_aborted,
                                                 on_edge_ended };
 
@@ -212,6 +225,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     edge.workers = (unsigned)relay_workers(conf);
     edge.max_streams = (unsigned)conf->max_streams;
     edge.max_buffered = (uint64_t)conf->max_buffered;
+    edge.ssh_port = conf->ssh_on_https ? (uint16_t)conf->ssh_port : 0;
     r->edge = edge_start(r->loop, &edge, inherited, make_snapshot(r), &edge_events, r, e);
     return r->edge ? 0 : -1;
 }

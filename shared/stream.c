@@ -108,11 +108,15 @@ struct stream *stream_open(struct loop *loop, int fd, const struct stream_events
     return give_up(s, "cannot take a connection", rc, e);
 }
 
-struct stream *stream_connect(struct loop *loop, const struct sockaddr *addr, void (*connected)(void *user),
-                              const struct stream_events *events, void *user, struct err *e)
+struct stream *stream_connect_from(struct loop *loop, const struct sockaddr *from,
+                                   const struct sockaddr *addr, void (*connected)(void *user),
+                                   const struct stream_events *events, void *user, struct err *e)
 {
     struct stream *s = stream_new(&loop->uv, true, events, user);
-    int rc = uv_tcp_connect(&s->connect_req, &s->uv.tcp, addr, on_connected);
+    int rc = from ? uv_tcp_bind(&s->uv.tcp, from, 0) : 0;
+
+    if (rc == 0)
+        rc = uv_tcp_connect(&s->connect_req, &s->uv.tcp, addr, on_connected);
 
     if (rc != 0)
         return give_up(s, "cannot connect", rc, e);
@@ -120,6 +124,12 @@ struct stream *stream_connect(struct loop *loop, const struct sockaddr *addr, vo
     s->connected = connected;
     s->connecting = true;
     return s;
+}
+
+struct stream *stream_connect(struct loop *loop, const struct sockaddr *addr, void (*connected)(void *user),
+                              const struct stream_events *events, void *user, struct err *e)
+{
+    return stream_connect_from(loop, NULL, addr, connected, events, user, e);
 }
 
 static enum err_code connect_code(int rc)

@@ -34,6 +34,10 @@ struct stream *stream_open(struct loop *loop, int fd, const struct stream_events
  * waits. When it fails, `ended` alone says why: ERR_PEER refused, ERR_TIMEOUT no answer, ERR_SYSTEM whatever else. */
 struct stream *stream_connect(struct loop *loop, const struct sockaddr *addr, void (*connected)(void *user),
                               const struct stream_events *events, void *user, struct err *e);
+/* The same, from an address of our own; port 0 leaves the port to the kernel. */
+struct stream *stream_connect_from(struct loop *loop, const struct sockaddr *from,
+                                   const struct sockaddr *addr, void (*connected)(void *user),
+                                   const struct stream_events *events, void *user, struct err *e);
 /* From now on its events are for somebody else. */
 void stream_hand_over(struct stream *s, const struct stream_events *events, void *user);
 

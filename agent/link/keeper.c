@@ -3,6 +3,7 @@
  *   TRY ── session ends ──▶ WAIT ── time ──▶ TRY …        stop, drain -> CLOSE -> ended, freed */
 #include "agent/link/keeper.h"
 
+#include "shared/dial.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -18,17 +19,22 @@ enum {
     MAX_MS = 30000,
     SLOW_MS = 60000,  /* where only a person can help */
     TWIN_MS = 300000, /* and where two machines would only push each other out */
+    HTTPS_PORT = 443,
+    PROBE_MS = 600000, /* so often a lane through 443 looks whether it is still needed */
+    PROBE_PATIENCE_MS = 10000,
     STEADY_MS = 5000, /* a lane that was up for less has not shown that all is well */
 };
 
 struct keeper {
     struct loop *loop;
     struct session_conf conf;
-    void (*ended)(void *user, struct keeper *k);
+    const struct keeper_events *events;
     void *user;
+    uint16_t ssh_port; /* conf.port is the one that is used now */
 
     struct session *session; /* NULL while waiting */
-    uv_timer_t wait;
+    uv_timer_t wait;         /* for the next session; during one through 443, for the next probe */
+    struct dial *probe;
     bool stopping, closed;
 
     struct retry retry;
@@ -46,19 +52,67 @@ static void end_if_done(struct keeper *k);
 /* ---- start ---- */
 
 struct keeper *keeper_start(struct loop *loop, const struct session_conf *conf,
-                            void (*ended)(void *user, struct keeper *k), void *user)
+                            const struct keeper_events *events, void *user)
 {
     struct keeper *k = mem_new(sizeof *k);
 
     k->loop = loop;
     k->conf = *conf;
-    k->ended = ended;
+    k->events = events;
     k->user = user;
+    k->ssh_port = conf->port;
     retry_init(&k->retry, FIRST_MS, MAX_MS);
     uv_timer_init(&loop->uv, &k->wait);
     k->wait.data = k;
     start_session(k);
     return k;
+}
+
+/* ---- is 443 still needed? ---- */
+
+static void on_nothing_received(void *user, const char *bytes, size_t n)
+{
+    (void)user, (void)bytes, (void)n;
+}
+
+static void on_nothing_eof(void *user)
+{
+    (void)user;
+}
+
+static void on_nothing_ended(void *user, const struct err *why)
+{
+    (void)user, (void)why;
+}
+
+static void on_probed(void *user, struct stream *s, const struct err *why)
+{
+    static const struct stream_events nothing = { on_nothing_received, on_nothing_eof, NULL, on_nothing_ended,
+                                                  NULL };
+    struct keeper *k = user;
+
+    (void)why;
+    k->probe = NULL;
+    if (!s)
+        return;
+    stream_hand_over(s, &nothing, NULL);
+    stream_stop(s);
+    k->events->way_back(k->user, k);
+}
+
+static void on_probe_due(uv_timer_t *timer)
+{
+    struct keeper *k = timer->data;
+
+    if (!k->probe)
+        k->probe = dial_start(k->loop, k->conf.host, k->ssh_port, PROBE_PATIENCE_MS, NULL, on_probed, k);
+}
+
+static void end_probe(struct keeper *k)
+{
+    if (k->probe)
+        dial_stop(k->probe);
+    k->probe = NULL;
 }
 
 /* ---- TRY ---- */
@@ -74,6 +128,15 @@ static void on_up(void *user)
     }
     free(k->last_error);
     k->last_error = NULL;
+    if (k->conf.port != k->ssh_port)
+        uv_timer_start(&k->wait, on_probe_due, PROBE_MS, PROBE_MS);
+}
+
+/* By turns. True when it is the other port's turn within this attempt. */
+static bool try_other_port(struct keeper *k)
+{
+    k->conf.port = k->conf.port == HTTPS_PORT ? k->ssh_port : HTTPS_PORT;
+    return k->conf.port != k->ssh_port;
 }
 
 /* What the session's end means for the next one. */
@@ -90,6 +153,10 @@ static uint32_t wait_ms(struct keeper *k, enum session_outcome outcome)
     case SESSION_HOST_KEY:
     case SESSION_SENT_AWAY: return SLOW_MS;
     case SESSION_TWIN: return TWIN_MS;
+    case SESSION_UNREACHED:
+        if (try_other_port(k))
+            return FIRST_MS;
+        break;
     case SESSION_BROKE: break;
     }
     if (k->up_at_ms != 0 && loop_now_ms(k->loop) - k->up_at_ms >= STEADY_MS)
@@ -120,7 +187,9 @@ static void on_session_ended(void *user, enum session_outcome outcome, const str
     struct keeper *k = user;
     struct session_info info = session_info(k->session);
     uint32_t ms;
+    bool detour;
 
+    end_probe(k);
     k->bytes_in += info.bytes_in;
     k->bytes_out += info.bytes_out;
     k->session = NULL;
@@ -129,12 +198,15 @@ static void on_session_ended(void *user, enum session_outcome outcome, const str
         end_if_done(k);
         return;
     }
+    detour = k->conf.port != k->ssh_port && outcome == SESSION_UNREACHED;
     ms = wait_ms(k, outcome);
-    log_down(k, outcome, why, ms);
+    if (!detour) { /* what is wrong with the port that was given says more */
+        log_down(k, outcome, why, ms);
+        free(k->last_error);
+        k->last_error = mem_copy(why->text);
+    }
     k->only_a_person_can_help =
         outcome == SESSION_HOST_KEY || outcome == SESSION_TWIN || outcome == SESSION_SENT_AWAY;
-    free(k->last_error);
-    k->last_error = mem_copy(why->text);
     if (k->up_at_ms != 0)
         k->since = time(NULL);
     k->next_attempt = time(NULL) + (ms + 999) / 1000;
@@ -169,6 +241,8 @@ void keeper_look(struct keeper *k)
 {
     if (k->session) {
         session_look(k->session);
+        if (k->conf.port != k->ssh_port && k->up_at_ms != 0)
+            on_probe_due(&k->wait);
     } else if (!k->stopping && !k->only_a_person_can_help) {
         retry_succeeded(&k->retry);
         k->keys_refused = 0;
@@ -210,6 +284,7 @@ json_t *keeper_status(const struct keeper *k)
                      info.state, "rtt_ms", info.rtt_ms < 0 ? json_null() : json_integer(info.rtt_ms), "since",
                      json_time(k->since), "streams", (json_int_t)info.streams, "bytes_in",
                      (json_int_t)bytes_in, "bytes_out", (json_int_t)bytes_out);
+    json_object_set_new(lane, "port", json_integer(k->conf.port));
     json_object_set_new(lane, "last_error", k->last_error ? json_any_text(k->last_error) : json_null());
     json_object_set_new(lane, "next_attempt", k->next_attempt ? json_time(k->next_attempt) : json_null());
     return lane;
@@ -230,6 +305,7 @@ static void begin_end(struct keeper *k)
     if (k->stopping)
         return;
     k->stopping = true;
+    end_probe(k);
     uv_close((uv_handle_t *)&k->wait, on_closed);
 }
 
@@ -251,7 +327,7 @@ static void end_if_done(struct keeper *k)
 {
     if (k->session || !k->closed)
         return;
-    k->ended(k->user, k);
+    k->events->ended(k->user, k);
     free(k->last_error);
     free(k);
 }

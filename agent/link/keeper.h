@@ -1,5 +1,8 @@
 /* agent/link/keeper.h - one lane of a relay, kept alive over many SSH sessions.
  *
+ * Where sshd's own port cannot be reached it tries port 443, where the relay joins SSH to sshd, and says so when the
+ * other port can be reached again.
+ *
  * Alive on the loop until it calls `ended`, which it does only after keeper_stop or keeper_drain. A broken line is tried
  * again after 0.2 s, then slower up to 30 s; a refused key after 2, 5, 15, then 60 s, because a machine that starts
  * refuses too; another host key, or a relay that does not want us, after 60 s; a second machine with our key after 5
@@ -12,9 +15,14 @@
 
 struct keeper;
 
+struct keeper_events {
+    void (*way_back)(void *user, struct keeper *k); /* it goes through 443, and need not any longer */
+    void (*ended)(void *user, struct keeper *k);    /* last */
+};
+
 /* Copies conf, but borrows what it points to until `ended`. */
 struct keeper *keeper_start(struct loop *loop, const struct session_conf *conf,
-                            void (*ended)(void *user, struct keeper *k), void *user);
+                            const struct keeper_events *events, void *user);
 void keeper_stop(struct keeper *k);                             /* ends now */
 void keeper_drain(struct keeper *k);                            /* ends with the last stream in use */
 void keeper_claim(struct keeper *k);                            /* the names of the sites have changed */

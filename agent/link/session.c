@@ -564,6 +564,8 @@ static void session_free_if_idle(struct session *s)
 {
     if (s->pending > 0 || !lane_idle(&s->lane))
         return;
+    if (s->outcome == SESSION_BROKE && !s->encrypted && s->why.code != ERR_MISSING)
+        s->outcome = SESSION_UNREACHED;
     s->events->ended(s->user, s->outcome, &s->why);
     secret_free(&s->key);
     lane_free(&s->lane);

@@ -24,6 +24,7 @@ struct session_conf {
 /* What the next attempt should know about this one. */
 enum session_outcome {
     SESSION_BROKE,     /* the line, sshd, or a time limit */
+    SESSION_UNREACHED, /* the same, before sshd had said a word that we understand */
     SESSION_KEY,       /* our key was refused, or is not there */
     SESSION_HOST_KEY,  /* it is another machine than the pinned one */
     SESSION_SENT_AWAY, /* the relay does not want this lane */

@@ -28,6 +28,7 @@ struct supervise {
     bool stopping, closed;
 };
 
+static void on_way_back(void *user, struct keeper *k);
 static void on_keeper_ended(void *user, struct keeper *k);
 static void on_tick(uv_timer_t *timer);
 static void end_if_done(struct supervise *s);
@@ -53,13 +54,14 @@ static size_t staying(const struct supervise *s)
 
 static void open_lane(struct supervise *s)
 {
+    static const struct keeper_events events = { on_way_back, on_keeper_ended };
     struct session_conf conf = s->conf;
 
     if (s->n == sizeof s->keepers / sizeof s->keepers[0])
         return; /* as many are leaving still */
     while (is_taken(s, conf.lane))
         conf.lane++;
-    s->keepers[s->n++] = keeper_start(s->loop, &conf, on_keeper_ended, s);
+    s->keepers[s->n++] = keeper_start(s->loop, &conf, &events, s);
 }
 
 /* The one with the least to do; among equals the last one. */
@@ -198,6 +200,18 @@ json_t *supervise_status(const struct supervise *s)
     for (size_t i = 0; i < s->n; i++)
         json_array_append_new(lanes, keeper_status(s->keepers[i]));
     return json_pack("{s:s, s:s, s:o}", "name", s->conf.relay, "state", state_of(lanes), "lanes", lanes);
+}
+
+/* Another lane takes the place of the one that had to go a longer way. */
+static void on_way_back(void *user, struct keeper *k)
+{
+    struct supervise *s = user;
+
+    if (s->stopping || keeper_is_leaving(k))
+        return;
+    log_info("port can be reached again", kv_str("relay", s->conf.relay), kv_int("port", s->conf.port));
+    open_lane(s);
+    keeper_drain(k);
 }
 
 /* ---- end ---- */

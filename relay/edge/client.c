@@ -1,9 +1,10 @@
 /* The life of a visitor's connection:
  *
- *   HANDSHAKE -> HEAD -> EXCHANGE ─┐     each state has a deadline
- *       │         ▲────────────────┘
- *       │         └── refused, told to close ──▶ LINGER -> CLOSE -> freed
- *       └── refused, broken, late ─────────────────────────▶ */
+ *   FIRST -> HANDSHAKE -> HEAD -> EXCHANGE ─┐     each state has a deadline
+ *     │           │         ▲────────────────┘
+ *     │           │         └── refused, told to close ──▶ LINGER -> CLOSE -> freed
+ *     │           └── refused, broken, late ─────────────────────────▶
+ *     └── "SSH-": the socket goes to splice.c */
 #include "relay/edge/client.h"
 
 #include "relay/edge/exchange.h"
@@ -27,7 +28,7 @@ enum {
     PLAIN_BYTES = 65536,  /* decrypted and not yet used: beyond it the socket is not read */
 };
 
-enum state { C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_LINGER, C_CLOSE };
+enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_LINGER, C_CLOSE };
 
 struct client {
     const struct client_host *host;
@@ -36,6 +37,7 @@ struct client {
     uv_timer_t deadline;
     int pending;
 
+    struct buf first; /* fewer than it takes to tell SSH from TLS */
     struct tls *tls;
     struct buf plain, send; /* received and decrypted; to be encrypted and sent */
     struct h1_head *head;   /* only while one is being read */
@@ -98,6 +100,7 @@ struct client *client_accept(uv_stream_t *listener, const struct client_host *ho
     c->deadline.data = c;
     c->pending = 2;
     c->tls = tls_new(host->tls_begin, pick_certificate, c);
+    c->state = host->ssh ? C_FIRST : C_HANDSHAKE;
     learn_addresses(c);
     set_deadline(c, HANDSHAKE_MS);
     return c;
@@ -117,6 +120,7 @@ static void client_enter(struct client *c, enum state next)
 {
     c->state = next;
     switch (next) {
+    case C_FIRST:
     case C_HANDSHAKE: break;
     case C_HEAD:
         c->head_began = false;
@@ -161,6 +165,7 @@ void client_run(struct client *c)
         enum state next = C_CLOSE;
 
         switch (c->state) {
+        case C_FIRST: next = C_FIRST; break;
         case C_HANDSHAKE: next = step_handshake(c); break;
         case C_HEAD: next = step_head(c); break;
         case C_EXCHANGE: next = step_exchange(c); break;
@@ -294,12 +299,47 @@ struct stream *client_stream(struct client *c)
 
 /* ---- what happens ---- */
 
+/* Not ours any more: the socket and its bytes are somebody else's. */
+static void hand_over(struct client *c)
+{
+    struct stream *sock = c->sock;
+
+    c->state = C_CLOSE;
+    c->sock = NULL;
+    c->pending--;
+    uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+    c->host->spliced(c->host->user, sock, &c->visitor.addr, buf_bytes(&c->first), c->first.len);
+}
+
+/* True when these bytes, and those before, begin a TLS connection; TLS never begins with an S. */
+static bool is_tls(struct client *c, const char *bytes, size_t n)
+{
+    static const char ssh[] = "SSH-";
+    size_t known;
+
+    if (c->first.len == 0 && bytes[0] != ssh[0])
+        return true;
+    buf_add(&c->first, bytes, n);
+    known = c->first.len < sizeof ssh - 1 ? c->first.len : sizeof ssh - 1;
+    if (memcmp(buf_bytes(&c->first), ssh, known) != 0)
+        client_enter(c, C_CLOSE);
+    else if (known == sizeof ssh - 1)
+        hand_over(c);
+    return false;
+}
+
 static void on_received(void *user, const char *bytes, size_t n)
 {
     struct client *c = user;
     struct err why = { 0 };
-    int rc = tls_feed(c->tls, bytes, n, &c->plain, &why);
+    int rc;
 
+    if (c->state == C_FIRST) {
+        if (!is_tls(c, bytes, n))
+            return;
+        client_enter(c, C_HANDSHAKE);
+    }
+    rc = tls_feed(c->tls, bytes, n, &c->plain, &why);
     if (rc < 0) {
         char peer[64];
 
@@ -319,7 +359,7 @@ static void on_eof(void *user)
     struct client *c = user;
 
     c->visitor_ended = true;
-    if (c->state == C_HANDSHAKE)
+    if (c->state == C_FIRST || c->state == C_HANDSHAKE)
         client_enter(c, C_CLOSE);
     client_run(c);
 }
@@ -361,6 +401,7 @@ static void release(struct client *c)
         return;
     exchange_free(c->exchange);
     tls_free(c->tls);
+    buf_free(&c->first);
     buf_free(&c->plain);
     buf_free(&c->send);
     free(c->head);

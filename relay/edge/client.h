@@ -16,6 +16,10 @@ struct client_host {
     struct pool *pool;
     struct request_ids *ids;
     struct snapshot *(*snapshot)(void *user); /* the current one, borrowed */
+    bool ssh; /* connections that begin with "SSH-" are handed over to `spliced` */
+    /* Takes the stream. */
+    void (*spliced)(void *user, struct stream *visitor, const struct sockaddr_storage *addr,
+                    const char *bytes, size_t n);
     void (*ended)(void *user, struct client *client);
     void *user;
 };

@@ -5,9 +5,17 @@
 #include "relay/edge/worker.h"
 #include "shared/mem.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+
+struct spliced {
+    struct spliced *next;
+    uint64_t key; /* address and port, as sshd sees them */
+    struct sockaddr_storage real;
+};
 
 struct edge {
     const struct edge_events *events;
@@ -16,12 +24,51 @@ struct edge {
     SSL_CTX *tls_begin;
     struct worker **workers;
     unsigned workers_n, running;
-    bool failed; /* at the start: nobody waits for the end */
+    struct spliced *spliced; /* who sshd's visitors from 127.64.0.0/10 really are */
+    bool failed;             /* at the start: nobody waits for the end */
 };
 
 static void on_mailbox_closed(uv_handle_t *handle);
 
 /* ---- what workers tell ---- */
+
+static void note_spliced(struct edge *edge, const struct mail *mail)
+{
+    struct spliced *s = mem_new(sizeof *s);
+
+    s->key = mail->n;
+    memcpy(&s->real, mail->p, sizeof s->real);
+    free(mail->p);
+    s->next = edge->spliced;
+    edge->spliced = s;
+}
+
+static void forget_spliced(struct edge *edge, uint64_t key)
+{
+    for (struct spliced **at = &edge->spliced; *at; at = &(*at)->next)
+        if ((*at)->key == key) {
+            struct spliced *gone = *at;
+
+            *at = gone->next;
+            free(gone);
+            return;
+        }
+}
+
+bool edge_real_address(const struct edge *edge, const char *address, unsigned port,
+                       struct sockaddr_storage *real)
+{
+    struct in_addr addr;
+
+    if (inet_pton(AF_INET, address, &addr) != 1)
+        return false;
+    for (const struct spliced *s = edge->spliced; s; s = s->next)
+        if (s->key == ((uint64_t)ntohl(addr.s_addr) << 16 | port)) {
+            *real = s->real;
+            return true;
+        }
+    return false;
+}
 
 static void on_mail(void *user, const struct mail *mail)
 {
@@ -31,6 +78,8 @@ static void on_mail(void *user, const struct mail *mail)
     case MAIL_PROVED: edge->events->lane_proved(edge->user, mail->lane); break;
     case MAIL_SILENT: edge->events->lane_silent(edge->user, mail->lane); break;
     case MAIL_ABORTED: edge->events->stream_aborted(edge->user, mail->lane, mail->stream); break;
+    case MAIL_SPLICED: note_spliced(edge, mail); break;
+    case MAIL_PARTED: forget_spliced(edge, mail->n); break;
     case MAIL_WORKER_ENDED:
         if (--edge->running == 0)
             mailbox_close(&edge->mailbox, on_mailbox_closed);
@@ -92,7 +141,8 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
 
     edge->workers = mem_new(n * sizeof(void *));
     for (unsigned i = 0; i < n; i++) {
-        const struct worker_conf worker = { limits, first_id + i, edge->tls_begin, &edge->mailbox, snapshot };
+        const struct worker_conf worker = { limits,          conf->ssh_port, first_id + i,
+                                            edge->tls_begin, &edge->mailbox, snapshot };
         struct worker *w = worker_new(&worker, e);
 
         if (!w)
@@ -116,9 +166,11 @@ static void free_parts(struct edge *edge)
 {
     for (unsigned i = 0; i < edge->workers_n; i++)
         worker_free(edge->workers[i]);
+    mailbox_free(&edge->mailbox); /* which may hold news of splices */
+    while (edge->spliced)
+        forget_spliced(edge, edge->spliced->key);
     free(edge->workers);
     SSL_CTX_free(edge->tls_begin);
-    mailbox_free(&edge->mailbox);
     free(edge);
 }
 

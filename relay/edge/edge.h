@@ -24,6 +24,7 @@ struct edge_conf {
     const struct opt_addresses *listen_https;
     unsigned workers, max_streams; /* max_streams: of a lane */
     uint64_t max_buffered;
+    uint16_t ssh_port; /* where the local sshd listens; 0: SSH on listen_https is refused */
 };
 
 /* Listens on all addresses (an inherited socket is used where one matches) and starts the workers, with a first
@@ -34,6 +35,9 @@ void edge_publish(struct edge *edge, struct snapshot *takes);
 /* What the agent tells of a stream: how it ended, and how much the service has taken. */
 void edge_stream_ended(struct edge *edge, uint64_t lane, uint64_t stream, enum lane_how how);
 void edge_stream_consumed(struct edge *edge, uint64_t lane, uint64_t stream, uint64_t total);
+/* Whom sshd sees as this address and port of ours. False when that is nobody: then it is a real one. */
+bool edge_real_address(const struct edge *edge, const char *address, unsigned port,
+                       struct sockaddr_storage *real);
 void edge_drain(struct edge *edge); /* no new connection; requests in progress go on */
 void edge_stop(struct edge *edge);  /* ends at once */
 #endif

@@ -2,6 +2,7 @@
 
 #include "relay/edge/client.h"
 #include "relay/edge/pool.h"
+#include "relay/edge/splice.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -27,6 +28,8 @@ struct worker {
     struct request_ids ids;
     struct client **clients;
     size_t clients_n, clients_room;
+    struct splice **splices;
+    size_t splices_n;
     bool draining, stopping, running;
 };
 
@@ -93,6 +96,53 @@ static void on_client_ended(void *user, struct client *client)
     end_if_done(w);
 }
 
+/* ---- SSH ---- */
+
+static uint64_t splice_key(const struct sockaddr_in *ours)
+{
+    return (uint64_t)ntohl(ours->sin_addr.s_addr) << 16 | ntohs(ours->sin_port);
+}
+
+static void on_joined(void *user, const struct sockaddr_in *ours, const struct sockaddr_storage *visitor)
+{
+    struct worker *w = user;
+    struct sockaddr_storage *copy = mem_new(sizeof *copy);
+
+    *copy = *visitor;
+    mailbox_post(w->conf.to_control,
+                 &(struct mail){ .type = MAIL_SPLICED, .n = splice_key(ours), .p = copy });
+}
+
+static void on_parted(void *user, const struct sockaddr_in *ours)
+{
+    struct worker *w = user;
+
+    mailbox_post(w->conf.to_control, &(struct mail){ .type = MAIL_PARTED, .n = splice_key(ours) });
+}
+
+static void on_splice_ended(void *user, struct splice *s)
+{
+    struct worker *w = user;
+
+    for (size_t i = 0; i < w->splices_n; i++)
+        if (w->splices[i] == s) {
+            w->splices[i] = w->splices[--w->splices_n];
+            break;
+        }
+    end_if_done(w);
+}
+
+static void on_spliced(void *user, struct stream *visitor, const struct sockaddr_storage *addr,
+                       const char *bytes, size_t n)
+{
+    static const struct splice_events events = { on_joined, on_parted, on_splice_ended };
+    struct worker *w = user;
+
+    w->splices = mem_grow(w->splices, (w->splices_n + 1) * sizeof(void *));
+    w->splices[w->splices_n++] =
+        splice_start(&w->loop, visitor, addr, bytes, n, w->conf.ssh_port, &events, w);
+}
+
 /* ---- start ---- */
 
 struct worker *worker_new(const struct worker_conf *conf, struct err *e)
@@ -108,7 +158,14 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     w->snapshot = snapshot_hold(conf->snapshot);
     w->pool = pool_new(&w->loop, &conf->limits, &pool_events, w);
     pool_follow(w->pool, w->snapshot);
-    w->host = (struct client_host){ conf->tls_begin, w->pool, &w->ids, current_snapshot, on_client_ended, w };
+    w->host = (struct client_host){ .tls_begin = conf->tls_begin,
+                                    .pool = w->pool,
+                                    .ids = &w->ids,
+                                    .snapshot = current_snapshot,
+                                    .ssh = conf->ssh_port != 0,
+                                    .spliced = on_spliced,
+                                    .ended = on_client_ended,
+                                    .user = w };
     mailbox_init(&w->mailbox, &w->loop.uv, on_mail, w);
     return w;
 }
@@ -195,6 +252,8 @@ static void stop(struct worker *w)
     w->stopping = true;
     close_listeners(w);
     each_client(w, client_stop);
+    for (size_t i = w->splices_n; i > 0; i--)
+        splice_stop(w->splices[i - 1]);
     if (w->pool)
         pool_stop(w->pool);
     end_if_done(w);
@@ -204,7 +263,8 @@ static void end_if_done(struct worker *w)
 {
     if (w->draining && !w->stopping && w->clients_n == 0)
         stop(w);
-    if (w->stopping && w->clients_n == 0 && !w->pool && !uv_is_closing((uv_handle_t *)&w->mailbox.async))
+    if (w->stopping && w->clients_n == 0 && w->splices_n == 0 && !w->pool &&
+        !uv_is_closing((uv_handle_t *)&w->mailbox.async))
         mailbox_close(&w->mailbox, NULL);
 }
 
@@ -266,5 +326,6 @@ void worker_free(struct worker *w)
     mailbox_free(&w->mailbox);
     snapshot_release(w->snapshot);
     free(w->clients);
+    free(w->splices);
     free(w);
 }

@@ -13,6 +13,7 @@ struct worker;
 
 struct worker_conf {
     struct pool_limits limits;
+    uint16_t ssh_port; /* 0: SSH is not spliced */
     uint64_t
         first_id; /* of its streams; each further one is `workers` more, so that an id names its worker */
     SSL_CTX *tls_begin;         /* borrowed until the worker has ended */

@@ -230,6 +230,17 @@ static void take_line(struct lane *l, const struct lane_msg *msg)
     }
 }
 
+/* SSH_CONNECTION: client address, client port, server address, server port. */
+static void learn_address(struct lane *l, const char *ssh)
+{
+    char address[sizeof l->seen_from];
+    size_t n = strcspn(ssh, " ");
+
+    snprintf(address, sizeof address, "%.*s", (int)n, ssh);
+    l->host->real_address(l->host->user, address, (unsigned)strtoul(ssh + n, NULL, 10), l->seen_from,
+                          sizeof l->seen_from);
+}
+
 static void take_lane(struct lane *l, const struct lane_msg *msg)
 {
     if (msg->v != LANE_VERSION) {
@@ -237,8 +248,7 @@ static void take_lane(struct lane *l, const struct lane_msg *msg)
         return;
     }
     snprintf(l->agent, sizeof l->agent, "%s", msg->lane.agent);
-    /* SSH_CONNECTION: client address, client port, server address, server port. */
-    snprintf(l->seen_from, sizeof l->seen_from, "%.*s", (int)strcspn(msg->lane.ssh, " "), msg->lane.ssh);
+    learn_address(l, msg->lane.ssh);
     if (!l->host->knows(l->host->user, l->agent)) {
         log_warn_limited(l->agent, "an agent that is not in the configuration", kv_str("agent", l->agent));
         lane_end(l, "this agent is not known here");

@@ -25,6 +25,8 @@ struct lane;
 struct lane_host {
     const char *relay_name;
     const struct opt_words *publish; /* addresses for DNS; NULL: none */
+    /* Who comes from this address and port; as given where it is nobody else. */
+    void (*real_address)(void *user, const char *address, unsigned port, char *real, size_t room);
     bool (*knows)(void *user, const char *agent);
     bool (*port_is_ours)(void *user, int64_t port);
     bool (*admits)(void *user, struct lane *lane,

@@ -48,10 +48,20 @@ static bool knows(void *user, const char *agent)
     return claims_knows(l->claims, agent);
 }
 
+static void real_address(void *user, const char *address, unsigned port, char *real, size_t room)
+{
+    const struct lanes *l = user;
+
+    l->events->real_address(l->user, address, port, real, room);
+}
+
 static bool port_is_ours(void *user, int64_t port)
 {
     const struct lanes *l = user;
     const struct opt_addresses *listen = &relay_conf_of(l->conf)->listen_https;
+
+    if (port == relay_conf_of(l->conf)->ssh_port)
+        return true;
 
     for (size_t i = 0; i < listen->n; i++) {
         const struct sockaddr_in *addr =
@@ -250,6 +260,7 @@ static uid_t find_lane_uid(const char *name)
 static void set_host(struct lanes *l)
 {
     l->host = (struct lane_host){ .relay_name = relay_conf_of(l->conf)->base.name,
+                                  .real_address = real_address,
                                   .knows = knows,
                                   .port_is_ours = port_is_ours,
                                   .admits = admits,

@@ -15,6 +15,7 @@ struct lanes_events {
     void (*changed)(void *user); /* lanes or claims: publish a new snapshot */
     void (*stream_ended)(void *user, uint64_t lane, uint64_t stream, enum lane_how how);
     void (*stream_consumed)(void *user, uint64_t lane, uint64_t stream, uint64_t total);
+    void (*real_address)(void *user, const char *address, unsigned port, char *real, size_t room);
     void (*ended)(void *user); /* last */
 };
 

@@ -141,11 +141,14 @@ class VmSshd(Sshd):
 
 class WholePath(Front):
     def __init__(self, daemons: Callable[..., Daemon], started: list, folder: Path, lanes: int = 1,
-                 agent_keys: dict[str, object] | None = None, **keys: object) -> None:
-        super().__init__(daemons, new_key(folder, "agent_key"), DOMAIN, **keys)
-        self.lanes, self.agent_keys = lanes, agent_keys or {}
-        self.start_relay()
+                 agent_keys: dict[str, object] | None = None, relay_keys: dict[str, object] | None = None,
+                 **keys: object) -> None:
+        """Keys of the relay; agent_keys and relay_keys are for the agent's [agent] and [relay e2e]."""
         self.sshd = self._start_sshd(folder, started)
+        super().__init__(daemons, new_key(folder, "agent_key"), DOMAIN, ssh_port=self.sshd.port, **keys)
+        self.lanes, self.agent_keys, self.relay_keys = lanes, agent_keys or {}, relay_keys or {}
+        self.sshd.follow(self.relay.state_dir / "authorized_keys")
+        self.start_relay()
         self.site = Site()
         started.append(self.site)
         self.agent = daemons("agent")
@@ -156,7 +159,6 @@ class WholePath(Front):
     def _start_sshd(self, folder: Path, started: list) -> VmSshd:
         (folder / "sshd").mkdir()
         sshd = VmSshd(folder / "sshd", LIKE_A_VM)
-        sshd.follow(self.relay.state_dir / "authorized_keys")
         started.append(sshd)
         return sshd.start()
 
@@ -166,7 +168,8 @@ class WholePath(Front):
         agent = {"name": "pi", "state_dir": self.agent.state_dir, "control_socket": self.agent.socket,
                  **self.agent_keys}
         relay = {"host": "127.0.0.1", "port": self.sshd.port, "user": self.sshd.user,
-                 "key_file": folder / "agent_key", "host_key": f"ssh-ed25519 {shown.split()[1]}", "lanes": self.lanes}
+                 "key_file": folder / "agent_key", "host_key": f"ssh-ed25519 {shown.split()[1]}", "lanes": self.lanes,
+                 **self.relay_keys}
         sections = {"agent": agent, "relay e2e": relay, f"domain {DOMAIN}": {"service": self.site.url}}
         return "\n".join(line for name, keys in sections.items()
                          for line in [f"[{name}]", *(f"{key} = {value}" for key, value in keys.items())]) + "\n"

@@ -12,7 +12,7 @@ from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "workers", "lane_socket", "lane_user", "lane_command",
-                        "max_streams", "max_buffered"),
+                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes"),
@@ -87,7 +87,8 @@ FURTHER_DUMPED = {
     },
 }
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
-    FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default")},
+    FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
+                                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default")},
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
     by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8"}}[at]
     FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
@@ -146,8 +147,8 @@ def defaults(role):
               "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
               "log_level": "info", "drain": "10s"}
     relay = {"listen_https": ":443", "workers": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
-             "lane_user": "tunnel", "lane_command": "", "max_streams": "900", "max_buffered": "64m",
-             "acme.issuer": "internal"}
+             "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
+             "max_streams": "900", "max_buffered": "64m", "acme.issuer": "internal"}
     agent = {"max_streams": "4000", "max_buffered": "64m"}
     return {**common, **(relay if role == "relay" else agent)}
 
