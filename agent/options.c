@@ -13,6 +13,8 @@
 static const char base64_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char host_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
 
+static const char *const protocols[] = { "tunnel", "plain", NULL };
+
 static const char *domain_name_wrong(const char *name)
 {
     if (strlen(name) > LANE_ITEM_BYTES - strlen("domain:"))
@@ -25,7 +27,7 @@ static const char *domain_name_wrong(const char *name)
 static const struct opt_kind kinds[] = {
     { "agent", OPT_UNNAMED, sizeof(struct agent_conf), NULL, "The agent itself: the daemon in the house." },
     { "relay", OPT_NAMED, sizeof(struct agent_relay_conf), NULL,
-      "A relay that this agent keeps a tunnel to, by the sshd on its machine." },
+      "A relay that this agent keeps a tunnel to, by the sshd on its machine; or any SSH server, to forward a port." },
     { "domain", OPT_NAMED, sizeof(struct agent_domain_conf), domain_name_wrong,
       "A site: its host name, and the service in the house that answers for it." },
 };
@@ -51,8 +53,7 @@ static const struct opt options[] = {
       .help =
           "Private key to log in with: ed25519, in OpenSSH's own format, without a passphrase, as ssh-keygen -t "
           "ed25519 writes it. Default: id_ed25519 in state_dir." },
-    { "relay", "host_key", OPT_TEXT, offsetof(struct agent_relay_conf, host_key),
-      .flags = OPT_RELOAD | OPT_REQUIRED,
+    { "relay", "host_key", OPT_TEXT, offsetof(struct agent_relay_conf, host_key), .flags = OPT_RELOAD,
       .sample = "ssh-ed25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
       .help =
           "Type and fingerprint of the only host key that is accepted there. On that machine, ssh-keygen -lf "
@@ -65,9 +66,34 @@ static const struct opt options[] = {
       .help =
           "How many there may be while those there are carry more than about 128 connections each. Never fewer "
           "than lanes." },
+    { "relay", "known_hosts_file", OPT_PATH, offsetof(struct agent_relay_conf, known_hosts_file),
+      .flags = OPT_RELOAD, .sample = "/etc/ssh/ssh_known_hosts",
+      .help =
+          "Instead of host_key: a file as ssh has it, with that machine's ssh-ed25519 key, hashed or not. It is read "
+          "at each connection. Lines of @cert-authority are not used." },
+    { "relay", "protocol", OPT_CHOICE, offsetof(struct agent_relay_conf, protocol), .def = "tunnel",
+      .choices = protocols, .flags = OPT_RELOAD,
+      .help =
+          "What is there. With tunnel, a tunnel-relay; with plain, any SSH server, such as OpenSSH or Dropbear, which "
+          "forwards one port to one service, as ssh -R has it." },
+    { "relay", "remote_address", OPT_TEXT, offsetof(struct agent_relay_conf, remote_address),
+      .def = "127.0.0.1", .flags = OPT_RELOAD,
+      .help =
+          "With protocol = plain: address there to listen on. Others than loopback (0.0.0.0, ::, or * for all) need "
+          "GatewayPorts clientspecified in its sshd_config." },
+    { "relay", "remote_port", OPT_NUMBER, offsetof(struct agent_relay_conf, remote_port), .min = 1,
+      .max = 65535, .flags = OPT_RELOAD, .sample = "1337",
+      .help = "With protocol = plain: port there to listen on." },
+    { "relay", "service", OPT_TEXT, offsetof(struct agent_relay_conf, service), .flags = OPT_RELOAD,
+      .sample = "http://127.0.0.1:80",
+      .help =
+          "With protocol = plain: where its connections go to: http://HOST:PORT, tcp://HOST:PORT or unix:/PATH. The "
+          "bytes are not looked at." },
     { "domain", "service", OPT_TEXT, offsetof(struct agent_domain_conf, service),
       .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "http://127.0.0.1:80",
-      .help = "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine." },
+      .help =
+          "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, or unix:/PATH for "
+          "HTTP over a Unix socket. A name is looked up anew after 5 seconds." },
     { "domain", "aliases", OPT_WORDS, offsetof(struct agent_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site." },
@@ -80,11 +106,62 @@ const struct agent_conf *agent_conf_of(const struct opt_conf *conf)
 
 /* ---- checks across options ---- */
 
-static void check_relay(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
-                        struct opt_errors *errors)
+static void check_host_key(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
+                           struct opt_errors *errors)
 {
     static const char prefix[] = "ssh-ed25519 SHA256:";
     const char *digest = r->host_key + sizeof prefix - 1;
+
+    if (!r->host_key[0] && !r->known_hosts_file[0])
+        opt_errors_add_at(
+            errors, conf, "relay", name, NULL,
+            "has neither host_key nor known_hosts_file; add host_key = ssh-ed25519 SHA256:..., on that "
+            "machine ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub prints it");
+    else if (r->host_key[0] && r->known_hosts_file[0])
+        opt_errors_add_at(errors, conf, "relay", name, "known_hosts_file",
+                          "host_key is given too, and only one of them can be right; leave one out");
+    else if (r->host_key[0] && (strncmp(r->host_key, prefix, sizeof prefix - 1) != 0 ||
+                                strlen(digest) != 43 || digest[strspn(digest, base64_chars)]))
+        opt_errors_add_at(errors, conf, "relay", name, "host_key",
+                          "not ssh-ed25519 SHA256: and 43 characters; on the relay's machine, ssh-keygen -lf "
+                          "/etc/ssh/ssh_host_ed25519_key.pub prints them");
+}
+
+static bool is_listen_address(const char *text)
+{
+    struct in6_addr addr;
+
+    return strcmp(text, "*") == 0 || strcmp(text, "localhost") == 0 || inet_pton(AF_INET, text, &addr) == 1 ||
+           inet_pton(AF_INET6, text, &addr) == 1;
+}
+
+/* remote_address has a default, which a dump writes out. */
+static const char *const plain_keys[] = { "remote_port", "service" };
+
+static void check_plain(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
+                        struct opt_errors *errors)
+{
+    struct service service;
+    struct err why = { 0 };
+
+    if (!is_listen_address(r->remote_address))
+        opt_errors_add_at(errors, conf, "relay", name, "remote_address",
+                          "not an address, localhost or * (such as 127.0.0.1, the default)");
+    if (r->remote_port < 0)
+        opt_errors_add_at(
+            errors, conf, "relay", name, NULL,
+            "has no remote_port, which protocol = plain needs; add one (such as remote_port = 1337)");
+    if (!r->service[0])
+        opt_errors_add_at(errors, conf, "relay", name, NULL,
+                          "has no service, which protocol = plain needs; add one (such as service = "
+                          "http://127.0.0.1:80)");
+    else if (service_parse(&service, r->service, &why) != 0)
+        opt_errors_add_at(errors, conf, "relay", name, "service", "%s", why.text);
+}
+
+static void check_relay(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
+                        struct opt_errors *errors)
+{
     struct in6_addr v6;
 
     if (r->host[strspn(r->host, host_chars)] && inet_pton(AF_INET6, r->host, &v6) != 1)
@@ -92,11 +169,16 @@ static void check_relay(struct opt_conf *conf, const char *name, const struct ag
                           "not a host name or an address (such as relay.example.net); a port goes into port");
     if (!r->user[0])
         opt_errors_add_at(errors, conf, "relay", name, "user", "is empty; the default is tunnel");
-    if (strncmp(r->host_key, prefix, sizeof prefix - 1) != 0 || strlen(digest) != 43 ||
-        digest[strspn(digest, base64_chars)])
-        opt_errors_add_at(errors, conf, "relay", name, "host_key",
-                          "not ssh-ed25519 SHA256: and 43 characters; on the relay's machine, ssh-keygen -lf "
-                          "/etc/ssh/ssh_host_ed25519_key.pub prints them");
+    check_host_key(conf, name, r, errors);
+    if (r->protocol == AGENT_PROTOCOL_PLAIN)
+        check_plain(conf, name, r, errors);
+    for (size_t i = 0; r->protocol == AGENT_PROTOCOL_TUNNEL && i < sizeof plain_keys / sizeof *plain_keys;
+         i++)
+        if (opt_given(conf, "relay", name, plain_keys[i]))
+            opt_errors_add_at(
+                errors, conf, "relay", name, plain_keys[i],
+                "is for protocol = plain; leave it out, or say so (behind a tunnel-relay, a [domain "
+                "NAME] has the service)");
 }
 
 /* The host names of all sites so far, and whose they are. */
@@ -128,6 +210,9 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
 
     if (service_parse(&service, d->service, &why) != 0)
         opt_errors_add_at(errors, conf, "domain", name, "service", "%s", why.text);
+    else if (service.kind == SERVICE_TCP)
+        opt_errors_add_at(errors, conf, "domain", name, "service",
+                          "a site's visitors speak HTTP; write http://HOST:PORT or unix:/PATH");
     if (other)
         opt_errors_add_at(errors, conf, "domain", name, NULL,
                           "is an alias of [domain %s] already; a name belongs to one site", other);

@@ -15,10 +15,17 @@ struct agent_relay_conf {
     const char *host, *user;
     int64_t port;
     const char *key_file; /* "": STATE_DIR/id_ed25519 */
-    const char *host_key; /* "ssh-ed25519 SHA256:…" */
+    const char *host_key; /* "ssh-ed25519 SHA256:…"; or "", and then there is a */
+    const char *known_hosts_file;
     int64_t lanes, max_lanes;
+    int protocol; /* AGENT_PROTOCOL_… */
+    const char *remote_address;
+    int64_t remote_port;
+    const char *service; /* this and the two above are for AGENT_PROTOCOL_PLAIN alone */
 };
 enum { AGENT_MAX_LANES = 8 };
+
+enum { AGENT_PROTOCOL_TUNNEL, AGENT_PROTOCOL_PLAIN };
 
 /* [domain NAME] */
 struct agent_domain_conf {

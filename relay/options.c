@@ -12,12 +12,23 @@ enum { MAX_WORKERS = 64 };
 
 static const char *const issuers[] = { "internal", NULL };
 
+static const char *domain_name_wrong(const char *name)
+{
+    if (strlen(name) > DOMAIN_BYTES - 5)
+        return "write a host name of at most 248 characters";
+    return domain_check(name, DOMAIN_WILDCARD, NULL) == 0
+               ? NULL
+               : "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com";
+}
+
 static const struct opt_kind kinds[] = {
     { "relay", OPT_UNNAMED, sizeof(struct relay_conf), NULL,
       "The relay itself: the daemon on the cloud VM." },
     { "acme", OPT_UNNAMED, sizeof(struct relay_acme_conf), NULL, "Where certificates come from." },
     { "agent", OPT_NAMED, sizeof(struct relay_agent_conf), NULL,
       "An agent that may connect, and the domains it may serve." },
+    { "domain", OPT_NAMED, sizeof(struct relay_domain_conf), domain_name_wrong,
+      "A site that no agent serves: its visitors go to an address that this machine reaches." },
 };
 
 static const struct opt options[] = {
@@ -68,6 +79,14 @@ static const struct opt options[] = {
           "one is sent away." },
     { "agent", "max_domains", OPT_NUMBER, offsetof(struct relay_agent_conf, max_domains), .def = "100",
       .min = 1, .max = 10000, .flags = OPT_RELOAD, .help = "How many sites this agent may claim." },
+    { "domain", "upstream", OPT_TEXT, offsetof(struct relay_domain_conf, upstream),
+      .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "127.0.0.1:1337",
+      .help =
+          "HOST:PORT of an HTTP server, such as the port of a hand-made ssh -R. It wins over agents that claim the same "
+          "name. A name is looked up anew after 5 seconds." },
+    { "domain", "aliases", OPT_WORDS, offsetof(struct relay_domain_conf, aliases), .def = "",
+      .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
+      .help = "Further host names of the same site." },
 };
 
 const struct relay_conf *relay_conf_of(const struct opt_conf *conf)
@@ -128,10 +147,55 @@ static void check_shared_keys(struct opt_conf *conf, struct opt_errors *errors)
     }
 }
 
+int relay_upstream(struct host_port *out, const char *text, struct err *e)
+{
+    return host_port_read(out, str_of(text), 0, "not HOST:PORT (such as 127.0.0.1:1337)", e);
+}
+
+/* The section before, or of the same number, that has this host name already; NULL when none has. */
+static const char *holder_of(const struct opt_conf *conf, const char *host, size_t section, size_t alias)
+{
+    const struct relay_domain_conf *d;
+    const char *name;
+
+    for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
+        size_t n = i < section ? d->aliases.n : i == section ? alias : 0;
+
+        if (strcmp(name, host) == 0) /* a section's own name comes before all aliases */
+            return name;
+        for (size_t j = 0; j < n; j++)
+            if (strcmp(d->aliases.words[j], host) == 0)
+                return name;
+    }
+    return NULL;
+}
+
+static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct relay_domain_conf *d;
+    const char *name, *other;
+    struct host_port upstream;
+
+    for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
+        struct err why = { 0 };
+
+        if (relay_upstream(&upstream, d->upstream, &why) != 0)
+            opt_errors_add_at(errors, conf, "domain", name, "upstream", "%s", why.text);
+        for (size_t j = 0; j < d->aliases.n; j++)
+            if (domain_check(d->aliases.words[j], DOMAIN_WILDCARD, &why) != 0)
+                opt_errors_add_at(errors, conf, "domain", name, "aliases", "%s", why.text);
+            else if ((other = holder_of(conf, d->aliases.words[j], i, j)))
+                opt_errors_add_at(errors, conf, "domain", name, "aliases",
+                                  "%s belongs to [domain %s] already; a name belongs to one site",
+                                  d->aliases.words[j], other);
+    }
+}
+
 static void check(struct opt_conf *conf, struct opt_errors *errors)
 {
     check_workers(conf, errors);
     check_shared_keys(conf, errors);
+    check_domains(conf, errors);
 }
 
 const struct opt_schema relay_schema = {

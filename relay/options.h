@@ -2,6 +2,7 @@
 #ifndef RELAY_OPTIONS_H
 #define RELAY_OPTIONS_H
 #include "shared/daemon.h"
+#include "shared/host_port.h"
 #include "shared/opt.h"
 
 /* [relay] */
@@ -28,8 +29,16 @@ struct relay_agent_conf {
     int64_t instances, max_domains;
 };
 
+/* [domain NAME] */
+struct relay_domain_conf {
+    const char *upstream; /* "HOST:PORT" */
+    struct opt_words aliases;
+};
+
 extern const struct opt_schema relay_schema;
 
+/* Reads upstream; what the configuration holds is well. */
+must_check int relay_upstream(struct host_port *out, const char *text, struct err *e);
 /* Owned by conf. */
 const struct relay_conf *relay_conf_of(const struct opt_conf *conf);
 /* How many workers to run: what is configured, or one for each processor. */

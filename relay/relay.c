@@ -1,12 +1,14 @@
 /* The relay owns its parts and carries news between them:
  *
  *   lanes ── lanes and claims ──▶ publish: sites, certificates, lanes ──▶ edge
+ *   fixed ── sites without an agent ─▲
  *   edge ── proved, silent, aborted ──▶ lanes */
 #include "relay/relay.h"
 
 #include "relay/certs/certs.h"
 #include "relay/edge/edge.h"
 #include "relay/edge/headers.h"
+#include "relay/lanes/fixed.h"
 #include "relay/lanes/lanes.h"
 #include "relay/options.h"
 #include "shared/log.h"
@@ -30,6 +32,7 @@ struct relay {
     const struct opt_conf *conf;
     struct daemon_parts_ended ended;
     struct certs *certs;
+    struct fixed *fixed;
     struct lanes *lanes; /* NULL: has ended, or never began */
     struct edge *edge;   /* likewise */
     struct site_counts *sites;
@@ -92,8 +95,10 @@ static struct snapshot *make_snapshot(struct relay *r)
     struct publication p = { r, snapshot_new() };
 
     lanes_each_site(r->lanes, add_site, &p);
+    fixed_each_site(r->fixed, add_site, &p);
     certs_forget_unused(r->certs);
     lanes_add_to_snapshot(r->lanes, p.snapshot);
+    fixed_add_to_snapshot(r->fixed, p.snapshot);
     snapshot_finish(p.snapshot);
     return p.snapshot;
 }
@@ -218,6 +223,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     r->certs = certs_open(conf->base.state_dir, time(NULL), e);
     if (!r->certs)
         return -1;
+    r->fixed = fixed_new(r->conf, time(NULL));
     r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
     if (!r->lanes)
         return -1;
@@ -251,6 +257,7 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
     struct relay *r = parts;
 
     r->conf = conf;
+    fixed_reload(r->fixed, conf, time(NULL));
     if (r->lanes)
         lanes_reload(r->lanes, conf);
 }
@@ -266,7 +273,10 @@ static void add_domain_status(void *user, const struct lanes_site *site)
 {
     struct domains_status *d = user;
     const struct counts *counts = counts_of(d->relay, site->name);
-    json_t *domain = lanes_site_status(d->relay->lanes, site->name);
+    json_t *domain = fixed_site_status(d->relay->fixed, site->name);
+
+    if (!domain)
+        domain = lanes_site_status(d->relay->lanes, site->name);
 
     json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
     json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
@@ -281,6 +291,8 @@ static void relay_add_status(void *parts, json_t *status)
 
     if (r && r->lanes)
         lanes_each_site(r->lanes, add_domain_status, &domains);
+    if (r && r->lanes)
+        fixed_each_site(r->fixed, add_domain_status, &domains);
     json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
     json_object_set_new(status, "domains", domains.list);
 }
@@ -300,6 +312,7 @@ static void end_if_done(struct relay *r)
         free(s);
     }
     certs_free(r->certs);
+    fixed_free(r->fixed);
     if (!r->failed)
         r->ended.call(r->ended.user);
     free(r);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 struct dial {
     struct loop *loop;
@@ -67,8 +68,12 @@ static bool is_address(struct dial *d)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)&d->found[0];
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&d->found[0];
+    struct sockaddr_un *path = (struct sockaddr_un *)&d->found[0];
 
-    if (inet_pton(AF_INET, d->host, &v4->sin_addr) == 1)
+    if (d->host[0] == '/' && strlen(d->host) < sizeof path->sun_path) {
+        d->found[0].ss_family = AF_UNIX;
+        memcpy(path->sun_path, d->host, strlen(d->host) + 1);
+    } else if (inet_pton(AF_INET, d->host, &v4->sin_addr) == 1)
         d->found[0].ss_family = AF_INET;
     else if (inet_pton(AF_INET6, d->host, &v6->sin6_addr) == 1)
         d->found[0].ss_family = AF_INET6;
@@ -171,7 +176,7 @@ static void set_port(struct sockaddr_storage *addr, uint16_t port)
 {
     if (addr->ss_family == AF_INET6)
         ((struct sockaddr_in6 *)addr)->sin6_port = htons(port);
-    else
+    else if (addr->ss_family == AF_INET)
         ((struct sockaddr_in *)addr)->sin_port = htons(port);
 }
 

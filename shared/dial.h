@@ -1,4 +1,5 @@
-/* shared/dial.h - a TCP connection to a host: its addresses looked up, then tried one after the other.
+/* shared/dial.h - a TCP connection to a host: its addresses looked up, then tried one after the other. Or a connection
+ * to a Unix socket.
  *
  * Alive on the loop until it calls `done`, once, from the loop; after that, or after dial_stop, it is gone for its user,
  * and tidies up by itself. */
@@ -30,7 +31,7 @@ typedef void (*dial_done_cb)(void *user, struct stream *s, const struct err *why
 
 struct dial;
 
-/* Copies host, a name or an address. Gives up after patience_ms for the lookup, and as much for all addresses together.
+/* Copies host: a name, an address, or the absolute path of a Unix socket, which has no port. Gives up after patience_ms for the lookup, and as much for all addresses together.
  * Borrows names, which may be NULL, until the end. */
 struct dial *dial_start(struct loop *loop, const char *host, uint16_t port, uint32_t patience_ms,
                         struct dial_names *names, dial_done_cb done, void *user);

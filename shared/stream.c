@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct stream {
@@ -112,12 +113,15 @@ struct stream *stream_connect_from(struct loop *loop, const struct sockaddr *fro
                                    const struct sockaddr *addr, void (*connected)(void *user),
                                    const struct stream_events *events, void *user, struct err *e)
 {
-    struct stream *s = stream_new(&loop->uv, true, events, user);
+    bool is_tcp = addr->sa_family != AF_UNIX;
+    struct stream *s = stream_new(&loop->uv, is_tcp, events, user);
     int rc = from ? uv_tcp_bind(&s->uv.tcp, from, 0) : 0;
 
-    if (rc == 0)
+    if (is_tcp && rc == 0)
         rc = uv_tcp_connect(&s->connect_req, &s->uv.tcp, addr, on_connected);
-
+    else if (rc == 0)
+        uv_pipe_connect(&s->connect_req, &s->uv.pipe, ((const struct sockaddr_un *)addr)->sun_path,
+                        on_connected);
     if (rc != 0)
         return give_up(s, "cannot connect", rc, e);
     s->connect_req.data = s;
@@ -136,6 +140,7 @@ static enum err_code connect_code(int rc)
 {
     switch (rc) {
     case UV_ECONNREFUSED: return ERR_PEER;
+    case UV_EAGAIN: /* a Unix socket whose queue is full */
     case UV_ETIMEDOUT: return ERR_TIMEOUT;
     default: return ERR_SYSTEM;
     }

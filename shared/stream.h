@@ -30,8 +30,9 @@ struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *
 /* Takes a connected socket; closes it also when it fails. */
 struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
                            struct err *e);
-/* Begins to connect, and borrows addr until it returns. `connected`, which may be NULL, comes before any event; what is written until then
- * waits. When it fails, `ended` alone says why: ERR_PEER refused, ERR_TIMEOUT no answer, ERR_SYSTEM whatever else. */
+/* Begins to connect, to a TCP or a Unix address, and borrows addr until it returns. `connected`, which may be NULL,
+ * comes before any event; what is written until then waits. When it fails, `ended` alone says why: ERR_PEER refused,
+ * ERR_TIMEOUT no answer, ERR_SYSTEM whatever else. */
 struct stream *stream_connect(struct loop *loop, const struct sockaddr *addr, void (*connected)(void *user),
                               const struct stream_events *events, void *user, struct err *e);
 /* The same, from an address of our own; port 0 leaves the port to the kernel. */

@@ -8,13 +8,18 @@
 
 static const char prefix[] = "domain:";
 
-static char *copy_item(struct arena *arena, const char *name)
+static char *copy_item(struct arena *arena, const char *kind, const char *name)
 {
-    char *item = arena_get(arena, sizeof prefix + strlen(name));
+    char *item = arena_get(arena, strlen(kind) + strlen(name) + 1);
 
-    memcpy(item, prefix, sizeof prefix - 1);
-    strcpy(item + sizeof prefix - 1, name);
-    return item;
+    strcpy(item, kind);
+    return strcat(item, name);
+}
+
+static void read_service(struct site *site)
+{
+    if (service_parse(&site->service, site->service_text, NULL) != 0)
+        site->service.at.port = 0; /* cannot be: the configuration was checked; nothing listens on port 0 */
 }
 
 static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d)
@@ -24,13 +29,12 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
     for (size_t i = 0; i < d->aliases.n; i++)
         aliases[i] = arena_copy(arena, d->aliases.words[i]);
     *site = (struct site){
-        .item = copy_item(arena, name),
+        .item = copy_item(arena, prefix, name),
         .aliases = aliases,
         .aliases_n = d->aliases.n,
         .service_text = arena_copy(arena, d->service),
     };
-    if (service_parse(&site->service, d->service, NULL) != 0)
-        site->service.port = 0; /* cannot be: the configuration was checked; nothing listens on port 0 */
+    read_service(site);
 }
 
 static void read_sites(struct sites *s, const struct opt_conf *conf)
@@ -52,6 +56,15 @@ void sites_init(struct sites *s, const struct opt_conf *conf)
     memset(s, 0, sizeof *s);
     s->serial = 1;
     read_sites(s, conf);
+}
+
+void sites_init_plain(struct sites *s, const char *relay, const char *service)
+{
+    *s = (struct sites){ .n = 1 };
+    s->list = arena_get(&s->arena, sizeof *s->list);
+    *s->list = (struct site){ .item = copy_item(&s->arena, "relay:", relay),
+                              .service_text = arena_copy(&s->arena, service) };
+    read_service(s->list);
 }
 
 static bool same_names(const struct site *a, const struct site *b)

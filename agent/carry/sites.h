@@ -37,6 +37,8 @@ struct sites {
 };
 
 void sites_init(struct sites *s, const struct opt_conf *conf);
+/* One site alone: that of [relay NAME] with protocol = plain. Its item is "relay:NAME". */
+void sites_init_plain(struct sites *s, const char *relay, const char *service);
 /* Takes over the states of services that stay. True when the set of names is another one, with another serial. */
 bool sites_reload(struct sites *s, const struct opt_conf *conf);
 void sites_free(struct sites *s);

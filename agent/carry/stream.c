@@ -119,6 +119,17 @@ struct carry *carry_start(struct carry_lane *lane, LIBSSH2_CHANNEL *channel)
     return c;
 }
 
+struct carry *carry_start_plain(struct carry_lane *lane, LIBSSH2_CHANNEL *channel, const struct site *site)
+{
+    struct carry *c = carry_start(lane, channel);
+
+    c->item = mem_copy(site->item);
+    c->target = site->service;
+    c->state = C_DIAL;
+    set_deadline(c, 0);
+    return c;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct carry *c = handle->data;
@@ -356,7 +367,7 @@ static enum state step_dial(struct carry *c)
         return fail_dial(c);
     if (!c->service) {
         if (!c->dial)
-            c->dial = dial_start(c->lane->loop, c->target.host, c->target.port, DIAL_MS, &sites->names,
+            c->dial = dial_start(c->lane->loop, c->target.at.host, c->target.at.port, DIAL_MS, &sites->names,
                                  on_dialled, c);
         return C_DIAL;
     }

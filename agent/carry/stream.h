@@ -38,6 +38,8 @@ struct carry_lane {
 };
 
 struct carry *carry_start(struct carry_lane *lane, LIBSSH2_CHANNEL *channel);
+/* Of a plain forward: without headers, straight to this site's service. */
+struct carry *carry_start_plain(struct carry_lane *lane, LIBSSH2_CHANNEL *channel, const struct site *site);
 /* Ends at once: the session is going down, and frees the channel itself. */
 void carry_stop(struct carry *c);
 

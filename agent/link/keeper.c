@@ -43,6 +43,7 @@ struct keeper {
     int64_t up_at_ms;            /* 0: not up in this session */
     time_t since, next_attempt;
     char *last_error;
+    struct err why;               /* the same */
     uint64_t bytes_in, bytes_out; /* of sessions that are over */
 };
 
@@ -135,7 +136,8 @@ static void on_up(void *user)
 /* By turns. True when it is the other port's turn within this attempt. */
 static bool try_other_port(struct keeper *k)
 {
-    k->conf.port = k->conf.port == HTTPS_PORT ? k->ssh_port : HTTPS_PORT;
+    if (!k->conf.plain) /* a stock sshd has no relay in front of it */
+        k->conf.port = k->conf.port == HTTPS_PORT ? k->ssh_port : HTTPS_PORT;
     return k->conf.port != k->ssh_port;
 }
 
@@ -154,9 +156,6 @@ static uint32_t wait_ms(struct keeper *k, enum session_outcome outcome)
     case SESSION_SENT_AWAY: return SLOW_MS;
     case SESSION_TWIN: return TWIN_MS;
     case SESSION_UNREACHED:
-        if (try_other_port(k))
-            return FIRST_MS;
-        break;
     case SESSION_BROKE: break;
     }
     if (k->up_at_ms != 0 && loop_now_ms(k->loop) - k->up_at_ms >= STEADY_MS)
@@ -182,12 +181,26 @@ static void log_down(struct keeper *k, enum session_outcome outcome, const struc
                          kv_int("lane", k->conf.lane), kv_str("error", why->text), kv_int("retry_ms", ms));
 }
 
+static void wait_for(struct keeper *k, uint32_t ms)
+{
+    k->next_attempt = time(NULL) + (ms + 999) / 1000;
+    uv_timer_start(&k->wait, on_waited, ms, 0);
+}
+
+static void keep_reason(struct keeper *k, const struct err *why)
+{
+    free(k->last_error);
+    k->last_error = mem_copy(why->text);
+    k->why = *why;
+}
+
+/* What is wrong with the port that was given says more than what is wrong with 443. */
 static void on_session_ended(void *user, enum session_outcome outcome, const struct err *why)
 {
     struct keeper *k = user;
     struct session_info info = session_info(k->session);
+    bool detour = k->conf.port != k->ssh_port && outcome == SESSION_UNREACHED;
     uint32_t ms;
-    bool detour;
 
     end_probe(k);
     k->bytes_in += info.bytes_in;
@@ -198,19 +211,19 @@ static void on_session_ended(void *user, enum session_outcome outcome, const str
         end_if_done(k);
         return;
     }
-    detour = k->conf.port != k->ssh_port && outcome == SESSION_UNREACHED;
-    ms = wait_ms(k, outcome);
-    if (!detour) { /* what is wrong with the port that was given says more */
-        log_down(k, outcome, why, ms);
-        free(k->last_error);
-        k->last_error = mem_copy(why->text);
-    }
-    k->only_a_person_can_help =
-        outcome == SESSION_HOST_KEY || outcome == SESSION_TWIN || outcome == SESSION_SENT_AWAY;
+    if (!detour)
+        keep_reason(k, why);
     if (k->up_at_ms != 0)
         k->since = time(NULL);
-    k->next_attempt = time(NULL) + (ms + 999) / 1000;
-    uv_timer_start(&k->wait, on_waited, ms, 0);
+    if (outcome == SESSION_UNREACHED && try_other_port(k)) {
+        wait_for(k, FIRST_MS);
+        return;
+    }
+    ms = wait_ms(k, outcome);
+    log_down(k, outcome, &k->why, ms);
+    k->only_a_person_can_help =
+        outcome == SESSION_HOST_KEY || outcome == SESSION_TWIN || outcome == SESSION_SENT_AWAY;
+    wait_for(k, ms);
 }
 
 static void start_session(struct keeper *k)

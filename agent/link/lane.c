@@ -1,46 +1,101 @@
 #include "agent/link/lane.h"
 
-#include "shared/loop.h"
+#include "agent/link/converse.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+
+struct lane {
+    struct duty duty; /* first: a duty of this kind is a lane */
+    LIBSSH2_CHANNEL *control;
+    struct converse talk;
+};
 
 static void on_welcomed(void *user);
 static void on_aborted(void *user, uint64_t stream);
 static uint64_t say_ended(void *user, uint64_t stream, enum lane_how how, const char *detail);
 static void say_consumed(void *user, uint64_t stream, uint64_t total);
 static bool is_said(void *user, uint64_t place);
-static bool on_added(void *user);
-static void on_stream_ended(void *user, struct carry *ended);
+static int lane_converse(struct duty *d, struct err *e);
+static int lane_forward(struct duty *d, struct err *e);
+static int lane_run(struct duty *d, struct err *e);
+static void lane_beat(struct duty *d);
+static void lane_claim(struct duty *d);
+static void lane_service(struct duty *d, const struct site *site);
+static void lane_talk(struct duty *d);
+static void lane_drain(struct duty *d);
+static void lane_stop(struct duty *d);
+static void lane_view(const struct duty *d, struct duty_view *out);
+static struct carry *lane_accept(struct duty *d, LIBSSH2_CHANNEL *channel);
+static void lane_free(struct duty *d);
 
-void lane_init(struct lane *l, struct loop *loop, struct ssh_pipe *pipe, LIBSSH2_CHANNEL *control, int port,
-               const struct session_conf *conf, const struct lane_events *events, void *user)
+struct duty *lane_new(const struct duty_conf *conf)
 {
     static const struct converse_events talk_events = { on_welcomed, on_aborted };
-
-    *l = (struct lane){ .events = events, .user = user, .pipe = pipe, .control = control };
-    converse_init(&l->talk, conf->relay, conf->lane, conf->boot, conf->sites, &talk_events, l);
-    converse_hello(&l->talk, port);
-    l->carry = (struct carry_lane){
-        .loop = loop,
-        .pipe = pipe,
-        .sites = conf->sites,
-        .limits = conf->limits,
-        .relay = conf->relay,
-        .say_ended = say_ended,
-        .say_consumed = say_consumed,
-        .said = is_said,
-        .added = on_added,
-        .ended = on_stream_ended,
-        .user = l,
+    static const struct duty_ops ops = {
+        .converse = lane_converse,
+        .forward = lane_forward,
+        .run = lane_run,
+        .beat = lane_beat,
+        .claim = lane_claim,
+        .service = lane_service,
+        .talk = lane_talk,
+        .drain = lane_drain,
+        .stop = lane_stop,
+        .view = lane_view,
+        .accept = lane_accept,
+        .free = lane_free,
     };
+    const struct session_conf *session = conf->session;
+    struct lane *l = mem_new(sizeof *l);
+
+    duty_init(&l->duty, &ops, conf);
+    l->duty.carry.say_ended = say_ended;
+    l->duty.carry.say_consumed = say_consumed;
+    l->duty.carry.said = is_said;
+    converse_init(&l->talk, session->relay, session->lane, session->boot, session->sites, &talk_events, l);
+    return &l->duty;
 }
 
-void lane_free(struct lane *l)
+static struct lane *lane_of(struct duty *d)
 {
-    converse_free(&l->talk);
+    return (struct lane *)d;
+}
+
+static void lane_free(struct duty *d)
+{
+    converse_free(&lane_of(d)->talk);
+    free(d);
+}
+
+/* ---- the steps before it serves ---- */
+
+static int lane_converse(struct duty *d, struct err *e)
+{
+    /* The key's forced command runs, whatever is asked for; the word is for people who read sshd's log. */
+    int rc = ssh_pipe_exec(d->pipe, "tunnel-lane", &lane_of(d)->control, e);
+
+    return rc < 0 ? err_wrap(e, "opens no session channel") : rc;
+}
+
+static int lane_forward(struct duty *d, struct err *e)
+{
+    struct err why = { 0 };
+    int port, rc = ssh_pipe_forward(d->pipe, "127.0.0.1", 0, &port, &why);
+
+    if (rc == SSH_DONE)
+        converse_hello(&lane_of(d)->talk, port);
+    if (rc < 0)
+        return err_set(e, ERR_PEER,
+                       "grants no port: %s; its authorized key needs "
+                       "restrict,port-forwarding,permitlisten=\"127.0.0.1:*\"",
+                       why.text);
+    return rc;
 }
 
 /* ---- the conversation ---- */
 
-void lane_talk(struct lane *l)
+static void send_talk(struct lane *l)
 {
     struct buf *out = converse_out(&l->talk);
     ssize_t n = out->len > 0 ? ssh_channel_write(l->control, buf_bytes(out), out->len) : 0;
@@ -56,7 +111,7 @@ static int hear_talk(struct lane *l, struct err *e)
 
     do {
         while ((n = ssh_channel_read(l->control, bytes, sizeof bytes)) > 0)
-            if (converse_feed(&l->talk, bytes, (size_t)n, loop_now_ms(l->carry.loop), e) != 0)
+            if (converse_feed(&l->talk, bytes, (size_t)n, loop_now_ms(l->duty.carry.loop), e) != 0)
                 return -1;
     } while (ssh_channel_drop_stderr(l->control) && n == SSH_NONE);
     if (n == SSH_EOF)
@@ -65,152 +120,113 @@ static int hear_talk(struct lane *l, struct err *e)
     return n == SSH_BROKEN ? err_set(e, ERR_PEER, "the SSH session broke") : 0;
 }
 
-static void for_each_stream(struct lane *l, void (*what)(struct carry *c))
-{
-    for (struct carry *c = l->streams, *next; c; c = next) {
-        next = *carry_next(c); /* this one may be gone afterwards; no other can be */
-        what(c);
-    }
-}
-
 static void on_welcomed(void *user)
 {
     struct lane *l = user;
 
-    l->carry.secret = l->talk.secret.bytes;
-    for_each_stream(l, carry_close_warm);
-    l->events->up(l->user);
+    l->duty.carry.secret = l->talk.secret.bytes;
+    duty_each_stream(&l->duty, carry_close_warm); /* they proved themselves with the secret before */
+    l->duty.events->up(l->duty.user);
 }
 
 static void on_aborted(void *user, uint64_t stream)
 {
     struct lane *l = user;
-    struct carry *c = l->streams;
+    struct carry *c = l->duty.streams;
 
     while (c && !carry_abort(c, stream))
         c = *carry_next(c);
 }
 
-void lane_beat(struct lane *l)
+static void lane_beat(struct duty *d)
 {
-    converse_ping(&l->talk, loop_now_ms(l->carry.loop));
+    struct lane *l = lane_of(d);
+
+    converse_ping(&l->talk, loop_now_ms(d->carry.loop));
     ssh_channel_poke(l->control); /* sshd answers also while the relay is away, or stuck */
+}
+
+static void lane_claim(struct duty *d)
+{
+    converse_claim(&lane_of(d)->talk);
+}
+
+static void lane_service(struct duty *d, const struct site *site)
+{
+    converse_service(&lane_of(d)->talk, site);
+}
+
+static void lane_talk(struct duty *d)
+{
+    send_talk(lane_of(d));
 }
 
 /* ---- streams ---- */
 
-static void accept_streams(struct lane *l)
+static struct carry *lane_accept(struct duty *d, LIBSSH2_CHANNEL *channel)
 {
-    LIBSSH2_CHANNEL *channel;
-
-    while ((channel = ssh_pipe_accept(l->pipe))) {
-        struct carry *c;
-
-        if (l->draining) {
-            ssh_pipe_close(l->pipe, channel);
-            continue;
-        }
-        c = carry_start(&l->carry, channel);
-        *carry_next(c) = l->streams;
-        l->streams = c;
-    }
+    return carry_start(&d->carry, channel);
 }
 
 static uint64_t say_ended(void *user, uint64_t stream, enum lane_how how, const char *detail)
 {
-    struct lane *l = user;
+    struct lane *l = lane_of(user);
     uint64_t place = converse_ended(&l->talk, stream, how, detail);
 
-    lane_talk(l);
+    send_talk(l);
     return place;
 }
 
 static void say_consumed(void *user, uint64_t stream, uint64_t total)
 {
-    struct lane *l = user;
+    struct lane *l = lane_of(user);
 
     converse_consumed(&l->talk, stream, total);
-    lane_talk(l);
+    send_talk(l);
 }
 
 static bool is_said(void *user, uint64_t place)
 {
-    struct lane *l = user;
-
-    return converse_said(&l->talk, place);
-}
-
-static bool on_added(void *user)
-{
-    struct lane *l = user;
-    bool room = l->events->added(l->user);
-
-    /* All at once, or each of hundreds of services would still add its share. */
-    for (struct carry *c = room || l->full ? NULL : l->streams; c; c = *carry_next(c))
-        carry_hold(c);
-    l->full = !room;
-    return room;
-}
-
-static void on_stream_ended(void *user, struct carry *ended)
-{
-    struct lane *l = user;
-    struct carry **at = &l->streams;
-
-    while (*at != ended)
-        at = carry_next(*at);
-    *at = *carry_next(ended);
-    if (l->stopped && !l->streams)
-        l->events->idle(l->user);
+    return converse_said(&lane_of(user)->talk, place);
 }
 
 /* ---- both ---- */
 
-int lane_run(struct lane *l, struct err *e)
+static int lane_run(struct duty *d, struct err *e)
 {
+    struct lane *l = lane_of(d);
+
     /* What one call reads may be for any channel, so each gets its turn, until nothing new comes in. */
     do {
-        if (ssh_pipe_take_in(l->pipe, e) != 0)
-            return err_wrap(e, "the SSH session broke");
-        accept_streams(l);
-        if (hear_talk(l, e) != 0)
+        if (duty_take_in(d, e) != 0 || hear_talk(l, e) != 0)
             return -1;
-        lane_talk(l);
-        for_each_stream(l, carry_run);
-        ssh_pipe_free_closed(l->pipe);
-    } while (ssh_pipe_unread(l->pipe));
-    if (l->talk.state == CONVERSE_GOODBYE && !l->draining)
-        lane_drain(l);
-    if (l->draining && lane_streams(l) == 0 && converse_out(&l->talk)->len == 0)
+        send_talk(l);
+        duty_carry(d);
+        ssh_pipe_free_closed(d->pipe);
+    } while (ssh_pipe_unread(d->pipe));
+    d->settled = l->talk.state != CONVERSE_HELLO;
+    if (l->talk.state == CONVERSE_GOODBYE && !d->draining)
+        duty_drain(d);
+    if (d->draining && duty_streams(d) == 0 && converse_out(&l->talk)->len == 0)
         return err_set(e, ERR_STOPPED, "drained");
     return 0;
 }
 
-void lane_drain(struct lane *l)
+static void lane_drain(struct duty *d)
 {
-    l->draining = true;
-    converse_goodbye(&l->talk, "the agent is stopping");
-    for_each_stream(l, carry_close_unused);
+    converse_goodbye(&lane_of(d)->talk, "the agent is stopping");
 }
 
-void lane_stop(struct lane *l)
+static void lane_stop(struct duty *d)
 {
-    if (l->control)
-        lane_talk(l); /* such as the error that this is about */
-    l->stopped = true;
-    for_each_stream(l, carry_stop);
+    if (lane_of(d)->control)
+        send_talk(lane_of(d)); /* such as the error that this is about */
 }
 
-bool lane_idle(const struct lane *l)
+static void lane_view(const struct duty *d, struct duty_view *out)
 {
-    return !l->streams;
-}
+    static const char *const states[] = { "opening", "up", "away", "draining" };
+    const struct lane *l = (const struct lane *)d;
 
-size_t lane_streams(const struct lane *l)
-{
-    size_t n = 0;
-
-    for (struct carry *c = l->streams; c; c = *carry_next(c))
-        n += carry_in_use(c);
-    return n;
+    *out = (struct duty_view){ states[l->talk.state], l->talk.rtt_ms, l->talk.heartbeat_ms };
 }

@@ -4,11 +4,14 @@
  *      \___________\___________\_________\__________\__________\_________\___ failure, deadline, stop -> CLOSE -> freed
  *
  * CONNECT looks the name up and tries its addresses (shared/dial.c). CONVERSE opens the session channel, which carries the
- * conversation; this comes before FORWARD. SERVE is told in agent/link/lane.c. */
+ * conversation; this comes before FORWARD. From there on agent/link/lane.c tells the life, or agent/link/plain.c. */
 #include "agent/link/session.h"
 
+#include "agent/link/duty.h"
+#include "agent/link/host_key.h"
 #include "agent/link/lane.h"
 #include "agent/link/pulse.h"
+#include "agent/link/plain.h"
 #include "agent/link/ssh_pipe.h"
 #include "shared/dial.h"
 #include "shared/log.h"
@@ -56,9 +59,7 @@ struct session {
     struct ssh_pipe *pipe;
     bool encrypted; /* from here on a last word can be said */
     struct secret key;
-    LIBSSH2_CHANNEL *control;
-    int port;
-    struct lane lane;
+    struct duty *duty; /* NULL before login */
     struct pulse pulse;
 };
 
@@ -185,9 +186,9 @@ static void flush(struct session *s)
 static void on_round(struct session *s)
 {
     if (s->state == S_SERVE)
-        lane_talk(&s->lane);
+        s->duty->ops->talk(s->duty);
     flush(s);
-    if (s->lane.draining)
+    if (s->duty && s->duty->draining)
         session_run(s); /* the last stream may have ended */
 }
 
@@ -307,16 +308,11 @@ static enum state step_handshake(struct session *s)
 
 static enum state step_hostkey(struct session *s)
 {
-    char key[SSH_HOST_KEY_BYTES];
+    struct err why = { 0 };
 
-    ssh_pipe_host_key(s->pipe, key);
-    if (strcmp(key, s->conf->host_key) == 0)
+    if (host_key_check(s->conf, s->pipe, &why) == 0)
         return S_LOGIN;
-    return session_fail(
-        s, SESSION_HOST_KEY, ERR_PEER,
-        "%s shows the host key %s, but host_key is %s: either that machine was set up anew, then "
-        "change host_key, or somebody stands in between",
-        s->conf->host, key, s->conf->host_key);
+    return session_fail(s, SESSION_HOST_KEY, why.code, "%s", why.text);
 }
 
 /* ---- LOGIN ---- */
@@ -363,46 +359,39 @@ static enum state step_login(struct session *s)
 
 /* ---- CONVERSE, FORWARD ---- */
 
-static enum state step_converse(struct session *s)
-{
-    struct err why = { 0 };
-    /* The key's forced command runs, whatever is asked for; the word is for people who read sshd's log. */
-    int rc = ssh_pipe_exec(s->pipe, "tunnel-lane", &s->control, &why);
-
-    if (rc == SSH_LATER)
-        return S_CONVERSE;
-    if (rc != SSH_DONE)
-        return session_fail(s, SESSION_BROKE, ERR_PEER, "%s opens no session channel: %s", s->conf->host,
-                            why.text);
-    return S_FORWARD;
-}
-
 static void on_up(void *user);
 static bool on_added(void *user);
 static void on_idle(void *user);
 static void start_beat(struct session *s, int64_t ms);
+static int64_t beat_ms(const struct session *s);
 
-static void begin_lane(struct session *s)
+static enum state step_converse(struct session *s)
 {
-    static const struct lane_events events = { on_up, on_added, on_idle };
+    static const struct duty_events events = { on_up, on_added, on_idle };
+    const struct duty_conf conf = { s->conf, s->loop, s->pipe, &events, s };
+    struct err why = { 0 };
+    int rc;
 
-    lane_init(&s->lane, s->loop, s->pipe, s->control, s->port, s->conf, &events, s);
-    start_beat(s, s->lane.talk.heartbeat_ms);
+    if (!s->duty)
+        s->duty = s->conf->plain ? plain_new(&conf) : lane_new(&conf);
+    rc = s->duty->ops->converse(s->duty, &why);
+    if (rc == SSH_LATER)
+        return S_CONVERSE;
+    if (rc != SSH_DONE)
+        return session_fail(s, SESSION_BROKE, ERR_PEER, "%s %s", s->conf->host, why.text);
+    return S_FORWARD;
 }
 
 static enum state step_forward(struct session *s)
 {
     struct err why = { 0 };
-    int rc = ssh_pipe_forward(s->pipe, &s->port, &why);
+    int rc = s->duty->ops->forward(s->duty, &why);
 
     if (rc == SSH_LATER)
         return S_FORWARD;
     if (rc != SSH_DONE)
-        return session_fail(s, SESSION_BROKE, ERR_PEER,
-                            "%s grants no port: %s; its authorized key needs "
-                            "restrict,port-forwarding,permitlisten=\"127.0.0.1:*\"",
-                            s->conf->host, why.text);
-    begin_lane(s);
+        return session_fail(s, SESSION_BROKE, ERR_PEER, "%s %s", s->conf->host, why.text);
+    start_beat(s, beat_ms(s));
     return S_SERVE;
 }
 
@@ -417,9 +406,9 @@ static enum state step_serve(struct session *s)
 {
     struct err why = { 0 };
 
-    if (lane_run(&s->lane, &why) != 0)
+    if (duty_run(s->duty, &why) != 0)
         return session_fail(s, outcome_of(why.code), why.code, "%s: %s", s->conf->host, why.text);
-    if (s->lane.talk.state != CONVERSE_HELLO)
+    if (s->duty->settled)
         uv_timer_stop(&s->deadline);
     else if (!uv_is_active((uv_handle_t *)&s->deadline))
         start_deadline(s); /* the relay has been away, and is to welcome us again */
@@ -452,16 +441,23 @@ static void on_beat(uv_timer_t *timer)
 {
     struct session *s = timer->data;
     int64_t left_ms = s->sock ? pulse_left_ms(&s->pulse, stream_fd(s->sock), loop_now_ms(s->loop)) : 0;
-    int64_t beat_ms = s->lane.talk.heartbeat_ms;
 
     if (left_ms <= 0) {
         session_fail(s, SESSION_BROKE, ERR_TIMEOUT, "no byte from %s for %d s", s->conf->host,
                      (int)((loop_now_ms(s->loop) - s->pulse.heard_at_ms) / 1000));
     } else {
-        lane_beat(&s->lane);
-        start_beat(s, beat_ms < left_ms ? beat_ms : left_ms);
+        s->duty->ops->beat(s->duty);
+        start_beat(s, beat_ms(s) < left_ms ? beat_ms(s) : left_ms);
     }
     session_run(s);
+}
+
+static int64_t beat_ms(const struct session *s)
+{
+    struct duty_view view;
+
+    s->duty->ops->view(s->duty, &view);
+    return view.beat_ms;
 }
 
 static void start_beat(struct session *s, int64_t ms)
@@ -475,7 +471,7 @@ static void start_beat(struct session *s, int64_t ms)
 void session_service(struct session *s, const struct site *site)
 {
     if (s->state == S_SERVE)
-        converse_service(&s->lane.talk, site); /* goes out at the end of the round */
+        s->duty->ops->service(s->duty, site); /* goes out at the end of the round */
 }
 
 void session_look(struct session *s)
@@ -487,7 +483,7 @@ void session_look(struct session *s)
                      "this machine has lost the address of its connection to %s", s->conf->host);
     else if (s->state == S_SERVE) {
         pulse_look(&s->pulse, loop_now_ms(s->loop));
-        lane_beat(&s->lane);
+        s->duty->ops->beat(s->duty);
         start_beat(s, PULSE_LOOK_MS);
     }
     session_run(s);
@@ -507,28 +503,31 @@ void session_drain(struct session *s)
         session_stop(s);
         return;
     }
-    lane_drain(&s->lane); /* the rest happens in on_round, at the end of this one */
+    duty_drain(s->duty); /* the rest happens in on_round, at the end of this one */
 }
 
 void session_claim(struct session *s)
 {
     if (s->state == S_SERVE)
-        converse_claim(&s->lane.talk);
+        s->duty->ops->claim(s->duty);
     session_run(s);
 }
 
 struct session_info session_info(const struct session *s)
 {
-    static const char *const talk_states[] = { "opening", "up", "away", "draining" };
     struct session_info info = { .state = s->state == S_CLOSE ? "closing" : "opening", .rtt_ms = -1 };
+    struct duty_view view;
 
     if (s->state == S_SERVE) {
-        info.state = talk_states[s->lane.talk.state];
-        info.rtt_ms = s->lane.talk.rtt_ms;
-        info.streams = lane_streams(&s->lane);
+        s->duty->ops->view(s->duty, &view);
+        info.state = view.state;
+        info.rtt_ms = view.rtt_ms;
+        info.streams = duty_streams(s->duty);
     }
-    info.bytes_in = s->lane.carry.bytes_in;
-    info.bytes_out = s->lane.carry.bytes_out;
+    if (s->duty) {
+        info.bytes_in = s->duty->carry.bytes_in;
+        info.bytes_out = s->duty->carry.bytes_out;
+    }
     return info;
 }
 
@@ -544,7 +543,8 @@ static void on_closed(uv_handle_t *handle)
 
 static void session_close(struct session *s)
 {
-    lane_stop(&s->lane);
+    if (s->duty)
+        duty_stop(s->duty);
     if (s->encrypted)
         ssh_pipe_disconnect(s->pipe, "the agent closes this session");
     flush(s);
@@ -562,12 +562,13 @@ static void session_close(struct session *s)
 
 static void session_free_if_idle(struct session *s)
 {
-    if (s->pending > 0 || !lane_idle(&s->lane))
+    if (s->pending > 0 || (s->duty && !duty_idle(s->duty)))
         return;
     if (s->outcome == SESSION_BROKE && !s->encrypted && s->why.code != ERR_MISSING)
         s->outcome = SESSION_UNREACHED;
     s->events->ended(s->user, s->outcome, &s->why);
     secret_free(&s->key);
-    lane_free(&s->lane);
+    if (s->duty)
+        s->duty->ops->free(s->duty);
     free(s);
 }

@@ -1,4 +1,4 @@
-/* agent/link/session.h - one SSH session with a relay's sshd, and the lane on it.
+/* agent/link/session.h - one SSH session with a relay's sshd, and the lane or the plain forward on it.
  *
  * Alive on the loop, until it calls `ended`. It tries once; agent/link/supervise.h starts the next one. */
 #ifndef AGENT_LINK_SESSION_H
@@ -8,14 +8,19 @@
 #include "shared/err.h"
 #include "shared/loop.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Borrowed until `ended`. */
 struct session_conf {
     const char *relay; /* its name in the configuration */
-    const char *host, *user, *key_file, *host_key;
+    const char *host, *user, *key_file;
+    const char *host_key, *known_hosts_file; /* one of them; the other is "" */
     uint16_t port;
-    int64_t lane;     /* our own number of it, from 0 */
+    int64_t lane; /* our own number of it, from 0 */
+    bool plain;   /* no relay there: a forward from remote_address and remote_port to the only one of sites */
+    const char *remote_address;
+    uint16_t remote_port;
     const char *boot; /* random, one for the life of this process */
     struct sites *sites;
     struct limits *limits;
@@ -26,7 +31,7 @@ enum session_outcome {
     SESSION_BROKE,     /* the line, sshd, or a time limit */
     SESSION_UNREACHED, /* the same, before sshd had said a word that we understand */
     SESSION_KEY,       /* our key was refused, or is not there */
-    SESSION_HOST_KEY,  /* it is another machine than the pinned one */
+    SESSION_HOST_KEY,  /* it is another machine than the pinned one, or nobody can tell */
     SESSION_SENT_AWAY, /* the relay does not want this lane */
     SESSION_TWIN,      /* another machine is there with our key */
 };

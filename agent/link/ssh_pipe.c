@@ -112,9 +112,37 @@ static ssize_t on_send_wanted(libssh2_socket_t fd, const void *bytes, size_t n, 
 
 /* ---- start and end ---- */
 
-/* In order of preference; the linked libssh2 knows the latter two, or all. */
-static const char *const ciphers[] = { "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr",
-                                       "aes256-ctr" };
+/* The strongest first. What the linked libssh2 does not know is left out, and so is all else that it knows: SHA-1, CBC,
+ * 3DES, arcfour, short groups. Without EtM the MAC still covers every byte. */
+static const char *const key_exchanges[] = {
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp521",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp256",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group14-sha256",
+    "kex-strict-c-v00@openssh.com", /* no exchange: an offer to count packets strictly, where that is known */
+    NULL,
+};
+static const char *const ciphers[] = {
+    "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr", NULL,
+};
+static const char *const macs[] = {
+    "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512", NULL,
+};
+static const char *const host_keys[] = { "ssh-ed25519", NULL }; /* what is pinned */
+
+static const struct {
+    int method;
+    const char *const *wanted;
+} preferences[] = {
+    { LIBSSH2_METHOD_KEX, key_exchanges }, { LIBSSH2_METHOD_HOSTKEY, host_keys },
+    { LIBSSH2_METHOD_CRYPT_CS, ciphers },  { LIBSSH2_METHOD_CRYPT_SC, ciphers },
+    { LIBSSH2_METHOD_MAC_CS, macs },       { LIBSSH2_METHOD_MAC_SC, macs },
+};
 
 static int ssh_error(struct ssh_pipe *p, enum err_code code, struct err *e)
 {
@@ -125,21 +153,29 @@ static int ssh_error(struct ssh_pipe *p, enum err_code code, struct err *e)
 }
 
 /* libssh2 1.10 would leave out by itself what it does not know, but with a memcpy over itself. */
-static int prefer_ciphers(struct ssh_pipe *p, int method)
+static int prefer(struct ssh_pipe *p, int method, const char *const *wanted)
 {
     const char **known = NULL;
     int n = libssh2_session_supported_algs(p->session, method, &known), rc;
     struct buf list = { 0 };
 
-    for (size_t i = 0; i < sizeof ciphers / sizeof *ciphers; i++)
+    for (size_t i = 0; wanted[i]; i++)
         for (int j = 0; j < n; j++)
-            if (strcmp(ciphers[i], known[j]) == 0)
-                buf_printf(&list, "%s%s", list.len > 0 ? "," : "", ciphers[i]);
+            if (strcmp(wanted[i], known[j]) == 0)
+                buf_printf(&list, "%s%s", list.len > 0 ? "," : "", wanted[i]);
     rc = libssh2_session_method_pref(p->session, method, buf_text(&list));
     buf_free(&list);
     if (n > 0)
         libssh2_free(p->session, (void *)(uintptr_t)known);
     return rc;
+}
+
+static int prefer_all(struct ssh_pipe *p)
+{
+    for (size_t i = 0; i < sizeof preferences / sizeof *preferences; i++)
+        if (prefer(p, preferences[i].method, preferences[i].wanted) != 0)
+            return -1;
+    return 0;
 }
 
 struct ssh_pipe *ssh_pipe_new(struct err *e)
@@ -169,8 +205,7 @@ struct ssh_pipe *ssh_pipe_new(struct err *e)
     libssh2_session_callback_set(p->session, LIBSSH2_CALLBACK_RECV, function.any);
     libssh2_session_set_blocking(p->session, 0);
     libssh2_session_flag(p->session, LIBSSH2_FLAG_COMPRESS, 0);
-    if (libssh2_session_method_pref(p->session, LIBSSH2_METHOD_HOSTKEY, "ssh-ed25519") != 0 ||
-        prefer_ciphers(p, LIBSSH2_METHOD_CRYPT_CS) != 0 || prefer_ciphers(p, LIBSSH2_METHOD_CRYPT_SC) != 0) {
+    if (prefer_all(p) != 0) {
         ssh_error(p, ERR_SYSTEM, e);
         ssh_pipe_free(p);
         return NULL;
@@ -238,14 +273,18 @@ int ssh_pipe_handshake(struct ssh_pipe *p, struct err *e)
     return result(p, libssh2_session_handshake(p->session, INT_MAX), e);
 }
 
-void ssh_pipe_host_key(struct ssh_pipe *p, char out[SSH_HOST_KEY_BYTES])
+int ssh_pipe_host_key(struct ssh_pipe *p, char out[SSH_KEY_LINE_BYTES], struct err *e)
 {
-    const char *digest = libssh2_hostkey_hash(p->session, LIBSSH2_HOSTKEY_HASH_SHA256);
-    unsigned char base64[48] = "";
+    unsigned char base64[SSH_KEY_LINE_BYTES] = "";
+    char line[2 * SSH_KEY_LINE_BYTES];
+    size_t n = 0;
+    int type;
+    const char *blob = libssh2_session_hostkey(p->session, &n, &type);
 
-    if (digest)
-        EVP_EncodeBlock(base64, (const unsigned char *)digest, 32);
-    snprintf(out, SSH_HOST_KEY_BYTES, "ssh-ed25519 SHA256:%.43s", (const char *)base64); /* without the = */
+    if (blob && n < SSH_KEY_LINE_BYTES / 2 + 8)
+        EVP_EncodeBlock(base64, (const unsigned char *)blob, (int)n);
+    snprintf(line, sizeof line, "ssh-ed25519 %s", (const char *)base64);
+    return ssh_key_parse(line, out, e);
 }
 
 int ssh_pipe_login(struct ssh_pipe *p, const char *user, const struct secret *key, struct err *e)
@@ -275,27 +314,41 @@ int ssh_pipe_exec(struct ssh_pipe *p, const char *command, LIBSSH2_CHANNEL **cha
 
     if (!p->opening)
         p->opening = libssh2_channel_open_session(p->session);
-    if (!p->opening)
-        return result(p, libssh2_session_last_errno(p->session), e);
-    rc = result(p, libssh2_channel_exec(p->opening, command), e);
+    if (!p->opening) {
+        rc = libssh2_session_last_errno(p->session);
+        return rc == LIBSSH2_ERROR_CHANNEL_FAILURE ? ssh_error(p, ERR_TAKEN, e) : result(p, rc, e);
+    }
+    rc = libssh2_channel_exec(p->opening, command);
+    rc = rc == LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED ? ssh_error(p, ERR_TAKEN, e) : result(p, rc, e);
     if (rc == SSH_DONE)
         *channel = p->opening;
     return rc;
 }
 
-int ssh_pipe_forward(struct ssh_pipe *p, int *port, struct err *e)
+int ssh_pipe_forward(struct ssh_pipe *p, const char *address, uint16_t wanted, int *port, struct err *e)
 {
-    p->listener = libssh2_channel_forward_listen_ex(p->session, "127.0.0.1", 0, port, FORWARD_QUEUE);
-    return p->listener ? SSH_DONE : result(p, libssh2_session_last_errno(p->session), e);
+    int rc;
+
+    p->listener = libssh2_channel_forward_listen_ex(p->session, address, wanted, port, FORWARD_QUEUE);
+    if (p->listener)
+        return SSH_DONE;
+    rc = libssh2_session_last_errno(p->session);
+    return rc == LIBSSH2_ERROR_REQUEST_DENIED ? ssh_error(p, ERR_TAKEN, e) : result(p, rc, e);
+}
+
+void ssh_pipe_end_forward(struct ssh_pipe *p)
+{
+    if (p->listener && libssh2_channel_forward_cancel(p->listener) != LIBSSH2_ERROR_EAGAIN)
+        p->listener = NULL;
 }
 
 /* libssh2 reports a broken packet to whoever happens to call, once; the next call would read on behind it, so nothing is
  * to move any more. A read of no bytes takes in everything, and says what was wrong with it. */
 int ssh_pipe_take_in(struct ssh_pipe *p, struct err *e)
 {
-    ssize_t rc = libssh2_channel_read(p->opening, NULL, 0);
+    ssize_t rc = p->opening ? libssh2_channel_read(p->opening, NULL, 0) : 0;
 
-    if (rc >= 0 || rc == LIBSSH2_ERROR_EAGAIN)
+    if (!p->dead && (rc >= 0 || rc == LIBSSH2_ERROR_EAGAIN))
         return 0;
     p->dead = true;
     return ssh_error(p, ERR_PEER, e);
@@ -303,7 +356,28 @@ int ssh_pipe_take_in(struct ssh_pipe *p, struct err *e)
 
 LIBSSH2_CHANNEL *ssh_pipe_accept(struct ssh_pipe *p)
 {
-    return libssh2_channel_forward_accept(p->listener);
+    LIBSSH2_CHANNEL *c = p->listener ? libssh2_channel_forward_accept(p->listener) : NULL;
+
+    /* Whatever went wrong, it says that there is no such channel; the next ssh_pipe_take_in says why. */
+    if (p->listener && !c && libssh2_session_last_errno(p->session) != LIBSSH2_ERROR_EAGAIN)
+        p->dead = true;
+    return c;
+}
+
+/* No server can grant this port, so the answer is always no, and libssh2 takes it away with the next call. */
+static bool ask_for_no_port(struct ssh_pipe *p)
+{
+    LIBSSH2_LISTENER *granted = libssh2_channel_forward_listen_ex(p->session, "127.0.0.1", -1, NULL, 1);
+
+    if (granted)
+        libssh2_channel_forward_cancel(granted);
+    return !granted && libssh2_session_last_errno(p->session) == LIBSSH2_ERROR_EAGAIN;
+}
+
+void ssh_pipe_poke(struct ssh_pipe *p)
+{
+    if (!ask_for_no_port(p)) /* that was the answer to the poke before */
+        ask_for_no_port(p);
 }
 
 size_t ssh_channel_unread(LIBSSH2_CHANNEL *c)
@@ -386,6 +460,8 @@ bool ssh_channel_closed(LIBSSH2_CHANNEL *c)
 
 void ssh_pipe_close(struct ssh_pipe *p, LIBSSH2_CHANNEL *c)
 {
+    if (c == p->opening)
+        p->opening = NULL;
     if (libssh2_channel_free(c) != LIBSSH2_ERROR_EAGAIN)
         return;
     if (p->closing_n == p->closing_room) {

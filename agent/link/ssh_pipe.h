@@ -10,14 +10,15 @@
 #include "shared/buf.h"
 #include "shared/err.h"
 #include "shared/secret.h"
+#include "shared/ssh_key.h"
 
 #include <libssh2.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum { SSH_DONE = 0, SSH_LATER = 1 }; /* and -1 for an error */
-enum { SSH_HOST_KEY_BYTES = 64 };     /* "ssh-ed25519 SHA256:…" with its NUL */
 
 struct ssh_pipe;
 
@@ -33,21 +34,27 @@ void ssh_pipe_sent(struct ssh_pipe *p);                   /* all of it is on its
 /* ---- steps of a session, in this order ---- */
 
 must_check int ssh_pipe_handshake(struct ssh_pipe *p, struct err *e);
-/* The relay's host key, as the pinned one is written. Only ed25519 is negotiated. */
-void ssh_pipe_host_key(struct ssh_pipe *p, char out[SSH_HOST_KEY_BYTES]);
+/* The relay's host key, as ssh_key_parse writes it. Only ed25519 is negotiated. */
+must_check int ssh_pipe_host_key(struct ssh_pipe *p, char out[SSH_KEY_LINE_BYTES], struct err *e);
 /* Borrows the private key, in OpenSSH's own format. ERR_TAKEN: the relay refuses it. ERR_INPUT: it is no such key. */
 must_check int ssh_pipe_login(struct ssh_pipe *p, const char *user, const struct secret *key, struct err *e);
 /* A session channel with a command on it. This comes before the forward: sshd sets TCP_NODELAY only when a session
- * channel opens, and without it each answer costs 40 ms. */
+ * channel opens, and without it each answer costs 40 ms. ERR_TAKEN: sshd allows no session channel, or
+ * no command on it; the channel stays as it is. */
 must_check int ssh_pipe_exec(struct ssh_pipe *p, const char *command, LIBSSH2_CHANNEL **channel,
                              struct err *e);
-/* Asks sshd to listen on a loopback port of its own choice. */
-must_check int ssh_pipe_forward(struct ssh_pipe *p, int *port, struct err *e);
+/* Asks sshd to listen there; 0 is a port of its own choice. ERR_TAKEN: it does not. */
+must_check int ssh_pipe_forward(struct ssh_pipe *p, const char *address, uint16_t wanted, int *port,
+                                struct err *e);
 /* After a feed, before anything else: libssh2 looks at all of it. -1: the session is at its end, such as by a packet that
  * was changed on the way. Only this call says so; the others would go on without the packet. */
 must_check int ssh_pipe_take_in(struct ssh_pipe *p, struct err *e);
 /* The next connection to that port, or NULL. */
 LIBSSH2_CHANNEL *ssh_pipe_accept(struct ssh_pipe *p);
+/* sshd is to listen no longer. To be repeated: during a change of keys it cannot be said. */
+void ssh_pipe_end_forward(struct ssh_pipe *p);
+/* Makes any SSH server answer something, as ssh_channel_poke does, without a session channel. After the forward. */
+void ssh_pipe_poke(struct ssh_pipe *p);
 void ssh_pipe_disconnect(struct ssh_pipe *p, const char *why); /* the last word; best effort */
 
 /* ---- channels: these live until ssh_pipe_close or ssh_pipe_free ---- */

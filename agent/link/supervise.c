@@ -2,6 +2,7 @@
 
 #include "agent/link/keeper.h"
 #include "shared/json.h"
+#include "shared/lane_msg.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -18,6 +19,7 @@ enum {
 struct supervise {
     struct loop *loop;
     struct session_conf conf; /* its texts are ours */
+    struct sites own;         /* with protocol = plain: its only service */
     void (*ended)(void *user, struct supervise *s);
     void *user;
     size_t min, max;
@@ -105,8 +107,8 @@ static void on_tick(uv_timer_t *timer)
 
 static void set_numbers(struct supervise *s, const struct agent_relay_conf *conf)
 {
-    s->min = (size_t)conf->lanes;
-    s->max = (size_t)(conf->max_lanes > conf->lanes ? conf->max_lanes : conf->lanes);
+    s->min = s->conf.plain ? 1 : (size_t)conf->lanes; /* a port can be forwarded once */
+    s->max = s->conf.plain ? 1 : (size_t)(conf->max_lanes > conf->lanes ? conf->max_lanes : conf->lanes);
     while (staying(s) < s->min && s->n < sizeof s->keepers / sizeof s->keepers[0])
         open_lane(s);
     while (staying(s) > s->max)
@@ -127,11 +129,19 @@ struct supervise *supervise_start(struct loop *loop, const char *name, const str
         .user = mem_copy(conf->user),
         .key_file = mem_copy(key_file),
         .host_key = mem_copy(conf->host_key),
+        .known_hosts_file = mem_copy(conf->known_hosts_file),
+        .remote_address = mem_copy(conf->remote_address),
+        .remote_port = (uint16_t)conf->remote_port,
+        .plain = conf->protocol == AGENT_PROTOCOL_PLAIN,
         .port = (uint16_t)conf->port,
         .boot = boot,
         .sites = sites,
         .limits = limits,
     };
+    if (s->conf.plain) {
+        sites_init_plain(&s->own, name, conf->service);
+        s->conf.sites = &s->own;
+    }
     s->ended = ended;
     s->user = user;
     uv_timer_init(&loop->uv, &s->tick);
@@ -141,12 +151,22 @@ struct supervise *supervise_start(struct loop *loop, const char *name, const str
     return s;
 }
 
+static bool same_plain(const struct supervise *s, const struct agent_relay_conf *conf)
+{
+    if (s->conf.plain != (conf->protocol == AGENT_PROTOCOL_PLAIN))
+        return false;
+    return !s->conf.plain || (strcmp(s->conf.remote_address, conf->remote_address) == 0 &&
+                              s->conf.remote_port == conf->remote_port &&
+                              strcmp(s->own.list[0].service_text, conf->service) == 0);
+}
+
 bool supervise_follow(struct supervise *s, const char *name, const struct agent_relay_conf *conf,
                       const char *key_file)
 {
     if (strcmp(s->conf.relay, name) != 0 || strcmp(s->conf.host, conf->host) != 0 ||
         strcmp(s->conf.user, conf->user) != 0 || strcmp(s->conf.key_file, key_file) != 0 ||
-        strcmp(s->conf.host_key, conf->host_key) != 0 || s->conf.port != conf->port)
+        strcmp(s->conf.host_key, conf->host_key) != 0 || s->conf.port != conf->port ||
+        strcmp(s->conf.known_hosts_file, conf->known_hosts_file) != 0 || !same_plain(s, conf))
         return false;
     set_numbers(s, conf);
     return true;
@@ -193,13 +213,27 @@ static const char *state_of(const json_t *lanes)
     return best;
 }
 
+static void add_plain_status(const struct supervise *s, json_t *relay)
+{
+    const struct site *site = &s->own.list[0];
+
+    json_object_set_new(relay, "protocol", json_string("plain"));
+    json_object_set_new(relay, "remote_address", json_string(s->conf.remote_address));
+    json_object_set_new(relay, "remote_port", json_integer(s->conf.remote_port));
+    json_object_set_new(relay, "service", json_string(site->service_text));
+    json_object_set_new(relay, "service_state", json_string(lane_service_text(site->state)));
+}
+
 json_t *supervise_status(const struct supervise *s)
 {
-    json_t *lanes = json_array();
+    json_t *lanes = json_array(), *relay;
 
     for (size_t i = 0; i < s->n; i++)
         json_array_append_new(lanes, keeper_status(s->keepers[i]));
-    return json_pack("{s:s, s:s, s:o}", "name", s->conf.relay, "state", state_of(lanes), "lanes", lanes);
+    relay = json_pack("{s:s, s:s, s:o}", "name", s->conf.relay, "state", state_of(lanes), "lanes", lanes);
+    if (s->conf.plain)
+        add_plain_status(s, relay);
+    return relay;
 }
 
 /* Another lane takes the place of the one that had to go a longer way. */
@@ -271,5 +305,8 @@ static void end_if_done(struct supervise *s)
     free_text(s->conf.user);
     free_text(s->conf.key_file);
     free_text(s->conf.host_key);
+    free_text(s->conf.known_hosts_file);
+    free_text(s->conf.remote_address);
+    sites_free(&s->own);
     free(s);
 }

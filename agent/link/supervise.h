@@ -1,4 +1,4 @@
-/* agent/link/supervise.h - one relay of the configuration: how many lanes to it there are.
+/* agent/link/supervise.h - one relay of the configuration: how many lanes to it there are, or one plain forward.
  *
  * Alive on the loop until it calls `ended`, which it does only after supervise_stop or supervise_drain. It keeps `lanes`
  * of them, opens further ones, up to `max_lanes`, while those there are carry many streams, and closes them again when

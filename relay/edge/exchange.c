@@ -74,8 +74,6 @@ static void take_stream(struct exchange *x, enum pool_reuse reuse)
         return;
     }
     x->stream_was_kept = upstream_used_before(x->upstream);
-    stream_set_source(client_stream(x->client), upstream_stream(x->upstream));
-    stream_set_source(upstream_stream(x->upstream), client_stream(x->client));
     h1_response_init(x->response, str_of(x->method));
     if (upstream_ready(x->upstream))
         send_request(x);
@@ -108,6 +106,8 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
 
 static void send_request(struct exchange *x)
 {
+    stream_set_source(client_stream(x->client), upstream_stream(x->upstream));
+    stream_set_source(upstream_stream(x->upstream), client_stream(x->client));
     upstream_write(x->upstream, buf_bytes(&x->request_head), x->request_head.len);
     x->sent_head = true;
 }

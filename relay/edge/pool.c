@@ -30,6 +30,7 @@ struct lane {
     struct lane *next;
     uint64_t id;
     const struct snap_lane *snap; /* NULL: the lane is gone; its streams are leaving */
+    bool plain;                   /* no agent there: nothing is kept warm, and nobody to be told anything */
     struct upstream *lists[LISTS];
     unsigned n[LISTS];
     unsigned wanted; /* warm streams */
@@ -45,6 +46,7 @@ struct pool {
     struct pool_limits limits;
     struct lane *lanes;
     const struct snapshot *snapshot;
+    struct dial_names names; /* of plain lanes' hosts */
     uv_timer_t tick;
     bool stopping, tick_closed;
 };
@@ -125,7 +127,7 @@ static struct upstream *open_stream(struct lane *l)
 
     if (streams(l) >= share(p->limits.max_streams, p->limits.workers))
         return NULL;
-    u = upstream_open(p->loop, l->snap, p->events->next_id(p->user), &owner, l, &why);
+    u = upstream_open(p->loop, l->snap, p->events->next_id(p->user), &p->names, &owner, l, &why);
     if (u)
         put_in(l, u, L_OPENING);
     else
@@ -164,7 +166,7 @@ static void on_moved(void *user, struct upstream *u, enum upstream_state before)
     }
     if (to == L_IDLE && !l->snap)
         upstream_close(u); /* nobody can ask for it any more */
-    if (before != UPSTREAM_OPENING ||
+    if (l->plain || before != UPSTREAM_OPENING ||
         (upstream_state(u) != UPSTREAM_WARM && upstream_state(u) != UPSTREAM_USED))
         return;
     retry_succeeded(&l->retry);
@@ -179,7 +181,7 @@ static void on_failed(void *user, struct upstream *u)
     uint32_t random = 0, wait_ms;
 
     (void)u;
-    if (l->pool->stopping)
+    if (l->pool->stopping || l->plain)
         return;
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
         random = (uint32_t)uv_hrtime(); /* it only spreads attempts */
@@ -303,7 +305,7 @@ struct upstream *pool_take(struct pool *p, const struct snap_site *site, enum po
 
 static void prove_again(struct lane *l, int64_t now_ms)
 {
-    if (now_ms - l->proved_at_ms < PROOF_MS || l->n[L_OPENING] > 0 || now_ms < l->retry_at_ms)
+    if (l->plain || now_ms - l->proved_at_ms < PROOF_MS || l->n[L_OPENING] > 0 || now_ms < l->retry_at_ms)
         return;
     if (l->lists[L_WARM])
         upstream_close(l->lists[L_WARM]); /* keep_warm opens another, which is the proof */
@@ -440,7 +442,8 @@ static struct lane *add_lane(struct pool *p, const struct snap_lane *snap)
     l->pool = p;
     l->id = snap->id;
     l->snap = snap;
-    l->wanted = share(MIN_WARM, p->limits.workers);
+    l->plain = snap_lane_is_plain(snap);
+    l->wanted = l->plain ? 0 : share(MIN_WARM, p->limits.workers);
     l->proved_at_ms = loop_now_ms(p->loop);
     retry_init(&l->retry, FIRST_RETRY_MS, LAST_RETRY_MS);
     l->next = p->lanes;

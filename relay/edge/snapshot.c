@@ -32,21 +32,42 @@ struct snapshot *snapshot_new(void)
     return s;
 }
 
-const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
-                                          bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
-                                          struct counts *counts)
+static struct snap_lane *add_lane(struct snapshot *s, uint64_t id, const char *agent, struct counts *counts)
 {
     struct snap_lane *lane = mem_new(sizeof *lane);
 
     lane->id = id;
     lane->agent = arena_copy(&s->texts, agent);
-    lane->port = port;
-    lane->busy = busy;
-    memcpy(lane->secret, secret, sizeof lane->secret);
     lane->counts = counts_hold(counts);
     s->lanes = mem_grow(s->lanes, (s->lanes_n + 1) * sizeof(void *));
     s->lanes[s->lanes_n++] = lane;
     return lane;
+}
+
+const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
+                                          bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
+                                          struct counts *counts)
+{
+    struct snap_lane *lane = add_lane(s, id, agent, counts);
+
+    lane->port = port;
+    lane->busy = busy;
+    memcpy(lane->secret, secret, sizeof lane->secret);
+    return lane;
+}
+
+const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, const struct host_port *to,
+                                           struct counts *counts)
+{
+    struct snap_lane *lane = add_lane(s, id, "", counts);
+
+    lane->plain = *to;
+    return lane;
+}
+
+bool snap_lane_is_plain(const struct snap_lane *lane)
+{
+    return lane->plain.port != 0;
 }
 
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls, struct counts *counts)

@@ -6,6 +6,7 @@
 #define RELAY_EDGE_SNAPSHOT_H
 #include "relay/edge/counts.h"
 #include "shared/arena.h"
+#include "shared/host_port.h"
 #include "shared/proxy2.h"
 #include "shared/str.h"
 
@@ -14,8 +15,9 @@
 #include <stdint.h>
 
 struct snap_lane {
-    uint64_t id; /* never reused while the relay runs */
-    const char *agent;
+    uint64_t id;       /* never reused while the relay runs */
+    const char *agent; /* "": there is none, but plain TCP to `plain` */
+    struct host_port plain;
     uint16_t port; /* on 127.0.0.1 */
     bool busy;     /* answers late: for others first */
     unsigned char secret[PROXY2_SECRET_BYTES];
@@ -38,6 +40,9 @@ struct snapshot *snapshot_new(void); /* with one reference */
 const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
                                           bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
                                           struct counts *counts);
+/* A lane without an agent, for a site that no agent serves. */
+const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, const struct host_port *to,
+                                           struct counts *counts);
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
                                     struct counts *counts);
 void snapshot_add_name(struct snapshot *s, struct snap_site *site,
@@ -53,5 +58,6 @@ void snapshot_release(struct snapshot *s); /* NULL is fine */
 
 /* By host name: any case, with or without a trailing dot, no port. Exact before wildcard. NULL: unknown. */
 const struct snap_site *snapshot_find(const struct snapshot *s, struct str host);
+bool snap_lane_is_plain(const struct snap_lane *lane);
 size_t snapshot_lanes(const struct snapshot *s, const struct snap_lane *const **lanes);
 #endif

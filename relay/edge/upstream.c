@@ -4,7 +4,8 @@
  *      │                             │                 │ closed, aborted      │ 5 s
  *      └── wrong, silent, broken ────┴─────────────────┴──────────▶ LEAVING ──┴──▶ CLOSED, freed
  *
- * LEAVING waits for the agent to close the channel, so that EOF without an abort always means half-close. */
+ * LEAVING waits for the agent to close the channel, so that EOF without an abort always means half-close.
+ * To a plain lane OPENING is the dial, and an abort is a reset. */
 #include "relay/edge/upstream.h"
 
 #include "shared/log.h"
@@ -13,12 +14,14 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 enum {
     ANSWER_MS = 10000,
+    DIAL_MS = 10000,
     IDLE_MS = 5000,
     LEAVE_MS = 5000,
     EXPLAIN_MS = 250, /* how long an EOF may wait for the agent's `ended` */
@@ -38,7 +41,9 @@ struct upstream {
     unsigned char answer[PROXY2_ANSWER_BYTES];
     size_t answer_n;
 
-    struct stream *stream;
+    bool plain;
+    struct dial *dial;     /* of a plain one, while OPENING */
+    struct stream *stream; /* NULL: a plain one that is not connected yet */
     uv_timer_t timer;
     int pending;
     int64_t idle_since_ms;
@@ -59,6 +64,7 @@ struct upstream {
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
 static void on_ended(void *user, const struct err *why);
+static void on_dialled(void *user, struct stream *s, const struct err *why);
 static void on_timer(uv_timer_t *timer);
 static void on_timer_closed(uv_handle_t *handle);
 
@@ -81,36 +87,49 @@ static void enter(struct upstream *u, enum upstream_state next)
     u->owner->moved(u->owner_user, u, before);
 }
 
-struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
-                               const struct upstream_owner *owner, void *user, struct err *e)
+static int connect_to_lane(struct upstream *u, const struct snap_lane *lane, struct err *e)
 {
     struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(lane->port) };
     unsigned char opening[PROXY2_OPEN_BYTES];
-    struct upstream *u = mem_new(sizeof *u);
 
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memcpy(u->secret, lane->secret, sizeof u->secret);
+    if (getrandom(u->random, sizeof u->random, 0) != (ssize_t)sizeof u->random)
+        abort(); /* a proof without randomness proves nothing */
+    u->stream = stream_connect(u->loop, (struct sockaddr *)&addr, NULL, &stream_events, u, e);
+    if (!u->stream)
+        return -1;
+    u->pending++;
+    proxy2_open_write(opening, u->secret, u->id, u->random);
+    stream_write(u->stream, opening, sizeof opening);
+    return 0;
+}
+
+struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
+                               struct dial_names *names, const struct upstream_owner *owner, void *user,
+                               struct err *e)
+{
+    struct upstream *u = mem_new(sizeof *u);
+
     u->owner = owner;
     u->owner_user = user;
     u->loop = loop;
     u->lane = lane->id;
-    u->counts = counts_hold(lane->counts);
     u->id = id;
     u->credit = CREDIT_BYTES;
-    memcpy(u->secret, lane->secret, sizeof u->secret);
-    if (getrandom(u->random, sizeof u->random, 0) != (ssize_t)sizeof u->random)
-        abort(); /* a proof without randomness proves nothing */
-    u->stream = stream_connect(loop, (struct sockaddr *)&addr, NULL, &stream_events, u, e);
-    if (!u->stream) {
-        counts_release(u->counts);
+    u->plain = snap_lane_is_plain(lane);
+    if (!u->plain && connect_to_lane(u, lane, e) != 0) {
         free(u);
         return NULL;
     }
+    u->counts = counts_hold(lane->counts);
     uv_timer_init(&loop->uv, &u->timer);
     u->timer.data = u;
-    u->pending = 2;
-    proxy2_open_write(opening, u->secret, u->id, u->random);
-    stream_write(u->stream, opening, sizeof opening);
-    set_timer(u, ANSWER_MS);
+    u->pending++;
+    if (u->plain)
+        u->dial = dial_start(loop, lane->plain.host, lane->plain.port, DIAL_MS, names, on_dialled, u);
+    else
+        set_timer(u, ANSWER_MS);
     return u;
 }
 
@@ -138,7 +157,10 @@ static void close_now(struct upstream *u)
     if (u->state == UPSTREAM_CLOSED)
         return;
     enter(u, UPSTREAM_CLOSED);
-    stream_stop(u->stream);
+    if (u->dial)
+        dial_stop(u->dial);
+    if (u->stream)
+        stream_stop(u->stream);
     uv_close((uv_handle_t *)&u->timer, on_timer_closed);
 }
 
@@ -156,12 +178,23 @@ static void leave(struct upstream *u)
 
 void upstream_close(struct upstream *u)
 {
+    if (!u->stream) {
+        upstream_abort(u);
+        return;
+    }
     stream_shutdown(u->stream);
     leave(u);
 }
 
 void upstream_abort(struct upstream *u)
 {
+    if (u->plain) {
+        leave_user(u);
+        if (u->stream)
+            stream_reset(u->stream);
+        close_now(u);
+        return;
+    }
     u->owner->aborted(u->owner_user, u);
     leave(u);
 }
@@ -194,8 +227,34 @@ static void begin_use(struct upstream *u)
 {
     const struct proxy2_use use = { .local = true, .item = str_of(u->item) };
 
-    proxy2_use_write(&u->prefix, &use);
+    if (!u->plain)
+        proxy2_use_write(&u->prefix, &use);
     enter(u, UPSTREAM_USED);
+}
+
+static enum upstream_end end_of_dial(const struct err *why)
+{
+    return why->code == ERR_TIMEOUT ? UPSTREAM_SILENT : UPSTREAM_REFUSED;
+}
+
+/* A plain stream is opened for a request, and that has not gone away, or the dial would have been stopped. */
+static void on_dialled(void *user, struct stream *s, const struct err *why)
+{
+    struct upstream *u = user;
+
+    u->dial = NULL;
+    if (!s) {
+        log_warn_limited(u->item, "the upstream cannot be reached", kv_str("item", u->item),
+                         kv_str("error", why->text));
+        close_now(u);
+        tell_ended(u, end_of_dial(why));
+        return;
+    }
+    u->stream = s;
+    u->pending++;
+    stream_hand_over(s, &stream_events, u);
+    begin_use(u);
+    u->events->ready(u->user);
 }
 
 /* Nothing is sent before these bytes are right: any process could listen on a port that a lane has left. */
@@ -247,6 +306,8 @@ static void on_received(void *user, const char *bytes, size_t n)
 
 static enum upstream_end end_of(const struct upstream *u)
 {
+    if (u->plain)
+        return UPSTREAM_EOF;
     if (!u->explained)
         return UPSTREAM_BROKEN;
     switch (u->how) {
@@ -274,7 +335,7 @@ static void on_eof(void *user)
     u->got_eof = true;
     if (u->state == UPSTREAM_OPENING)
         fail_opening(u);
-    else if (u->state == UPSTREAM_USED && !u->explained)
+    else if (u->state == UPSTREAM_USED && !u->explained && !u->plain)
         set_timer(u, EXPLAIN_MS);
     else if (u->state == UPSTREAM_USED)
         end_of_used(u);
@@ -352,6 +413,8 @@ size_t upstream_room(const struct upstream *u)
 {
     uint64_t held = u->sent - u->consumed;
 
+    if (u->plain)
+        return SIZE_MAX; /* its socket pushes back by itself */
     return held < u->credit ? (size_t)(u->credit - held) : 0;
 }
 
@@ -371,11 +434,14 @@ void upstream_note_consumed(struct upstream *u, uint64_t total)
 
 uint64_t upstream_look(struct upstream *u)
 {
-    uint64_t moved = 0, held = u->sent - u->consumed;
+    uint64_t queued = u->stream ? stream_queued(u->stream) : 0;
+    uint64_t gone =
+        u->plain ? u->sent - queued : u->consumed; /* nobody tells what a plain service has taken */
+    uint64_t moved = 0, held = u->sent - gone;
 
     if (u->events)
         held += u->events->held(u->user, &moved);
-    moved += u->consumed;
+    moved += gone;
     u->stuck = moved == u->moved_before ? held : 0;
     u->moved_before = moved;
     return held;

@@ -1,10 +1,12 @@
-/* relay/edge/upstream.h - one stream to a lane: opened and proved, used, given back, given up.
+/* relay/edge/upstream.h - one stream to a lane: opened and proved, used, given back, given up. Or a connection to a
+ * plain one, which has no agent: nothing is proved or explained there, and an EOF is the end.
  *
  * Alive on a worker's loop. Its pool (relay/edge/pool.h) opens it and keeps it on a list; an exchange that has taken it
  * owns it until it is given back, closed or aborted, or has told `ended`. */
 #ifndef RELAY_EDGE_UPSTREAM_H
 #define RELAY_EDGE_UPSTREAM_H
 #include "relay/edge/snapshot.h"
+#include "shared/dial.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
 #include "shared/stream.h"
@@ -48,8 +50,10 @@ struct upstream_owner {
     void (*gone)(void *user, struct upstream *u); /* last */
 };
 
+/* Borrows names until `gone`. */
 struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
-                               const struct upstream_owner *owner, void *user, struct err *e);
+                               struct dial_names *names, const struct upstream_owner *owner, void *user,
+                               struct err *e);
 /* For one exchange. The first one decides which item the stream is for. */
 void upstream_take(struct upstream *u, const char *item, const struct upstream_events *events, void *user);
 bool upstream_ready(const struct upstream *u);
@@ -57,7 +61,7 @@ bool upstream_used_before(const struct upstream *u);
 void upstream_write(struct upstream *u, const void *bytes, size_t n);
 /* How many bytes of a body the service's end still has room for. What stands in no body may be written regardless. */
 size_t upstream_room(const struct upstream *u);
-struct stream *upstream_stream(struct upstream *u); /* for backpressure */
+struct stream *upstream_stream(struct upstream *u); /* for backpressure; NULL before upstream_ready */
 
 void upstream_give_back(
     struct upstream *u);                 /* the exchange is complete and the service keeps the connection */

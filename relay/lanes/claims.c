@@ -41,6 +41,8 @@ struct agent {
 
 struct claims {
     struct agent *agents;
+    char **own; /* names of the sites that relay.ini gives an upstream, and their aliases */
+    size_t own_n;
     struct claims_site *sites; /* sorted by name; texts belong to the agents */
     size_t sites_n;
     struct lane_answer *answers;
@@ -69,6 +71,15 @@ static void free_patterns(struct agent *a)
     a->patterns_n = 0;
 }
 
+static void free_own(struct claims *c)
+{
+    for (size_t i = 0; i < c->own_n; i++)
+        free(c->own[i]);
+    free(c->own);
+    c->own = NULL;
+    c->own_n = 0;
+}
+
 static void agent_free(struct agent *a)
 {
     items_free(&a->now);
@@ -92,6 +103,7 @@ void claims_free(struct claims *c)
         c->agents = a->next;
         agent_free(a);
     }
+    free_own(c);
     free(c->sites);
     free(c->answers);
     free(c);
@@ -127,6 +139,14 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct claims_site *)a)->name, ((const struct claims_site *)b)->name);
 }
 
+static bool is_own(const struct claims *c, const char *name)
+{
+    for (size_t i = 0; i < c->own_n; i++)
+        if (strcmp(c->own[i], name) == 0)
+            return true;
+    return false;
+}
+
 static bool is_alias(const struct claims *c, const char *name)
 {
     for (size_t i = 0; i < c->sites_n; i++)
@@ -151,7 +171,7 @@ static void list_sites(struct claims *c)
         }
     for (const struct agent *a = c->agents; a; a = a->next)
         for (size_t i = 0; i < a->patterns_n; i++)
-            if (!find_site(c, a->patterns[i]) && !is_alias(c, a->patterns[i]))
+            if (!find_site(c, a->patterns[i]) && !is_alias(c, a->patterns[i]) && !is_own(c, a->patterns[i]))
                 add_site(c, &(struct claims_site){ a->patterns[i], a->name, NULL, 0, false,
                                                    LANE_SERVICE_UNKNOWN });
     if (c->sites_n > 0)
@@ -176,7 +196,7 @@ static bool may_serve(const struct agent *a, const char *name)
     return false;
 }
 
-static bool check_name(const struct agent *a, struct item *it, const char *name)
+static bool check_name(const struct claims *c, const struct agent *a, struct item *it, const char *name)
 {
     struct err why = { 0 };
 
@@ -190,11 +210,14 @@ static bool check_name(const struct agent *a, struct item *it, const char *name)
                  a->name);
         return false;
     }
-    return true;
+    if (is_own(c, name))
+        snprintf(it->why, sizeof it->why, "%.100s has an upstream in the relay's own [domain], which wins",
+                 name);
+    return !it->why[0];
 }
 
 /* Whether it would be accepted if no name were taken. */
-static void check_item(const struct agent *a, struct item *it)
+static void check_item(const struct claims *c, const struct agent *a, struct item *it)
 {
     it->why[0] = 0;
     if (it - a->now.list >= a->max_domains)
@@ -205,8 +228,8 @@ static void check_item(const struct agent *a, struct item *it)
     else if (!it->name)
         snprintf(it->why, sizeof it->why, "%.100s is not domain:NAME, which is all that this relay serves",
                  it->item);
-    else if (check_name(a, it, it->name))
-        for (size_t i = 0; i < it->aliases_n && check_name(a, it, it->aliases[i]); i++)
+    else if (check_name(c, a, it, it->name))
+        for (size_t i = 0; i < it->aliases_n && check_name(c, a, it, it->aliases[i]); i++)
             ;
 }
 
@@ -280,7 +303,7 @@ static void check_all(struct claims *c, const struct agent *claimer)
             struct item *it = &a->now.list[i];
 
             it->turn = a == claimer ? 1 : it->why[0] ? 2 : 0;
-            check_item(a, it);
+            check_item(c, a, it);
         }
     for (int turn = 0; turn <= 2; turn++)
         for (struct agent *a = c->agents; a; a = a->next)
@@ -299,6 +322,25 @@ static void set_patterns(struct agent *a, const struct opt_words *domains)
     a->patterns = mem_new((domains->n + 1) * sizeof(char *));
     for (size_t i = 0; i < domains->n; i++)
         a->patterns[a->patterns_n++] = mem_copy(domains->words[i]);
+}
+
+static void add_own(struct claims *c, const char *name)
+{
+    c->own = mem_grow(c->own, (c->own_n + 1) * sizeof(char *));
+    c->own[c->own_n++] = mem_copy(name);
+}
+
+static void follow_own(struct claims *c, const struct opt_conf *conf)
+{
+    const struct relay_domain_conf *d;
+    const char *name;
+
+    free_own(c);
+    for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
+        add_own(c, name);
+        for (size_t j = 0; j < d->aliases.n; j++)
+            add_own(c, d->aliases.words[j]);
+    }
 }
 
 static void drop_gone(struct claims *c)
@@ -336,6 +378,7 @@ void claims_follow(struct claims *c, const struct opt_conf *conf)
         a->max_domains = wanted->max_domains;
     }
     drop_gone(c);
+    follow_own(c, conf);
     check_all(c, NULL);
     list_sites(c);
 }

@@ -11,7 +11,8 @@ struct claims;
 struct claims *claims_new(void);
 void claims_free(struct claims *c); /* NULL is fine */
 
-/* Agents of the configuration, and the names each may serve. What one claims beyond them is dropped. */
+/* Agents of the configuration, and the names each may serve. What one claims beyond them is dropped, and so is what a
+ * [domain] has an upstream for. */
 void claims_follow(struct claims *c, const struct opt_conf *conf);
 bool claims_knows(const struct claims *c, const char *agent);
 

@@ -155,6 +155,19 @@ static bool show_relay_lanes(struct ctl *c, const json_t *status)
     return well;
 }
 
+/* With protocol = plain a relay has a service of its own. */
+static bool print_forward(const json_t *relay)
+{
+    struct cell port;
+
+    if (strcmp(ctl_text(relay, "protocol"), "plain") != 0)
+        return true;
+    printf("  %s: %s port %s there goes to %s, %s\n", ctl_text(relay, "name"),
+           ctl_text(relay, "remote_address"), number_cell(relay, "remote_port", "", &port),
+           ctl_text(relay, "service"), ctl_text(relay, "service_state"));
+    return is_well(relay, "service_state");
+}
+
 static bool show_agent_lanes(struct ctl *c, const json_t *status)
 {
     static const char *const headings[] = {
@@ -174,6 +187,7 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
     print_table(c, "relays", &table);
     json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
         print_trouble(ctl_text(relay, "name"), lane);
+    json_array_foreach(relays, i, relay) well = print_forward(relay) && well;
     return well;
 }
 
@@ -191,16 +205,19 @@ static bool show_relay_domains(struct ctl *c, const json_t *status)
     json_array_foreach(json_object_get(status, "domains"), i, domain)
     {
         const json_t *cert = json_object_get(domain, "cert");
+        const char *upstream = ctl_text(domain, "upstream");
         const char *agent = json_string_value(json_array_get(json_object_get(domain, "agents"), 0));
         struct cell requests, errors, left, text;
 
         snprintf(text.text, sizeof text.text, "%.12s, %.20s left", text_cell(cert, "state"),
                  until_cell(cert, "not_after", &left));
-        table_row(&table,
-                  (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "state"),
-                                         agent ? agent : "-", number_cell(domain, "requests", "", &requests),
-                                         number_cell(domain, "errors", "", &errors),
-                                         json_is_object(cert) ? text.text : "-" });
+        table_row(&table, (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "state"),
+                                                 agent       ? agent
+                                                 : *upstream ? upstream
+                                                             : "-",
+                                                 number_cell(domain, "requests", "", &requests),
+                                                 number_cell(domain, "errors", "", &errors),
+                                                 json_is_object(cert) ? text.text : "-" });
         well = well && is_well(domain, "state");
     }
     print_table(c, "domains", &table);

@@ -26,7 +26,7 @@ StrictModes no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
-LogLevel VERBOSE
+LogLevel {log_level}
 {further}
 """
 
@@ -40,9 +40,9 @@ def free_port() -> int:
 class Sshd:
     title = "sshd"
 
-    def __init__(self, folder: Path, further: str = "") -> None:
+    def __init__(self, folder: Path, further: str = "", log_level: str = "VERBOSE") -> None:
         """`further` is put at the end of the configuration. It serves the user who runs it, and nobody else."""
-        self.program, self.folder, self.further = need("sshd"), folder, further
+        self.program, self.folder, self.further, self.log_level = need("sshd"), folder, further, log_level
         me = pwd.getpwuid(os.geteuid())
         self.user, self.port = me.pw_name, 0
         if me.pw_shell.endswith(("nologin", "false")):
@@ -71,7 +71,8 @@ class Sshd:
 
     def _spawn(self) -> None:
         conf = self.folder / "sshd_config"
-        conf.write_text(CONFIG.format(port=self.port, folder=self.folder, further=self.further))
+        conf.write_text(CONFIG.format(port=self.port, folder=self.folder, further=self.further,
+                                    log_level=self.log_level))
         host_key = (self.folder / "host_key.pub").read_text()
         (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {host_key}")
         with open(self.folder / "sshd.log", "wb") as log:

@@ -281,9 +281,10 @@ class House:
         return self.services[-1]
 
     def configure(self, sites, **relay):
-        values = {"host": "127.0.0.1", "port": self.ssh_port, "user": self.me, "host_key": self.host_key, "lanes": 1, **relay}
+        values = {"host": "127.0.0.1", "port": self.ssh_port, "user": self.me, "host_key": self.host_key,
+                  "lanes": 1, **relay}
         lines = ["[agent]", f"state_dir = {self.path}", f"control_socket = {self.path}/control.sock",
-                 "log_level = debug", "[relay fra1]", *(f"{k} = {v}" for k, v in values.items())]
+                 "log_level = debug", "max_buffered = 1g", "[relay fra1]", *(f"{k} = {v}" for k, v in values.items())]
         for name, site in sites.items():
             lines += [f"[domain {name}]", *(f"{k} = {v}" for k, v in site.items())]
         (self.path / "agent.ini").write_text("\n".join(lines) + "\n")

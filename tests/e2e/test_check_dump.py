@@ -13,9 +13,11 @@ COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", 
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "workers", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered"),
-              "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains")},
+              "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
+              "domain NAME": ("upstream", "aliases")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
-              "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes"),
+              "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
+                             "protocol", "remote_address", "remote_port", "service"),
               "domain NAME": ("service", "aliases")},
 }
 
@@ -90,7 +92,7 @@ for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1
     FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
                                      "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default")},
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
-    by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8"}}[at]
+    by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
     FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
                            for section in keys for key, value in by_default.items()}
 GOOD_FILES = {"sites.d/b.ini": "; b\n", "sites.d/a.ini": "", "plain.ini": "\n\n", "more.ini": "# no newline at the end"}
@@ -341,7 +343,7 @@ def test_the_sample_is_well_and_is_the_defaults(folder, role):
 
 
 EXAMPLES = {  # what a person puts in the place of the sample's
-    "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY},
+    "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY, "domain NAME": "domain b.test"},
     "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "/var/lib/tunnel-agent/id_": "id_"},
 }
 
@@ -352,6 +354,9 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     text, n = re.subn(r"^; (?=\w+ =( |$)|\[)", "", sample, flags=re.MULTILINE)
     named = [title for title in KEYS[role] if title.endswith(" NAME")]
     assert n == sum(map(len, KEYS[role].values())) + len(named)
+    for key in ("known_hosts_file", "remote_port", "service") if role == "agent" else ():  # other keys exclude these
+        text, one = re.subn(f"^{key} = .*\n", "", text, count=1, flags=re.MULTILINE)
+        n -= one
     for example, own in EXAMPLES[role].items():
         assert text.count(example) == 1
         text = text.replace(example, own)
@@ -360,7 +365,7 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     others = [key for key in defaults(role) if key != "name"]  # that is made from the machine; an example stands there
     assert {key: values(rows)[key] for key in others} == {key: defaults(role)[key] for key in others}
     assert not [key for key, (value, origin) in rows.items() if origin == "default"]
-    assert len(rows) == sum(map(len, KEYS[role].values()))
+    assert len(rows) == n - len(named)
 
 
 def test_version(role):

@@ -78,7 +78,7 @@ def test_an_old_version_is_refused(edge):
         connect(edge.port, tls, "a.test")
 
 
-@pytest.mark.parametrize("hello", [b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(64), b"SSH-2.0-x\r\n"])
+@pytest.mark.parametrize("hello", [b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(64)])
 def test_what_is_not_tls_is_closed(edge, hello):
     with socket.create_connection(("127.0.0.1", edge.port), PATIENCE_S) as s:
         s.sendall(hello)

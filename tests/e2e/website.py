@@ -28,9 +28,16 @@ class Seen(NamedTuple):
 class Site:
     title = "the site"
 
-    def __init__(self) -> None:
-        self.server = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.port = self.server.getsockname()[1]
+    def __init__(self, path: object = None) -> None:
+        """On a port of its own, or on the Unix socket of this path."""
+        if path:
+            self.server, self.port = socket.socket(socket.AF_UNIX), 0
+            self.server.bind(str(path))
+            self.server.listen(1024)
+        else:
+            self.server = socket.create_server(("127.0.0.1", 0), backlog=1024)
+            self.port = self.server.getsockname()[1]
+        self.url = f"unix:{path}" if path else f"http://127.0.0.1:{self.port}"
         self.connections = 0
         self.seen: list[Seen] = []
         self.sent = 0  # bytes of bodies that the kernel has taken
@@ -38,10 +45,6 @@ class Site:
         self.events: queue.Queue[bytes | None] = queue.Queue()
         self._peers: set[Peer] = set()
         threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def log(self) -> str:
         return "".join(f"#{s.connection} {s.head.first}, a body of {s.body.size} bytes\n" for s in list(self.seen))
@@ -65,7 +68,8 @@ class Site:
                 sock, _ = self.server.accept()
             except OSError:
                 return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.port:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             threading.Thread(target=self._serve, args=(Peer(sock), self.connections), daemon=True).start()
 

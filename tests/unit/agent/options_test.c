@@ -52,6 +52,8 @@ static void test_values_and_defaults(void **state)
     assert_int_equal(relay->port, 22);
     assert_string_equal(relay->user, "tunnel");
     assert_string_equal(relay->key_file, "");
+    assert_int_equal(relay->protocol, AGENT_PROTOCOL_TUNNEL);
+    assert_string_equal(relay->known_hosts_file, "");
     domain = opt_values(conf, "domain", "*.a.test");
     assert_string_equal(domain->service, "http://[::1]:8080");
     assert_int_equal(domain->aliases.n, 2);
@@ -65,7 +67,7 @@ static void test_refused(void **state)
         const char *text, *error; /* which the first error must hold */
     } rows[] = {
         { "[relay fra1]\nhost_key = ssh-ed25519 SHA256:" DIGEST "\n", "[relay fra1] has no host;" },
-        { "[relay fra1]\nhost = x\n", "[relay fra1] has no host_key;" },
+        { "[relay fra1]\nhost = x\n", "relay fra1: has neither host_key nor known_hosts_file; add host_key" },
         { "[relay fra1]\nhost = x:22\nhost_key = ssh-ed25519 SHA256:" DIGEST "\n",
           "relay fra1.host = x:22: not a host name or an address" },
         { "[relay fra1]\nhost = x\nhost_key = " DIGEST "\n", "agent.ini:3: relay fra1.host_key" },
@@ -76,7 +78,24 @@ static void test_refused(void **state)
         { RELAY "user =\n", "relay fra1.user" },
         { "[domain a.test]\n", "[domain a.test] has no service;" },
         { "[domain a.test]\nservice = ftp://x\n",
-          "agent.ini:2: domain a.test.service = ftp://x: not http://HOST or http://HOST:PORT" },
+          "agent.ini:2: domain a.test.service = ftp://x: not http://HOST, http://HOST:PORT" },
+        { "[domain a.test]\nservice = tcp://x:1\n", "a site's visitors speak HTTP; write http://HOST:PORT" },
+        { "[domain a.test]\nservice = unix:app.sock\n", "not unix: and an absolute path" },
+        { RELAY "known_hosts_file = /k\n", "host_key is given too" },
+        { RELAY "protocol = ssh\n", "relay fra1.protocol = ssh" },
+        { RELAY "protocol = plain\nservice = http://x\n",
+          "has no remote_port, which protocol = plain needs" },
+        { RELAY "protocol = plain\nremote_port = 1\n", "has no service, which protocol = plain needs" },
+        { RELAY "protocol = plain\nservice = http://x\nremote_port = 0\n",
+          "relay fra1.remote_port = 0: not a whole number from 1 to 65535" },
+        { RELAY "protocol = plain\nservice = http://x\nremote_port = 65536\n",
+          "not a whole number from 1 to 65535" },
+        { RELAY "protocol = plain\nservice = x\nremote_port = 1\n",
+          "relay fra1.service = x: not http://HOST, http://HOST:PORT" },
+        { RELAY "protocol = plain\nservice = http://x\nremote_port = 1\nremote_address = relay.test\n",
+          "relay fra1.remote_address = relay.test: not an address, localhost or *" },
+        { RELAY "remote_port = 1337\n", "relay fra1.remote_port = 1337: is for protocol = plain" },
+        { RELAY "service = http://x\n", "relay fra1.service = http://x: is for protocol = plain" },
         { "[domain A.test]\nservice = http://x\n", "write a host name in lower case" },
         { "[domain a_.*.test]\nservice = http://x\n", "write a host name in lower case" },
         { "[domain a.test]\nservice = http://x\naliases = b\n", "b is not a host name: it has no dot" },
@@ -104,6 +123,36 @@ static void test_refused(void **state)
     }
 }
 
+static void test_plain(void **state)
+{
+    static const char *const addresses[] = { "0.0.0.0", "::", "*", "localhost", "::1", "192.0.2.1" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        struct opt_errors errors = { 0 };
+        const struct agent_relay_conf *relay;
+        struct opt_conf *conf;
+        struct buf text = { 0 };
+
+        buf_printf(&text,
+                   "[relay vm]\nhost = x\nknown_hosts_file = /k\nprotocol = plain\nremote_port = 1337\n"
+                   "service = unix:/run/a.sock\nremote_address = %s\n",
+                   addresses[i]);
+        conf = load(buf_text(&text), &errors);
+        assert_non_null(conf);
+        relay = opt_values(conf, "relay", "vm");
+        assert_int_equal(relay->protocol, AGENT_PROTOCOL_PLAIN);
+        assert_string_equal(relay->remote_address, addresses[i]);
+        assert_int_equal(relay->remote_port, 1337);
+        assert_string_equal(relay->service, "unix:/run/a.sock");
+        assert_string_equal(relay->known_hosts_file, "/k");
+        assert_string_equal(relay->host_key, "");
+        opt_conf_free(conf);
+        opt_errors_free(&errors);
+        buf_free(&text);
+    }
+}
+
 static void test_too_much_for_a_claim(void **state)
 {
     struct opt_errors errors = { 0 };
@@ -126,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_what_an_empty_file_means),
         cmocka_unit_test(test_values_and_defaults),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_plain),
         cmocka_unit_test(test_too_much_for_a_claim),
     };
 

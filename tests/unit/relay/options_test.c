@@ -53,12 +53,45 @@ static void test_what_a_file_says(void **state)
     buf_free(&text);
 }
 
+static void test_domains_that_are_refused(void **state)
+{
+    static const struct {
+        const char *text, *error; /* which the first error must hold */
+    } rows[] = {
+        { "[domain a.test]\n", "[domain a.test] has no upstream;" },
+        { "[domain a.test]\nupstream = 1337\n",
+          "relay.ini:2: domain a.test.upstream = 1337: not HOST:PORT (such as 127.0.0.1:1337)" },
+        { "[domain a.test]\nupstream = http://nas:80\n", "the port is not a number from 1 to 65535" },
+        { "[domain a.test]\nupstream = nas:0\n", "the port is not a number from 1 to 65535" },
+        { "[domain A.test]\nupstream = nas:1\n", "write a host name in lower case" },
+        { "[domain a.test]\nupstream = nas:1\naliases = b\n", "b is not a host name: it has no dot" },
+        { "[domain a.test]\nupstream = nas:1\naliases = b.test b.test\n",
+          "b.test belongs to [domain a.test] already" },
+        { "[domain a.test]\nupstream = nas:1\naliases = b.test\n[domain b.test]\nupstream = nas:1\n",
+          "b.test belongs to [domain b.test] already" },
+        { "[domain a.test]\nupstream = nas:1\naliases = c.test\n[domain b.test]\nupstream = nas:1\n"
+          "aliases = c.test\n",
+          "c.test belongs to [domain a.test] already" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct opt_errors errors = { 0 };
+
+        assert_null(opt_load_text(&relay_schema, "relay.ini", rows[i].text, strlen(rows[i].text), &errors));
+        if (!strstr(errors.lines[0], rows[i].error))
+            fail_msg("%s\n  said %s, not %s", rows[i].text, errors.lines[0], rows[i].error);
+        opt_errors_free(&errors);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_table),
         cmocka_unit_test(test_what_an_empty_file_means),
         cmocka_unit_test(test_what_a_file_says),
+        cmocka_unit_test(test_domains_that_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

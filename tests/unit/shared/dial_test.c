@@ -7,7 +7,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <cmocka.h>
 
 struct result {
@@ -111,6 +114,93 @@ static void test_names_are_kept_for_five_seconds(void **state)
     close(fd);
 }
 
+static void dial_and_stop(struct loop *l, const char *host, uint16_t port, struct dial_names *names,
+                          struct result *r)
+{
+    *r = (struct result){ 0 };
+    dial_start(l, host, port, 5000, names, on_done, r);
+    loop_until(l, &r->done);
+    if (!r->s)
+        return;
+    stream_stop(r->s);
+    loop_until(l, &r->ended);
+}
+
+/* A container that has moved: what its name meant before is believed for five seconds, and no longer. */
+static void test_a_name_that_moves(void **state)
+{
+    struct dial_names names = { 0 };
+    struct loop *l = *state;
+    struct sockaddr_in *known = (struct sockaddr_in *)&names.names[0].found[0];
+    struct result r;
+    uint16_t port;
+    int fd = listener(&port, 8);
+    int64_t before_ms = loop_now_ms(l);
+
+    dial_and_stop(l, "localhost", port, &names, &r);
+    assert_int_equal(r.code, ERR_NONE);
+    assert_string_equal(names.names[0].host, "localhost");
+    assert_true(names.names[0].until_ms >= before_ms + 5000);
+    assert_true(names.names[0].until_ms <= loop_now_ms(l) + 5000);
+    for (size_t i = 0; i < DIAL_ADDRESSES; i++) /* nothing listens there */
+        names.names[0].found[i] = (struct sockaddr_storage){ .ss_family = AF_INET };
+    known->sin_addr.s_addr = htonl(INADDR_LOOPBACK + 0x10000);
+    names.names[0].n = 1;
+    dial_and_stop(l, "localhost", port, &names, &r);
+    assert_int_equal(r.code, ERR_PEER);
+    names.names[0].until_ms = loop_now_ms(l); /* five seconds later */
+    dial_and_stop(l, "localhost", port, &names, &r);
+    assert_int_equal(r.code, ERR_NONE);
+    assert_true(names.names[0].until_ms > loop_now_ms(l));
+    close(fd);
+}
+
+static int unix_listener(const char *path, int backlog)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0 && strlen(path) < sizeof addr.sun_path);
+    memcpy(addr.sun_path, path, strlen(path));
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(listen(fd, backlog), 0);
+    return fd;
+}
+
+static void test_unix_socket(void **state)
+{
+    char folder[] = "/tmp/dial-test-XXXXXX", path[64];
+    struct loop *l = *state;
+    struct result r;
+    int fd;
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/app.sock", folder);
+    dial_and_stop(l, path, 0, NULL, &r);
+    assert_int_equal(r.code, ERR_SYSTEM); /* no such file */
+    fd = unix_listener(path, 8);
+    dial_and_stop(l, path, 0, NULL, &r);
+    assert_int_equal(r.code, ERR_NONE);
+    close(fd);
+    dial_and_stop(l, path, 0, NULL, &r);
+    assert_int_equal(r.code, ERR_PEER); /* a file, and nobody behind it */
+    unlink(path);
+    fd = unix_listener(path, 0);
+    for (int i = 0; i < 4; i++) { /* a full queue is a service that does not answer */
+        r = (struct result){ 0 };
+        dial_start(l, path, 0, 5000, NULL, on_done, &r);
+        loop_until(l, &r.done);
+        if (r.code != ERR_NONE)
+            break;
+        stream_stop(r.s);
+        loop_until(l, &r.ended);
+    }
+    assert_int_equal(r.code, ERR_TIMEOUT);
+    close(fd);
+    unlink(path);
+    rmdir(folder);
+}
+
 static void test_refused(void **state)
 {
     struct result r = { 0 };
@@ -184,6 +274,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_connects, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_names_are_kept_for_five_seconds, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_a_name_that_moves, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_unix_socket, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_refused, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_silent, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_stopped_in_every_state, loop_make, loop_end),

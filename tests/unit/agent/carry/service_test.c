@@ -29,23 +29,29 @@ static void test_reads(void **state)
         struct service s;
 
         assert_int_equal(service_parse(&s, rows[i].text, NULL), 0);
-        assert_string_equal(s.host, rows[i].host);
-        assert_int_equal(s.port, rows[i].port);
+        assert_string_equal(s.at.host, rows[i].host);
+        assert_int_equal(s.at.port, rows[i].port);
     }
 }
 
 static void test_refuses(void **state)
 {
+    static const char kinds[] =
+        "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), unix:/PATH or tcp://HOST:PORT";
     static const char shape[] = "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)";
-    static const char port[] = "the port is not a number from 1 to 65535 (such as http://127.0.0.1:8080)";
+    static const char tcp[] = "not tcp://HOST:PORT (such as tcp://127.0.0.1:5432)";
+    static const char path[] = "not unix: and an absolute path (such as unix:/run/app.sock)";
+    static const char brackets[] =
+        "there is no IPv6 address between the brackets; one is written like [::1]:8080";
+    static const char port[] = "the port is not a number from 1 to 65535";
     static const struct {
         const char *text, *why;
     } rows[] = {
-        { "", shape },
-        { "127.0.0.1:80", shape },
-        { "https://127.0.0.1", shape },
-        { "HTTP://127.0.0.1", shape },
-        { "http:/127.0.0.1", shape },
+        { "", kinds },
+        { "127.0.0.1:80", kinds },
+        { "https://127.0.0.1", kinds },
+        { "HTTP://127.0.0.1", kinds },
+        { "http:/127.0.0.1", kinds },
         { "http://", shape },
         { "http:///", shape },
         { "http://:80", shape },
@@ -59,13 +65,19 @@ static void test_refuses(void **state)
         { "http://::1", shape },
         { "http://[::1", shape },
         { "http://[::1]x", shape },
-        { "http://[1.2.3.4]", "1.2.3.4 is not an IPv6 address; such a service is written http://[::1]:8080" },
-        { "http://[]", " is not an IPv6 address; such a service is written http://[::1]:8080" },
+        { "http://[1.2.3.4]", brackets },
+        { "http://[]", brackets },
         { "http://host:", port },
         { "http://host:0", port },
         { "http://host:65536", port },
         { "http://host:80x", port },
         { "http://[::1]:x", port },
+        { "tcp://nas", tcp },
+        { "tcp://", tcp },
+        { "tcp://nas:0", port },
+        { "tcp://nas:1/", port },
+        { "unix:", path },
+        { "unix:run/app.sock", path },
     };
 
     (void)state;
@@ -77,6 +89,27 @@ static void test_refuses(void **state)
         assert_int_equal(why.code, ERR_INPUT);
         if (strncmp(rows[i].text, "http://::1", 10) != 0) /* a port or a shape: either says it */
             assert_string_equal(why.text, rows[i].why);
+    }
+}
+
+static void test_other_kinds(void **state)
+{
+    char text[120] = "unix:/";
+    struct service s;
+
+    (void)state;
+    assert_int_equal(service_parse(&s, "http://nas", NULL), 0);
+    assert_int_equal(s.kind, SERVICE_HTTP);
+    assert_int_equal(service_parse(&s, "tcp://[::1]:5432", NULL), 0);
+    assert_int_equal(s.kind, SERVICE_TCP);
+    assert_string_equal(s.at.host, "::1");
+    assert_int_equal(s.at.port, 5432);
+    assert_int_equal(service_parse(&s, "unix:/run/my app.sock", NULL), 0);
+    assert_int_equal(s.kind, SERVICE_UNIX);
+    assert_string_equal(s.at.host, "/run/my app.sock");
+    for (size_t n = 1; n < 112; n++) { /* a sockaddr_un holds 107 */
+        memset(text + 6, 'a', n - 1);
+        assert_int_equal(service_parse(&s, text, NULL), n <= 107 ? 0 : -1);
     }
 }
 
@@ -100,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_other_kinds),
         cmocka_unit_test(test_host_of_any_length),
     };
 

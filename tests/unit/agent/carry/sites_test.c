@@ -49,8 +49,8 @@ static void test_is_filled_from_the_configuration(void **state)
     assert_string_equal(site_name(&s.list[0]), "a.test");
     assert_int_equal(s.list[0].aliases_n, 2);
     assert_string_equal(s.list[0].aliases[1], "*.c.test");
-    assert_string_equal(s.list[0].service.host, "nas");
-    assert_int_equal(s.list[0].service.port, 81);
+    assert_string_equal(s.list[0].service.at.host, "nas");
+    assert_int_equal(s.list[0].service.at.port, 81);
     assert_ptr_equal(sites_find(&s, STR("domain:*.d.test")), &s.list[1]);
     assert_null(sites_find(&s, STR("domain:b.test"))); /* claimed by its site's name */
     assert_null(sites_find(&s, STR("domain:a.tes")));

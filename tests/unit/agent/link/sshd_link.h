@@ -195,7 +195,7 @@ static inline int link_try(struct sshd_link *l, struct link_session *s, const ch
     case LINK_HANDSHAKE: return ssh_pipe_handshake(l->pipe, e);
     case LINK_LOGIN: return ssh_pipe_login(l->pipe, l->user, &l->key, e);
     case LINK_EXEC: return ssh_pipe_exec(l->pipe, command, &s->control, e);
-    case LINK_FORWARD: return ssh_pipe_forward(l->pipe, &s->port, e);
+    case LINK_FORWARD: return ssh_pipe_forward(l->pipe, "127.0.0.1", 0, &s->port, e);
     case LINK_READY: break;
     }
     return SSH_LATER;

@@ -1,0 +1,139 @@
+#include "relay/lanes/fixed.h"
+
+#include "shared/json.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Lanes of agents are counted from 1 on and never come as far. */
+static const uint64_t FIRST_ID = UINT64_C(1) << 63;
+
+struct fixed_site {
+    char *name, *text; /* upstream, as it is written */
+    char **aliases;
+    size_t aliases_n;
+    struct host_port upstream;
+    uint64_t id;
+    struct counts *counts;
+    time_t since;
+};
+
+struct fixed {
+    struct fixed_site *list;
+    size_t n;
+    uint64_t next_id;
+};
+
+static void free_aliases(struct fixed_site *site)
+{
+    for (size_t i = 0; i < site->aliases_n; i++)
+        free(site->aliases[i]);
+    free(site->aliases);
+}
+
+static void free_list(struct fixed_site *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(list[i].name);
+        free(list[i].text);
+        free_aliases(&list[i]);
+        counts_release(list[i].counts);
+    }
+    free(list);
+}
+
+static void fill(struct fixed *f, struct fixed_site *site, const char *name,
+                 const struct relay_domain_conf *conf, time_t now)
+{
+    *site = (struct fixed_site){ .name = mem_copy(name), .text = mem_copy(conf->upstream), .since = now };
+    site->aliases = mem_new((conf->aliases.n + 1) * sizeof(char *));
+    for (size_t i = 0; i < conf->aliases.n; i++)
+        site->aliases[site->aliases_n++] = mem_copy(conf->aliases.words[i]);
+    if (relay_upstream(&site->upstream, conf->upstream, NULL) != 0)
+        abort(); /* the configuration was checked */
+    site->id = f->next_id++;
+    site->counts = counts_new();
+}
+
+/* The same address keeps its lane, and with it the connections that are open. */
+static void keep_lane(struct fixed_site *site, struct fixed_site *old)
+{
+    struct counts *counts = site->counts;
+
+    if (strcmp(site->name, old->name) != 0)
+        return;
+    site->since = old->since;
+    if (strcmp(site->text, old->text) != 0)
+        return;
+    site->id = old->id;
+    site->counts = old->counts;
+    old->counts = counts; /* which goes with the old list */
+}
+
+void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now)
+{
+    struct fixed_site *old = f->list;
+    size_t old_n = f->n;
+    const struct relay_domain_conf *domain;
+    const char *name;
+
+    f->list = NULL;
+    for (f->n = 0; (domain = opt_section(conf, "domain", f->n, &name)); f->n++) {
+        f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
+        fill(f, &f->list[f->n], name, domain, now);
+        for (size_t i = 0; i < old_n; i++)
+            keep_lane(&f->list[f->n], &old[i]);
+    }
+    free_list(old, old_n);
+}
+
+struct fixed *fixed_new(const struct opt_conf *conf, time_t now)
+{
+    struct fixed *f = mem_new(sizeof *f);
+
+    f->next_id = FIRST_ID;
+    fixed_reload(f, conf, now);
+    return f;
+}
+
+void fixed_free(struct fixed *f)
+{
+    if (!f)
+        return;
+    free_list(f->list, f->n);
+    free(f);
+}
+
+void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struct lanes_site *site),
+                     void *user)
+{
+    for (size_t i = 0; i < f->n; i++)
+        each(user, &(struct lanes_site){ f->list[i].name, (const char *const *)f->list[i].aliases,
+                                         f->list[i].aliases_n });
+}
+
+void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        const struct fixed_site *site = &f->list[i];
+
+        snapshot_add_site_lane(s, site->name, snapshot_add_plain(s, site->id, &site->upstream, site->counts));
+    }
+}
+
+json_t *fixed_site_status(const struct fixed *f, const char *name)
+{
+    const struct fixed_site *site = NULL;
+    json_t *aliases;
+
+    for (size_t i = 0; i < f->n && !site; i++)
+        site = strcmp(f->list[i].name, name) == 0 ? &f->list[i] : NULL;
+    if (!site)
+        return NULL;
+    aliases = json_array();
+    for (size_t i = 0; i < site->aliases_n; i++)
+        json_array_append_new(aliases, json_string(site->aliases[i]));
+    return json_pack("{s:s, s:o, s:[], s:s, s:s, s:o}", "name", name, "aliases", aliases, "agents", "state",
+                     "up", "upstream", site->text, "since", json_time(site->since));
+}

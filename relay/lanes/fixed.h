@@ -1,0 +1,25 @@
+/* relay/lanes/fixed.h - sites that no agent serves: [domain NAME] upstream = HOST:PORT in relay.ini.
+ *
+ * An object. Each such site has a plain lane of its own, with an id that it keeps as long as its upstream is the same. */
+#ifndef RELAY_LANES_FIXED_H
+#define RELAY_LANES_FIXED_H
+#include "relay/edge/snapshot.h"
+#include "relay/lanes/lanes.h"
+#include "relay/options.h"
+
+#include <jansson.h>
+#include <time.h>
+
+struct fixed;
+
+struct fixed *fixed_new(const struct opt_conf *conf, time_t now);
+void fixed_free(struct fixed *f); /* NULL is fine */
+void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now);
+
+/* As lanes_each_site and lanes_add_to_snapshot do it for the sites of agents; in the order of relay.ini. */
+void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struct lanes_site *site),
+                     void *user);
+void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s);
+/* One domain's {agents, state, since} in /v1/status, or NULL: it is none of these. A new reference. */
+json_t *fixed_site_status(const struct fixed *f, const char *name);
+#endif
