@@ -95,7 +95,7 @@ $(B)/tunnel-relay: $(B)/relay/main.o $(B)/librelay.a $(B)/libshared.a
 	$(call link)
 $(B)/tunnel-agent: $(B)/agent/main.o $(B)/libagent.a $(B)/libshared.a
 	$(call link)
-$(B)/tunnel-lane: $(B)/relay/tunnel-lane.o $(B)/libshared.a
+$(B)/tunnel-lane: $(B)/relay/tunnel-lane.o $(B)/relay/lanes/key_line.o $(B)/libshared.a
 	$(call link)
 $(B)/tunnelctl: $(B)/shared/ctl/main.o $(B)/libctl.a $(B)/libshared.a
 	$(call link)
@@ -162,6 +162,9 @@ install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr
 	install -m 755 $(B)/tunnel-relay $(B)/tunnel-agent $(DESTDIR)$(sbindir)
 	install -m 755 $(B)/tunnelctl $(DESTDIR)$(bindir)
 	install -m 755 $(B)/tunnel-lane $(DESTDIR)$(libexecdir)
+	install -d $(DESTDIR)$(docdir)/sshd
+	install -m 755 conf/sshd/sshd-drop-in $(DESTDIR)$(docdir)/sshd
+	install -m 644 conf/sshd/tunnel.conf.in $(DESTDIR)$(docdir)/sshd
 	install -m 644 $(MAN1:%=conf/man/%) $(DESTDIR)$(mandir)/man1
 	install -m 644 $(MAN5:%=conf/man/%) $(DESTDIR)$(mandir)/man5
 	install -m 644 $(MAN8:%=conf/man/%) $(DESTDIR)$(mandir)/man8

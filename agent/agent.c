@@ -3,6 +3,7 @@
 #include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "agent/link/netwatch.h"
+#include "agent/link/pair.h"
 #include "agent/link/supervise.h"
 #include "agent/options.h"
 #include "shared/log.h"
@@ -26,6 +27,7 @@ struct agent {
     size_t relays_n;
     size_t alive; /* relays, also those that are on their way out, and netwatch */
     struct netwatch *netwatch;
+    struct pair pair;
     uv_timer_t tick; /* its closing is what ends us from the loop */
     bool ending;
 };
@@ -63,7 +65,8 @@ static struct supervise *keep_or_start(struct agent *a, struct supervise **old, 
     for (size_t i = 0; i < old_n; i++) {
         struct supervise *s = old[i];
 
-        if (!s || !supervise_follow(s, name, conf, key_file))
+        /* One that waits, maybe for a minute, because its key was refused need not: it has been enrolled since. */
+        if (!s || !supervise_follow(s, name, conf, key_file) || strcmp(name, a->pair.joined) == 0)
             continue;
         old[i] = NULL;
         return s;
@@ -89,6 +92,7 @@ static void set_relays(struct agent *a)
         if (old[i])
             supervise_stop(old[i]);
     free(old);
+    a->pair.joined[0] = 0;
 }
 
 static void on_network_changed(void *user)
@@ -119,6 +123,11 @@ static void on_netwatch_ended(void *user)
 }
 
 /* ---- start, reload, status ---- */
+
+static void on_pair_idle(void *user)
+{
+    end_if_done(user);
+}
 
 static int make_boot(struct agent *a, struct err *e)
 {
@@ -167,6 +176,7 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     uv_timer_init(&loop->uv, &a->tick);
     a->tick.data = a;
     uv_timer_start(&a->tick, on_tick, TICK_MS, TICK_MS);
+    pair_init(&a->pair, loop, on_pair_idle, a);
     a->netwatch = netwatch_start(loop, on_network_changed, on_netwatch_ended, a);
     a->alive++;
     set_relays(a);
@@ -197,6 +207,18 @@ static void agent_add_status(void *parts, json_t *status)
     json_object_set_new(status, "domains", a ? sites_status(&a->sites) : json_array());
 }
 
+static void answer_join(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct agent *a = parts;
+
+    if (a->ending)
+        http_reply_error(reply, 503, "the agent is stopping");
+    else
+        pair_answer_join(&a->pair, a->conf, request, reply);
+}
+
+static const struct http_route routes[] = { { "POST", "/v1/join", answer_join } };
+
 /* ---- end ---- */
 
 static void on_closed(uv_handle_t *handle)
@@ -212,7 +234,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void end_if_done(struct agent *a)
 {
-    if (a->ending && a->alive == 0 && !uv_is_closing((uv_handle_t *)&a->tick))
+    if (a->ending && a->alive == 0 && pair_idle(&a->pair) && !uv_is_closing((uv_handle_t *)&a->tick))
         uv_close((uv_handle_t *)&a->tick, on_closed);
 }
 
@@ -221,6 +243,7 @@ static void begin_end(struct agent *a)
     if (!a->ending)
         netwatch_stop(a->netwatch);
     a->ending = true;
+    pair_stop(&a->pair);
 }
 
 static void agent_drain(void *parts)
@@ -251,4 +274,6 @@ const struct daemon_program agent_program = {
     .add_status = agent_add_status,
     .drain = agent_drain,
     .cut = agent_cut,
+    .routes = routes,
+    .routes_n = sizeof routes / sizeof routes[0],
 };

@@ -1,5 +1,6 @@
 #include "relay/options.h"
 
+#include "relay/lanes/publish.h"
 #include "shared/domain.h"
 #include "shared/ssh_key.h"
 
@@ -38,6 +39,9 @@ static const struct opt options[] = {
       .help = "Addresses and ports where visitors are served over TLS." },
     { "relay", "workers", OPT_TEXT, offsetof(struct relay_conf, workers), .def = "auto",
       .help = "Threads that serve visitors: a number from 1 to 64, or auto for one per processor." },
+    { "relay", "publish", OPT_WORDS, offsetof(struct relay_conf, publish), .def = "auto", .flags = OPT_RELOAD,
+      .help =
+          "Addresses that agents put into DNS for this machine. auto: the public ones of its interfaces." },
     { "relay", "lane_socket", OPT_PATH, offsetof(struct relay_conf, lane_socket),
       .def = "/run/tunnel-relay/lane.sock",
       .help = "Unix socket where tunnel-lane joins the agents' SSH sessions to the relay." },
@@ -193,6 +197,10 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
 
 static void check(struct opt_conf *conf, struct opt_errors *errors)
 {
+    struct err why = { 0 };
+
+    if (publish_check(&relay_conf_of(conf)->publish, &why) != 0)
+        opt_errors_add_at(errors, conf, "relay", NULL, "publish", "%s", why.text);
     check_workers(conf, errors);
     check_shared_keys(conf, errors);
     check_domains(conf, errors);

@@ -13,7 +13,8 @@ struct relay_conf {
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
     int64_t max_streams, max_buffered, ssh_port;
     bool ssh_on_https;
-    const char *workers; /* see relay_workers */
+    const char *workers;      /* see relay_workers */
+    struct opt_words publish; /* see relay/lanes/publish.h */
 };
 
 /* [acme] */

@@ -297,6 +297,48 @@ static void relay_add_status(void *parts, json_t *status)
     json_object_set_new(status, "domains", domains.list);
 }
 
+/* ---- agents and invitations ---- */
+
+/* NULL, and the reply says so, on the way to the end. */
+static struct enrol *enrol_of(struct relay *r, struct http_reply *reply)
+{
+    if (r->lanes && !r->ending)
+        return lanes_enrol(r->lanes);
+    http_reply_error(reply, 503, "the relay is stopping");
+    return NULL;
+}
+
+static void answer_agents(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct enrol *enrol = enrol_of(parts, reply);
+
+    (void)request;
+    if (enrol)
+        enrol_answer_agents(enrol, reply);
+}
+
+static void answer_invite(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct enrol *enrol = enrol_of(parts, reply);
+
+    if (enrol)
+        enrol_answer_invite(enrol, request, reply);
+}
+
+static void answer_revoke(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct enrol *enrol = enrol_of(parts, reply);
+
+    if (enrol)
+        enrol_answer_revoke(enrol, request, reply);
+}
+
+static const struct http_route routes[] = {
+    { "GET", "/v1/agents", answer_agents },
+    { "POST", "/v1/invite", answer_invite },
+    { "DELETE", "/v1/agents/*", answer_revoke },
+};
+
 /* ---- end ---- */
 
 static void end_if_done(struct relay *r)
@@ -365,4 +407,7 @@ const struct daemon_program relay_program = {
     .add_status = relay_add_status,
     .drain = relay_drain,
     .cut = relay_cut,
+    .routes = routes,
+    .routes_n = sizeof routes / sizeof routes[0],
+    .add_dump = roster_add_dump,
 };

@@ -7,13 +7,17 @@
  *   both  ── agent's EOF, the relay's `end`, a line too long, the SSH session dies ──▶ end of the process
  *
  * Frozen, because processes of older versions outlive upgrades of the relay: the path of the socket, the first line
- * sent to it, {"type":"lane","v":1,"agent":NAME,"ssh":SSH_CONNECTION,"sshd_pid":N}, and that a line of type `end` means
+ * sent to it, {"type":"lane","v":1,"agent":NAME,"ssh":SSH_CONNECTION,"sshd_pid":N} ("enrol":ID in place of "agent" for
+ * whoever comes by an invitation), and that a line of type `end` means
  * to die while a closed socket means to try again.
  *
  * Only that first line says who the agent is. From then on whole lines go both ways, unread, except that neither side
  * can pass off as its own what tunnel-lane says (lane, away, resync). */
+#include "relay/lanes/key_line.h"
+#include "shared/file.h"
 #include "shared/lane_msg.h"
 #include "shared/retry.h"
+#include "shared/token.h"
 #include "shared/unix_socket.h"
 #include "shared/value.h"
 
@@ -31,6 +35,7 @@
 #include <unistd.h>
 
 #define LANE_SOCKET "/run/tunnel-relay/lane.sock"
+#define STATE_DIR   "/var/lib/tunnel-relay"
 
 enum { FIRST_WAIT_MS = 50, LAST_WAIT_MS = 500 };
 /* For what is still to be written when the end has come. */
@@ -40,10 +45,12 @@ enum { STALLED_MS = 15 * 1000 };
 enum { PIECE_BYTES = 16 * 1024, QUEUE_BYTES = 128 * 1024 };
 /* One read may complete a line that had all but its end: that must fit as well. */
 enum { FULL_BYTES = QUEUE_BYTES - LANE_LINE_BYTES - PIECE_BYTES };
+enum { KEYS_BYTES = 16 * 1024 * 1024 };
 enum { EXIT_BROKEN = 1, EXIT_USAGE = 2 };
 
 struct tunnel_lane {
-    const char *agent, *socket_path;
+    const char *agent, *enrol; /* one of them: an agent's name, an invitation's id */
+    const char *socket_path;
     pid_t sshd;
     struct lane_lines from_agent, from_relay;
     struct buf to_agent, to_relay; /* whole lines only */
@@ -145,6 +152,7 @@ static void connect_relay(struct tunnel_lane *l)
     }
     set_nonblocking(l->relay);
     lane.lane.agent = l->agent;
+    lane.lane.enrol = l->enrol;
     lane.lane.ssh = ssh;
     lane.lane.sshd_pid = l->sshd;
     lane_msg_write(&l->to_relay, &lane);
@@ -335,6 +343,27 @@ static int run(struct tunnel_lane *l)
     return l->code;
 }
 
+/* ---- which key may log in ---- */
+
+/* For sshd's AuthorizedKeysCommand: needs no relay, and says nothing about a key that is not known. */
+static int print_key(const char *fingerprint, const char *state_dir)
+{
+    struct buf lines = { 0 };
+    struct err e = { 0 };
+    struct str line;
+    char path[4096];
+    int rc;
+
+    snprintf(path, sizeof path, "%s/authorized_keys", state_dir);
+    rc = file_read(path, KEYS_BYTES, &lines, &e);
+    if (rc != 0)
+        fprintf(stderr, "tunnel-lane: %s; has tunnel-relay run, and is --state-dir right?\n", e.text);
+    else if (key_line_find((struct str){ buf_bytes(&lines), lines.len }, fingerprint, time(NULL), &line))
+        printf("%.*s\n", STR_ARG(line));
+    buf_free(&lines);
+    return rc == 0 && fflush(stdout) == 0 ? 0 : EXIT_BROKEN;
+}
+
 /* ---- arguments ---- */
 
 static int wrong_usage(const char *what)
@@ -346,52 +375,75 @@ static int wrong_usage(const char *what)
 static void print_help(void)
 {
     printf("usage: tunnel-lane AGENT [--socket PATH]\n"
+           "       tunnel-lane --enrol ID [--socket PATH]\n"
+           "       tunnel-lane --keys FINGERPRINT [--state-dir DIR]\n"
            "\n"
            "The command= of an agent's line in authorized_keys: joins its SSH session to the relay.\n"
-           "Not for use by hand.\n"
+           "With --keys it is sshd's AuthorizedKeysCommand. Not for use by hand.\n"
            "\n"
-           "      --socket PATH  the relay's lane socket; default %s\n"
-           "      --version      print the version\n"
-           "  -h, --help         this text\n",
-           LANE_SOCKET);
+           "      --enrol ID           the session comes by an invitation, to enrol an agent\n"
+           "      --socket PATH        the relay's lane socket; default %s\n"
+           "      --keys FINGERPRINT   print the line for the key with this fingerprint, or nothing\n"
+           "      --state-dir DIR      the relay's state folder; default %s\n"
+           "      --version            print the version\n"
+           "  -h, --help               this text\n",
+           LANE_SOCKET, STATE_DIR);
 }
 
-int main(int argc, char **argv)
+static int join_session(struct tunnel_lane *l)
 {
-    static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },
-        { "version", no_argument, NULL, 'v' },
-        { "help", no_argument, NULL, 'h' },
-        { 0 },
-    };
-    struct tunnel_lane l = { .socket_path = LANE_SOCKET, .relay = -1, .sshd = getppid() };
-    struct err e = { 0 };
-    int given, code;
-
-    while ((given = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-        switch (given) {
-        case 's': l.socket_path = optarg; break;
-        case 'v': printf("tunnel-lane %s\n", TUNNEL_VERSION); return 0;
-        case 'h': print_help(); return 0;
-        default: return wrong_usage("see the line above");
-        }
-    }
-    if (argc - optind != 1)
-        return wrong_usage("exactly one AGENT is needed");
-    l.agent = argv[optind];
-    if (value_name(str_of(l.agent), &e) != 0)
-        return wrong_usage(e.text);
+    int code;
 
     /* The session that started us is the one we serve: not even for a moment do we outlive it. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     signal(SIGPIPE, SIG_IGN);
     set_nonblocking(STDIN_FILENO);
     set_nonblocking(STDOUT_FILENO);
-    retry_init(&l.retry, FIRST_WAIT_MS, LAST_WAIT_MS);
-    code = run(&l);
-    lane_lines_free(&l.from_agent);
-    lane_lines_free(&l.from_relay);
-    buf_free(&l.to_agent);
-    buf_free(&l.to_relay);
+    retry_init(&l->retry, FIRST_WAIT_MS, LAST_WAIT_MS);
+    code = run(l);
+    lane_lines_free(&l->from_agent);
+    lane_lines_free(&l->from_relay);
+    buf_free(&l->to_agent);
+    buf_free(&l->to_relay);
     return code;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option known[] = {
+        { "socket", required_argument, NULL, 's' },
+        { "enrol", required_argument, NULL, 'e' },
+        { "keys", required_argument, NULL, 'k' },
+        { "state-dir", required_argument, NULL, 'd' },
+        { "version", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
+    };
+    struct tunnel_lane l = { .socket_path = LANE_SOCKET, .relay = -1, .sshd = getppid() };
+    const char *fingerprint = NULL, *state_dir = STATE_DIR;
+    struct err e = { 0 };
+    int given, names;
+
+    while ((given = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+        switch (given) {
+        case 's': l.socket_path = optarg; break;
+        case 'e': l.enrol = optarg; break;
+        case 'k': fingerprint = optarg; break;
+        case 'd': state_dir = optarg; break;
+        case 'v': printf("tunnel-lane %s\n", TUNNEL_VERSION); return 0;
+        case 'h': print_help(); return 0;
+        default: return wrong_usage("see the line above");
+        }
+    }
+    names = argc - optind;
+    if (names + !!l.enrol + !!fingerprint != 1)
+        return wrong_usage("exactly one AGENT, or --enrol, or --keys is needed");
+    if (fingerprint)
+        return print_key(fingerprint, state_dir);
+    if (l.enrol && !token_is_id(l.enrol))
+        return wrong_usage("an invitation's ID is 16 lower-case hex digits");
+    l.agent = l.enrol ? "" : argv[optind];
+    if (!l.enrol && value_name(str_of(l.agent), &e) != 0)
+        return wrong_usage(e.text);
+    return join_session(&l);
 }

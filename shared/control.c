@@ -1,6 +1,5 @@
 #include "shared/control.h"
 
-#include "shared/http/server.h"
 #include "shared/json.h"
 #include "shared/mem.h"
 #include "shared/opt_print.h"
@@ -113,6 +112,11 @@ struct control *control_start(struct loop *loop, int fd, const char *program, co
         return c;
     free(c);
     return NULL;
+}
+
+void control_more_routes(struct control *c, const struct http_route *more, size_t n, void *parts)
+{
+    http_server_more_routes(c->server, more, n, parts);
 }
 
 void control_drain(struct control *c)

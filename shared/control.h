@@ -1,6 +1,7 @@
 /* shared/control.h - the control socket's answers that both daemons give: version, status, config, reload. */
 #ifndef SHARED_CONTROL_H
 #define SHARED_CONTROL_H
+#include "shared/http/server.h"
 #include "shared/loop.h"
 #include "shared/opt.h"
 
@@ -20,6 +21,8 @@ struct control_functions {
 struct control *control_start(struct loop *loop, int fd, const char *program, const char *role,
                               const struct control_functions *functions, void *user,
                               void (*ended)(void *user), struct err *e);
+/* The program's own answers; their functions get parts. NULL and 0 take them back. */
+void control_more_routes(struct control *c, const struct http_route *more, size_t n, void *parts);
 void control_drain(struct control *c); /* finishes what has begun, takes nothing new, then ends */
 void control_stop(struct control *c);  /* ends at once */
 #endif

@@ -86,10 +86,13 @@ static int task_with_conf(enum daemon_task task, struct daemon *d)
 
     if (task == TASK_RUN)
         return daemon_run(d);
-    if (task == TASK_DUMP)
+    if (task == TASK_DUMP) {
         opt_print_dump(&out, d->conf);
-    else
+        if (d->program->add_dump)
+            d->program->add_dump(&out, d->conf);
+    } else {
         buf_printf(&out, "%s: ok\n", d->conf_path);
+    }
     return print_and_free(&out);
 }
 
@@ -246,6 +249,8 @@ static void on_parts_ended(void *user)
     struct daemon *d = user;
 
     d->parts = NULL;
+    if (d->control)
+        control_more_routes(d->control, NULL, 0, NULL);
     end_if_done(d);
 }
 
@@ -323,7 +328,10 @@ static int start_control(struct daemon *d, struct err *e)
         return err_wrap(e, "control_socket");
     d->control = control_start(&d->loop, fd >= 0 ? fd : d->socket.fd, d->program->schema->program,
                                d->program->role, &functions, d, on_control_ended, e);
-    return d->control ? 0 : -1;
+    if (!d->control)
+        return -1;
+    control_more_routes(d->control, d->program->routes, d->program->routes_n, d->parts);
+    return 0;
 }
 
 static int start_log(struct daemon *d, struct err *e)

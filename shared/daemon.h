@@ -4,6 +4,7 @@
 #ifndef SHARED_DAEMON_H
 #define SHARED_DAEMON_H
 #include "shared/err.h"
+#include "shared/http/server.h"
 #include "shared/loop.h"
 #include "shared/notify.h"
 #include "shared/opt.h"
@@ -35,8 +36,12 @@ struct daemon_program {
     /* Members of /v1/status beyond role, version and name; all of them also for parts that are NULL, which have ended
      * while a request was still on its way. */
     void (*add_status)(void *parts, json_t *status);
-    void (*drain)(void *parts); /* finish what is in progress, take nothing new */
-    void (*cut)(void *parts);   /* end at once */
+    void (*drain)(void *parts);      /* finish what is in progress, take nothing new */
+    void (*cut)(void *parts);        /* end at once */
+    const struct http_route *routes; /* of the control socket, beyond those of shared/control.h */
+    size_t routes_n;
+    /* What --dump prints besides the configuration, from the state folder; NULL: nothing. */
+    void (*add_dump)(struct buf *out, const struct opt_conf *conf);
 };
 
 /* Runs the program from its arguments to its exit code: 0 well, 1 it could not start, 2 wrong usage. */

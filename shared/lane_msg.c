@@ -51,17 +51,29 @@ static int get_choice(const struct lane_msg *m, const char *key, const char *con
 
 /* ---- messages, in the order of a conversation ---- */
 
+/* The invitation's id, 8 bytes in hex; or the agent's name. */
+static int get_who(struct lane_msg *m, struct err *e)
+{
+    unsigned char id[8];
+
+    m->lane.agent = "";
+    if (!json_object_get(m->json, "enrol"))
+        return lane_get_name(m->json, "agent", &m->lane.agent, e);
+    if (lane_get_hex(m->json, "enrol", id, sizeof id, e) != 0)
+        return -1;
+    return lane_get_text(m->json, "enrol", LANE_WORD_BYTES, &m->lane.enrol, e);
+}
+
 static int read_lane(struct lane_msg *m, struct err *e)
 {
-    if (lane_get_name(m->json, "agent", &m->lane.agent, e) != 0 ||
-        lane_get_text_or_none(m->json, "ssh", SSH_BYTES, &m->lane.ssh, e) != 0)
+    if (get_who(m, e) != 0 || lane_get_text_or_none(m->json, "ssh", SSH_BYTES, &m->lane.ssh, e) != 0)
         return -1;
     return json_get_int(m->json, "sshd_pid", 1, INT_MAX, &m->lane.sshd_pid, e);
 }
 
 static void write_lane(json_t *to, const struct lane_msg *m)
 {
-    lane_set_text(to, "agent", m->lane.agent);
+    lane_set_text(to, m->lane.enrol ? "enrol" : "agent", m->lane.enrol ? m->lane.enrol : m->lane.agent);
     lane_set_text(to, "ssh", m->lane.ssh);
     lane_set_int(to, "sshd_pid", m->lane.sshd_pid);
 }
@@ -297,6 +309,32 @@ static void write_why(json_t *to, const struct lane_msg *m)
     lane_set_showable(to, "why", m->why.why);
 }
 
+static int read_enrol(struct lane_msg *m, struct err *e)
+{
+    if (lane_get_name(m->json, "name", &m->enrol.name, e) != 0)
+        return -1;
+    return lane_get_text(m->json, "key", LANE_TEXT_BYTES, &m->enrol.key, e);
+}
+
+static void write_enrol(json_t *to, const struct lane_msg *m)
+{
+    lane_set_text(to, "name", m->enrol.name);
+    lane_set_text(to, "key", m->enrol.key);
+}
+
+static int read_enrolled(struct lane_msg *m, struct err *e)
+{
+    if (lane_get_name(m->json, "name", &m->enrolled.name, e) != 0)
+        return -1;
+    return lane_get_name(m->json, "relay", &m->enrolled.relay, e);
+}
+
+static void write_enrolled(json_t *to, const struct lane_msg *m)
+{
+    lane_set_text(to, "name", m->enrolled.name);
+    lane_set_text(to, "relay", m->enrolled.relay);
+}
+
 /* ---- whole lines ---- */
 
 static const struct {
@@ -320,6 +358,8 @@ static const struct {
     [LANE_GOODBYE] = { "goodbye", read_why, write_why },
     [LANE_ERROR] = { "error", read_why, write_why },
     [LANE_END] = { "end", NULL, NULL },
+    [LANE_ENROL] = { "enrol", read_enrol, write_enrol },
+    [LANE_ENROLLED] = { "enrolled", read_enrolled, write_enrolled },
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };

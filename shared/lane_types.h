@@ -37,6 +37,8 @@ enum lane_msg_type {
     LANE_GOODBYE,
     LANE_ERROR,
     LANE_END,
+    LANE_ENROL, /* over a one-time key: the agent's own public key */
+    LANE_ENROLLED,
 };
 
 /* How a stream ended at the agent. */
@@ -70,6 +72,7 @@ struct lane_msg {
         struct {
             const char *agent, *ssh;
             int64_t sshd_pid;
+            const char *enrol; /* NULL; or the invitation's id, and there is no agent yet: agent is "" */
         } lane;
         struct {
             const char *boot;
@@ -117,6 +120,12 @@ struct lane_msg {
         struct {
             const char *why;
         } why; /* goodbye, error */
+        struct {
+            const char *name, *key; /* "ssh-ed25519 AAAA…" */
+        } enrol;
+        struct {
+            const char *name, *relay;
+        } enrolled;
     };
     json_t *json; /* these two hold what the members point to */
     struct arena arena;

@@ -275,6 +275,8 @@ static int hear(struct converse *c, const struct lane_msg *m, int64_t now_ms, st
     case LANE_LANE:
     case LANE_HELLO:
     case LANE_CLAIM:
+    case LANE_ENROL:
+    case LANE_ENROLLED:
     case LANE_ENDED:
     case LANE_CONSUMED:
     case LANE_SERVICE: return err_set(e, ERR_PEER, "the relay said what only an agent says");

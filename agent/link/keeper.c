@@ -273,6 +273,11 @@ bool keeper_is_up(const struct keeper *k)
     return k->session && strcmp(session_info(k->session).state, "up") == 0;
 }
 
+bool keeper_is_detoured(const struct keeper *k)
+{
+    return k->conf.port != k->ssh_port;
+}
+
 bool keeper_is_leaving(const struct keeper *k)
 {
     return k->stopping;

@@ -31,7 +31,8 @@ void keeper_look(
     struct keeper *k); /* the network has changed: try now, or see whether the line is still there */
 
 bool keeper_is_up(const struct keeper *k);
-bool keeper_is_leaving(const struct keeper *k); /* stopped or drained */
+bool keeper_is_detoured(const struct keeper *k); /* it goes through 443 instead of sshd's own port */
+bool keeper_is_leaving(const struct keeper *k);  /* stopped or drained */
 int64_t keeper_lane(const struct keeper *k);
 size_t keeper_streams(const struct keeper *k); /* in use */
 /* One of lanes[] in /v1/status. A new reference. */

@@ -27,6 +27,7 @@ struct supervise {
     size_t n;
     uv_timer_t tick;
     int calm;
+    bool returning; /* from 443 to sshd's own port */
     bool stopping, closed;
 };
 
@@ -98,9 +99,28 @@ static void adjust(struct supervise *s)
     }
 }
 
+/* Lanes that had to go a longer way end once another one is up that did not. */
+static void come_back(struct supervise *s)
+{
+    bool direct = false;
+
+    for (size_t i = 0; i < s->n; i++)
+        direct = direct || (keeper_is_up(s->keepers[i]) && !keeper_is_detoured(s->keepers[i]));
+    if (!s->returning || !direct)
+        return;
+    s->returning = false;
+    for (size_t i = 0; i < s->n; i++)
+        if (keeper_is_detoured(s->keepers[i]))
+            keeper_drain(s->keepers[i]);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
-    adjust(timer->data);
+    struct supervise *s = timer->data;
+
+    if (!s->returning)
+        adjust(s);
+    come_back(s);
 }
 
 /* ---- start and reload ---- */
@@ -236,16 +256,15 @@ json_t *supervise_status(const struct supervise *s)
     return relay;
 }
 
-/* Another lane takes the place of the one that had to go a longer way. */
 static void on_way_back(void *user, struct keeper *k)
 {
     struct supervise *s = user;
 
-    if (s->stopping || keeper_is_leaving(k))
+    if (s->stopping || s->returning || keeper_is_leaving(k))
         return;
     log_info("port can be reached again", kv_str("relay", s->conf.relay), kv_int("port", s->conf.port));
+    s->returning = true;
     open_lane(s);
-    keeper_drain(k);
 }
 
 /* ---- end ---- */

@@ -314,7 +314,7 @@ static void check_all(struct claims *c, const struct agent *claimer)
     arena_free(&names.memory);
 }
 
-/* ---- the configuration ---- */
+/* ---- the roster ---- */
 
 static void set_patterns(struct agent *a, const struct opt_words *domains)
 {
@@ -357,19 +357,17 @@ static void drop_gone(struct claims *c)
     }
 }
 
-void claims_follow(struct claims *c, const struct opt_conf *conf)
+void claims_follow(struct claims *c, const struct opt_conf *conf, const struct roster *roster)
 {
-    const struct relay_agent_conf *wanted;
-    const char *name;
-
     for (struct agent *a = c->agents; a; a = a->next)
         a->kept = false;
-    for (size_t i = 0; (wanted = opt_section(conf, "agent", i, &name)); i++) {
-        struct agent *a = find_agent(c, name);
+    for (size_t i = 0; i < roster->n; i++) {
+        const struct roster_agent *wanted = &roster->list[i];
+        struct agent *a = find_agent(c, wanted->name);
 
         if (!a) {
             a = mem_new(sizeof *a);
-            snprintf(a->name, sizeof a->name, "%s", name);
+            snprintf(a->name, sizeof a->name, "%s", wanted->name);
             a->next = c->agents;
             c->agents = a;
         }

@@ -3,7 +3,7 @@
  * An object. An agent's last complete claim stays when its lanes go: its sites are then expected, not unknown. */
 #ifndef RELAY_LANES_CLAIMS_H
 #define RELAY_LANES_CLAIMS_H
-#include "relay/options.h"
+#include "relay/lanes/roster.h"
 #include "shared/lane_msg.h"
 
 struct claims;
@@ -11,9 +11,9 @@ struct claims;
 struct claims *claims_new(void);
 void claims_free(struct claims *c); /* NULL is fine */
 
-/* Agents of the configuration, and the names each may serve. What one claims beyond them is dropped, and so is what a
+/* Which agents there are, and the names each may serve. What one claims beyond them is dropped, and so is what a
  * [domain] has an upstream for. */
-void claims_follow(struct claims *c, const struct opt_conf *conf);
+void claims_follow(struct claims *c, const struct opt_conf *conf, const struct roster *roster);
 bool claims_knows(const struct claims *c, const char *agent);
 
 /* Takes one part of a claim. True when that was the last one of the claim that is now in force; `answer` is then the

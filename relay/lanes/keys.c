@@ -1,9 +1,10 @@
 #include "relay/lanes/keys.h"
 
+#include "relay/lanes/key_line.h"
 #include "shared/file.h"
 #include "shared/mem.h"
-#include "shared/ssh_key.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,47 +46,54 @@ static void add_own_command(struct buf *out)
     free(beside);
 }
 
-static void add_command(struct buf *out, const struct relay_conf *relay, const char *agent)
+static void add_command(struct buf *out, const struct relay_conf *relay, const char *who)
 {
     buf_add_text(out, "exec "); /* or a shell stays in between */
     if (*relay->lane_command)
         buf_add_text(out, relay->lane_command);
     else
         add_own_command(out);
-    buf_printf(out, " %s", agent);
+    buf_printf(out, " %s", who);
     if (strcmp(relay->lane_socket, DEFAULT_SOCKET) != 0) {
         buf_add_text(out, " --socket ");
         add_word(out, relay->lane_socket);
     }
 }
 
-void keys_lines(struct buf *out, const struct opt_conf *conf)
+void keys_lines(struct buf *out, const struct opt_conf *conf, const struct roster *roster,
+                const struct invites *invites, time_t now)
 {
-    const struct relay_agent_conf *agent;
-    const char *name;
+    const struct relay_conf *relay = relay_conf_of(conf);
+    struct invite invite;
 
-    for (size_t i = 0; (agent = opt_section(conf, "agent", i, &name)); i++) {
+    for (size_t i = 0; i < roster->n; i++) {
         struct buf command = { 0 };
-        char key[SSH_KEY_LINE_BYTES];
 
-        if (ssh_key_parse(agent->key, key, NULL) != 0)
-            continue; /* the configuration was checked: this cannot be */
-        add_command(&command, relay_conf_of(conf), name);
-        buf_add_text(out, "restrict,port-forwarding,permitlisten=\"127.0.0.1:*\",command=\"");
-        for (const char *p = buf_text(&command); *p; p++)
-            buf_add(out, *p == '"' ? "\\\"" : p, *p == '"' ? 2 : 1);
-        buf_printf(out, "\" %s\n", key);
+        add_command(&command, relay, roster->list[i].name);
+        key_line_add(out, buf_text(&command), roster->list[i].key);
+        buf_free(&command);
+    }
+    for (size_t i = 0; invites && invites_open(invites, i, &invite); i++) {
+        struct buf command = { 0 };
+        char who[64];
+
+        if (now >= invite.expires)
+            continue;
+        snprintf(who, sizeof who, "--enrol %s", invite.id);
+        add_command(&command, relay, who);
+        key_line_add_once(out, buf_text(&command), invite.key, invite.expires);
         buf_free(&command);
     }
 }
 
-int keys_write(const struct opt_conf *conf, struct err *e)
+int keys_write(const struct opt_conf *conf, const struct roster *roster, const struct invites *invites,
+               time_t now, struct err *e)
 {
     char *path = mem_format("%s/authorized_keys", relay_conf_of(conf)->base.state_dir);
     struct buf lines = { 0 }, before = { 0 };
     int rc = 0;
 
-    keys_lines(&lines, conf);
+    keys_lines(&lines, conf, roster, invites, now);
     if (file_read(path, 16u << 20, &before, NULL) != 0 || before.len != lines.len ||
         memcmp(buf_bytes(&before), buf_bytes(&lines), lines.len) != 0)
         rc = file_write(path, buf_bytes(&lines), lines.len, 0600, e);

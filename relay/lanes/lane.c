@@ -1,6 +1,7 @@
 /* The life of a lane, as the relay sees it:
  *
  *   JOINED ── tunnel-lane says who ──▶ KNOWN ── hello, welcome ──▶ OPENING ── first right answer ──▶ UP ⇄ BUSY
+ *      ├── it comes by an invitation ─▶ ENROL ── enrolled, or refused ──▶ dismissed
  *      │                                                               │         goodbye ──▶ DRAINING
  *      └─────────── refused, broken, silent for 15 s, ended ───────────┴───────────┴──▶ DEAD -> freed */
 #include "relay/lanes/lane.h"
@@ -20,6 +21,8 @@ enum {
     FIRST_WORDS_MS = 10000, /* for tunnel-lane's own line */
     QUIET_MS = 7500,        /* then we ping as well */
     DEAD_MS = 15000,
+    ENROL_MS = 30000,    /* to enrol in */
+    DISMISSED_MS = 2000, /* to read the answer in */
     CLOSE_MS = 2000,
     TWIN_MS = 2000,         /* for a second machine to hear why before it is cut off */
     SECOND_BYTES = 1 << 20, /* what an agent may say in a second; the rest waits */
@@ -33,12 +36,13 @@ struct lane {
     struct lane_lines lines;
 
     uint64_t id;
-    char agent[33], boot[65], seen_from[64], lane_id[17];
+    char enrol[17], agent[33], boot[65], seen_from[64], lane_id[17];
     int64_t number, rtt_ms;
     uint16_t port;
     unsigned char secret[PROXY2_SECRET_BYTES];
     struct counts *counts;
 
+    int64_t dismissed_ms; /* 0: it is not */
     int64_t joined_ms, heard_ms, pinged_ms, closed_ms, ping_n;
     int64_t end_at_ms; /* 0: not to be ended */
     size_t second_bytes;
@@ -119,6 +123,21 @@ void lane_say(struct lane *l, const struct lane_msg *msg)
     buf_free(&line);
 }
 
+/* Each item has a name and a reason of up to 255 bytes, and JSON may take six for one: many go into several lines. */
+void lane_say_claimed(struct lane *lane, const struct lane_msg *answer)
+{
+    const size_t n = answer->claimed.n, most = LANE_LINE_BYTES / 4096;
+    struct lane_msg line = *answer;
+    size_t at = 0;
+
+    do {
+        line.claimed.items = answer->claimed.items + at;
+        line.claimed.n = n - at < most ? n - at : most;
+        lane_say(lane, &line);
+        at += line.claimed.n;
+    } while (at < n);
+}
+
 static void enter(struct lane *l, enum lane_state next)
 {
     if (l->state == next)
@@ -128,15 +147,24 @@ static void enter(struct lane *l, enum lane_state next)
     if (next == LANE_S_UP)
         log_info("lane up", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id),
                  kv_str("peer", l->seen_from));
-    if (next == LANE_S_DEAD)
+    if (next == LANE_S_DEAD && l->agent[0])
         log_info("lane down", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id));
     l->host->changed(l->host->user, l);
+}
+
+static void dismiss_why(struct lane *l, const char *why)
+{
+    lane_dismiss(l, &(struct lane_msg){ .type = LANE_ERROR, .v = LANE_VERSION, .why = { why } });
 }
 
 /* Says why, and closes: tunnel-lane will come again, and what is wrong may have been mended by then. */
 static void refuse(struct lane *l, const char *why)
 {
     log_warn_limited(l->agent, "lane refused", kv_str("agent", l->agent), kv_str("error", why));
+    if (l->state == LANE_S_ENROL) { /* which nobody mends by coming again */
+        dismiss_why(l, why);
+        return;
+    }
     snprintf(l->last_error, sizeof l->last_error, "%s", why);
     lane_say(l, &(struct lane_msg){ .type = LANE_ERROR, .v = LANE_VERSION, .why = { why } });
     lane_close(l);
@@ -160,7 +188,7 @@ static void on_received(void *user, const char *bytes, size_t n)
     struct err why = { 0 };
     struct str line;
 
-    if (l->state == LANE_S_DEAD)
+    if (l->state == LANE_S_DEAD || l->dismissed_ms)
         return;
     l->heard_ms = loop_now_ms(l->loop);
     slow_down(l, n);
@@ -168,7 +196,7 @@ static void on_received(void *user, const char *bytes, size_t n)
         refuse(l, why.text);
         return;
     }
-    while (l->state != LANE_S_DEAD && lane_lines_next(&l->lines, &line)) {
+    while (l->state != LANE_S_DEAD && !l->dismissed_ms && lane_lines_next(&l->lines, &line)) {
         struct lane_msg msg;
 
         if (lane_msg_read(&msg, line.p, line.n, &why) == 0)
@@ -209,6 +237,11 @@ static void take_line(struct lane *l, const struct lane_msg *msg)
             refuse(l, "the first line does not say who the agent is");
         return;
     }
+    if (l->state == LANE_S_ENROL) {
+        if (msg->type == LANE_ENROL)
+            l->host->enrols(l->host->user, l, msg);
+        return;
+    }
     if (l->state == LANE_S_KNOWN && msg->type != LANE_HELLO)
         return; /* what an agent said before the relay came back; it will say hello when it sees resync */
     switch (msg->type) {
@@ -247,6 +280,12 @@ static void take_lane(struct lane *l, const struct lane_msg *msg)
         refuse(l, "this tunnel-lane speaks another version");
         return;
     }
+    if (msg->lane.enrol) {
+        /* Whether that can still be used is told to whoever enrols: it may only have lost our last answer. */
+        snprintf(l->enrol, sizeof l->enrol, "%s", msg->lane.enrol);
+        enter(l, LANE_S_ENROL);
+        return;
+    }
     snprintf(l->agent, sizeof l->agent, "%s", msg->lane.agent);
     learn_address(l, msg->lane.ssh);
     if (!l->host->knows(l->host->user, l->agent)) {
@@ -273,6 +312,8 @@ static void welcome(struct lane *l)
     msg.welcome.relay = l->host->relay_name;
     msg.welcome.lane_id = l->lane_id;
     msg.welcome.seen_from = l->seen_from;
+    msg.welcome.publish = l->host->publish->list;
+    msg.welcome.publish_n = l->host->publish->n;
     msg.welcome.heartbeat_s = LANE_HEARTBEAT_S;
     msg.welcome.time = now_text;
     lane_say(l, &msg);
@@ -336,6 +377,15 @@ static void ping(struct lane *l, int64_t now_ms)
     lane_say(l, &msg);
 }
 
+/* Nothing else is heard or counted of it. */
+static void tick_enrol(struct lane *l, int64_t now_ms)
+{
+    if (l->dismissed_ms && now_ms - l->dismissed_ms >= DISMISSED_MS)
+        lane_end(l, "its invitation is over");
+    else if (!l->dismissed_ms && now_ms - l->joined_ms > ENROL_MS)
+        dismiss_why(l, "no enrol came in time");
+}
+
 void lane_tick(struct lane *l)
 {
     unsigned long long bytes = atomic_load_explicit(&l->counts->bytes_in, memory_order_relaxed);
@@ -359,7 +409,9 @@ void lane_tick(struct lane *l)
         l->bytes_seen = bytes;
         l->heard_ms = now_ms;
     }
-    if (l->state == LANE_S_JOINED) {
+    if (l->state == LANE_S_ENROL) {
+        tick_enrol(l, now_ms);
+    } else if (l->state == LANE_S_JOINED) {
         if (now_ms - l->joined_ms > FIRST_WORDS_MS)
             refuse(l, "nothing was said for too long");
     } else if (now_ms - l->heard_ms > DEAD_MS) {
@@ -378,6 +430,14 @@ void lane_close(struct lane *l)
     enter(l, LANE_S_DEAD);
     l->closed_ms = loop_now_ms(l->loop);
     stream_shutdown(l->sock); /* behind our last words; it closes when tunnel-lane has read them */
+}
+
+void lane_dismiss(struct lane *l, const struct lane_msg *last)
+{
+    if (l->dismissed_ms)
+        return;
+    l->dismissed_ms = loop_now_ms(l->loop) + 1; /* which is not 0 */
+    lane_say(l, last);
 }
 
 void lane_end(struct lane *l, const char *why)
@@ -410,6 +470,18 @@ static void on_ended(void *user, const struct err *why)
 
 void lane_facts(const struct lane *l, struct lane_facts *facts)
 {
-    *facts = (struct lane_facts){ l->id,   l->state,  l->agent,  l->boot,   l->seen_from, l->number,
-                                  l->port, l->secret, l->counts, l->rtt_ms, l->since,     l->last_error };
+    *facts = (struct lane_facts){ .id = l->id,
+                                  .state = l->state,
+                                  .agent = l->agent,
+                                  .boot = l->boot,
+                                  .seen_from = l->seen_from,
+                                  .enrol = l->enrol,
+                                  .dismissed = l->dismissed_ms != 0,
+                                  .number = l->number,
+                                  .port = l->port,
+                                  .secret = l->secret,
+                                  .counts = l->counts,
+                                  .rtt_ms = l->rtt_ms,
+                                  .since = l->since,
+                                  .last_error = l->last_error };
 }

@@ -4,6 +4,7 @@
 #ifndef RELAY_LANES_LANE_H
 #define RELAY_LANES_LANE_H
 #include "relay/edge/counts.h"
+#include "relay/lanes/publish.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
 
@@ -12,6 +13,7 @@
 
 enum lane_state {
     LANE_S_JOINED,
+    LANE_S_ENROL,
     LANE_S_KNOWN,
     LANE_S_OPENING,
     LANE_S_UP,
@@ -24,10 +26,11 @@ struct lane;
 
 struct lane_host {
     const char *relay_name;
-    const struct opt_words *publish; /* addresses for DNS; NULL: none */
+    const struct publish *publish; /* addresses for DNS */
     /* Who comes from this address and port; as given where it is nobody else. */
     void (*real_address)(void *user, const char *address, unsigned port, char *real, size_t room);
     bool (*knows)(void *user, const char *agent);
+    void (*enrols)(void *user, struct lane *lane, const struct lane_msg *enrol);
     bool (*port_is_ours)(void *user, int64_t port);
     bool (*admits)(void *user, struct lane *lane,
                    const char *boot);               /* false: another machine with its key is there */
@@ -46,6 +49,8 @@ struct lane_facts {
     uint64_t id;
     enum lane_state state;
     const char *agent, *boot, *seen_from;
+    const char *enrol; /* the invitation it comes by, and it has no agent */
+    bool dismissed;
     int64_t number; /* the agent's own count of its lanes */
     uint16_t port;
     const unsigned char *secret;
@@ -62,9 +67,12 @@ void lane_facts(const struct lane *l, struct lane_facts *facts);
 const char *lane_state_text(enum lane_state state);
 
 void lane_say(struct lane *l, const struct lane_msg *msg);
-void lane_proved(struct lane *l);               /* the edge has had a right answer through it */
-void lane_silent(struct lane *l);               /* the edge had no answer in time */
-void lane_tick(struct lane *l);                 /* once a second: heartbeat, dead or alive */
+void lane_say_claimed(struct lane *l, const struct lane_msg *answer); /* in lines that are not too long */
+void lane_proved(struct lane *l); /* the edge has had a right answer through it */
+void lane_silent(struct lane *l); /* the edge had no answer in time */
+void lane_tick(struct lane *l);   /* once a second: heartbeat, dead or alive */
+/* Over an invitation: says this, and ends the SSH session as soon as the agent had time to read it. */
+void lane_dismiss(struct lane *l, const struct lane_msg *last);
 void lane_end(struct lane *l, const char *why); /* `end`: the SSH session dies */
 void lane_close(struct lane *l);                /* without: tunnel-lane waits for the next relay */
 #endif

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { PUBLISH_S = 60 }; /* how often our addresses are looked up */
+
 struct lanes {
     struct loop *loop;
     const struct opt_conf *conf;
@@ -24,19 +26,26 @@ struct lanes {
     uv_pipe_t listener;
     uv_timer_t tick;
     int pending;
+    struct enrol_host enrol_host;
+    struct enrol *enrol;
+    struct roster roster;
     struct claims *claims;
     struct presence presence;
     struct boots boots;
+    struct publish publish;
     struct lane_host host;
     struct lane **list;
+    const struct lane *enrolling; /* it gets its own answer */
     size_t n;
     uint64_t next_id;
     uid_t lane_uid;
+    unsigned ticks;
     bool draining;
 };
 
 static void on_connection(uv_stream_t *listener, int rc);
 static void on_tick(uv_timer_t *timer);
+static int refresh(struct lanes *l, struct err *e);
 static void end_if_done(struct lanes *l);
 
 /* ---- what a lane asks and tells ---- */
@@ -88,9 +97,23 @@ static bool boot_is_there(void *user, const char *agent, const char *boot)
 
 static int64_t instances_of(const struct lanes *l, const char *agent)
 {
-    const struct relay_agent_conf *conf = opt_values(l->conf, "agent", agent);
+    const struct roster_agent *found = roster_find(&l->roster, agent);
 
-    return conf ? conf->instances : 1;
+    return found ? found->instances : 1;
+}
+
+/* Before the answer, all others that come by this invitation have been dismissed. */
+static void on_enrols(void *user, struct lane *lane, const struct lane_msg *enrol)
+{
+    struct lanes *l = user;
+    struct lane_facts facts;
+    struct lane_msg answer;
+
+    lane_facts(lane, &facts);
+    l->enrolling = lane;
+    enrol_take(l->enrol, facts.enrol, enrol, &answer);
+    l->enrolling = NULL;
+    lane_dismiss(lane, &answer);
 }
 
 /* A restarted agent need not wait until its former self has timed out. */
@@ -121,21 +144,6 @@ static void on_greeted(void *user, struct lane *lane)
     l->events->changed(l->user);
 }
 
-/* Each item has a name and a reason of up to 255 bytes, and JSON may take six for one: many go into several lines. */
-static void say_claimed(struct lane *lane, const struct lane_msg *answer)
-{
-    const size_t n = answer->claimed.n, most = LANE_LINE_BYTES / 4096;
-    struct lane_msg line = *answer;
-    size_t at = 0;
-
-    do {
-        line.claimed.items = answer->claimed.items + at;
-        line.claimed.n = n - at < most ? n - at : most;
-        lane_say(lane, &line);
-        at += line.claimed.n;
-    } while (at < n);
-}
-
 static void on_claimed(void *user, struct lane *lane, const struct lane_msg *claim)
 {
     struct lanes *l = user;
@@ -145,12 +153,12 @@ static void on_claimed(void *user, struct lane *lane, const struct lane_msg *cla
     lane_facts(lane, &facts);
     if (!boots_is_newest(&l->boots, facts.agent, facts.boot)) {
         if (claims_echo(l->claims, facts.agent, claim, &answer))
-            say_claimed(lane, &answer);
+            lane_say_claimed(lane, &answer);
         return;
     }
     if (!claims_take(l->claims, facts.agent, facts.boot, claim, &answer))
         return;
-    say_claimed(lane, &answer);
+    lane_say_claimed(lane, &answer);
     for (size_t i = 0; i < answer.claimed.n; i++)
         if (!answer.claimed.items[i].ok)
             log_warn_limited(facts.agent, "claim refused", kv_str("agent", facts.agent),
@@ -243,9 +251,96 @@ static void on_connection(uv_stream_t *listener, int rc)
 static void on_tick(uv_timer_t *timer)
 {
     struct lanes *l = timer->data;
+    struct err why = { 0 };
 
+    if (++l->ticks % PUBLISH_S == 0)
+        publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
+    if (enrol_tick(l->enrol) && refresh(l, &why) != 0)
+        log_error("cannot write authorized_keys", kv_str("error", why.text));
     for (size_t i = l->n; i > 0; i--)
         lane_tick(l->list[i - 1]);
+}
+
+/* ---- who may connect ---- */
+
+/* What ends a lane now that others may connect than before; NULL: nothing. */
+static const char *end_reason(const struct lanes *l, const struct roster *before,
+                              const struct lane_facts *facts)
+{
+    const struct roster_agent *old = roster_find(before, facts->agent),
+                              *new = roster_find(&l->roster, facts->agent);
+
+    if (!new)
+        return "this agent is not known here any more";
+    return old && strcmp(old->key, new->key) != 0 ? "this agent has another key now" : NULL;
+}
+
+static void end_unwanted(struct lanes *l, const struct roster *before)
+{
+    struct lane_facts facts;
+
+    for (size_t i = l->n; i > 0; i--) {
+        struct lane *lane = l->list[i - 1];
+        const char *why = NULL;
+
+        lane_facts(lane, &facts);
+        if (facts.state == LANE_S_DEAD)
+            continue;
+        if (facts.agent[0] && (why = end_reason(l, before, &facts)))
+            lane_end(lane, why);
+        else if (facts.enrol[0] && lane != l->enrolling && (why = enrol_refusal(l->enrol, facts.enrol)))
+            lane_dismiss(lane, &(struct lane_msg){ .type = LANE_ERROR, .v = LANE_VERSION, .why = { why } });
+    }
+}
+
+/* After a change of the configuration, of the enrolled agents or of the invitations. */
+static int refresh(struct lanes *l, struct err *e)
+{
+    struct roster before = l->roster;
+    int rc;
+
+    roster_init(&l->roster, l->conf, enrol_invites(l->enrol));
+    claims_follow(l->claims, l->conf, &l->roster);
+    rc = keys_write(l->conf, &l->roster, enrol_invites(l->enrol), time(NULL), e);
+    end_unwanted(l, &before);
+    roster_free(&before);
+    l->events->changed(l->user);
+    return rc;
+}
+
+static int on_agents_changed(void *user, struct err *e)
+{
+    return refresh(user, e);
+}
+
+static const struct roster *roster_now(void *user)
+{
+    const struct lanes *l = user;
+
+    return &l->roster;
+}
+
+static size_t lanes_of(void *user, const char *agent)
+{
+    const struct lanes *l = user;
+    struct lane_facts facts;
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n; i++) {
+        lane_facts(l->list[i], &facts);
+        n += facts.state != LANE_S_DEAD && strcmp(facts.agent, agent) == 0;
+    }
+    return n;
+}
+
+static void on_enrol_idle(void *user)
+{
+    end_if_done(user);
+}
+
+struct enrol *lanes_enrol(struct lanes *l)
+{
+    return l->enrol;
 }
 
 /* ---- start and reload ---- */
@@ -259,9 +354,12 @@ static uid_t find_lane_uid(const char *name)
 
 static void set_host(struct lanes *l)
 {
+    publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
     l->host = (struct lane_host){ .relay_name = relay_conf_of(l->conf)->base.name,
                                   .real_address = real_address,
+                                  .publish = &l->publish,
                                   .knows = knows,
+                                  .enrols = on_enrols,
                                   .port_is_ours = port_is_ours,
                                   .admits = admits,
                                   .greeted = on_greeted,
@@ -293,6 +391,8 @@ static int start_listening(struct lanes *l, struct err *e)
 
 static void free_parts(struct lanes *l)
 {
+    enrol_free(l->enrol);
+    roster_free(&l->roster);
     claims_free(l->claims);
     presence_free(&l->presence);
     boots_free(&l->boots);
@@ -313,11 +413,14 @@ struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const 
     l->next_id = 1;
     l->claims = claims_new();
     presence_init(&l->presence, time(NULL));
-    claims_follow(l->claims, conf);
     set_host(l);
+    l->enrol_host = (struct enrol_host){ on_agents_changed, roster_now, lanes_of, on_enrol_idle, l };
+    l->enrol = enrol_open(loop, conf, &l->enrol_host, e);
     l->lane_uid = find_lane_uid(relay_conf_of(conf)->lane_user);
+    if (l->enrol)
+        enrol_follow(l->enrol, conf);
     /* Everybody may connect, and whoever is not the lane_user is sent away: the file's owner cannot be that user. */
-    if (keys_write(conf, e) != 0 || unix_listen(&l->socket, path, NULL, 0666, e) != 0) {
+    if (!l->enrol || refresh(l, e) != 0 || unix_listen(&l->socket, path, NULL, 0666, e) != 0) {
         err_wrap(e, "lanes");
         free_parts(l);
         return NULL;
@@ -332,19 +435,12 @@ struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const 
 void lanes_reload(struct lanes *l, const struct opt_conf *conf)
 {
     struct err why = { 0 };
-    struct lane_facts facts;
 
     l->conf = conf;
     set_host(l);
-    claims_follow(l->claims, conf);
-    if (keys_write(conf, &why) != 0)
+    enrol_follow(l->enrol, conf);
+    if (refresh(l, &why) != 0)
         log_error("cannot write authorized_keys", kv_str("error", why.text));
-    for (size_t i = l->n; i > 0; i--) {
-        lane_facts(l->list[i - 1], &facts);
-        if (facts.agent[0] && facts.state != LANE_S_DEAD && !claims_knows(l->claims, facts.agent))
-            lane_end(l->list[i - 1], "this agent is not known here any more");
-    }
-    l->events->changed(l->user);
 }
 
 /* ---- what the edge found out ---- */
@@ -471,7 +567,7 @@ json_t *lanes_site_status(const struct lanes *l, const char *name)
 
 static void end_if_done(struct lanes *l)
 {
-    if (!l->draining || l->n > 0 || l->pending > 0)
+    if (!l->draining || l->n > 0 || l->pending > 0 || !enrol_idle(l->enrol))
         return;
     if (l->events)
         l->events->ended(l->user);
@@ -491,6 +587,7 @@ void lanes_drain(struct lanes *l)
     if (l->draining)
         return;
     l->draining = true;
+    enrol_stop(l->enrol);
     unix_listener_remove(&l->socket);
     uv_close((uv_handle_t *)&l->listener, on_closed);
     uv_close((uv_handle_t *)&l->tick, on_closed);

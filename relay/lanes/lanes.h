@@ -1,11 +1,11 @@
 /* relay/lanes/lanes.h - who is connected, and which names they serve.
  *
  * Alive on the loop: listens on the lane socket, where tunnel-lane joins each SSH session to us, and keeps
- * STATE_DIR/authorized_keys. Tells its user whenever what the edge must know has changed. */
+ * STATE_DIR/authorized_keys and, by enrol.c, STATE_DIR/agents.json. Tells its user whenever what the edge must know has changed. */
 #ifndef RELAY_LANES_LANES_H
 #define RELAY_LANES_LANES_H
 #include "relay/edge/snapshot.h"
-#include "relay/options.h"
+#include "relay/lanes/enrol.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
 
@@ -46,6 +46,8 @@ void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struc
 /* Adds every welcomed lane to the snapshot, and to each of its sites (found by name) every lane that is up. */
 void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s);
 
+/* Who answers what the control socket asks about agents and invitations. */
+struct enrol *lanes_enrol(struct lanes *l);
 /* lanes[] of /v1/status, and one domain's {agents, state, since} there. New references. */
 json_t *lanes_status(const struct lanes *l);
 json_t *lanes_site_status(const struct lanes *l, const char *name);

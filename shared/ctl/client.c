@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { MAX_REPLY_BYTES = 64 * 1024 * 1024, PATIENCE_S = 10 };
+enum { MAX_REPLY_BYTES = 64 * 1024 * 1024 };
 
 /* ---- which socket ---- */
 
@@ -61,7 +61,7 @@ static int send_all(int fd, const char *bytes, size_t n, struct err *e)
 }
 
 /* The request asks the daemon to close behind its reply, so the reply ends with the connection. */
-static int receive_all(int fd, struct buf *in, struct err *e)
+static int receive_all(int fd, int patience_s, struct buf *in, struct err *e)
 {
     char piece[16384];
 
@@ -71,7 +71,7 @@ static int receive_all(int fd, struct buf *in, struct err *e)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
-            return err_set(e, ERR_TIMEOUT, "the daemon did not answer within %d s", PATIENCE_S);
+            return err_set(e, ERR_TIMEOUT, "the daemon did not answer within %d s", patience_s);
         if (n < 0)
             return err_errno(e, errno, "the daemon broke off");
         if (n == 0)
@@ -118,9 +118,10 @@ static int read_reply(struct buf *in, const char *method, struct buf *out, struc
     return read_content(in, &head, out, e) == 0 ? head.status : -1;
 }
 
-int client_ask(const char *socket_path, const char *method, const char *path, struct buf *out, struct err *e)
+int client_tell(const char *socket_path, const char *method, const char *path, const struct buf *content,
+                int patience_s, struct buf *out, struct err *e)
 {
-    const struct timeval patience = { .tv_sec = PATIENCE_S };
+    const struct timeval patience = { .tv_sec = patience_s };
     struct buf request = { 0 }, in = { 0 };
     int fd = unix_connect(socket_path, e);
     int status = -1;
@@ -129,12 +130,21 @@ int client_ask(const char *socket_path, const char *method, const char *path, st
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    buf_printf(&request, "%s %s HTTP/1.1\r\nHost: tunnel\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-               method, path);
-    if (send_all(fd, buf_bytes(&request), request.len, e) == 0 && receive_all(fd, &in, e) == 0)
+    buf_printf(&request, "%s %s HTTP/1.1\r\nHost: tunnel\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+               method, path, content->len);
+    buf_add(&request, buf_bytes(content), content->len);
+    if (send_all(fd, buf_bytes(&request), request.len, e) == 0 && receive_all(fd, patience_s, &in, e) == 0)
         status = read_reply(&in, method, out, e);
+    explicit_bzero(request.mem, request.room); /* it may have held a token */
     buf_free(&request);
     buf_free(&in);
     close(fd);
     return status;
+}
+
+int client_ask(const char *socket_path, const char *method, const char *path, struct buf *out, struct err *e)
+{
+    const struct buf nothing = { 0 };
+
+    return client_tell(socket_path, method, path, &nothing, CLIENT_PATIENCE_S, out, e);
 }

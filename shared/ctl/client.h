@@ -7,6 +7,8 @@
 #define CLIENT_RELAY_SOCKET "/run/tunnel-relay/control.sock"
 #define CLIENT_AGENT_SOCKET "/run/tunnel-agent/control.sock"
 
+enum { CLIENT_PATIENCE_S = 10 }; /* for what a daemon answers at once */
+
 enum client_side { CLIENT_ANY, CLIENT_RELAY, CLIENT_AGENT };
 
 /* given (--socket) wins over the side (--relay, --agent), that over $TUNNEL_SOCKET, and that over whichever of the two
@@ -15,4 +17,7 @@ const char *client_find_socket(const char *given, enum client_side side, struct 
 
 /* Sends one request and adds the reply's content to out. Returns its HTTP status, or -1 when no daemon answers. */
 int client_ask(const char *socket_path, const char *method, const char *path, struct buf *out, struct err *e);
+/* The same with content, and with so many seconds for the reply. */
+int client_tell(const char *socket_path, const char *method, const char *path, const struct buf *content,
+                int patience_s, struct buf *out, struct err *e);
 #endif

@@ -47,23 +47,44 @@ static enum ctl_exit read_reply(struct ctl *c, int status, struct buf *content, 
     return CTL_FAILING;
 }
 
-enum ctl_exit ctl_ask(struct ctl *c, const char *method, const char *path, json_t **reply)
+enum ctl_exit ctl_tell(struct ctl *c, const char *method, const char *path, json_t *content, int patience_s,
+                       json_t **reply)
 {
     struct err why = { 0 };
     const char *socket_path = client_find_socket(c->socket, c->side, &why);
-    struct buf content = { 0 };
+    struct buf request = { 0 }, answer = { 0 };
     enum ctl_exit result = CTL_NO_DAEMON;
     int status;
 
     *reply = NULL;
+    if (content)
+        json_write(&request, content);
+    json_decref(content);
     if (!socket_path && why.code == ERR_INPUT)
-        return ctl_wrong_usage("%s", why.text);
-    status = socket_path ? client_ask(socket_path, method, path, &content, &why) : -1;
-    if (status > 0)
-        result = read_reply(c, status, &content, reply);
-    else
+        result = ctl_wrong_usage("%s", why.text);
+    else if (!socket_path ||
+             (status = client_tell(socket_path, method, path, &request, patience_s, &answer, &why)) < 0)
         fprintf(stderr, "tunnelctl: no daemon answers: %s\n", why.text);
-    buf_free(&content);
+    else
+        result = read_reply(c, status, &answer, reply);
+    buf_free(&request);
+    buf_free(&answer);
+    return result;
+}
+
+enum ctl_exit ctl_ask(struct ctl *c, const char *method, const char *path, json_t **reply)
+{
+    return ctl_tell(c, method, path, NULL, CLIENT_PATIENCE_S, reply);
+}
+
+enum ctl_exit ctl_ask_aside(struct ctl *c, const char *method, const char *path, json_t **reply)
+{
+    bool json = c->json;
+    enum ctl_exit result;
+
+    c->json = false;
+    result = ctl_ask(c, method, path, reply);
+    c->json = json;
     return result;
 }
 

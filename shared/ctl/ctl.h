@@ -12,7 +12,8 @@ struct ctl {
     const char *socket; /* --socket */
     enum client_side side;
     bool json, colour;
-    int argc; /* what follows the command's name */
+    const char *domains, *lasts, *host; /* --domains, --for, --host: of invite */
+    int argc;                           /* what follows the command's name */
     char **argv;
 };
 
@@ -21,10 +22,19 @@ enum ctl_exit ctl_status(struct ctl *c);
 enum ctl_exit ctl_check(struct ctl *c);
 enum ctl_exit ctl_reload(struct ctl *c);
 enum ctl_exit ctl_version(struct ctl *c);
+enum ctl_exit ctl_invite(struct ctl *c);
+enum ctl_exit ctl_join(struct ctl *c);
+enum ctl_exit ctl_agents(struct ctl *c);
+enum ctl_exit ctl_revoke(struct ctl *c);
 
 /* Asks the daemon. CTL_WELL: *reply is what it said (a new reference), and with --json it has been printed already.
  * Otherwise the reason has been printed. */
 enum ctl_exit ctl_ask(struct ctl *c, const char *method, const char *path, json_t **reply);
+/* The same with content, which it takes, and with so many seconds for the answer. */
+enum ctl_exit ctl_tell(struct ctl *c, const char *method, const char *path, json_t *content, int patience_s,
+                       json_t **reply);
+/* The same as ctl_ask, but --json prints nothing: one of several questions. */
+enum ctl_exit ctl_ask_aside(struct ctl *c, const char *method, const char *path, json_t **reply);
 enum ctl_exit ctl_wrong_usage(const char *fmt, ...) printf_like(1, 2);
 
 const char *ctl_text(const json_t *object, const char *key); /* "" when it is not there */

@@ -1,9 +1,11 @@
 #include "shared/http/answer.h"
 
 #include "shared/json.h"
+#include "shared/mem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *reason(int status)
@@ -16,6 +18,7 @@ static const char *reason(int status)
                     { 404, "Not Found" },
                     { 405, "Method Not Allowed" },
                     { 408, "Request Timeout" },
+                    { 409, "Conflict" },
                     { 413, "Content Too Large" },
                     { 414, "URI Too Long" },
                     { 417, "Expectation Failed" },
@@ -23,6 +26,7 @@ static const char *reason(int status)
                     { 431, "Request Header Fields Too Large" },
                     { 500, "Internal Server Error" },
                     { 501, "Not Implemented" },
+                    { 502, "Bad Gateway" },
                     { 503, "Service Unavailable" },
                     { 505, "HTTP Version Not Supported" } };
 
@@ -39,20 +43,74 @@ void http_reply_json(struct http_reply *reply, int status, json_t *takes)
     json_decref(takes);
 }
 
-void http_reply_error(struct http_reply *reply, int status, const char *fmt, ...)
+static json_t *error_json(const char *fmt, va_list args) printf_like(1, 0);
+static json_t *error_json(const char *fmt, va_list args)
 {
-    char text[512];
-    va_list args;
+    char text[1024];
     json_t *error = json_object();
 
-    va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     json_object_set_new(error, "error", json_any_text(text));
-    http_reply_json(reply, status, error);
+    return error;
+}
+
+void http_reply_error(struct http_reply *reply, int status, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    http_reply_json(reply, status, error_json(fmt, args));
+    va_end(args);
+}
+
+static struct http_reply reply_new(void)
+{
+    return (struct http_reply){ .status = 200, .type = "application/json" };
+}
+
+/* ---- later ---- */
+
+struct http_later *http_reply_later(struct http_reply *reply)
+{
+    reply->later = mem_new(sizeof *reply->later);
+    return reply->later;
+}
+
+void http_later_json(struct http_later *later, int status, json_t *takes)
+{
+    struct http_reply reply = reply_new();
+
+    http_reply_json(&reply, status, takes);
+    if (later->conn)
+        later->finished(later->conn, &reply);
+    buf_free(&reply.body);
+    free(later);
+}
+
+void http_later_error(struct http_later *later, int status, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    http_later_json(later, status, error_json(fmt, args));
+    va_end(args);
 }
 
 /* ---- which route ---- */
+
+/* A * at the end of the route's path is one segment, which is not empty. */
+static bool path_fits(const char *route, struct str path, struct str *name)
+{
+    size_t n = strlen(route);
+
+    *name = (struct str){ path.p, 0 };
+    if (n == 0 || route[n - 1] != '*')
+        return str_eq(path, route);
+    if (path.n < n || strncmp(path.p, route, n - 1) != 0)
+        return false;
+    *name = (struct str){ path.p + n - 1, path.n - (n - 1) };
+    return !memchr(name->p, '/', name->n);
+}
 
 static bool has_method(const struct http_route *route, struct str method)
 {
@@ -60,21 +118,24 @@ static bool has_method(const struct http_route *route, struct str method)
     return str_eq(method, route->method) || (str_eq(method, "HEAD") && strcmp(route->method, "GET") == 0);
 }
 
-/* NULL when no route has both; *allow then lists the methods that the path does have. */
-static const struct http_route *find_route(const struct http_routes *routes, struct str method,
-                                           struct str path, struct buf *allow)
+/* NULL when no route has both; *allow then lists the methods that the path does have. *routes becomes the set that has
+ * the route. */
+static const struct http_route *find_route(const struct http_routes **routes, struct str method,
+                                           struct http_request *request, struct buf *allow)
 {
-    for (size_t i = 0; i < routes->n; i++) {
-        const struct http_route *route = &routes->list[i];
+    for (const struct http_routes *set = *routes; set; set = set->next)
+        for (size_t i = 0; i < set->n; i++) {
+            const struct http_route *route = &set->list[i];
 
-        if (!str_eq(path, route->path))
-            continue;
-        if (has_method(route, method))
-            return route;
-        buf_printf(allow, "%s%s", allow->len > 0 ? ", " : "", route->method);
-        if (strcmp(route->method, "GET") == 0)
-            buf_add_text(allow, ", HEAD");
-    }
+            if (!path_fits(route->path, request->path, &request->name))
+                continue;
+            *routes = set;
+            if (has_method(route, method))
+                return route;
+            buf_printf(allow, "%s%s", allow->len > 0 ? ", " : "", route->method);
+            if (strcmp(route->method, "GET") == 0)
+                buf_add_text(allow, ", HEAD");
+        }
     return NULL;
 }
 
@@ -113,13 +174,20 @@ static void put_answer(struct buf *out, const struct http_reply *reply, const ch
         buf_add(out, buf_bytes(&reply->body), reply->body.len);
 }
 
-static struct http_reply reply_new(void)
+static void put(const struct h1_head *head, const struct http_reply *reply, const char *allow, bool keep,
+                struct buf *out)
 {
-    return (struct http_reply){ .status = 200, .type = "application/json" };
+    put_answer(out, reply, allow, keep ? (head->minor == 0 ? "keep-alive" : "") : "close",
+               !str_eq(h1_text(head, head->method), "HEAD"));
 }
 
-void http_answer(const struct http_routes *routes, const struct h1_head *head, const struct buf *content,
-                 bool keep, struct buf *out)
+void http_answer_put(const struct h1_head *head, const struct http_reply *reply, bool keep, struct buf *out)
+{
+    put(head, reply, "", keep, out);
+}
+
+struct http_later *http_answer(const struct http_routes *routes, const struct h1_head *head,
+                               const struct buf *content, bool keep, struct buf *out)
 {
     struct str method = h1_text(head, head->method), path = h1_text(head, head->path);
     struct http_request request = { .path = path };
@@ -132,17 +200,18 @@ void http_answer(const struct http_routes *routes, const struct h1_head *head, c
         request.path.n = (size_t)(mark - path.p);
         request.query = (struct str){ mark + 1, path.n - request.path.n - 1 };
     }
-    route = find_route(routes, method, request.path, &allow);
+    route = find_route(&routes, method, &request, &allow);
     if (route)
         answer_route(routes, route, &request, content, &reply);
     else if (allow.len > 0)
         http_reply_error(&reply, 405, "%.*s is not possible here; try %s", STR_ARG(method), buf_text(&allow));
     else
         http_reply_error(&reply, 404, "there is nothing at %.*s", STR_ARG(request.path));
-    put_answer(out, &reply, route ? "" : buf_text(&allow),
-               keep ? (head->minor == 0 ? "keep-alive" : "") : "close", !str_eq(method, "HEAD"));
+    if (!reply.later)
+        put(head, &reply, route ? "" : buf_text(&allow), keep, out);
     buf_free(&reply.body);
     buf_free(&allow);
+    return reply.later;
 }
 
 void http_answer_refusal(int status, const char *why, struct buf *out)

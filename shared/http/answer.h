@@ -8,11 +8,19 @@ struct http_routes {
     const struct http_route *list;
     size_t n;
     void *user;
+    const struct http_routes *next; /* further ones, or NULL */
 };
 
-/* Adds the answer to a complete request to out. keep: the connection goes on afterwards. */
-void http_answer(const struct http_routes *routes, const struct h1_head *head, const struct buf *content,
-                 bool keep, struct buf *out);
+struct http_later {
+    void (*finished)(void *conn, const struct http_reply *reply);
+    void *conn; /* NULL: nobody waits any longer */
+};
+
+/* Adds the answer to a complete request to out. keep: the connection goes on afterwards. Or returns who will make the
+ * answer, for http_answer_put: its members are to be filled. */
+struct http_later *http_answer(const struct http_routes *routes, const struct h1_head *head,
+                               const struct buf *content, bool keep, struct buf *out);
+void http_answer_put(const struct h1_head *head, const struct http_reply *reply, bool keep, struct buf *out);
 /* Adds the answer to a request that was refused before it was complete; the connection ends with it. */
 void http_answer_refusal(int status, const char *why, struct buf *out);
 #endif

@@ -1,7 +1,7 @@
 /* The life of one connection of the small server:
  *
- *   HEAD -> BODY -> answer ─┐      each state has a deadline
- *    ▲─────────────────────-┘
+ *   HEAD -> BODY -> answer, or WAIT for it ─┐      each state has a deadline
+ *    ▲─────────────────────────────────────-┘
  *    └── refused, asked to close ──▶ LINGER -> CLOSE -> freed */
 #include "shared/http/conn.h"
 
@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-enum state { C_HEAD, C_BODY, C_LINGER, C_CLOSE };
+enum state { C_HEAD, C_BODY, C_WAIT, C_LINGER, C_CLOSE };
+
+enum { WAITING_BYTES = HTTP_SERVER_HEAD_BYTES + HTTP_SERVER_BODY_BYTES }; /* of further requests */
 
 struct http_conn {
     const struct http_routes *routes;
@@ -27,12 +29,14 @@ struct http_conn {
     struct h1_head head; /* of in while it is incomplete, then of head_text */
     struct h1_body body;
     bool request_began, draining, answering;
+    struct http_later *later; /* C_WAIT: who makes the answer */
 };
 
 static void conn_run(struct http_conn *c);
 static enum state step_head(struct http_conn *c);
 static enum state step_body(struct http_conn *c);
 static enum state answer(struct http_conn *c);
+static enum state step_wait(struct http_conn *c);
 static enum state step_linger(struct http_conn *c);
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
@@ -103,6 +107,7 @@ static void conn_run(struct http_conn *c)
         switch (c->state) {
         case C_HEAD: next = step_head(c); break;
         case C_BODY: next = step_body(c); break;
+        case C_WAIT: next = step_wait(c); break;
         case C_LINGER: next = step_linger(c); break;
         case C_CLOSE: break;
         }
@@ -178,25 +183,53 @@ static void forget_request(struct http_conn *c)
         buf_free(&c->in);
 }
 
-static enum state answer(struct http_conn *c)
+static enum state put_answer(struct http_conn *c, struct buf *out)
 {
-    struct buf out = { 0 };
-    bool keep;
+    bool keep = c->head.keep_alive && !c->draining;
 
-    c->answering = true;
-    http_answer(c->routes, &c->head, &c->content, c->head.keep_alive && !c->draining, &out);
-    c->answering = false;
-    if (c->state == C_CLOSE) {
-        buf_free(&out);
-        return C_CLOSE;
-    }
-    keep = c->head.keep_alive && !c->draining;
-    stream_write(c->stream, buf_bytes(&out), out.len);
-    buf_free(&out);
+    stream_write(c->stream, buf_bytes(out), out->len);
     forget_request(c);
     await_request(c);
     c->events->active(c->user, c);
     return keep ? C_HEAD : C_LINGER;
+}
+
+static void on_finished(void *conn, const struct http_reply *reply)
+{
+    struct http_conn *c = conn;
+    struct buf out = { 0 };
+
+    c->later = NULL;
+    if (c->state != C_WAIT)
+        return;
+    http_answer_put(&c->head, reply, c->head.keep_alive && !c->draining, &out);
+    conn_enter(c, put_answer(c, &out));
+    buf_free(&out);
+    conn_run(c);
+}
+
+static enum state answer(struct http_conn *c)
+{
+    struct buf out = { 0 };
+    enum state next = C_CLOSE;
+
+    c->answering = true;
+    c->later = http_answer(c->routes, &c->head, &c->content, c->head.keep_alive && !c->draining, &out);
+    c->answering = false;
+    if (c->later) {
+        *c->later = (struct http_later){ on_finished, c };
+        set_deadline(c, HTTP_SERVER_LATER_MS);
+        next = C_WAIT;
+    }
+    if (c->state != C_CLOSE && !c->later)
+        next = put_answer(c, &out);
+    buf_free(&out);
+    return c->state == C_CLOSE ? C_CLOSE : next;
+}
+
+static enum state step_wait(struct http_conn *c)
+{
+    return c->in.len > WAITING_BYTES ? C_CLOSE : C_WAIT;
 }
 
 static enum state step_linger(struct http_conn *c)
@@ -221,6 +254,8 @@ static void on_eof(void *user)
     struct http_conn *c = user;
 
     c->draining = true;
+    if (c->state == C_WAIT)
+        return; /* it may still read */
     stream_shutdown(c->stream);
     set_deadline(c, HTTP_SERVER_LINGER_MS);
 }
@@ -262,6 +297,8 @@ static void release(struct http_conn *c)
 {
     if (--c->pending > 0)
         return;
+    if (c->later)
+        c->later->conn = NULL;
     buf_free(&c->in);
     forget_request(c);
     c->events->ended(c->user, c);

@@ -15,7 +15,7 @@ struct http_server {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } listener;
-    struct http_routes routes;
+    struct http_routes routes, more;
     void (*ended)(void *user);
     void *user;
     struct {
@@ -164,7 +164,7 @@ struct http_server *http_server_start(struct loop *loop, int fd, const struct ht
     struct http_server *s = mem_new(sizeof *s);
     int rc;
 
-    s->routes = (struct http_routes){ routes, routes_n, user };
+    s->routes = (struct http_routes){ routes, routes_n, user, &s->more };
     s->ended = ended;
     s->user = user;
     uv_timer_init(&loop->uv, &s->full);
@@ -175,6 +175,11 @@ struct http_server *http_server_start(struct loop *loop, int fd, const struct ht
     err_set(e, ERR_SYSTEM, "cannot listen: %s", uv_strerror(rc));
     uv_close(&s->listener.handle, on_unused_closed);
     return NULL;
+}
+
+void http_server_more_routes(struct http_server *s, const struct http_route *routes, size_t n, void *user)
+{
+    s->more = (struct http_routes){ routes, n, user, NULL };
 }
 
 /* ---- end ---- */

@@ -1,6 +1,6 @@
 /* shared/http/server.h - a small HTTP/1.1 server for people and scripts, such as the control socket.
  *
- * Alive on the loop. Answers are made at once by the routes' functions. Errors are JSON: {"error": "…"}. Requests that
+ * Alive on the loop. Answers are made by the routes' functions, at once or later. Errors are JSON: {"error": "…"}. Requests that
  * are malformed, too large, or not complete in time are refused and harm nobody else: each connection has its
  * deadlines and bounds, and when all places are taken the one that has been idle longest gives way. */
 #ifndef SHARED_HTTP_SERVER_H
@@ -20,10 +20,12 @@ enum {
     HTTP_SERVER_REQUEST_MS = 10 * 1000, /* from a request's first byte to its last */
     HTTP_SERVER_STAY_MS = 100,          /* what a connection has at least, when all places are taken */
     HTTP_SERVER_LINGER_MS = 2 * 1000,   /* for the peer to read a refusal before the connection closes */
+    HTTP_SERVER_LATER_MS = 120 * 1000,  /* for an answer that is made later */
 };
 
 struct http_request {
     struct str path, query; /* of the target, as sent; borrowed for the call */
+    struct str name;        /* what stands where the route's path has its * */
     const json_t *json;     /* the body, NULL without one */
 };
 
@@ -31,21 +33,30 @@ struct http_reply {
     int status;       /* 200 unless changed */
     const char *type; /* of the body; a constant */
     struct buf body;
+    struct http_later *later; /* set by http_reply_later */
 };
 
 struct http_route {
-    const char *method, *path;
+    const char *method, *path; /* a path that ends in / and * stands for all with one further segment there */
     void (*answer)(void *user, const struct http_request *request, struct http_reply *reply);
 };
 
 void http_reply_json(struct http_reply *reply, int status, json_t *takes);
 void http_reply_error(struct http_reply *reply, int status, const char *fmt, ...) printf_like(3, 4);
 
+/* An answer that takes time: the route's function keeps what this returns, leaves the reply alone, and finishes it
+ * exactly once, which frees it. The client may be gone by then; that concerns nobody. */
+struct http_later *http_reply_later(struct http_reply *reply);
+void http_later_json(struct http_later *later, int status, json_t *takes);
+void http_later_error(struct http_later *later, int status, const char *fmt, ...) printf_like(3, 4);
+
 struct http_server;
 
 /* Takes a listening socket, also when it fails. Borrows routes and user until `ended`. */
 struct http_server *http_server_start(struct loop *loop, int fd, const struct http_route *routes,
                                       size_t routes_n, void *user, void (*ended)(void *user), struct err *e);
+/* Further routes, whose functions get another user; borrowed until `ended`, or until NULL and 0 take them back. */
+void http_server_more_routes(struct http_server *s, const struct http_route *routes, size_t n, void *user);
 void http_server_drain(
     struct http_server *s); /* no new connection; a request that has begun is still answered */
 void http_server_stop(struct http_server *s); /* ends at once */

@@ -146,6 +146,7 @@ class Chain:
         config = self.write("sshd_config", f"""
 ListenAddress {ADDRESS}:{self.ssh_port}
 HostKey {self.folder}/host_key
+SetEnv HOME={self.folder}
 AuthorizedKeysFile {self.folder}/relay/authorized_keys {self.folder}/authorized_keys
 PidFile none
 StrictModes no

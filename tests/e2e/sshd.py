@@ -15,10 +15,12 @@ from pathlib import Path
 
 from programs import PATIENCE_S, need, unavailable, wait_until
 
+# HOME: what this user's shell reads at its start is not what is tested, and may take its time.
 CONFIG = """\
 Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder}/host_key
+SetEnv HOME={folder}
 AuthorizedKeysFile {folder}/authorized_keys
 PidFile none
 UsePAM no

@@ -233,7 +233,8 @@ class House:
         (self.path / "authorized").write_text(f"{options} {(self.path / f'{name}.pub').read_text()}")
 
     def start_sshd(self, host="host", *options):
-        lines = [f"Port {self.ssh_port}", "ListenAddress 127.0.0.1", f"HostKey {self.path}/{host}", "StrictModes no",
+        lines = [f"Port {self.ssh_port}", "ListenAddress 127.0.0.1", f"HostKey {self.path}/{host}", f"SetEnv HOME={self.path}",
+                 "StrictModes no",
                  f"AuthorizedKeysFile {self.path}/authorized", f"PidFile {self.path}/sshd.pid", "UsePAM no",
                  "PermitRootLogin yes", "PasswordAuthentication no", "AllowTcpForwarding remote", "LogLevel VERBOSE",
                  "MaxStartups 100", "SetEnv SHLVL=2",  # or bash reads the developer's own .bashrc before the command

@@ -349,7 +349,8 @@ A_HOST = "not a host name or an address (such as relay.example.net); a port goes
 SSH_PORT = "not a whole number from 1 to 65535; the default is 22"
 FINGERPRINT = "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub prints them"
 URL = "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)"
-URL_PORT = "the port is not a number from 1 to 65535 (such as http://127.0.0.1:8080)"
+SHAPES = "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), unix:/PATH or tcp://HOST:PORT"
+URL_PORT = "the port is not a number from 1 to 65535"
 DOMAIN = "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com"
 RELAY = f"[relay fra1]\nKEY\nhost = relay.test\nhost_key = {HOST_KEY}\n"
 SITE = "[domain a.test]\nKEY\nservice = http://nas\n"
@@ -358,8 +359,9 @@ AGENT_ROWS = [
     row("relay without a name", "[relay]\n", ("5: [relay]", "needs a name; write [relay NAME]")),
     row("relay with a dot", "[relay fra1.test]\n", ("5: [relay fra1.test]", NAME)),
     row("relay without its keys", "[relay fra1]\n",
-        ("5", "[relay fra1] has no host; write host = relay.example.net"),
-        ("5", "[relay fra1] has no host_key; write host_key = ssh-ed25519 SHA256:AAAA")),
+        ("5", "[relay fra1] has no host; write host = relay.example.net")),
+    row("relay without a host key", "[relay fra1]\nhost = relay.test\n",
+        ("5: relay fra1", "has neither host_key nor known_hosts_file; add host_key = ssh-ed25519 SHA256:...")),
     *rows_inside(RELAY.replace("host = relay.test\n", ""), "host",
                  ("", "give a value, such as relay.example.net"), ("relay.test:22", A_HOST), ("1.2.3.4:22", A_HOST),
                  ("[::1]", A_HOST), ("::g", A_HOST), ("ssh://relay.test", A_HOST), ("me@relay.test", A_HOST),
@@ -373,7 +375,7 @@ AGENT_ROWS = [
     row("key file that others can read", RELAY.replace("KEY", "key_file = id"),
         ("6: relay fra1.key_file = id", "run: chmod 600 PLACE/id"), files={"id": "secret"}),
     *rows_inside(RELAY.replace(f"host_key = {HOST_KEY}\n", ""), "host_key",
-                 ("", "give a value, such as ssh-ed25519 SHA256:"), *((text, FINGERPRINT) for text in (
+                 *((text, FINGERPRINT) for text in (
                      HOST_KEY.split()[1], HOST_KEY[:-1], f"{HOST_KEY}A", f"{HOST_KEY[:-1]}=", f"{HOST_KEY[:-1]}!",
                      HOST_KEY.replace("ed25519", "rsa"), HOST_KEY.replace("SHA256", "sha256"), PUBLIC, "ssh-ed25519",
                      "ssh-ed25519 MD5:5a:0c:5e:a4:4a:5b:8e:7a:a4:7a:fc:d6:0a:3c:11:22",
@@ -392,11 +394,13 @@ AGENT_ROWS = [
     row("one domain twice", "[domain a.test]\nservice = http://nas\n[domain a.test]\nservice = http://nas:81\n",
         ("7: [domain a.test]", "put all its keys into the one at MAIN:5")),
     *rows_of("service", ("", "give a value, such as http://127.0.0.1:80"),
-             ("http://[1.2.3.4]", "such a service is written http://[::1]:8080"),
+             ("http://[1.2.3.4]", "there is no IPv6 address between the brackets; one is written like [::1]:8080"),
+             *((text, SHAPES) for text in ("https://127.0.0.1", "ftp://nas", "HTTP://nas", "127.0.0.1:80", "nas", "http:nas")),
+             ("unix:run/nas.sock", "an absolute path"),
              *((text, URL) for text in (
-                 "https://127.0.0.1", "ftp://nas", "HTTP://nas", "127.0.0.1:80", "nas", "http:nas", "http://",
+                 "http://",
                  "http://:80", "http://nas/path", "http://nas//", "http://nas?a=b", "http://user@nas", "http://user:pass@nas",
-                 "http://user:80@nas:80", "http://two hosts", "http://zürich", "unix:/run/nas.sock")),
+                 "http://user:80@nas:80", "http://two hosts", "http://zürich")),
              *((text, URL_PORT) for text in (
                  "http://nas:", "http://nas:0", "http://nas:65536", "http://nas:-1", "http://nas:http",
                  "http://nas:80x", "http://nas:80/path", "http://[::1]:")),

@@ -11,7 +11,7 @@ from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
-    "relay": {"relay": (*COMMON, "listen_https", "workers", "lane_socket", "lane_user", "lane_command",
+    "relay": {"relay": (*COMMON, "listen_https", "workers", "publish", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
               "domain NAME": ("upstream", "aliases")},
@@ -90,7 +90,7 @@ FURTHER_DUMPED = {
 }
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
     FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
-                                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default")},
+                                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "publish": ("auto", "default")},
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
     by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
     FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
@@ -148,7 +148,7 @@ def defaults(role):
     common = {"name": host[:32], "state_dir": f"/var/lib/tunnel-{role}",
               "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
               "log_level": "info", "drain": "10s"}
-    relay = {"listen_https": ":443", "workers": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
+    relay = {"listen_https": ":443", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
              "max_streams": "900", "max_buffered": "64m", "acme.issuer": "internal"}
     agent = {"max_streams": "4000", "max_buffered": "64m"}

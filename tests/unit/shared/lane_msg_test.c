@@ -65,6 +65,12 @@ static const struct {
     { { .type = LANE_ERROR, .v = 1, .why = { "größer" } },
       "{\"type\":\"error\",\"v\":1,\"why\":\"größer\"}" },
     { { .type = LANE_END }, "{\"type\":\"end\"}" },
+    { { .type = LANE_LANE, .v = 1, .lane = { "", "", 1, "0123456789abcdef" } },
+      "{\"type\":\"lane\",\"v\":1,\"enrol\":\"0123456789abcdef\",\"ssh\":\"\",\"sshd_pid\":1}" },
+    { { .type = LANE_ENROL, .v = 1, .enrol = { "pi", "ssh-ed25519 AAAA" } },
+      "{\"type\":\"enrol\",\"v\":1,\"name\":\"pi\",\"key\":\"ssh-ed25519 AAAA\"}" },
+    { { .type = LANE_ENROLLED, .v = 1, .enrolled = { "pi", "fra1" } },
+      "{\"type\":\"enrolled\",\"v\":1,\"name\":\"pi\",\"relay\":\"fra1\"}" },
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };

@@ -15,8 +15,11 @@ enum { LAST = 1 };
 static void follow(struct claims *c, const char *const *agents)
 {
     struct opt_conf *conf = relay_conf("", agents);
+    struct roster roster;
 
-    claims_follow(c, conf);
+    roster_init(&roster, conf, NULL);
+    claims_follow(c, conf, &roster);
+    roster_free(&roster);
     opt_conf_free(conf); /* they hold copies */
 }
 

@@ -132,9 +132,12 @@ static void test_an_upstream_wins_over_claims(void **state)
     struct claims *c = claims_new();
     struct claims_site site;
     struct lane_msg answer;
+    struct roster roster;
 
     (void)state;
-    claims_follow(c, conf);
+    roster_init(&roster, conf, NULL);
+    claims_follow(c, conf, &roster);
+    roster_free(&roster);
     assert_true(claims_take(c, "pi", "boot", &claim, &answer));
     assert_false(answer.claimed.items[0].ok);
     assert_string_equal(answer.claimed.items[0].why,

@@ -14,13 +14,27 @@
 
 #define RESTRICT "restrict,port-forwarding,permitlisten=\"127.0.0.1:*\",command=\""
 
+static int write_keys(const struct opt_conf *conf, struct err *e)
+{
+    struct roster roster;
+    int rc;
+
+    roster_init(&roster, conf, NULL);
+    rc = keys_write(conf, &roster, NULL, time(NULL), e);
+    roster_free(&roster);
+    return rc;
+}
+
 static char *lines_of(const char *first, const char *const *agents)
 {
     struct opt_conf *conf = relay_conf(first, agents);
     struct buf out = { 0 };
+    struct roster roster;
     char *copy;
 
-    keys_lines(&out, conf);
+    roster_init(&roster, conf, NULL);
+    keys_lines(&out, conf, &roster, NULL, time(NULL));
+    roster_free(&roster);
     opt_conf_free(conf);
     copy = strdup(buf_text(&out));
     buf_free(&out);
@@ -118,7 +132,7 @@ static void test_openssh_reads_the_keys(void **state)
         skip();
     snprintf(text, sizeof text, "[relay]\nstate_dir = %s\nlane_socket = \"/a \\\"b\"\n", t->folder);
     conf = relay_conf(text, agents);
-    assert_int_equal(keys_write(conf, NULL), 0);
+    assert_int_equal(write_keys(conf, NULL), 0);
     opt_conf_free(conf);
     snprintf(text, sizeof text, "ssh-keygen -lf %s | cut -d' ' -f2", temp_path(t, "authorized_keys"));
     shell = popen(text, "r");
@@ -173,7 +187,7 @@ static void test_the_file(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct opt_conf *conf = relay_conf(first, rows[i].agents);
 
-        assert_int_equal(keys_write(conf, NULL), 0);
+        assert_int_equal(write_keys(conf, NULL), 0);
         opt_conf_free(conf);
         assert_int_equal(temp_mode(path), 0600);
         assert_lines(path, rows[i].lines);
@@ -194,7 +208,7 @@ static void test_a_file_that_cannot_be_written(void **state)
 
     snprintf(first, sizeof first, "[relay]\nstate_dir = %s/none\n", t->folder);
     conf = relay_conf(first, one);
-    assert_int_equal(keys_write(conf, &e), -1);
+    assert_int_equal(write_keys(conf, &e), -1);
     assert_non_null(strstr(e.text, "/none"));
     opt_conf_free(conf);
 }
