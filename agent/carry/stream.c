@@ -210,15 +210,17 @@ static enum state fail(struct carry *c, enum lane_how how, const char *detail)
 /* Reads until c->in holds `want` bytes. False at the end of what will ever come. */
 static bool read_up_to(struct carry *c, size_t want)
 {
+    char *chunk =
+        c->lane->loop->read_buf; /* a warm stream, of which nothing has come, holds no memory for it */
+
     while (c->in.len < want) {
-        char *space = buf_space(&c->in, want - c->in.len);
-        ssize_t n = ssh_channel_read(c->channel, space, want - c->in.len);
+        ssize_t n = ssh_channel_read(c->channel, chunk, want - c->in.len);
 
         if (n == SSH_NONE)
             return true;
         if (n < 0)
             return false;
-        buf_added(&c->in, (size_t)n);
+        buf_add(&c->in, chunk, (size_t)n);
     }
     return true;
 }

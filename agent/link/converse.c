@@ -141,15 +141,17 @@ void converse_claim(struct converse *c)
     say_services(c);
 }
 
-void converse_ping(struct converse *c, int64_t now_ms)
+bool converse_ping(struct converse *c, int64_t now_ms)
 {
+    bool answers = c->pongs == c->pings;
     struct lane_msg m = { .type = LANE_PING, .ping = { .t = now_ms, .rtt_ms = c->rtt_ms } };
 
     /* What is still on its way makes the same point, and a stuck channel is not to fill up with pings. */
     if (c->state == CONVERSE_HELLO || c->state == CONVERSE_AWAY || c->out.len > 0)
-        return;
+        return false;
     m.ping.n = ++c->pings;
     lane_msg_write(&c->out, &m);
+    return answers;
 }
 
 static void say_why(struct converse *c, enum lane_msg_type type, const char *why)
@@ -233,8 +235,10 @@ static void hear_ping(struct converse *c, const struct lane_msg *m)
 
 static void hear_pong(struct converse *c, const struct lane_msg *m, int64_t now_ms)
 {
-    if (m->ping.n == c->pings && m->ping.t <= now_ms)
-        c->rtt_ms = now_ms - m->ping.t;
+    if (m->ping.n != c->pings || m->ping.t > now_ms)
+        return;
+    c->pongs = m->ping.n;
+    c->rtt_ms = now_ms - m->ping.t;
 }
 
 static void hear_away(struct converse *c)

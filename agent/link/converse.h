@@ -35,9 +35,10 @@ struct converse {
     enum converse_state state;
     struct lane_lines in;
     struct buf out;
-    uint64_t taken;                      /* bytes of out that went on their way */
-    struct secret secret;                /* bytes is NULL before the first welcome */
-    int64_t heartbeat_ms, pings, rtt_ms; /* rtt_ms: -1 while none is known */
+    uint64_t taken;                     /* bytes of out that went on their way */
+    struct secret secret;               /* bytes is NULL before the first welcome */
+    int64_t heartbeat_ms, pings, pongs; /* pongs: number of the last ping that was answered */
+    int64_t rtt_ms;                     /* -1 while none is known */
 };
 
 /* Borrows relay, boot and sites. */
@@ -55,7 +56,8 @@ void converse_took(struct converse *c, size_t n); /* takes n bytes off converse_
 void converse_claim(
     struct converse *c); /* the sites are others; does nothing before welcome, which claims anyway */
 void converse_service(struct converse *c, const struct site *site); /* its service's state is another one */
-void converse_ping(struct converse *c, int64_t now_ms);
+/* False when an answer is not to be expected: nobody is there, or the ping before has none. */
+bool converse_ping(struct converse *c, int64_t now_ms);
 void converse_goodbye(struct converse *c, const char *why);
 /* Returns the place that converse_said is to be asked about. */
 uint64_t converse_ended(struct converse *c, uint64_t stream, enum lane_how how, const char *detail);

@@ -142,8 +142,8 @@ static void lane_beat(struct duty *d)
 {
     struct lane *l = lane_of(d);
 
-    converse_ping(&l->talk, loop_now_ms(d->carry.loop));
-    ssh_channel_poke(l->control); /* sshd answers also while the relay is away, or stuck */
+    if (!converse_ping(&l->talk, loop_now_ms(d->carry.loop)))
+        ssh_channel_poke(l->control); /* sshd answers also while the relay is away, or stuck */
 }
 
 static void lane_claim(struct duty *d)

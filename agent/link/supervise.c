@@ -6,6 +6,7 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,8 @@ enum {
     MANY_STREAMS = 128, /* per lane: sshd looks at all of its channels whenever anything happens */
     FEW_STREAMS = 64,   /* per lane that would be left */
     TICK_MS = 1000,
-    CALM_TICKS = 60, /* so long few, and one lane is closed */
+    CALM_TICKS = 60,   /* so long few, and one lane is closed */
+    PEAK_STREAMS = 64, /* what so many have used is given back to the system once half of them are gone */
 };
 
 struct supervise {
@@ -28,6 +30,7 @@ struct supervise {
     uv_timer_t tick;
     int calm;
     bool returning; /* from 443 to sshd's own port */
+    size_t peak;    /* of streams, since memory was given back */
     bool stopping, closed;
 };
 
@@ -82,6 +85,17 @@ static void close_lane(struct supervise *s)
         keeper_drain(least);
 }
 
+/* malloc by itself gives back only what is free at the end of its heap. */
+static void give_memory_back(struct supervise *s, size_t streams)
+{
+    if (streams > s->peak)
+        s->peak = streams;
+    if (s->peak < PEAK_STREAMS || streams > s->peak / 2)
+        return;
+    s->peak = streams;
+    malloc_trim(0);
+}
+
 static void adjust(struct supervise *s)
 {
     size_t lanes = staying(s), up = 0, streams = 0;
@@ -90,6 +104,7 @@ static void adjust(struct supervise *s)
         up += keeper_is_up(s->keepers[i]);
         streams += keeper_streams(s->keepers[i]);
     }
+    give_memory_back(s, streams);
     s->calm = lanes > s->min && streams < FEW_STREAMS * (lanes - 1) ? s->calm + 1 : 0;
     if (lanes < s->min || (lanes < s->max && up >= lanes && streams > MANY_STREAMS * lanes)) {
         open_lane(s);

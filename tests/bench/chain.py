@@ -7,6 +7,7 @@ import contextlib
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -16,9 +17,12 @@ import time
 
 DOMAIN = "bench.localhost"
 PROGRAMS = ("tunnel-relay", "tunnel-agent", "tunnel-lane", "tunnelctl")
-TOOLS = ("nginx", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "strace")
+TOOLS = ("nginx", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "strace", "ss")
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 ADDRESS = "127.{}.{}.{}".format(*(random.randrange(1, 255) for _ in range(3)))
+
+
+BENCH = pathlib.Path(sys.argv[0]).stem
 
 
 class Failed(SystemExit):
@@ -32,10 +36,10 @@ def tool(name):
 def look_for(build):
     missing = [name for name in TOOLS if not tool(name)]
     if missing:
-        raise Failed(f"chain_bench: not installed: {', '.join(missing)}; run: sh scripts/setup bench")
+        raise Failed(f"{BENCH}: not installed: {', '.join(missing)}; run: sh scripts/setup bench")
     missing = [name for name in PROGRAMS if not os.access(build / name, os.X_OK)]
     if missing:
-        raise Failed(f"chain_bench: {build} has no {', '.join(missing)}; run: make MODE=release")
+        raise Failed(f"{BENCH}: {build} has no {', '.join(missing)}; run: make MODE=release")
 
 
 def free_port():
@@ -48,7 +52,7 @@ def run(*command):
     words = [tool(command[0]), *(str(word) for word in command[1:])]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
-        raise Failed(f"chain_bench: {command[0]} ended with {done.returncode}: {done.stderr.strip()}")
+        raise Failed(f"{BENCH}: {command[0]} ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -88,7 +92,7 @@ class Chain:
         until = time.monotonic() + 20
         while not ready():
             if process.poll() is not None or time.monotonic() > until:
-                raise Failed(f"chain_bench: {name} did not become ready (exit code {process.poll()})")
+                raise Failed(f"{BENCH}: {name} did not become ready (exit code {process.poll()})")
             time.sleep(0.02)
         return process
 
@@ -117,7 +121,7 @@ class Chain:
             master_process off;
             pid {name}.pid;
             error_log stderr warn;
-            events {{ worker_connections 1024; }}
+            events {{ worker_connections 4096; }}
             http {{
                 access_log off;
                 keepalive_timeout 1h;
@@ -133,11 +137,13 @@ class Chain:
         return self.start(name, nginx, lambda: answers(port))
 
     def make_keys(self):
-        for name in ("host_key", "agent_key", "user_key"):
+        for name in ("host_key", "agent_key", "lane_key", "user_key"):
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", self.folder / name)
         fingerprint = run("ssh-keygen", "-l", "-f", self.folder / "host_key.pub")
         self.host_key = "ssh-ed25519 " + fingerprint.split()[1]
-        self.write("authorized_keys", (self.folder / "user_key.pub").read_text())
+        lane = f'restrict,port-forwarding,command="exec {self.build}/tunnel-lane pi --socket {self.folder}/bench.sock"'
+        keys = [(self.folder / f"{name}.pub").read_text() for name in ("user_key", "lane_key")]
+        self.write("authorized_keys", f"{keys[0]}{lane} {keys[1]}")
 
     def start_sshd(self):
         self.ssh_port = free_port()
@@ -159,6 +165,7 @@ AllowAgentForwarding no
 X11Forwarding no
 PermitTTY no
 PermitUserRC no
+MaxStartups 100
 """)
         host_key = (self.folder / "host_key.pub").read_text()
         self.write("known_hosts", f"[{ADDRESS}]:{self.ssh_port} {host_key}")
@@ -168,6 +175,12 @@ PermitUserRC no
     def sessions(self):
         """The processes of sshd that carry a session; not what runs in one."""
         return {pid for pid, name in family(self.sshd.pid) if name.startswith("sshd")}
+
+    def new_session(self, begin):
+        """What `begin` returns, and the processes of the session that it began."""
+        before = self.sessions()
+        began = begin()
+        return began, sorted(self.sessions() - before)
 
     # ---- ours ----
 
@@ -194,27 +207,29 @@ domains = {DOMAIN}
         command = [self.build / "tunnel-relay", "-c", config]
         return self.start("relay", command, lambda: self.status("relay") is not None), port
 
-    def start_agent(self):
-        config = self.write("agent.ini", f"""
+    def start_agent(self, name="agent", key="agent_key", port=0, lanes="lanes = 1", **sites):
+        """An agent with a folder of that name. Sites are names and ports of services."""
+        services = "".join(f"""
+[domain {site}.localhost]
+service = http://{ADDRESS}:{service}
+""" for site, service in (sites or {"bench": self.origin_port}).items())
+        config = self.write(f"{name}.ini", f"""
 [agent]
 name = pi
-state_dir = {self.folder}/agent
-control_socket = {self.folder}/agent.sock
+state_dir = {self.folder}/{name}
+control_socket = {self.folder}/{name}.sock
 include =
 
 [relay bench]
 host = {ADDRESS}
-port = {self.ssh_port}
+port = {port or self.ssh_port}
 user = {self.user}
-key_file = {self.folder}/agent_key
+key_file = {self.folder}/{key}
 host_key = {self.host_key}
-lanes = 1
-
-[domain {DOMAIN}]
-service = http://{ADDRESS}:{self.origin_port}
-""")
-        return self.start("agent", [self.build / "tunnel-agent", "-c", config],
-                          lambda: '"state":"up"' in (self.status("relay") or ""))
+{lanes}
+{services}""")
+        return self.start(name, [self.build / "tunnel-agent", "-c", config],
+                          lambda: '"state":"up"' in (self.status(name) or ""))
 
     def status(self, side):
         command = [self.build / "tunnelctl", "--socket", self.folder / f"{side}.sock", "--json", "status"]
@@ -223,15 +238,21 @@ service = http://{ADDRESS}:{self.origin_port}
 
     # ---- the recipe by hand ----
 
-    def start_ssh(self, name, *how):
-        """ssh -R with the port that sshd chose, which it tells on stderr."""
-        options = ("IdentitiesOnly=yes", "BatchMode=yes", "ExitOnForwardFailure=yes",
+    def start_ssh(self, name, *how, port=0, services=()):
+        """ssh -R for each service, with the ports that sshd chose, which it tells on stderr."""
+        options = ("IdentitiesOnly=yes", "BatchMode=yes", "ExitOnForwardFailure=yes", "StrictHostKeyChecking=no",
                    f"UserKnownHostsFile={self.folder}/known_hosts")
-        key, forward = self.folder / "user_key", f"127.0.0.1:0:{ADDRESS}:{self.origin_port}"
-        ssh = [tool("ssh"), "-F", "none", "-p", self.ssh_port, "-l", self.user, "-i", key, "-R", forward,
-               *(f"-o{option}" for option in options)]
-        process = self.start(name, [*ssh, *how], lambda: "Allocated port " in self.log(name))
-        return process, int(self.log(name).split("Allocated port ")[1].split()[0])
+        services = services or (self.origin_port,)
+        forwards = [word for service in services for word in ("-R", f"127.0.0.1:0:{ADDRESS}:{service}")]
+        ssh = [tool("ssh"), "-F", "none", "-p", port or self.ssh_port, "-l", self.user, "-i",
+               self.folder / "user_key", *forwards, *(f"-o{option}" for option in options)]
+
+        def allocated():
+            said = re.findall(r"Allocated port (\d+) for remote forward to \S+:(\d+)", self.log(name))
+            return {int(service): int(chosen) for chosen, service in said}
+
+        process = self.start(name, [*ssh, *how], lambda: len(allocated()) == len(services))
+        return process, [allocated()[service] for service in services]
 
     def make_certificate(self):
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -315,6 +336,12 @@ def cpu_seconds(pids):
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
     except FileNotFoundError:
         return sum(ticks(pids)) / os.sysconf("SC_CLK_TCK")
+
+
+def private_mb(pid):
+    """Memory that would be free again without this process: no shared library page is counted."""
+    lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 
 def ticks(pids):

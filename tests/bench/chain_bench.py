@@ -100,23 +100,18 @@ def rounded(value):
 
 def start(there):
     """The arms. Each begins with a session of its own in the one sshd."""
-    def new_session(begin):
-        before = there.sessions()
-        began = begin()
-        return began, sorted(there.sessions() - before)
-
     origin = there.start_origin(PAGE)
     there.make_keys()
     there.make_certificate()
     there.start_sshd()
 
     relay, port = there.start_relay()
-    agent, session = new_session(there.start_agent)
+    agent, session = there.new_session(there.start_agent)
     parts = {"relay": [relay.pid], "sshd": session, "agent": [agent.pid], "origin": [origin.pid]}
     yield Arm("tunnel", port, parts)
 
     for name, how in (("session", ["-T", chain.ADDRESS, "exec cat"]), ("nNT", ["-nNT", chain.ADDRESS])):
-        (ssh, house), session = new_session(lambda: there.start_ssh(name, *how))
+        (ssh, (house,)), session = there.new_session(lambda: there.start_ssh(name, *how))
         front, port = there.start_front(f"{name}_nginx", house)
         parts = {"nginx": [front.pid], "sshd": session, "ssh": [ssh.pid], "origin": [origin.pid]}
         yield Arm(name, port, parts)

@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 import time
 
+import chain
+
 BUILD = pathlib.Path(os.environ["BUILD"])
 REQUEST = b"GET /v1/version HTTP/1.1\r\nHost: localhost\r\n\r\n"
 STARTS = 20
@@ -95,12 +97,6 @@ def daemon(side, folder):
             raise SystemExit(f"tunnel-{side} did not end within 10 s of SIGTERM") from None
 
 
-def private_mb(pid):
-    """Memory that would be free again without this process: no shared library page is counted."""
-    lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
-
-
 def measure(side):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -113,7 +109,7 @@ def measure(side):
 
         with daemon(side, folder) as (process, sock):
             time.sleep(1)  # idle is what is measured
-            say(f"{side}_private_memory_idle", private_mb(process.pid), "MB", "less", target=PRIVATE_MB[side])
+            say(f"{side}_private_memory_idle", chain.private_mb(process.pid), "MB", "less", target=PRIVATE_MB[side])
             requests, began = 0, time.monotonic()
             while time.monotonic() - began < SECONDS:
                 for _ in range(100):

@@ -120,17 +120,22 @@ static void test_pings(void **state)
     (void)state;
     start(&f);
     assert_int_equal(feed(&f, WELCOME, 0, NULL), 0);
-    converse_ping(&f.talk, 900); /* not while the claim is still here */
+    assert_false(converse_ping(&f.talk, 900)); /* not while the claim is still here */
     assert_null(strstr(said(&f, &text), "ping"));
-    converse_ping(&f.talk, 1000);
+    assert_true(converse_ping(&f.talk, 1000));
     assert_string_equal(said(&f, &text), "{\"type\":\"ping\",\"n\":1,\"t\":1000,\"rtt_ms\":-1}\n");
     assert_int_equal(feed(&f, "{\"type\":\"pong\",\"n\":9,\"t\":1000,\"rtt_ms\":-1}\n", 1100, NULL), 0);
     assert_int_equal(feed(&f, "{\"type\":\"pong\",\"n\":1,\"t\":2000,\"rtt_ms\":-1}\n", 1100, NULL), 0);
     assert_int_equal(f.talk.rtt_ms, -1); /* never asked so */
+    assert_int_equal(f.talk.pongs, 0);
     assert_int_equal(feed(&f, "{\"type\":\"pong\",\"n\":1,\"t\":1000,\"rtt_ms\":-1}\n", 1042, NULL), 0);
     assert_int_equal(f.talk.rtt_ms, 42);
     assert_int_equal(feed(&f, "{\"type\":\"ping\",\"n\":3,\"t\":77,\"rtt_ms\":5}\n", 0, NULL), 0);
     assert_string_equal(said(&f, &text), "{\"type\":\"pong\",\"n\":3,\"t\":77,\"rtt_ms\":42}\n");
+    assert_true(converse_ping(&f.talk, 2000));
+    assert_non_null(strstr(said(&f, &text), "\"n\":2"));
+    assert_false(converse_ping(&f.talk, 3000)); /* asked again, but the one before has no answer */
+    assert_non_null(strstr(said(&f, &text), "\"n\":3"));
     end(&f, &text);
 }
 
