@@ -2,6 +2,8 @@
 
 #include "agent/carry/stream.h"
 
+#include <assert.h>
+
 bool limits_use(struct limits *l)
 {
     if (l->used >= l->max_streams)
@@ -12,6 +14,7 @@ bool limits_use(struct limits *l)
 
 void limits_unuse(struct limits *l)
 {
+    assert(l->used > 0);
     l->used--;
 }
 

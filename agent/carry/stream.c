@@ -49,7 +49,7 @@ struct carry {
     uint64_t ended_at; /* its place in the conversation */
 
     struct carry_link all;
-    bool stuck;
+    bool counted, stuck;          /* counted: among those in use */
     uint64_t moved, moved_before; /* bytes that have left it, now and at the last look */
 };
 
@@ -101,7 +101,7 @@ static void link_out(struct carry *c)
         c->lane->limits->first = c->all.next;
     if (c->all.next)
         c->all.next->all.prev = c->all.prev;
-    if (c->item)
+    if (c->counted)
         limits_unuse(c->lane->limits);
 }
 
@@ -126,6 +126,8 @@ struct carry *carry_start_plain(struct carry_lane *lane, LIBSSH2_CHANNEL *channe
     c->item = mem_copy(site->item);
     c->target = site->service;
     c->state = C_DIAL;
+    c->counted = limits_use(lane->limits);
+    c->stopped = !c->counted; /* too many: it ends with its first run */
     set_deadline(c, 0);
     return c;
 }
@@ -272,7 +274,8 @@ static enum state use(struct carry *c, const struct proxy2_use *use)
 {
     struct site *site = sites_find(c->lane->sites, use->item);
 
-    if (!limits_use(c->lane->limits))
+    c->counted = limits_use(c->lane->limits);
+    if (!c->counted)
         return fail(c, LANE_REFUSED, "as many streams as max_streams admits are in use");
     c->item = mem_copy_n(use->item.p, use->item.n);
     if (!site)

@@ -14,7 +14,8 @@ enum {
     MANY_STREAMS = 128, /* per lane: sshd looks at all of its channels whenever anything happens */
     FEW_STREAMS = 64,   /* per lane that would be left */
     TICK_MS = 1000,
-    CALM_TICKS = 60,   /* so long few, and one lane is closed */
+    CALM_TICKS = 60, /* so long few, and one lane is closed */
+    RETURN_TICKS = 60,
     PEAK_STREAMS = 64, /* what so many have used is given back to the system once half of them are gone */
 };
 
@@ -29,8 +30,8 @@ struct supervise {
     size_t n;
     uv_timer_t tick;
     int calm;
-    bool returning; /* from 443 to sshd's own port */
-    size_t peak;    /* of streams, since memory was given back */
+    int returning; /* seconds for which a lane may try sshd's own port again; 0: none does */
+    size_t peak;   /* of streams, since memory was given back */
     bool stopping, closed;
 };
 
@@ -121,9 +122,11 @@ static void come_back(struct supervise *s)
 
     for (size_t i = 0; i < s->n; i++)
         direct = direct || (keeper_is_up(s->keepers[i]) && !keeper_is_detoured(s->keepers[i]));
-    if (!s->returning || !direct)
+    if (s->returning == 0 || (!direct && --s->returning > 0))
         return;
-    s->returning = false;
+    s->returning = 0;
+    if (!direct)
+        return; /* the port was open, and yet no lane came up: adjust closes what is too much */
     for (size_t i = 0; i < s->n; i++)
         if (keeper_is_detoured(s->keepers[i]))
             keeper_drain(s->keepers[i]);
@@ -278,7 +281,7 @@ static void on_way_back(void *user, struct keeper *k)
     if (s->stopping || s->returning || keeper_is_leaving(k))
         return;
     log_info("port can be reached again", kv_str("relay", s->conf.relay), kv_int("port", s->conf.port));
-    s->returning = true;
+    s->returning = RETURN_TICKS;
     open_lane(s);
 }
 

@@ -24,7 +24,8 @@ enum {
     IDLE_MS = 75000,      /* between requests */
     HEAD_MS = 30000,      /* from a head's first byte to its last */
     PROGRESS_MS = 300000, /* of an exchange without any progress */
-    LINGER_MS = 2000,     /* for the visitor to read our last words */
+    LINGER_MS = 2000,     /* for the visitor to close in his turn, once he has our last words */
+    UNREAD_MS = 60000,    /* without any progress of what he has yet to read */
     PLAIN_BYTES = 65536,  /* decrypted and not yet used: beyond it the socket is not read */
 };
 
@@ -43,7 +44,7 @@ struct client {
     struct h1_head *head;   /* only while one is being read */
     struct exchange *exchange;
     struct headers_visitor visitor;
-    uint64_t sent_bytes;
+    uint64_t sent_bytes, gone_bytes; /* gone: of these, as far as it was known at the last deadline */
     bool head_began, visitor_ended, draining, said_goodbye, resets;
 };
 
@@ -55,13 +56,14 @@ static enum state step_linger(struct client *c);
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
 static void on_drained(void *user);
+static void on_sent(void *user);
 static void on_ended(void *user, const struct err *why);
 static void on_late(uv_timer_t *timer);
 static void on_timer_closed(uv_handle_t *handle);
 static SSL_CTX *pick_certificate(void *user, struct str server_name);
 
 static const struct stream_events stream_events = {
-    .received = on_received, .eof = on_eof, .drained = on_drained, .ended = on_ended
+    .received = on_received, .eof = on_eof, .drained = on_drained, .ended = on_ended, .sent = on_sent
 };
 static const struct h1_limits limits = { .max_uri = 16384, .max_header = 65536 };
 
@@ -283,6 +285,11 @@ uint64_t client_held(const struct client *c, uint64_t *moved)
     return queued + c->send.len + c->plain.len;
 }
 
+bool client_has_ended(const struct client *c)
+{
+    return c->visitor_ended;
+}
+
 bool client_is_gone(const struct client *c)
 {
     struct tcp_info info = { 0 };
@@ -369,10 +376,33 @@ static void on_drained(void *user)
     client_run(user);
 }
 
+/* True while the visitor still reads what he was sent: then it is not late. */
+static bool still_reads(struct client *c)
+{
+    uint64_t gone = c->sent_bytes - stream_queued(c->sock);
+    bool moved = gone != c->gone_bytes;
+
+    c->gone_bytes = gone;
+    c->resets = stream_queued(c->sock) > 0; /* what was cut off must not look whole */
+    return c->resets && moved;
+}
+
+static void on_sent(void *user)
+{
+    struct client *c = user;
+
+    if (c->state == C_LINGER && stream_queued(c->sock) == 0)
+        set_deadline(c, LINGER_MS);
+}
+
 static void on_late(uv_timer_t *timer)
 {
     struct client *c = timer->data;
 
+    if ((c->state == C_LINGER || c->state == C_HEAD) && still_reads(c)) {
+        set_deadline(c, UNREAD_MS);
+        return;
+    }
     client_enter(c, C_CLOSE);
     exchange_free(c->exchange);
     c->exchange = NULL;

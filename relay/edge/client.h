@@ -35,6 +35,7 @@ void client_send(struct client *c, const void *bytes,
                  size_t n);                                    /* plain; goes out at the end of client_run */
 struct stream *client_stream(struct client *c);                /* for backpressure */
 uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_events */
+bool client_has_ended(const struct client *c);                 /* the visitor has said all that he will say */
 bool client_is_gone(const struct client *c); /* has reset the connection, though we do not read it now */
 void client_run(struct client *c);           /* something happened; c may be gone afterwards */
 #endif

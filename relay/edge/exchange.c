@@ -414,6 +414,8 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
 {
     if (x->upstream && x->sent_head && !x->response_done)
         send_request_body(x, plain);
+    if (client_has_ended(x->client) && plain->len == 0 && !x->request_done)
+        x->broken = true; /* he left in the middle of his request */
     if (x->ended && !try_again(x))
         note_end(x);
     if (x->broken && !x->began && !x->response_done)

@@ -12,8 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HALF_MS = 10000 }; /* SSH has no use for one direction alone */
+
 struct splice {
     const struct splice_events *events;
+    uv_timer_t half;
+    bool closed; /* the timer is */
     void *user;
     struct stream *visitor, *sshd; /* NULL once ended */
     struct sockaddr_storage addr;
@@ -28,6 +32,7 @@ static void on_sshd_received(void *user, const char *bytes, size_t n);
 static void on_sshd_eof(void *user);
 static void on_sshd_ended(void *user, const struct err *why);
 static void end_if_done(struct splice *s);
+static void expect_end(struct splice *s);
 
 static const struct stream_events visitor_events = { on_visitor_received, on_visitor_eof, NULL,
                                                      on_visitor_ended, NULL };
@@ -69,6 +74,8 @@ struct splice *splice_start(struct loop *loop, struct stream *visitor, const str
     s->user = user;
     s->visitor = visitor;
     s->addr = *addr;
+    uv_timer_init(&loop->uv, &s->half);
+    s->half.data = s;
     stream_hand_over(visitor, &visitor_events, s);
     s->sshd = stream_connect_from(loop, (struct sockaddr *)&from, (const struct sockaddr *)&sshd,
                                   on_connected, &sshd_events, s, &why);
@@ -108,6 +115,7 @@ static void on_visitor_eof(void *user)
 
     if (s->sshd)
         stream_shutdown(s->sshd);
+    expect_end(s);
 }
 
 static void on_sshd_received(void *user, const char *bytes, size_t n)
@@ -124,9 +132,29 @@ static void on_sshd_eof(void *user)
 
     if (s->visitor)
         stream_shutdown(s->visitor);
+    expect_end(s);
 }
 
 /* ---- end ---- */
+
+static void on_half_too_long(uv_timer_t *timer)
+{
+    splice_stop(timer->data);
+}
+
+static void expect_end(struct splice *s)
+{
+    if (!uv_is_active((uv_handle_t *)&s->half) && !uv_is_closing((uv_handle_t *)&s->half))
+        uv_timer_start(&s->half, on_half_too_long, HALF_MS, 0);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct splice *s = handle->data;
+
+    s->closed = true;
+    end_if_done(s);
+}
 
 static void end_other(struct stream *other, const struct err *why)
 {
@@ -141,6 +169,7 @@ static void on_visitor_ended(void *user, const struct err *why)
     struct splice *s = user;
 
     s->visitor = NULL;
+    expect_end(s);
     end_other(s->sshd, why);
     end_if_done(s);
 }
@@ -152,6 +181,7 @@ static void on_sshd_ended(void *user, const struct err *why)
     s->sshd = NULL;
     if (s->ours.sin_port == 0 && why->code != ERR_NONE)
         log_warn_limited("splice", "cannot join a visitor to sshd", kv_str("error", why->text));
+    expect_end(s);
     end_other(s->visitor, why);
     end_if_done(s);
 }
@@ -168,6 +198,11 @@ static void end_if_done(struct splice *s)
 {
     if (s->visitor || s->sshd)
         return;
+    if (!s->closed) {
+        if (!uv_is_closing((uv_handle_t *)&s->half))
+            uv_close((uv_handle_t *)&s->half, on_timer_closed);
+        return;
+    }
     if (s->ours.sin_port != 0)
         s->events->parted(s->user, &s->ours);
     s->events->ended(s->user, s);

@@ -167,6 +167,8 @@ static void close_now(struct upstream *u)
 static void leave(struct upstream *u)
 {
     leave_user(u);
+    if (u->state == UPSTREAM_CLOSED)
+        return;
     enter(u, UPSTREAM_LEAVING);
     stream_set_source(u->stream, NULL);
     stream_resume(u->stream); /* what still comes is dropped, so that the end can be seen */

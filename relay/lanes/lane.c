@@ -328,7 +328,8 @@ static void send_away(struct lane *l)
     snprintf(l->last_error, sizeof l->last_error, "a second machine at %s has this agent's key",
              l->seen_from);
     lane_say(l, &(struct lane_msg){ .type = LANE_GOODBYE, .v = LANE_VERSION, .why = { LANE_DUPLICATE } });
-    l->end_at_ms = loop_now_ms(l->loop) + TWIN_MS;
+    if (!l->end_at_ms)
+        l->end_at_ms = loop_now_ms(l->loop) + TWIN_MS;
     enter(l, LANE_S_DRAINING);
 }
 

@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -151,3 +152,15 @@ def forwarder(address, port, to):
     server.shutdown(socket.SHUT_RDWR)
     for sock in (server, *socks):
         sock.close()
+
+
+def test_who_stays_when_sshd_has_hung_up_is_closed(path):
+    with socket.create_connection(("127.0.0.1", path.inherited[0].getsockname()[1]), 30) as visitor:
+        visitor.sendall(b"SSH-2.0-x\r\n" + bytes(64))  # which sshd does not take for a beginning
+        while visitor.recv(4096):
+            pass
+        visitor.settimeout(15)
+        with pytest.raises(OSError):  # and not only half of it is closed
+            for _ in range(150):
+                visitor.sendall(b"x")
+                time.sleep(0.1)

@@ -158,3 +158,23 @@ def test_a_slow_site_holds_no_memory(path):
         sending.result()
     memory.check()
     assert path.site.seen[-1].body.sha256 == content_sha256(200 * MB, 4)
+
+
+def test_a_reader_who_pauses_gets_all_of_a_last_answer(path):
+    """The connection ends behind it, and he is given the time that he needs."""
+    size = 20 * MB
+    with path.visitor() as visitor:
+        visitor.send(f"GET /bytes/{size}/5 HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+        assert visitor.head()
+        digest = hashlib.sha256(visitor.exactly(size - 3 * MB // 2))
+        time.sleep(4)
+        digest.update(visitor.exactly(3 * MB // 2))
+    assert digest.hexdigest() == content_sha256(size, 5)
+
+
+def test_a_visitor_who_leaves_in_mid_upload_is_noticed(path):
+    path.site.gate.set()
+    with path.visitor() as visitor:
+        visitor.send(f"PUT /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: {MB}\r\n\r\n" + "x" * 1000)
+        wait_until(lambda: path.status()["lanes"][0]["streams"] == 1, "it is on its way")
+    wait_until(lambda: path.status()["lanes"][0]["streams"] == 0, "the stream is given up", 10)
