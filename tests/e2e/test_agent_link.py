@@ -875,8 +875,8 @@ def test_away_for_long_keeps_the_session(house):
     assert house.sessions() == session and house.lane_status()["state"] == "away"
 
 
-def test_sshd_that_hangs_is_dead_after_45_s(house):
-    """Its kernel still acknowledges what we say: after 15 s alone it might be a line that is only full."""
+def test_sshd_that_hangs_is_dead_within_15_s(house):
+    """Its kernel still acknowledges what we say; but when all has arrived there, the line is not just full."""
     house.site(house.service(echo))
     stopped = []
     for pid in house.sessions():
@@ -886,7 +886,7 @@ def test_sshd_that_hangs_is_dead_after_45_s(house):
         os.kill(p, signal.SIGSTOP)
     began = time.monotonic()
     wait_for("silence to be noticed", lambda: "no byte from" in house.agent_log(), 60)
-    assert 39 < time.monotonic() - began < 47
+    assert 8 < time.monotonic() - began < 15
     house.kill_sessions()
     for p in stopped:
         try:

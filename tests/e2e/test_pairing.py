@@ -426,7 +426,7 @@ def test_revoke_and_pair_anew(pairing):
     assert (done.code, done.out) == (0, "revoked the agent pi\n")
     wait_until(lambda: pairing.relay.get("/v1/status").json["lanes"] == [], "the lane is gone", timeout=1)
     assert pairing.keys() == [] and pairing.site_state() is None
-    wait_until(lambda: "refuses the key" in agent.log(), "the agent is refused")
+    wait_until(lambda: "refuses the key" in agent.log() or "for good" in agent.log(), "the agent is refused")
     assert pairing.join(agent, pairing.invite()).code == 0  # and need not wait until it would try again by itself
     pairing.wait_up()
     assert pairing.visit().status == 200
