@@ -52,7 +52,7 @@ static const struct opt options[] = {
       .sample = "/var/lib/tunnel-agent/id_ed25519",
       .help =
           "Private key to log in with: ed25519, in OpenSSH's own format, without a passphrase, as ssh-keygen -t "
-          "ed25519 writes it. Default: id_ed25519 in state_dir." },
+          "ed25519 writes it. When it is not given, id_ed25519 in state_dir is used." },
     { "relay", "host_key", OPT_TEXT, offsetof(struct agent_relay_conf, host_key), .flags = OPT_RELOAD,
       .sample = "ssh-ed25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
       .help =

@@ -53,7 +53,7 @@ static void print_default(struct buf *out, const struct opt *o)
     else if (!o->def && o->def_of)
         buf_add_text(out, "The default is made from this machine.");
     else if (!o->def)
-        buf_add_text(out, o->type == OPT_PAIRS ? "May be given several times." : "There is no default.");
+        buf_add_text(out, o->type == OPT_PAIRS ? "May be given several times." : "Not set by default.");
     else if (o->def[0])
         buf_printf(out, "The default is %s.", o->def);
     else

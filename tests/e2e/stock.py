@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import socket
@@ -70,9 +71,13 @@ class Dropbear:
         """The processes of sessions: this one's children."""
         return children(self.process.pid)
 
-    def kill(self) -> None:
+    def end_sessions(self) -> None:
         for pid in self.sessions():
-            os.kill(pid, 9)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(pid, 9)
+
+    def kill(self) -> None:
+        self.end_sessions()
         self.process.kill()
         self.process.wait()
 
@@ -83,8 +88,7 @@ class Dropbear:
     def end(self) -> str | None:
         if self.process.poll() is not None:
             return None
-        for pid in self.sessions():
-            os.kill(pid, 9)
+        self.end_sessions()
         self.process.terminate()
         self.process.wait(PATIENCE_S)
         return None

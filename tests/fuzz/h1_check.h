@@ -1,20 +1,12 @@
 /* tests/fuzz/h1_check.h - what has to be true of every head that was accepted, whatever the input. */
 #ifndef TESTS_FUZZ_H1_CHECK_H
 #define TESTS_FUZZ_H1_CHECK_H
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/buf.h"
 #include "shared/http/h1.h"
-
-#define must(fact)                                                             \
-    do {                                                                       \
-        if (!(fact)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #fact); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
+#include "tests/fuzz/must.h"
 
 static const struct h1_limits talk_limits = { .max_uri = 100, .max_header = 1000 };
 
