@@ -26,7 +26,7 @@ struct dial {
 
     uv_timer_t deadline;
     uv_getaddrinfo_t lookup;
-    bool looking_up;
+    bool looking_up, recalled; /* recalled: by what the name meant last, while the lookup may go on */
     struct sockaddr_storage found[DIAL_ADDRESSES];
     size_t found_n, tried;
     struct stream *sock;
@@ -81,16 +81,45 @@ static bool is_address(struct dial *d)
     return d->found_n > 0;
 }
 
-static bool is_known(struct dial *d)
+static bool has_known(const struct dial *d, int64_t until_ms, size_t *place)
 {
     for (size_t i = 0; d->names && i < DIAL_NAMES; i++)
-        if (d->names->names[i].until_ms > loop_now_ms(d->loop) &&
-            strcmp(d->names->names[i].host, d->host) == 0) {
-            d->found_n = d->names->names[i].n;
-            memcpy(d->found, d->names->names[i].found, sizeof d->found);
+        if (d->names->names[i].until_ms > until_ms && strcmp(d->names->names[i].host, d->host) == 0) {
+            *place = i;
             return true;
         }
     return false;
+}
+
+static void take_known(struct dial *d, size_t place)
+{
+    d->found_n = d->names->names[place].n;
+    memcpy(d->found, d->names->names[place].found, sizeof d->found);
+}
+
+static bool is_known(struct dial *d)
+{
+    size_t place;
+
+    if (!has_known(d, loop_now_ms(d->loop), &place))
+        return false;
+    take_known(d, place);
+    return true;
+}
+
+static bool has_older(const struct dial *d, size_t *place)
+{
+    return d->names && d->names->proved && has_known(d, 0, place);
+}
+
+static void recall(struct dial *d)
+{
+    size_t place;
+
+    if (d->found_n > 0 || !has_older(d, &place))
+        return;
+    take_known(d, place);
+    d->recalled = true;
 }
 
 static void remember(struct dial *d)
@@ -114,6 +143,7 @@ static void remember(struct dial *d)
 static void look_up(struct dial *d)
 {
     static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    size_t place;
     int rc;
 
     d->lookup.data = d;
@@ -125,7 +155,7 @@ static void look_up(struct dial *d)
     }
     d->looking_up = true;
     d->pending++;
-    uv_timer_start(&d->deadline, on_late, d->patience_ms, 0);
+    uv_timer_start(&d->deadline, on_late, has_older(d, &place) ? DIAL_RECALL_MS : d->patience_ms, 0);
 }
 
 static void on_begun(uv_timer_t *timer)
@@ -145,6 +175,16 @@ static void keep_addresses(struct dial *d, const struct addrinfo *found)
             memcpy(&d->found[d->found_n++], found->ai_addr, found->ai_addrlen);
 }
 
+/* The name server has answered after all, and what it says counts. */
+static void forget_recalled(struct dial *d)
+{
+    d->recalled = false;
+    d->found_n = d->tried = 0;
+    d->late = true;
+    if (d->sock)
+        stream_stop(d->sock); /* its end brings us to the first address that was found */
+}
+
 static void free_if_idle(struct dial *d)
 {
     if (d->pending == 0)
@@ -157,17 +197,21 @@ static void on_looked_up(uv_getaddrinfo_t *req, int rc, struct addrinfo *found)
 
     d->looking_up = false;
     d->pending--;
-    if (!d->done) {
+    if (!d->done || (d->recalled && !found)) {
         uv_freeaddrinfo(found);
         free_if_idle(d);
         return;
     }
+    if (d->recalled)
+        forget_recalled(d);
     keep_addresses(d, found);
     uv_freeaddrinfo(found);
     if (d->found_n > 0 && d->names)
         remember(d);
+    recall(d);
     err_set(&d->why, ERR_MISSING, "%s", uv_strerror(rc != 0 ? rc : UV_EAI_NONAME));
-    connect_next(d);
+    if (!d->sock)
+        connect_next(d);
 }
 
 /* ---- CONNECT ---- */
@@ -218,10 +262,12 @@ static void on_late(uv_timer_t *timer)
 
     d->late = true;
     err_set(&d->why, ERR_TIMEOUT, "no answer in time");
-    if (d->sock)
+    if (d->sock) {
         stream_stop(d->sock); /* its end brings us to the next address */
-    else
-        finish(d, NULL);
+        return;
+    }
+    recall(d);
+    connect_next(d);
 }
 
 static void on_sock_ended(void *user, const struct err *why)

@@ -9,14 +9,18 @@
 #include "shared/loop.h"
 #include "shared/stream.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { DIAL_ADDRESSES = 4, DIAL_NAMES = 16, DIAL_NAMES_MS = 5000 };
+enum { DIAL_ADDRESSES = 4, DIAL_NAMES = 16, DIAL_NAMES_MS = 5000, DIAL_RECALL_MS = 1000 };
 
 /* What names were found to mean within the last DIAL_NAMES_MS; not longer, because containers move. A value, embedded;
  * all zero bytes is an empty one, and there is nothing to free. */
 struct dial_names {
+    /* Whoever answers has to prove who it is. So when no name server tells what a name means, within DIAL_RECALL_MS,
+     * what it meant last will do. */
+    bool proved;
     struct {
         char host[256];
         int64_t until_ms;

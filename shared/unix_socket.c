@@ -58,8 +58,8 @@ static int refuse_taken(int peer, const char *path, struct err *e)
     if (getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.pid > 0)
         file_describe_process(who.pid, process, sizeof process);
     return err_set(e, ERR_TAKEN,
-                   "%s is held by %s; end that one first, or name another socket in this one's configuration", path,
-                   process);
+                   "%s is held by %s; end that one first, or name another socket in this one's configuration",
+                   path, process);
 }
 
 /* Two that start at once must not both find a dead socket and take it over: whoever holds the folder's lock looks. */

@@ -266,8 +266,9 @@ static int hear(struct converse *c, const struct lane_msg *m, int64_t now_ms, st
         if (strcmp(m->why.why, LANE_DUPLICATE) == 0)
             return err_set(
                 e, ERR_TAKEN,
-                "another machine is connected with this agent's key; give each its own key and name, or "
-                "let the relay's [agent] section admit more instances");
+                "another machine is connected with this agent's key (this one is boot %.8s); give each its own "
+                "key and name, or let the relay's [agent] section admit more instances",
+                c->boot);
         c->state = CONVERSE_GOODBYE;
         log_warn("relay says goodbye", kv_str("relay", c->relay), kv_str("error", m->why.why));
         return 0;

@@ -48,6 +48,7 @@ struct duty {
     struct carry_lane carry;
     struct carry *streams;
     bool settled; /* it does what it is for, as far as the other end has to say something to that */
+    bool away;    /* whoever it is for has gone, and is to come back */
     bool full, draining, stopped;
 };
 

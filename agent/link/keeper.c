@@ -16,13 +16,21 @@
 
 enum {
     FIRST_MS = 200,
+    NEAR_MS = 1000, /* where an attempt costs nobody anything */
     MAX_MS = 30000,
+    HOPE_MS = 600 * 1000, /* so long name servers are asked often after the network worked */
+    /* TCP asks at 0, 1, 3 and 7 s, so who waits on hears late of a path that is back. All attempts but the last of four
+     * are quick; a slow line needs that one. */
+    QUICK_DIAL_MS = 4000,
+    DIAL_MS = 10000,
+    QUICK_DIALS = 4,
     SLOW_MS = 60000,  /* where only a person can help */
     TWIN_MS = 300000, /* and where two machines would only push each other out */
     HTTPS_PORT = 443,
     PROBE_MS = 600000, /* so often a lane through 443 looks whether it is still needed */
     PROBE_PATIENCE_MS = 10000,
     STEADY_MS = 5000, /* a lane that was up for less has not shown that all is well */
+    SHORT_LIVES = 60, /* so many of these in a row may be a bad line */
 };
 
 struct keeper {
@@ -37,12 +45,16 @@ struct keeper {
     struct dial *probe;
     bool stopping, closed;
 
-    struct retry retry;
+    struct retry near, retry;    /* near: for a path that is gone */
+    unsigned dials;              /* since the last lane that was up */
+    unsigned short_lives;        /* lanes in a row that were not up for long */
+    int64_t worked_at_ms;        /* when it was lost, or the network changed */
     size_t keys_refused;         /* in a row */
     bool only_a_person_can_help; /* a changed network cannot */
     int64_t up_at_ms;            /* 0: not up in this session */
     time_t since, next_attempt;
     char *last_error;
+    bool told;                    /* what went wrong is in the log already */
     struct err why;               /* the same */
     uint64_t bytes_in, bytes_out; /* of sessions that are over */
 };
@@ -62,7 +74,9 @@ struct keeper *keeper_start(struct loop *loop, const struct session_conf *conf,
     k->events = events;
     k->user = user;
     k->ssh_port = conf->port;
+    retry_init(&k->near, FIRST_MS, NEAR_MS);
     retry_init(&k->retry, FIRST_MS, MAX_MS);
+    k->worked_at_ms = loop_now_ms(loop);
     uv_timer_init(&loop->uv, &k->wait);
     k->wait.data = k;
     start_session(k);
@@ -123,6 +137,7 @@ static void on_up(void *user)
     struct keeper *k = user;
 
     k->keys_refused = 0;
+    k->dials = 0;
     if (k->up_at_ms == 0) {
         k->since = time(NULL);
         k->up_at_ms = loop_now_ms(k->loop);
@@ -141,26 +156,49 @@ static bool try_other_port(struct keeper *k)
     return k->conf.port != k->ssh_port;
 }
 
+static uint32_t random_number(void)
+{
+    uint32_t random = 0;
+
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+        random = (uint32_t)uv_hrtime(); /* early at boot: any spread will do */
+    return random;
+}
+
+static void note_end_of_lane(struct keeper *k)
+{
+    int64_t now_ms = loop_now_ms(k->loop);
+
+    if (k->up_at_ms == 0)
+        return;
+    k->worked_at_ms = now_ms;
+    k->short_lives++;
+    if (now_ms - k->up_at_ms < STEADY_MS)
+        return;
+    k->short_lives = 0;
+    retry_succeeded(&k->near);
+    retry_succeeded(&k->retry);
+}
+
 /* What the session's end means for the next one. */
 static uint32_t wait_ms(struct keeper *k, enum session_outcome outcome)
 {
     static const uint32_t key_ms[] = { 2000, 5000, 15000, SLOW_MS };
     const size_t last = sizeof key_ms / sizeof *key_ms - 1;
-    uint32_t random = 0;
+    bool near;
 
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-        random = (uint32_t)uv_hrtime(); /* early at boot: any spread will do */
+    note_end_of_lane(k);
+    near = k->up_at_ms != 0 && k->short_lives < SHORT_LIVES;
     switch (outcome) {
     case SESSION_KEY: return key_ms[k->keys_refused < last ? k->keys_refused++ : last];
     case SESSION_HOST_KEY:
     case SESSION_SENT_AWAY: return SLOW_MS;
     case SESSION_TWIN: return TWIN_MS;
-    case SESSION_UNREACHED:
+    case SESSION_UNREACHED: near = true; break;
+    case SESSION_NAMELESS: near = loop_now_ms(k->loop) - k->worked_at_ms < HOPE_MS; break;
     case SESSION_BROKE: break;
     }
-    if (k->up_at_ms != 0 && loop_now_ms(k->loop) - k->up_at_ms >= STEADY_MS)
-        retry_succeeded(&k->retry);
-    return retry_failed(&k->retry, random);
+    return retry_failed(near ? &k->near : &k->retry, random_number());
 }
 
 static void on_waited(uv_timer_t *timer)
@@ -173,12 +211,16 @@ static void on_waited(uv_timer_t *timer)
 
 static void log_down(struct keeper *k, enum session_outcome outcome, const struct err *why, uint32_t ms)
 {
-    if (outcome == SESSION_HOST_KEY || outcome == SESSION_TWIN)
+    if (k->told)
+        log_debug("lane down", kv_str("relay", k->conf.relay), kv_int("lane", k->conf.lane),
+                  kv_str("error", why->text), kv_int("retry_ms", ms));
+    else if (outcome == SESSION_HOST_KEY || outcome == SESSION_TWIN)
         log_error("lane down", kv_str("relay", k->conf.relay), kv_int("lane", k->conf.lane),
                   kv_str("error", why->text), kv_int("retry_ms", ms));
     else
         log_warn_limited(k->conf.relay, "lane down", kv_str("relay", k->conf.relay),
                          kv_int("lane", k->conf.lane), kv_str("error", why->text), kv_int("retry_ms", ms));
+    k->told = true;
 }
 
 static void wait_for(struct keeper *k, uint32_t ms)
@@ -189,6 +231,7 @@ static void wait_for(struct keeper *k, uint32_t ms)
 
 static void keep_reason(struct keeper *k, const struct err *why)
 {
+    k->told = k->told && k->last_error && strcmp(k->last_error, why->text) == 0;
     free(k->last_error);
     k->last_error = mem_copy(why->text);
     k->why = *why;
@@ -233,6 +276,7 @@ static void start_session(struct keeper *k)
     k->up_at_ms = 0;
     if (k->since == 0)
         k->since = time(NULL);
+    k->conf.dial_ms = ++k->dials % QUICK_DIALS == 0 ? DIAL_MS : QUICK_DIAL_MS;
     k->session = session_start(k->loop, &k->conf, &events, k);
 }
 
@@ -252,13 +296,17 @@ void keeper_service(struct keeper *k, const struct site *site)
 
 void keeper_look(struct keeper *k)
 {
+    if ((!k->session || k->up_at_ms == 0) && !k->only_a_person_can_help) {
+        retry_succeeded(&k->near);
+        retry_succeeded(&k->retry);
+        k->worked_at_ms = loop_now_ms(k->loop);
+        k->keys_refused = 0;
+    }
     if (k->session) {
         session_look(k->session);
         if (k->conf.port != k->ssh_port && k->up_at_ms != 0)
             on_probe_due(&k->wait);
     } else if (!k->stopping && !k->only_a_person_can_help) {
-        retry_succeeded(&k->retry);
-        k->keys_refused = 0;
         uv_timer_start(&k->wait, on_waited, 0, 0);
     }
 }

@@ -3,10 +3,11 @@
  * Where sshd's own port cannot be reached it tries port 443, where the relay joins SSH to sshd, and says so when the
  * other port can be reached again.
  *
- * Alive on the loop until it calls `ended`, which it does only after keeper_stop or keeper_drain. A broken line is tried
- * again after 0.2 s, then slower up to 30 s; a refused key after 2, 5, 15, then 60 s, because a machine that starts
- * refuses too; another host key, or a relay that does not want us, after 60 s; a second machine with our key after 5
- * minutes. */
+ * Alive on the loop until it calls `ended`, which it does only after keeper_stop or keeper_drain. When a lane was lost, or
+ * nobody is there to connect to, it is tried again after 0.2 s, then slower up to 1 s, so that a path that comes back is
+ * found at once: this costs a relay nothing. What fails later, before we are welcome, sshd counts (PerSourcePenalties): up
+ * to 30 s; a refused key waits 2, 5, 15, then 60 s, because a machine that starts refuses too; another host key, or a
+ * relay that does not want us, 60 s; a second machine with our key 5 minutes. */
 #ifndef AGENT_LINK_KEEPER_H
 #define AGENT_LINK_KEEPER_H
 #include "agent/link/session.h"

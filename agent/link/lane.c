@@ -205,6 +205,7 @@ static int lane_run(struct duty *d, struct err *e)
         ssh_pipe_free_closed(d->pipe);
     } while (ssh_pipe_unread(d->pipe));
     d->settled = l->talk.state != CONVERSE_HELLO;
+    d->away = l->talk.state == CONVERSE_AWAY;
     if (l->talk.state == CONVERSE_GOODBYE && !d->draining)
         duty_drain(d);
     if (d->draining && duty_streams(d) == 0 && converse_out(&l->talk)->len == 0)

@@ -1,12 +1,17 @@
 #include "agent/link/pulse.h"
 
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <uv.h>
 
-/* What has died without a word is noticed by the kernel as soon as by us. */
+enum { QUEUED_BYTES = 128 * 1024 };
+
+/* What has died without a word is noticed by the kernel as soon as by us. And a heartbeat is not to wait behind the
+ * megabytes that the kernel would queue: on a slow line that takes longer than a lane may be silent. */
 static void set_options(int fd)
 {
     static const struct {
@@ -17,6 +22,7 @@ static void set_options(int fd)
         { IPPROTO_TCP, TCP_KEEPINTVL, 5 },
         { IPPROTO_TCP, TCP_KEEPCNT, 3 },
         { IPPROTO_TCP, TCP_USER_TIMEOUT, PULSE_SILENT_MS },
+        { IPPROTO_TCP, TCP_NOTSENT_LOWAT, QUEUED_BYTES },
     };
 
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
@@ -42,6 +48,20 @@ void pulse_look(struct pulse *p, int64_t now_ms)
         p->looked_at_ms = now_ms;
 }
 
+void pulse_woke(struct pulse *p, int64_t now_ms)
+{
+    p->heard_at_ms = now_ms - 1; /* before it was looked at */
+    p->looked_at_ms = now_ms;
+}
+
+/* Whether bytes of ours wait to be sent. When none do and sshd is silent, the line is not just full. */
+static bool has_queued(int fd)
+{
+    int n = 0;
+
+    return ioctl(fd, SIOCOUTQNSD, &n) == 0 && n > 0;
+}
+
 /* When the peer's kernel was heard last. It acknowledges also while its sshd hangs. */
 static int64_t acknowledged_at_ms(int fd, int64_t now_ms)
 {
@@ -63,16 +83,19 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-int64_t pulse_left_ms(const struct pulse *p, int fd, int64_t now_ms)
+int64_t pulse_left_ms(struct pulse *p, int fd, int64_t now_ms)
 {
     int64_t left_ms = PULSE_SILENT_MS - (now_ms - p->heard_at_ms);
-    int64_t alive_at_ms;
+    int64_t acked_at_ms, busy_at_ms;
 
+    if (has_queued(fd))
+        p->full_at_ms = now_ms;
     if (left_ms > 0 && p->looked_at_ms == 0)
         return left_ms;
-    alive_at_ms = later(p->heard_at_ms, acknowledged_at_ms(fd, now_ms));
-    left_ms = sooner(PULSE_SILENT_MS - (now_ms - alive_at_ms), PULSE_HUNG_MS - (now_ms - p->heard_at_ms));
-    if (p->looked_at_ms != 0 && alive_at_ms < p->looked_at_ms)
+    acked_at_ms = acknowledged_at_ms(fd, now_ms);
+    busy_at_ms = later(p->heard_at_ms, sooner(acked_at_ms, p->full_at_ms));
+    left_ms = sooner(PULSE_SILENT_MS - (now_ms - busy_at_ms), PULSE_HUNG_MS - (now_ms - p->heard_at_ms));
+    if (p->looked_at_ms != 0 && later(p->heard_at_ms, acked_at_ms) < p->looked_at_ms)
         left_ms = sooner(left_ms, PULSE_LOOK_MS - (now_ms - p->looked_at_ms));
     return left_ms;
 }

@@ -35,8 +35,10 @@ enum state {
 
 enum {
     WELCOME_MS = 30000,      /* the relay, or tunnel-lane saying that it is away, answers hello by then */
+    HEARD_MS = 10000,        /* a relay that starts, or restarts, does not take so long to welcome */
     FLUSH_BYTES = 64 * 1024, /* so many bytes are sent at once, without waiting for the end of the round */
-    DIAL_MS = 20000,
+    AGED_MS = 1000,          /* an older attempt to connect is not waited for when the network changes */
+    LATE_MS = 1500,          /* a beat that comes so late tells of a machine that was asleep */
     KEY_BYTES = 16 * 1024,
 };
 
@@ -61,6 +63,7 @@ struct session {
     struct secret key;
     struct duty *duty; /* NULL before login */
     struct pulse pulse;
+    int64_t began_ms, beat_due_ms;
 };
 
 static void session_run(struct session *s);
@@ -219,7 +222,8 @@ struct session *session_start(struct loop *loop, const struct session_conf *conf
     uv_prepare_start(&s->before_wait, on_before_wait);
     uv_check_start(&s->after_wait, on_after_wait);
     s->pending = 4;
-    s->dial = dial_start(loop, conf->host, conf->port, DIAL_MS, NULL, on_dialled, s);
+    s->began_ms = loop_now_ms(loop);
+    s->dial = dial_start(loop, conf->host, conf->port, conf->dial_ms, conf->names, on_dialled, s);
     return s;
 }
 
@@ -254,7 +258,8 @@ static void on_sock_ended(void *user, const struct err *why)
 
     s->pending--;
     s->sock = NULL;
-    session_fail(s, SESSION_BROKE, ERR_PEER, "lost the connection to %s: %s", s->conf->host, why->text);
+    session_fail(s, SESSION_BROKE, ERR_PEER, "lost the connection to %s (%s): %s", s->conf->host,
+                 states[s->state].name, why->text);
     session_run(s);
 }
 
@@ -270,11 +275,11 @@ static void on_dialled(void *user, struct stream *sock, const struct err *why)
         stream_hand_over(sock, &events, s);
         pulse_begin(&s->pulse, stream_fd(sock), loop_now_ms(s->loop));
     } else if (why->code == ERR_MISSING) {
-        session_fail(s, SESSION_BROKE, ERR_MISSING,
+        session_fail(s, SESSION_NAMELESS, ERR_MISSING,
                      "cannot look up %s: %s; is the name right, and does this machine reach a name server?",
                      s->conf->host, why->text);
     } else {
-        session_fail(s, SESSION_BROKE, ERR_PEER,
+        session_fail(s, SESSION_UNREACHED, ERR_PEER,
                      "cannot reach the relay at %s port %u: %s; is sshd running there, and is the port open?",
                      s->conf->host, s->conf->port, why->text);
     }
@@ -402,16 +407,24 @@ static enum session_outcome outcome_of(enum err_code code)
     return code == ERR_TAKEN ? SESSION_TWIN : code == ERR_STOPPED ? SESSION_SENT_AWAY : SESSION_BROKE;
 }
 
+/* The relay was there for as long as a relay waits for a word, and went away again: it seems that we hear it, but it does
+ * not hear us. The deadline for its welcome stays. */
+static bool is_unheard(const struct session *s)
+{
+    return s->duty->away && uv_is_active((const uv_handle_t *)&s->deadline) &&
+           uv_timer_get_due_in(&s->deadline) < WELCOME_MS - HEARD_MS;
+}
+
 static enum state step_serve(struct session *s)
 {
     struct err why = { 0 };
 
     if (duty_run(s->duty, &why) != 0)
         return session_fail(s, outcome_of(why.code), why.code, "%s: %s", s->conf->host, why.text);
-    if (s->duty->settled)
-        uv_timer_stop(&s->deadline);
-    else if (!uv_is_active((uv_handle_t *)&s->deadline))
+    if (!s->duty->settled && !uv_is_active((uv_handle_t *)&s->deadline))
         start_deadline(s); /* the relay has been away, and is to welcome us again */
+    else if (s->duty->settled && !is_unheard(s))
+        uv_timer_stop(&s->deadline);
     return S_SERVE;
 }
 
@@ -436,15 +449,20 @@ static void on_idle(void *user)
     session_free_if_idle(user);
 }
 
-/* Each beat makes sshd send something, so that silence means something. */
+/* Each beat makes sshd send something, so that silence means something. After a machine was asleep timers come before
+ * what has arrived meanwhile, if anything has: nobody asked. */
 static void on_beat(uv_timer_t *timer)
 {
     struct session *s = timer->data;
-    int64_t left_ms = s->sock ? pulse_left_ms(&s->pulse, stream_fd(s->sock), loop_now_ms(s->loop)) : 0;
+    int64_t now_ms = loop_now_ms(s->loop), left_ms = 0;
 
+    if (now_ms - s->beat_due_ms > LATE_MS)
+        pulse_woke(&s->pulse, now_ms);
+    if (s->sock)
+        left_ms = pulse_left_ms(&s->pulse, stream_fd(s->sock), now_ms);
     if (left_ms <= 0) {
         session_fail(s, SESSION_BROKE, ERR_TIMEOUT, "no byte from %s for %d s", s->conf->host,
-                     (int)((loop_now_ms(s->loop) - s->pulse.heard_at_ms) / 1000));
+                     (int)((now_ms - s->pulse.heard_at_ms) / 1000));
     } else {
         s->duty->ops->beat(s->duty);
         start_beat(s, beat_ms(s) < left_ms ? beat_ms(s) : left_ms);
@@ -464,8 +482,10 @@ static void start_beat(struct session *s, int64_t ms)
 {
     const int64_t max_ms =
         (int64_t)LANE_HEARTBEAT_S * 1000; /* a longer one would leave less than three in which to hear */
+    int64_t wait_ms = ms < max_ms ? ms : max_ms;
 
-    uv_timer_start(&s->beat, on_beat, (uint64_t)(ms < max_ms ? ms : max_ms), 0);
+    s->beat_due_ms = loop_now_ms(s->loop) + wait_ms;
+    uv_timer_start(&s->beat, on_beat, (uint64_t)wait_ms, 0);
 }
 
 void session_service(struct session *s, const struct site *site)
@@ -476,9 +496,12 @@ void session_service(struct session *s, const struct site *site)
 
 void session_look(struct session *s)
 {
-    if (!s->sock || s->state == S_CLOSE)
+    if (s->state == S_CONNECT && loop_now_ms(s->loop) - s->began_ms > AGED_MS)
+        session_fail(s, SESSION_UNREACHED, ERR_SYSTEM, "the network has changed on the way to %s",
+                     s->conf->host);
+    else if (!s->sock || s->state == S_CLOSE)
         return;
-    if (pulse_address_gone(stream_fd(s->sock)))
+    else if (pulse_address_gone(stream_fd(s->sock)))
         session_fail(s, SESSION_BROKE, ERR_SYSTEM,
                      "this machine has lost the address of its connection to %s", s->conf->host);
     else if (s->state == S_SERVE) {
@@ -564,8 +587,6 @@ static void session_free_if_idle(struct session *s)
 {
     if (s->pending > 0 || (s->duty && !duty_idle(s->duty)))
         return;
-    if (s->outcome == SESSION_BROKE && !s->encrypted && s->why.code != ERR_MISSING)
-        s->outcome = SESSION_UNREACHED;
     s->events->ended(s->user, s->outcome, &s->why);
     secret_free(&s->key);
     if (s->duty)

@@ -24,12 +24,15 @@ struct session_conf {
     const char *boot; /* random, one for the life of this process */
     struct sites *sites;
     struct limits *limits;
+    struct dial_names *names; /* of this relay's machine */
+    uint32_t dial_ms;         /* for a connection to it */
 };
 
 /* What the next attempt should know about this one. */
 enum session_outcome {
     SESSION_BROKE,     /* the line, sshd, or a time limit */
-    SESSION_UNREACHED, /* the same, before sshd had said a word that we understand */
+    SESSION_UNREACHED, /* nobody was there to connect to, so the attempt has cost nobody anything */
+    SESSION_NAMELESS,  /* the host's name could not be looked up */
     SESSION_KEY,       /* our key was refused, or is not there */
     SESSION_HOST_KEY,  /* it is another machine than the pinned one, or nobody can tell */
     SESSION_SENT_AWAY, /* the relay does not want this lane */

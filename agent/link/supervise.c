@@ -1,6 +1,7 @@
 #include "agent/link/supervise.h"
 
 #include "agent/link/keeper.h"
+#include "agent/link/lane_count.h"
 #include "shared/json.h"
 #include "shared/lane_msg.h"
 #include "shared/log.h"
@@ -11,10 +12,7 @@
 #include <string.h>
 
 enum {
-    MANY_STREAMS = 128, /* per lane: sshd looks at all of its channels whenever anything happens */
-    FEW_STREAMS = 64,   /* per lane that would be left */
     TICK_MS = 1000,
-    CALM_TICKS = 60, /* so long few, and one lane is closed */
     RETURN_TICKS = 60,
     PEAK_STREAMS = 64, /* what so many have used is given back to the system once half of them are gone */
 };
@@ -23,13 +21,13 @@ struct supervise {
     struct loop *loop;
     struct session_conf conf; /* its texts are ours */
     struct sites own;         /* with protocol = plain: its only service */
+    struct dial_names names;
     void (*ended)(void *user, struct supervise *s);
     void *user;
-    size_t min, max;
+    struct lane_count count;
     struct keeper *keepers[2 * AGENT_MAX_LANES]; /* those that leave stay here until they have */
     size_t n;
     uv_timer_t tick;
-    int calm;
     int returning; /* seconds for which a lane may try sshd's own port again; 0: none does */
     size_t peak;   /* of streams, since memory was given back */
     bool stopping, closed;
@@ -106,12 +104,10 @@ static void adjust(struct supervise *s)
         streams += keeper_streams(s->keepers[i]);
     }
     give_memory_back(s, streams);
-    s->calm = lanes > s->min && streams < FEW_STREAMS * (lanes - 1) ? s->calm + 1 : 0;
-    if (lanes < s->min || (lanes < s->max && up >= lanes && streams > MANY_STREAMS * lanes)) {
-        open_lane(s);
-    } else if (lanes > s->max || s->calm >= CALM_TICKS) {
-        s->calm = 0;
-        close_lane(s);
+    switch (lane_count_tick(&s->count, lanes, up, streams)) {
+    case LANES_OPEN: open_lane(s); break;
+    case LANES_CLOSE: close_lane(s); break;
+    case LANES_STAY: break;
     }
 }
 
@@ -145,11 +141,12 @@ static void on_tick(uv_timer_t *timer)
 
 static void set_numbers(struct supervise *s, const struct agent_relay_conf *conf)
 {
-    s->min = s->conf.plain ? 1 : (size_t)conf->lanes; /* a port can be forwarded once */
-    s->max = s->conf.plain ? 1 : (size_t)(conf->max_lanes > conf->lanes ? conf->max_lanes : conf->lanes);
-    while (staying(s) < s->min && s->n < sizeof s->keepers / sizeof s->keepers[0])
+    s->count.min = s->conf.plain ? 1 : (size_t)conf->lanes; /* a port can be forwarded once */
+    s->count.max =
+        s->conf.plain ? 1 : (size_t)(conf->max_lanes > conf->lanes ? conf->max_lanes : conf->lanes);
+    while (staying(s) < s->count.min && s->n < sizeof s->keepers / sizeof s->keepers[0])
         open_lane(s);
-    while (staying(s) > s->max)
+    while (staying(s) > s->count.max)
         close_lane(s);
 }
 
@@ -175,7 +172,9 @@ struct supervise *supervise_start(struct loop *loop, const char *name, const str
         .boot = boot,
         .sites = sites,
         .limits = limits,
+        .names = &s->names,
     };
+    s->names.proved = true; /* by its host key */
     if (s->conf.plain) {
         sites_init_plain(&s->own, name, conf->service);
         s->conf.sites = &s->own;

@@ -1,7 +1,7 @@
 /* The life of a request:
  *
  *   head routed -> STREAM (a lane's stream is got) -> RUN: body up, head and body down -> DONE
- *                     ▲── once more, when a kept stream had ended and nothing was lost ──┘
+ *                     ▲── once more, when the stream had ended and nothing was lost ─────┘
  *
  * Events from the stream are noted, then client_run calls exchange_run, which says how far it has come. */
 #include "relay/edge/exchange.h"
@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* After the first one: a lane that dies takes some streams with it before all have heard of it. */
+enum { MAX_TRIES = 3 };
 
 struct exchange {
     struct client *client;
@@ -28,6 +31,8 @@ struct exchange {
     char method[H1_MAX_METHOD + 1];
     bool idempotent, visitor_keeps, visitor_1_0;
     bool sent_head, request_done, took_body, stream_was_kept;
+    int tries;     /* after the first */
+    uint64_t lane; /* of the last stream */
 
     struct buf in; /* of the response, until its head is whole */
     struct h1_head *response;
@@ -64,9 +69,9 @@ static bool is_idempotent(struct str method)
     return false;
 }
 
-static void take_stream(struct exchange *x, enum pool_reuse reuse)
+static void take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t not_lane)
 {
-    x->upstream = pool_take(x->host->pool, x->site, reuse, &upstream_events, x);
+    x->upstream = pool_take(x->host->pool, x->site, reuse, not_lane, &upstream_events, x);
     x->sent_head = false;
     if (!x->upstream) {
         x->ended = true;
@@ -74,6 +79,7 @@ static void take_stream(struct exchange *x, enum pool_reuse reuse)
         return;
     }
     x->stream_was_kept = upstream_used_before(x->upstream);
+    x->lane = upstream_lane(x->upstream);
     h1_response_init(x->response, str_of(x->method));
     if (upstream_ready(x->upstream))
         send_request(x);
@@ -100,7 +106,7 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
     h1_body_init(&x->request, head->framing, head->content_length);
     headers_add_request(&x->request_head, head, visitor);
     counts_add(&site->counts->requests, 1);
-    take_stream(x, x->idempotent ? POOL_ANY : POOL_RECENT);
+    take_stream(x, x->idempotent ? POOL_ANY : POOL_RECENT, 0);
     return x;
 }
 
@@ -359,13 +365,25 @@ static void on_ended(void *user, enum upstream_end how)
     client_run(x->client);
 }
 
-/* A kept stream that the service closed before it saw the request: nobody has noticed anything. */
+/* A kept stream that the service closed before it saw the request, or one that died with its lane, while there is another:
+ * nobody has noticed anything. What was not sent may be sent in any case. */
 static bool try_again(struct exchange *x)
 {
-    if (!x->stream_was_kept || x->began || x->in.len > 0 || x->took_body || !x->idempotent)
+    bool died = x->end == UPSTREAM_LOST || x->end == UPSTREAM_UNAVAILABLE;
+    enum upstream_end end = x->end;
+
+    if (x->began || x->in.len > 0 || x->took_body || (x->sent_head && !x->idempotent))
+        return false;
+    if (!(x->stream_was_kept || died) || x->tries++ == MAX_TRIES)
         return false;
     x->ended = false;
-    take_stream(x, POOL_FRESH);
+    take_stream(x, POOL_FRESH, died ? x->lane : 0);
+    if (x->ended && died && x->stream_was_kept) {
+        x->ended = false;
+        take_stream(x, POOL_FRESH, 0);
+    }
+    if (x->ended)
+        x->end = end; /* there was no other lane */
     return !x->ended;
 }
 
@@ -376,6 +394,7 @@ static void answer_for_the_end(struct exchange *x)
     case UPSTREAM_SILENT: answer_ourselves(x, 504, "The site's server does not answer."); break;
     case UPSTREAM_UNAVAILABLE: answer_ourselves(x, 503, "The site cannot be reached at the moment."); break;
     case UPSTREAM_EOF:
+    case UPSTREAM_LOST:
     case UPSTREAM_BROKEN: answer_ourselves(x, 502, "The site broke off its answer."); break;
     }
 }

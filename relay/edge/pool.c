@@ -256,6 +256,11 @@ static struct upstream *take_warm(struct lane *l)
     return open_stream(l);
 }
 
+static bool is_sound(const struct lane *l)
+{
+    return loop_now_ms(l->pool->loop) >= l->retry_at_ms;
+}
+
 /* Busy lanes come after all others; among equals the one with the fewest streams in use. */
 static bool is_better(const struct snap_lane *a, const struct snap_lane *b)
 {
@@ -265,24 +270,34 @@ static bool is_better(const struct snap_lane *a, const struct snap_lane *b)
            atomic_load_explicit(&b->counts->streams, memory_order_relaxed);
 }
 
-static struct lane *best_lane(const struct pool *p, const struct snap_site *site)
+static struct lane *best_lane(const struct pool *p, const struct snap_site *site, uint64_t not_lane,
+                              bool sound)
 {
     const struct snap_lane *best = NULL;
 
     for (size_t i = 0; i < site->lanes_n; i++) {
         struct lane *l = find_lane(p, site->lanes[i]->id);
 
-        if (l && l->snap && streams(l) < share(p->limits.max_streams, p->limits.workers) &&
+        if (l && l->snap && l->id != not_lane &&
+            streams(l) < share(p->limits.max_streams, p->limits.workers) && (!sound || is_sound(l)) &&
             (!best || is_better(site->lanes[i], best)))
             best = site->lanes[i];
     }
     return best ? find_lane(p, best->id) : NULL;
 }
 
-struct upstream *pool_take(struct pool *p, const struct snap_site *site, enum pool_reuse reuse,
-                           const struct upstream_events *events, void *user)
+/* One that has just died has the least to do: it comes after all that work. */
+static struct lane *choose_lane(const struct pool *p, const struct snap_site *site, uint64_t not_lane)
 {
-    struct lane *l = best_lane(p, site);
+    struct lane *l = best_lane(p, site, not_lane, true);
+
+    return l ? l : best_lane(p, site, not_lane, false);
+}
+
+struct upstream *pool_take(struct pool *p, const struct snap_site *site, enum pool_reuse reuse,
+                           uint64_t not_lane, const struct upstream_events *events, void *user)
+{
+    struct lane *l = choose_lane(p, site, not_lane);
     struct upstream *u = l ? find_idle(l, site->item, reuse) : NULL;
 
     for (size_t i = 0; !u && i < site->lanes_n; i++) {

@@ -42,7 +42,7 @@ enum pool_reuse {
 };
 
 /* A stream for one request to the site: one that has served it already, a warm one, or a new one, of the lane that has
- * the least to do. NULL when the site has no lane with room. */
+ * the least to do. NULL when the site has no lane with room. not_lane: one that has just failed this request; 0: none. */
 struct upstream *pool_take(struct pool *p, const struct snap_site *site, enum pool_reuse reuse,
-                           const struct upstream_events *events, void *user);
+                           uint64_t not_lane, const struct upstream_events *events, void *user);
 #endif

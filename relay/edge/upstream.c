@@ -311,7 +311,7 @@ static enum upstream_end end_of(const struct upstream *u)
     if (u->plain)
         return UPSTREAM_EOF;
     if (!u->explained)
-        return UPSTREAM_BROKEN;
+        return UPSTREAM_LOST;
     switch (u->how) {
     case LANE_EOF: return UPSTREAM_EOF;
     case LANE_REFUSED:
@@ -500,6 +500,11 @@ uint64_t upstream_id(const struct upstream *u)
     return u->id;
 }
 
+uint64_t upstream_lane(const struct upstream *u)
+{
+    return u->lane;
+}
+
 const char *upstream_item(const struct upstream *u)
 {
     return u->item;
@@ -540,6 +545,6 @@ static void on_ended(void *user, const struct err *why)
         enter(u, UPSTREAM_CLOSED);
         uv_close((uv_handle_t *)&u->timer, on_timer_closed);
     }
-    tell_ended(u, before == UPSTREAM_OPENING ? UPSTREAM_UNAVAILABLE : UPSTREAM_BROKEN);
+    tell_ended(u, before == UPSTREAM_OPENING ? UPSTREAM_UNAVAILABLE : end_of(u));
     release(u);
 }

@@ -24,7 +24,8 @@ enum upstream_state {
 
 enum upstream_end {
     UPSTREAM_EOF,         /* the service ended its side, and the agent confirms that it meant to */
-    UPSTREAM_BROKEN,      /* the lane or the service broke off */
+    UPSTREAM_BROKEN,      /* the service broke off */
+    UPSTREAM_LOST,        /* nobody says why it ended: the lane has died */
     UPSTREAM_REFUSED,     /* the service's machine refused the connection, or could not be reached */
     UPSTREAM_SILENT,      /* the service did not answer the connection in time */
     UPSTREAM_UNAVAILABLE, /* no stream could be had from the lane */
@@ -79,6 +80,7 @@ struct upstream_link *upstream_link(struct upstream *u);
 enum upstream_state upstream_state(const struct upstream *u);
 bool upstream_taken(const struct upstream *u);
 uint64_t upstream_id(const struct upstream *u);
+uint64_t upstream_lane(const struct upstream *u);
 const char *upstream_item(const struct upstream *u);             /* "" before its first use */
 int64_t upstream_idle_ms(const struct upstream *u);              /* since it was given back */
 bool upstream_orphaned(const struct upstream *u);                /* nothing moves, and the visitor is gone */

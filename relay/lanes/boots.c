@@ -14,6 +14,8 @@ struct boots_agent {
     size_t n;
     char displaced[REMEMBERED][BOOT_BYTES]; /* a ring */
     size_t next;
+    char twin[160]; /* "": there never was one */
+    int64_t twin_at_ms;
 };
 
 void boots_free(struct boots *b)
@@ -97,6 +99,24 @@ enum boots_verdict boots_admit(struct boots *b, const char *agent, const char *b
     a->now = mem_grow(a->now, (a->n + 1) * sizeof *a->now);
     snprintf(a->now[a->n++], BOOT_BYTES, "%s", boot);
     return BOOTS_NEW;
+}
+
+void boots_note_twin(struct boots *b, const char *agent, const char *boot, const char *from, int64_t now_ms)
+{
+    struct boots_agent *a = find_or_add(b, agent);
+
+    snprintf(
+        a->twin, sizeof a->twin,
+        "a second machine, at %.64s, boot %.8s, has this agent's key; give each its own, or set instances",
+        from, boot);
+    a->twin_at_ms = now_ms;
+}
+
+const char *boots_twin(const struct boots *b, const char *agent, int64_t now_ms)
+{
+    const struct boots_agent *a = find(b, agent);
+
+    return a && a->twin[0] && now_ms - a->twin_at_ms < BOOTS_TWIN_MS ? a->twin : "";
 }
 
 bool boots_is_newest(const struct boots *b, const char *agent, const char *boot)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 enum { BOOT_BYTES = 65 };
+enum { BOOTS_TWIN_MS = 330 * 1000 }; /* one that was sent away comes again after 5 minutes */
 
 struct boots {
     struct boots_agent *list;
@@ -24,6 +25,10 @@ void boots_free(struct boots *b);
 enum boots_verdict boots_admit(struct boots *b, const char *agent, const char *boot, int64_t instances,
                                bool (*there)(void *user, const char *agent, const char *boot), void *user,
                                char displaced[BOOT_BYTES]);
+/* After BOOTS_TWIN: where the other machine is, and when it came. */
+void boots_note_twin(struct boots *b, const char *agent, const char *boot, const char *from, int64_t now_ms);
+/* In words, "" when none came within the last BOOTS_TWIN_MS; valid until the next call. */
+const char *boots_twin(const struct boots *b, const char *agent, int64_t now_ms);
 /* The one admitted last: its claims count. */
 bool boots_is_newest(const struct boots *b, const char *agent, const char *boot);
 #endif

@@ -20,9 +20,9 @@
 enum {
     FIRST_WORDS_MS = 10000, /* for tunnel-lane's own line */
     QUIET_MS = 7500,        /* then we ping as well */
-    DEAD_MS = 15000,
-    ENROL_MS = 30000,    /* to enrol in */
-    DISMISSED_MS = 2000, /* to read the answer in */
+    DEAD_MS = 14000,        /* looked at once a second: known within 15 s */
+    ENROL_MS = 30000,       /* to enrol in */
+    DISMISSED_MS = 2000,    /* to read the answer in */
     CLOSE_MS = 2000,
     TWIN_MS = 2000,         /* for a second machine to hear why before it is cut off */
     SECOND_BYTES = 1 << 20, /* what an agent may say in a second; the rest waits */
@@ -321,12 +321,10 @@ static void welcome(struct lane *l)
 }
 
 /* A second machine with the same key: the two would push each other out for ever. */
-static void send_away(struct lane *l)
+static void send_away(struct lane *l, const char *boot)
 {
     log_error("two machines use this agent's key; give each its own, or set instances",
-              kv_str("agent", l->agent), kv_str("peer", l->seen_from));
-    snprintf(l->last_error, sizeof l->last_error, "a second machine at %s has this agent's key",
-             l->seen_from);
+              kv_str("agent", l->agent), kv_str("boot", boot), kv_str("peer", l->seen_from));
     lane_say(l, &(struct lane_msg){ .type = LANE_GOODBYE, .v = LANE_VERSION, .why = { LANE_DUPLICATE } });
     if (!l->end_at_ms)
         l->end_at_ms = loop_now_ms(l->loop) + TWIN_MS;
@@ -344,7 +342,7 @@ static void take_hello(struct lane *l, const struct lane_msg *msg)
         return;
     }
     if (!l->host->admits(l->host->user, l, msg->hello.boot)) {
-        send_away(l);
+        send_away(l, msg->hello.boot);
         return;
     }
     snprintf(l->boot, sizeof l->boot, "%s", msg->hello.boot);
@@ -418,7 +416,12 @@ void lane_tick(struct lane *l)
     } else if (now_ms - l->heard_ms > DEAD_MS) {
         snprintf(l->last_error, sizeof l->last_error, "nothing was heard for %d s", DEAD_MS / 1000);
         log_warn("lane is silent", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id));
-        lane_close(l);
+        if (l->state == LANE_S_KNOWN)
+            lane_end(
+                l,
+                "its agent does not say hello"); /* a session that has lost its agent, and streams hang on it */
+        else
+            lane_close(l);
     } else if (now_ms - l->heard_ms > QUIET_MS && now_ms - l->pinged_ms > QUIET_MS) {
         ping(l, now_ms);
     }

@@ -1,11 +1,7 @@
 #include "relay/lanes/lanes.h"
 
-#include "relay/lanes/boots.h"
-#include "relay/lanes/claims.h"
 #include "relay/lanes/keys.h"
-#include "relay/lanes/lane.h"
-#include "relay/lanes/presence.h"
-#include "shared/json.h"
+#include "relay/lanes/lanes_parts.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 #include "shared/unix_socket.h"
@@ -16,32 +12,7 @@
 #include <unistd.h>
 
 enum { PUBLISH_S = 60 }; /* how often our addresses are looked up */
-
-struct lanes {
-    struct loop *loop;
-    const struct opt_conf *conf;
-    const struct lanes_events *events;
-    void *user;
-    struct unix_listener socket;
-    uv_pipe_t listener;
-    uv_timer_t tick;
-    int pending;
-    struct enrol_host enrol_host;
-    struct enrol *enrol;
-    struct roster roster;
-    struct claims *claims;
-    struct presence presence;
-    struct boots boots;
-    struct publish publish;
-    struct lane_host host;
-    struct lane **list;
-    const struct lane *enrolling; /* it gets its own answer */
-    size_t n;
-    uint64_t next_id;
-    uid_t lane_uid;
-    unsigned ticks;
-    bool draining;
-};
+enum { TICK_MS = 1000, LATE_MS = 3000 };
 
 static void on_connection(uv_stream_t *listener, int rc);
 static void on_tick(uv_timer_t *timer);
@@ -125,8 +96,10 @@ static bool admits(void *user, struct lane *lane, const char *boot)
 
     lane_facts(lane, &facts);
     if (boots_admit(&l->boots, facts.agent, boot, instances_of(l, facts.agent), boot_is_there, l,
-                    displaced) == BOOTS_TWIN)
+                    displaced) == BOOTS_TWIN) {
+        boots_note_twin(&l->boots, facts.agent, boot, facts.seen_from, loop_now_ms(l->loop));
         return false;
+    }
     for (size_t i = 0; i < l->n && displaced[0]; i++) {
         lane_facts(l->list[i], &f);
         if (l->list[i] != lane && f.state != LANE_S_DEAD && strcmp(f.agent, facts.agent) == 0 &&
@@ -136,11 +109,26 @@ static bool admits(void *user, struct lane *lane, const char *boot)
     return true;
 }
 
+/* The agent has come by another session, so the one that this lane had before is dead, though it may not have ended: as
+ * when the house has another address. */
+static void end_predecessors(struct lanes *l, const struct lane *lane)
+{
+    struct lane_facts facts, f;
+
+    lane_facts(lane, &facts);
+    for (size_t i = 0; i < l->n; i++) {
+        lane_facts(l->list[i], &f);
+        if (l->list[i] != lane && f.state != LANE_S_DEAD && f.number == facts.number &&
+            strcmp(f.agent, facts.agent) == 0 && strcmp(f.boot, facts.boot) == 0)
+            lane_end(l->list[i], "the agent has opened this lane anew");
+    }
+}
+
 static void on_greeted(void *user, struct lane *lane)
 {
     struct lanes *l = user;
 
-    (void)lane;
+    end_predecessors(l, lane);
     l->events->changed(l->user);
 }
 
@@ -167,7 +155,7 @@ static void on_claimed(void *user, struct lane *lane, const struct lane_msg *cla
     l->events->changed(l->user);
 }
 
-static bool is_up(const struct lanes *l, const char *agent)
+bool lanes_agent_is_up(const struct lanes *l, const char *agent)
 {
     struct lane_facts f;
 
@@ -186,7 +174,7 @@ static void on_changed(void *user, struct lane *lane)
 
     lane_facts(lane, &facts);
     if (facts.agent[0])
-        presence_note(&l->presence, facts.agent, is_up(l, facts.agent), time(NULL));
+        presence_note(&l->presence, facts.agent, lanes_agent_is_up(l, facts.agent), time(NULL));
     l->events->changed(l->user);
 }
 
@@ -248,15 +236,20 @@ static void on_connection(uv_stream_t *listener, int rc)
     l->list[l->n++] = lane;
 }
 
+/* After this machine was asleep the timer comes before what the lanes have said meanwhile: they are heard first. */
 static void on_tick(uv_timer_t *timer)
 {
     struct lanes *l = timer->data;
     struct err why = { 0 };
+    int64_t now_ms = loop_now_ms(l->loop), before_ms = l->ticked_ms;
 
     if (++l->ticks % PUBLISH_S == 0)
         publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
     if (enrol_tick(l->enrol) && refresh(l, &why) != 0)
         log_error("cannot write authorized_keys", kv_str("error", why.text));
+    l->ticked_ms = now_ms;
+    if (now_ms - before_ms > LATE_MS)
+        return;
     for (size_t i = l->n; i > 0; i--)
         lane_tick(l->list[i - 1]);
 }
@@ -380,12 +373,13 @@ static int start_listening(struct lanes *l, struct err *e)
     uv_timer_init(&l->loop->uv, &l->tick);
     l->listener.data = l;
     l->tick.data = l;
+    l->ticked_ms = loop_now_ms(l->loop);
     l->pending = 2;
     rc = uv_pipe_open(&l->listener, l->socket.fd);
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&l->listener, 128, on_connection);
     if (rc == 0)
-        rc = uv_timer_start(&l->tick, on_tick, 1000, 1000);
+        rc = uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
     return rc == 0 ? 0 : err_set(e, ERR_SYSTEM, "cannot listen on the lane socket: %s", uv_strerror(rc));
 }
 
@@ -510,57 +504,6 @@ void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s)
             if (site.claimed && strcmp(site.agent, facts.agent) == 0)
                 snapshot_add_site_lane(s, site.name, lane);
     }
-}
-
-/* ---- status ---- */
-
-json_t *lanes_status(const struct lanes *l)
-{
-    json_t *list = json_array();
-    struct lane_facts f;
-
-    for (size_t i = 0; i < l->n; i++) {
-        lane_facts(l->list[i], &f);
-        if (!f.agent[0])
-            continue;
-        json_array_append_new(
-            list,
-            json_pack("{s:s, s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:s}", "agent", f.agent, "lane",
-                      (json_int_t)f.id, "state", lane_state_text(f.state), "rtt_ms",
-                      f.rtt_ms < 0 ? json_null() : json_integer(f.rtt_ms), "since", json_time(f.since),
-                      "streams", (json_int_t)atomic_load(&f.counts->streams), "bytes_in",
-                      (json_int_t)atomic_load(&f.counts->bytes_in), "bytes_out",
-                      (json_int_t)atomic_load(&f.counts->bytes_out), "last_error",
-                      f.last_error[0] ? json_any_text(f.last_error) : json_null(), "seen_from", f.seen_from));
-    }
-    return list;
-}
-
-json_t *lanes_site_status(const struct lanes *l, const char *name)
-{
-    struct claims_site site;
-    const char *agent = "";
-    bool up, claimed = false;
-    json_t *aliases = json_array(), *agents = json_array();
-    enum lane_service service = LANE_SERVICE_UNKNOWN;
-
-    for (size_t i = 0; claims_site(l->claims, i, &site); i++) {
-        if (strcmp(site.name, name) != 0)
-            continue;
-        agent = site.agent;
-        claimed = site.claimed;
-        service = site.service;
-        for (size_t j = 0; j < site.aliases_n; j++)
-            json_array_append_new(aliases, json_string(site.aliases[j]));
-        json_array_append_new(agents, json_string(agent));
-    }
-    up = claimed && is_up(l, agent);
-    return json_pack(
-        "{s:s, s:o, s:o, s:s, s:o, s:s}", "name", name, "aliases", aliases, "agents", agents, "state",
-        up        ? "up"
-        : claimed ? "down"
-                  : "expected",
-        "since", json_time(presence_since(&l->presence, agent)), "service_state", lane_service_text(service));
 }
 
 /* ---- end ---- */

@@ -123,15 +123,24 @@ static void lane_row(struct table *table, const char *name, const json_t *lane)
     table_row(table, cells);
 }
 
-/* Why a lane is down, and when the next attempt is. */
-static void print_trouble(const char *name, const json_t *lane)
+/* A lane that is up may have trouble too: another machine with its agent's key. */
+static bool is_lane_well(const json_t *lane)
+{
+    return is_well(lane, "state") && !*ctl_text(lane, "last_error");
+}
+
+/* Why a lane is down, and when the next attempt is; once for all lanes that stand together and say the same. */
+static void print_trouble(const char *name, const json_t *lane, const char **said)
 {
     const char *why = ctl_text(lane, "last_error");
     struct cell until;
 
-    if (*why && !is_well(lane, "state") && *ctl_text(lane, "next_attempt"))
+    if (!*why || (*said && strcmp(*said, why) == 0))
+        return;
+    *said = why;
+    if (*ctl_text(lane, "next_attempt"))
         printf("  %s: %s; next attempt in %s\n", name, why, until_cell(lane, "next_attempt", &until));
-    else if (*why && !is_well(lane, "state"))
+    else
         printf("  %s: %s\n", name, why);
 }
 
@@ -140,6 +149,7 @@ static bool show_relay_lanes(struct ctl *c, const json_t *status)
     static const char *const headings[] = {
         "AGENT", "LANE", "STATE", "SINCE", "RTT", "STREAMS", "IN", "OUT"
     };
+    const char *said = NULL;
     const json_t *lane;
     struct table table;
     bool well = true;
@@ -149,9 +159,11 @@ static bool show_relay_lanes(struct ctl *c, const json_t *status)
     json_array_foreach(json_object_get(status, "lanes"), i, lane)
     {
         lane_row(&table, text_cell(lane, "agent"), lane);
-        well = well && is_well(lane, "state");
+        well = well && is_lane_well(lane);
     }
     print_table(c, "lanes", &table);
+    json_array_foreach(json_object_get(status, "lanes"), i, lane)
+        print_trouble(ctl_text(lane, "agent"), lane, &said);
     return well;
 }
 
@@ -174,6 +186,7 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
         "RELAY", "LANE", "STATE", "SINCE", "RTT", "STREAMS", "IN", "OUT"
     };
     const json_t *relays = json_object_get(status, "relays"), *relay, *lane;
+    const char *said = NULL;
     struct table table;
     bool well = true;
     size_t i, j;
@@ -182,11 +195,11 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
     json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
     {
         lane_row(&table, text_cell(relay, "name"), lane);
-        well = well && is_well(lane, "state");
+        well = well && is_lane_well(lane);
     }
     print_table(c, "relays", &table);
     json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
-        print_trouble(ctl_text(relay, "name"), lane);
+        print_trouble(ctl_text(relay, "name"), lane, &said);
     json_array_foreach(relays, i, relay) well = print_forward(relay) && well;
     return well;
 }
@@ -299,9 +312,9 @@ static enum ctl_exit judge(const json_t *status)
     size_t i, j;
 
     json_array_foreach(json_object_get(status, "lanes"), i,
-                       entry) if (!is_well(entry, "state")) return CTL_FAILING;
+                       entry) if (!is_lane_well(entry)) return CTL_FAILING;
     json_array_foreach(json_object_get(status, "relays"), i, entry) json_array_foreach(
-        json_object_get(entry, "lanes"), j, lane) if (!is_well(lane, "state")) return CTL_FAILING;
+        json_object_get(entry, "lanes"), j, lane) if (!is_lane_well(lane)) return CTL_FAILING;
     json_array_foreach(json_object_get(status, "domains"), i,
                        entry) if (!is_well(entry, json_object_get(entry, "state")
                                                       ? "state"

@@ -28,7 +28,8 @@ from visitor import Reply, Visitor
 from website import Site
 
 INHERIT = f"exec {shlex.join([sys.executable, '-I', '-S', str(Path(__file__).with_name('inherit.py'))])}"
-LIKE_A_VM = "AllowTcpForwarding remote\nPermitTTY no\nPermitUserRC no\nMaxStartups 100\n"
+LIKE_A_VM = ("AllowTcpForwarding remote\nPermitTTY no\nPermitUserRC no\nMaxStartups 100\n"
+             "SetEnv SHLVL=2\n")  # or bash reads the developer's own .bashrc before the command
 DOMAIN = "a.test"
 
 
@@ -140,10 +141,14 @@ class VmSshd(Sshd):
 
 
 class WholePath(Front):
-    def __init__(self, daemons: Callable[..., Daemon], started: list, folder: Path, lanes: int = 1,
-                 agent_keys: dict[str, object] | None = None, relay_keys: dict[str, object] | None = None,
-                 **keys: object) -> None:
-        """Keys of the relay; agent_keys and relay_keys are for the agent's [agent] and [relay e2e]."""
+    log_level = "info"  # the agent's
+
+    def __init__(self, daemons: Callable[..., Daemon], started: list, folder: Path, lanes: int | None = 1,
+                 sshd_options: str = "", agent_keys: dict[str, object] | None = None,
+                 relay_keys: dict[str, object] | None = None, **keys: object) -> None:
+        """Keys of the relay; agent_keys and relay_keys are for the agent's [agent] and [relay e2e]. lanes: None leaves
+        their number to the agent."""
+        self.folder, self.sshd_options = folder, sshd_options
         self.sshd = self._start_sshd(folder, started)
         super().__init__(daemons, new_key(folder, "agent_key"), DOMAIN, ssh_port=self.sshd.port, **keys)
         self.lanes, self.agent_keys, self.relay_keys = lanes, agent_keys or {}, relay_keys or {}
@@ -152,25 +157,33 @@ class WholePath(Front):
         self.site = Site()
         started.append(self.site)
         self.agent = daemons("agent")
-        self.agent.configure(self._agent_ini(folder))
-        self.agent.start()
+        self.agent.configure(self._agent_ini(self.agent, folder))
+        self.start_agent()
         self.wait_up()
+
+    def start_agent(self) -> None:
+        self.agent.start()
+
+    def ssh_address(self) -> tuple[str, int]:
+        """Where the agent finds sshd."""
+        return "127.0.0.1", self.sshd.port
 
     def _start_sshd(self, folder: Path, started: list) -> VmSshd:
         (folder / "sshd").mkdir()
-        sshd = VmSshd(folder / "sshd", LIKE_A_VM)
+        sshd = VmSshd(folder / "sshd", self.sshd_options + LIKE_A_VM)
         started.append(sshd)
         return sshd.start()
 
-    def _agent_ini(self, folder: Path) -> str:
+    def _agent_ini(self, agent: Daemon, folder: Path) -> str:
         shown = subprocess.run([need("ssh-keygen"), "-l", "-f", self.sshd.folder / "host_key.pub"], check=True,
                                capture_output=True, text=True).stdout
-        agent = {"name": "pi", "state_dir": self.agent.state_dir, "control_socket": self.agent.socket,
-                 **self.agent_keys}
-        relay = {"host": "127.0.0.1", "port": self.sshd.port, "user": self.sshd.user,
-                 "key_file": folder / "agent_key", "host_key": f"ssh-ed25519 {shown.split()[1]}", "lanes": self.lanes,
+        host, port = self.ssh_address()
+        own = {"name": "pi", "state_dir": agent.state_dir, "control_socket": agent.socket, "log_level": self.log_level,
+               **self.agent_keys}
+        relay = {"host": host, "port": port, "user": self.sshd.user, "key_file": folder / "agent_key",
+                 "host_key": f"ssh-ed25519 {shown.split()[1]}", **({"lanes": self.lanes} if self.lanes else {}),
                  **self.relay_keys}
-        sections = {"agent": agent, "relay e2e": relay, f"domain {DOMAIN}": {"service": self.site.url}}
+        sections = {"agent": own, "relay e2e": relay, f"domain {DOMAIN}": {"service": self.site.url}}
         return "\n".join(line for name, keys in sections.items()
                          for line in [f"[{name}]", *(f"{key} = {value}" for key, value in keys.items())]) + "\n"
 

@@ -2,6 +2,7 @@
 
 The relay's part is played here: sshd runs a forced command that joins the session channel to a Unix socket of this
 test, and streams are opened by connecting to the port that sshd granted, as the relay would."""
+import contextlib
 import hashlib
 import hmac
 import json
@@ -20,11 +21,13 @@ import time
 
 import pytest
 
+from programs import limit
+
 BUILD = os.environ.get("BUILD", os.path.join(os.path.dirname(__file__), "..", "..", "build"))
 AGENT = os.path.join(BUILD, "tunnel-agent")
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-WAIT_S = 20
+WAIT_S = 60
 
 if not SSHD and os.environ.get("E2E_REQUIRE") != "all":
     pytest.skip("sshd is not installed", allow_module_level=True)
@@ -245,10 +248,10 @@ class House:
         log = open(self.path / "sshd.log", "ab")
         self.sshd = subprocess.Popen([SSHD, "-D", "-e", "-f", self.path / "sshd_config"], stderr=log)
 
-        def listens():
-            with socket.socket() as s:
-                return s.connect_ex(("127.0.0.1", self.ssh_port)) == 0
-        wait_for("sshd", listens)
+        def greets():  # a connection alone may be one with itself
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.ssh_port), WAIT_S) as s:
+                return s.recv(4) == b"SSH-"
+        wait_for("sshd", greets)
 
     def sessions(self):
         """The processes that serve one SSH session each: sshd's children."""
@@ -513,7 +516,7 @@ def test_silent_stranger_is_closed_after_5_s(house):
     stranger = Stream(house.site(house.service(echo)), open_it=False)
     began = time.monotonic()
     stranger.sock.sendall(stranger.opening()[:30])
-    assert stranger.closed_without_a_byte() and 4.5 < time.monotonic() - began < 8
+    assert stranger.closed_without_a_byte() and 4.5 < time.monotonic() - began < limit(8)
 
 
 def test_slow_second_header_ends_but_a_warm_stream_waits(house):
@@ -826,7 +829,7 @@ def test_reconnects_when_the_session_is_killed(house):
     house.kill_sessions()
     began = time.monotonic()
     again = house.lane()
-    assert again.greet()["serial"] == 1 and time.monotonic() - began < 5
+    assert again.greet()["serial"] == 1 and time.monotonic() - began < limit(5)
     assert again.wait("hello")["boot"] == lane.wait("hello")["boot"]
     assert Stream(again).use(more=b"back").read(4) == b"back"
 
@@ -875,8 +878,8 @@ def test_away_for_long_keeps_the_session(house):
     assert house.sessions() == session and house.lane_status()["state"] == "away"
 
 
-def test_sshd_that_hangs_is_dead_after_45_s(house):
-    """Its kernel still acknowledges what we say: after 15 s alone it might be a line that is only full."""
+def test_sshd_that_hangs_is_dead_within_15_s(house):
+    """Its kernel still acknowledges what we say; but when all has arrived there, the line is not just full."""
     house.site(house.service(echo))
     stopped = []
     for pid in house.sessions():
@@ -886,7 +889,7 @@ def test_sshd_that_hangs_is_dead_after_45_s(house):
         os.kill(p, signal.SIGSTOP)
     began = time.monotonic()
     wait_for("silence to be noticed", lambda: "no byte from" in house.agent_log(), 60)
-    assert 39 < time.monotonic() - began < 47
+    assert 8 < time.monotonic() - began < limit(15)
     house.kill_sessions()
     for p in stopped:
         try:

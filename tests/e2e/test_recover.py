@@ -10,7 +10,7 @@ import pytest
 
 from http1 import Body, Cut
 from path import WholePath, path
-from programs import wait_until
+from programs import limit, wait_until
 from visitor import request_bytes
 
 
@@ -104,7 +104,7 @@ def test_a_killed_agent_is_started_again(path):
 
 def test_a_stopped_agent_is_known_at_once(path):
     path.agent.stop()
-    wait_until(lambda: path.site_state() == "down", "the relay knows", timeout=5)
+    wait_until(lambda: path.site_state() == "down", "the relay knows", timeout=limit(5))
     assert path.visit().status == 503
     path.agent.start()
     wait_works(path)

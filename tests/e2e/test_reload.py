@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from control import Connection
+from programs import limit
 
 BAD = "[relay]\nname = Ümlaut\ndrain = soon\nlog_levle = debug\n"
 
@@ -82,7 +83,7 @@ def test_drain_counts_from_the_last_reload(daemons, ctl):
     with Connection(relay.socket) as half:
         half.send(b"GET /v1/status HTTP/1.1\r\n")
         relay.get("/v1/version")
-        relay.stop(timeout=5)
+        relay.stop(timeout=limit(5))
 
 
 # ---- what is refused ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -140,10 +141,12 @@ def test_a_thief_cannot_use_an_answer_that_was_right_once(edge):
 
 
 def test_a_thief_is_faster_than_the_relay(path):
-    """The SSH session is gone, its tunnel-lane stopped before it could tell, and the port is bound by another process."""
+    """The SSH session is gone, its tunnel-lane stopped before it could tell, and the port is bound by another process. The
+    agent is stopped too: its next session would end the relay's belief in the port."""
     assert path.visit("GET", "/echo").status == 200
     session = path.session()
     os.kill(session.lane, signal.SIGSTOP)
+    path.agent.send(signal.SIGSTOP)
     try:
         os.kill(session.sshd, signal.SIGKILL)
         with Thief(session.port, bytes(16)) as thief:
@@ -152,7 +155,9 @@ def test_a_thief_is_faster_than_the_relay(path):
             # The agent's new lane may be there already.
             assert all(r.status == 503 or r.status == 200 and b"X-Visitor: secret" in r.body.data for r in replies)
     finally:
-        os.kill(session.lane, signal.SIGKILL)
+        path.agent.send(signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(session.lane, signal.SIGKILL)
     wait_until(lambda: path.visit("GET", "/echo").status == 200, "the site works again")
 
 

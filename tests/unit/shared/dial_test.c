@@ -201,6 +201,31 @@ static void test_unix_socket(void **state)
     rmdir(folder);
 }
 
+/* Whoever proves who it is may also be found where it was last. */
+static void test_a_name_nobody_knows_any_more(void **state)
+{
+    struct dial_names names = { .proved = true };
+    struct sockaddr_in *known = (struct sockaddr_in *)&names.names[3].found[0];
+    struct loop *l = *state;
+    struct result first = { 0 }, stranger = { 0 };
+    uint16_t port;
+    int fd = listener(&port, 8);
+
+    strcpy(names.names[3].host, "no-such-host.invalid");
+    names.names[3].n = 1;
+    names.names[3].until_ms = loop_now_ms(l); /* too old to be taken without a question */
+    known->sin_family = AF_INET;
+    known->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    dial_start(l, "no-such-host.invalid", port, 5000, &names, on_done, &first);
+    loop_until(l, &first.done);
+    assert_non_null(first.s);
+    stream_stop(first.s);
+    dial_start(l, "another-host.invalid", port, 5000, &names, on_done, &stranger);
+    loop_until(l, &stranger.done);
+    assert_int_equal(stranger.code, ERR_MISSING);
+    close(fd);
+}
+
 static void test_refused(void **state)
 {
     struct result r = { 0 };
@@ -276,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_names_are_kept_for_five_seconds, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_a_name_that_moves, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_unix_socket, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_a_name_nobody_knows_any_more, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_refused, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_silent, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_stopped_in_every_state, loop_make, loop_end),
