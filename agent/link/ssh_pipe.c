@@ -1,5 +1,6 @@
 #include "agent/link/ssh_pipe.h"
 
+#include "agent/link/keystream.h"
 #include "shared/mem.h"
 
 #include <errno.h>
@@ -187,6 +188,8 @@ struct ssh_pipe *ssh_pipe_new(struct err *e)
         void *any;
     } function;
 
+    if (keystream_start(e) != 0)
+        return NULL;
     if (libssh2_init(0) != 0) {
         err_set(e, ERR_SYSTEM, "cannot start libssh2");
         return NULL;
