@@ -36,7 +36,8 @@ struct agent {
     int64_t serial;                     /* of `now`, of this boot; 0: not yet */
     int64_t coming_serial, coming_part; /* of `coming`: the last part seen */
     struct items now, coming;
-    bool kept; /* while following a configuration */
+    bool kept;       /* while following a configuration */
+    bool remembered; /* `now` is from before this relay was started */
 };
 
 struct claims {
@@ -166,14 +167,14 @@ static void list_sites(struct claims *c)
             const struct item *it = &a->now.list[i];
 
             if (!it->why[0])
-                add_site(c, &(struct claims_site){ it->name, a->name, (const char *const *)it->aliases,
-                                                   it->aliases_n, true, it->service });
+                add_site(c,
+                         &(struct claims_site){ it->name, a->name, (const char *const *)it->aliases,
+                                                it->aliases_n, !a->remembered, a->remembered, it->service });
         }
     for (const struct agent *a = c->agents; a; a = a->next)
         for (size_t i = 0; i < a->patterns_n; i++)
             if (!find_site(c, a->patterns[i]) && !is_alias(c, a->patterns[i]) && !is_own(c, a->patterns[i]))
-                add_site(c, &(struct claims_site){ a->patterns[i], a->name, NULL, 0, false,
-                                                   LANE_SERVICE_UNKNOWN });
+                add_site(c, &(struct claims_site){ .name = a->patterns[i], .agent = a->name });
     if (c->sites_n > 0)
         qsort(c->sites, c->sites_n, sizeof *c->sites, by_name);
 }
@@ -388,16 +389,17 @@ bool claims_knows(const struct claims *c, const char *agent)
 
 /* ---- claims ---- */
 
+static const char domain_prefix[] = "domain:";
+
 static void add_item(struct items *items, const struct lane_item *from)
 {
-    static const char prefix[] = "domain:";
-    bool is_domain = strncmp(from->item, prefix, sizeof prefix - 1) == 0;
+    bool is_domain = strncmp(from->item, domain_prefix, sizeof domain_prefix - 1) == 0;
     struct item *it;
 
     items->list = mem_grow(items->list, (items->n + 1) * sizeof *items->list);
     it = &items->list[items->n++];
     *it = (struct item){ .item = mem_copy(from->item) };
-    it->name = is_domain ? it->item + sizeof prefix - 1 : NULL;
+    it->name = is_domain ? it->item + sizeof domain_prefix - 1 : NULL;
     it->aliases = mem_new((from->aliases_n + 1) * sizeof(char *));
     items->bytes += sizeof *it + strlen(from->item);
     for (size_t i = 0; i < from->aliases_n; i++) {
@@ -456,6 +458,7 @@ static bool take_part(struct claims *c, struct agent *a, const struct lane_msg *
     items_free(&a->now);
     a->now = a->coming;
     a->coming = (struct items){ 0 };
+    a->remembered = false;
     check_all(c, a);
     list_sites(c);
     return true;
@@ -484,6 +487,28 @@ bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *par
         return false;
     make_answer(c, a, part->claim.serial, answer);
     return true;
+}
+
+/* ---- from before ---- */
+
+void claims_remember(struct claims *c, const char *agent, const char *name, const char *const *aliases,
+                     size_t aliases_n)
+{
+    struct agent *a = find_agent(c, agent);
+    char *item;
+
+    if (!a || a->serial != 0 || a->now.n == MAX_ITEMS || a->now.bytes > MAX_BYTES)
+        return;
+    a->remembered = true;
+    item = mem_format("%s%s", domain_prefix, name);
+    add_item(&a->now, &(struct lane_item){ item, aliases, aliases_n });
+    free(item);
+}
+
+void claims_remembered(struct claims *c)
+{
+    check_all(c, NULL);
+    list_sites(c);
 }
 
 bool claims_note_service(struct claims *c, const char *agent, const struct lane_msg *said)

@@ -27,11 +27,17 @@ bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *par
 /* An agent says how a service of its claim is doing. False when that is no news. */
 bool claims_note_service(struct claims *c, const char *agent, const struct lane_msg *said);
 
+/* What an agent had claimed before this relay was started, until it claims anew; nothing where it has. Then
+ * claims_remembered, once. */
+void claims_remember(struct claims *c, const char *agent, const char *name, const char *const *aliases,
+                     size_t aliases_n);
+void claims_remembered(struct claims *c);
+
 struct claims_site {
     const char *name, *agent; /* agent: who serves it, or may */
     const char *const *aliases;
     size_t aliases_n;
-    bool claimed;              /* false: by configuration alone */
+    bool claimed, remembered;  /* neither: by configuration alone */
     enum lane_service service; /* what the agent said of it last */
 };
 /* Sites in order of their names: i from 0. False at the end. */

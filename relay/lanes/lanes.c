@@ -147,6 +147,7 @@ static void on_claimed(void *user, struct lane *lane, const struct lane_msg *cla
     if (!claims_take(l->claims, facts.agent, facts.boot, claim, &answer))
         return;
     lane_say_claimed(lane, &answer);
+    memory_keep(&l->memory, l->claims);
     for (size_t i = 0; i < answer.claimed.n; i++)
         if (!answer.claimed.items[i].ok)
             log_warn_limited(facts.agent, "claim refused", kv_str("agent", facts.agent),
@@ -297,6 +298,7 @@ static int refresh(struct lanes *l, struct err *e)
     rc = keys_write(l->conf, &l->roster, enrol_invites(l->enrol), time(NULL), e);
     end_unwanted(l, &before);
     roster_free(&before);
+    memory_keep(&l->memory, l->claims);
     l->events->changed(l->user);
     return rc;
 }
@@ -388,6 +390,7 @@ static void free_parts(struct lanes *l)
     enrol_free(l->enrol);
     roster_free(&l->roster);
     claims_free(l->claims);
+    memory_free(&l->memory);
     presence_free(&l->presence);
     boots_free(&l->boots);
     free(l->list);
@@ -399,6 +402,7 @@ struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const 
 {
     struct lanes *l = mem_new(sizeof *l);
     const char *path = relay_conf_of(conf)->lane_socket;
+    bool ready = true;
 
     l->loop = loop;
     l->conf = conf;
@@ -406,6 +410,7 @@ struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const 
     l->user = user;
     l->next_id = 1;
     l->claims = claims_new();
+    memory_init(&l->memory, relay_conf_of(conf)->base.state_dir);
     presence_init(&l->presence, time(NULL));
     set_host(l);
     l->enrol_host = (struct enrol_host){ on_agents_changed, roster_now, lanes_of, on_enrol_idle, l };
@@ -413,8 +418,12 @@ struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const 
     l->lane_uid = find_lane_uid(relay_conf_of(conf)->lane_user);
     if (l->enrol)
         enrol_follow(l->enrol, conf);
+    if (l->enrol && refresh(l, e) == 0)
+        memory_recall(&l->memory, l->claims);
+    else
+        ready = false;
     /* Everybody may connect, and whoever is not the lane_user is sent away: the file's owner cannot be that user. */
-    if (!l->enrol || refresh(l, e) != 0 || unix_listen(&l->socket, path, NULL, 0666, e) != 0) {
+    if (!ready || unix_listen(&l->socket, path, NULL, 0666, e) != 0) {
         err_wrap(e, "lanes");
         free_parts(l);
         return NULL;

@@ -6,6 +6,7 @@
 #include "relay/lanes/enrol.h"
 #include "relay/lanes/lane.h"
 #include "relay/lanes/lanes.h"
+#include "relay/lanes/memory.h"
 #include "relay/lanes/presence.h"
 #include "relay/lanes/publish.h"
 #include "relay/lanes/roster.h"
@@ -25,6 +26,7 @@ struct lanes {
     struct enrol *enrol;
     struct roster roster;
     struct claims *claims;
+    struct memory memory;
     struct presence presence;
     struct boots boots;
     struct publish publish;

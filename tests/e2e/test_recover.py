@@ -124,3 +124,21 @@ def test_a_restarted_relay_drops_no_tunnel(path, end):
     assert path.session() == session
     assert path.agent.running and path.agent.pid == agent
     assert path.sshd.logins() == logins == 1
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_relay_without_its_agent_still_knows_the_sites(path, end):
+    assert works(path)
+    path.agent.stop()
+    getattr(path.relay, end)()
+    path.start_relay()
+    assert path.site_state() == "expected"
+    assert path.visit().status == 503  # and not 404
+    path.agent.start()
+    wait_works(path)
+    assert path.site_state() == "up"
+    (path.relay.state_dir / "claims.json").write_text("what is this?")
+    path.relay.stop()
+    path.start_relay()
+    wait_works(path)
+    assert "what agents claimed before this start is lost" in path.relay.log()
