@@ -148,7 +148,8 @@ static void enter(struct lane *l, enum lane_state next)
         log_info("lane up", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id),
                  kv_str("peer", l->seen_from));
     if (next == LANE_S_DEAD && l->agent[0])
-        log_info("lane down", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id));
+        log_info("lane down", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id),
+                 kv_str("why", l->last_error[0] ? l->last_error : "its SSH session has ended"));
     l->host->changed(l->host->user, l);
 }
 
@@ -446,6 +447,7 @@ void lane_dismiss(struct lane *l, const struct lane_msg *last)
 
 void lane_end(struct lane *l, const char *why)
 {
+    snprintf(l->last_error, sizeof l->last_error, "%s", why);
     log_info("ending a lane", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id), kv_str("why", why));
     lane_say(l, &(struct lane_msg){ .type = LANE_END, .v = LANE_VERSION });
     lane_close(l);

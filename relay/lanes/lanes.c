@@ -7,6 +7,7 @@
 #include "shared/unix_socket.h"
 
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -168,6 +169,18 @@ bool lanes_agent_is_up(const struct lanes *l, const char *agent)
     return false;
 }
 
+static void note_end(struct lanes *l, const struct lane_facts *f)
+{
+    struct presence_lane last = { .id = f->id,
+                                  .bytes_in = atomic_load(&f->counts->bytes_in),
+                                  .bytes_out = atomic_load(&f->counts->bytes_out) };
+
+    snprintf(last.seen_from, sizeof last.seen_from, "%s", f->seen_from);
+    snprintf(last.error, sizeof last.error, "%s",
+             f->last_error[0] ? f->last_error : "its SSH session has ended");
+    presence_note_end(&l->presence, f->agent, &last);
+}
+
 static void on_changed(void *user, struct lane *lane)
 {
     struct lanes *l = user;
@@ -176,6 +189,8 @@ static void on_changed(void *user, struct lane *lane)
     lane_facts(lane, &facts);
     if (facts.agent[0])
         presence_note(&l->presence, facts.agent, lanes_agent_is_up(l, facts.agent), time(NULL));
+    if (facts.state == LANE_S_DEAD && facts.agent[0])
+        note_end(l, &facts);
     l->events->changed(l->user);
 }
 

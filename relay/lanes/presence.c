@@ -9,6 +9,7 @@ struct presence_entry {
     char *agent;
     bool there;
     time_t since;
+    struct presence_lane last; /* id 0: there was none */
 };
 
 void presence_init(struct presence *p, time_t now)
@@ -32,15 +33,22 @@ static struct presence_entry *find(const struct presence *p, const char *agent)
     return NULL;
 }
 
-void presence_note(struct presence *p, const char *agent, bool there, time_t now)
+static struct presence_entry *find_or_add(struct presence *p, const char *agent)
 {
     struct presence_entry *entry = find(p, agent);
 
-    if (!entry) {
-        p->list = mem_grow(p->list, (p->n + 1) * sizeof *p->list);
-        entry = &p->list[p->n++];
-        *entry = (struct presence_entry){ mem_copy(agent), false, p->began };
-    }
+    if (entry)
+        return entry;
+    p->list = mem_grow(p->list, (p->n + 1) * sizeof *p->list);
+    entry = &p->list[p->n++];
+    *entry = (struct presence_entry){ .agent = mem_copy(agent), .since = p->began };
+    return entry;
+}
+
+void presence_note(struct presence *p, const char *agent, bool there, time_t now)
+{
+    struct presence_entry *entry = find_or_add(p, agent);
+
     if (entry->there == there)
         return;
     entry->there = there;
@@ -52,4 +60,19 @@ time_t presence_since(const struct presence *p, const char *agent)
     const struct presence_entry *entry = find(p, agent);
 
     return entry ? entry->since : p->began;
+}
+
+void presence_note_end(struct presence *p, const char *agent, const struct presence_lane *last)
+{
+    find_or_add(p, agent)->last = *last;
+}
+
+const struct presence_lane *presence_away(const struct presence *p, size_t i, const char **agent)
+{
+    for (size_t j = 0; j < p->n; j++)
+        if (!p->list[j].there && p->list[j].last.id != 0 && i-- == 0) {
+            *agent = p->list[j].agent;
+            return &p->list[j].last;
+        }
+    return NULL;
 }

@@ -432,6 +432,10 @@ def test_revoke_and_pair_anew(pairing):
     assert pairing.visit().status == 200
 
 
+def lane_states(pairing):
+    return [lane["state"] for lane in pairing.relay.get("/v1/status").json["lanes"]]
+
+
 def sessions(sshd):
     """Pids of those who are connected to it. What it has just accepted belongs to the server itself for a moment."""
     found = subprocess.run([need("ss"), "-Htnp", "state", "established", f"sport = :{sshd.port}"], capture_output=True, text=True)
@@ -443,15 +447,14 @@ def test_revoke_ends_a_client_that(pairing, how):
     agent = pairing.new_agent()
     assert pairing.join(agent, pairing.invite()).code == 0
     agent.stop()
-    wait_until(lambda: not sessions(pairing.sshd) and pairing.relay.get("/v1/status").json["lanes"] == [],
-               "the agent's session is gone")
+    wait_until(lambda: not sessions(pairing.sshd) and "up" not in lane_states(pairing), "the agent's session is gone")
     command = pairing.sshd.command(key=str(agent.state_dir / "id_ed25519"))
     client = subprocess.Popen([*command[:-1], "-R", "127.0.0.1:0:127.0.0.1:9", command[-1]], stdin=subprocess.PIPE,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     session = wait_until(lambda: next((pid for pid in sessions(pairing.sshd) if listening_port(pid)), None),
                          "it has a port")
     port = listening_port(session)
-    wait_until(lambda: len(pairing.relay.get("/v1/status").json["lanes"]) == 1, "tunnel-lane has joined")
+    wait_until(lambda: lane_states(pairing) == ["opening"], "tunnel-lane has joined")
     with socket.create_connection(("127.0.0.1", port)):  # a channel of its own
         if how == "is stopped":
             client.send_signal(signal.SIGSTOP)
@@ -484,7 +487,7 @@ def test_the_configuration_wins_over_an_enrolled_agent_of_the_same_name(pairing)
     public = new_key(pairing.relay.folder, "other")
     pairing.configure_relay(f"[agent pi]\nkey = {public}\ndomains = a.test")
     assert pairing.ctl(pairing.relay, "reload").code == 0
-    wait_until(lambda: pairing.relay.get("/v1/status").json["lanes"] == [], "its lane is ended")
+    wait_until(lambda: lane_states(pairing) == ["dead"], "its lane is ended")
     assert [agent["source"] for agent in pairing.agents()["agents"]] == ["configuration"]
     (line,) = pairing.keys()
     assert public.split()[1] in line

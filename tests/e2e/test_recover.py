@@ -102,12 +102,19 @@ def test_a_killed_agent_is_started_again(path):
     assert path.lane_states() == ["up"]
 
 
-def test_a_stopped_agent_is_known_at_once(path):
+def test_a_stopped_agent_is_known_at_once(path, ctl):
+    assert path.visit().status == 200
     path.agent.stop()
     wait_until(lambda: path.site_state() == "down", "the relay knows", timeout=limit(5))
     assert path.visit().status == 503
+    (lane,) = path.status()["lanes"]
+    assert lane["agent"] == "pi" and lane["state"] == "dead" and lane["streams"] == 0 and lane["rtt_ms"] is None
+    assert lane["bytes_in"] > 0 and lane["bytes_out"] > 0 and "SSH session has ended" in lane["last_error"]
+    said = ctl("status", at=path.relay)
+    assert said.code == 1 and "dead" in said.out and "SSH session has ended" in said.out
     path.agent.start()
     wait_works(path)
+    assert path.lane_states() == ["up"] and ctl("status", at=path.relay).code == 0
 
 
 # ---- the relay ----
