@@ -167,8 +167,6 @@ static void check_relay(struct opt_conf *conf, const char *name, const struct ag
     if (r->host[strspn(r->host, host_chars)] && inet_pton(AF_INET6, r->host, &v6) != 1)
         opt_errors_add_at(errors, conf, "relay", name, "host",
                           "not a host name or an address (such as relay.example.net); a port goes into port");
-    if (!r->user[0])
-        opt_errors_add_at(errors, conf, "relay", name, "user", "is empty; the default is tunnel");
     check_host_key(conf, name, r, errors);
     if (r->protocol == AGENT_PROTOCOL_PLAIN)
         check_plain(conf, name, r, errors);

@@ -62,7 +62,7 @@ static const struct opt options[] = {
     { "relay", "max_streams", OPT_NUMBER, offsetof(struct relay_conf, max_streams), .def = "900", .min = 16,
       .max = 900,
       .help =
-          "How many connections one lane carries at most. sshd usually may open 1024 files, which is the bound." },
+          "How many connections one lane carries at most. Up to 100 more may be closing. sshd usually may open 1024 files, which is the bound." },
     { "relay", "max_buffered", OPT_SIZE, offsetof(struct relay_conf, max_buffered), .def = "64m",
       .min = 1 << 20, .max = (int64_t)64 << 30,
       .help =
@@ -199,6 +199,10 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
 {
     struct err why = { 0 };
 
+    if (relay_conf_of(conf)->listen_https.n == 0)
+        opt_errors_add_at(
+            errors, conf, "relay", NULL, "listen_https",
+            "is empty, and nobody could be served; give a port or address (such as :443, the default)");
     if (publish_check(&relay_conf_of(conf)->publish, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", NULL, "publish", "%s", why.text);
     check_workers(conf, errors);

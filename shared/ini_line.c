@@ -1,5 +1,6 @@
 #include "shared/ini_line.h"
 
+#include "shared/utf8.h"
 #include "shared/value.h"
 
 #include <string.h>
@@ -37,7 +38,7 @@ static int check_bytes(struct str line, struct ini_line *out, struct err *e)
 
     out->bad_bytes = true;
     for (size_t at = 0; at < line.n; at += n) {
-        n = value_utf8(after(line, at), &code);
+        n = utf8_decode(line.p + at, line.n - at, &code);
         if (n == 0)
             return err_set(e, ERR_INPUT, "byte %zu is not UTF-8; save the file as UTF-8", at + 1);
         if (code == '\r')

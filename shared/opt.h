@@ -64,8 +64,8 @@ enum opt_flags {
 };
 
 /* A row with neither default nor OPT_REQUIRED may be left out of the file: its field is then "" (a text is never NULL),
- * -1 (number, duration, size, choice), false, or an empty list. An empty value is one for texts and lists, and for
- * names and paths where the default is empty or there is none. */
+ * -1 (number, duration, size, choice), false, or an empty list. An empty value is one for lists, and for texts, names
+ * and paths where the default is empty or there is none. */
 struct opt {
     const char *kind, *key; /* [kind] or [kind name], key = … */
     enum opt_type type;

@@ -1,5 +1,6 @@
 #include "shared/file.h"
 #include "shared/opt_internal.h"
+#include "shared/utf8.h"
 #include "shared/value.h"
 #include "shared/opt_print.h"
 
@@ -67,11 +68,9 @@ bool opt_value_present(const struct section *s, size_t row)
 /* What a dump can hold: the same bytes that ini_line accepts. */
 static bool is_text(struct str text)
 {
-    uint32_t code;
-
     for (size_t n; text.n > 0; text.p += n, text.n -= n) {
-        n = value_utf8(text, &code);
-        if (n == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0))
+        n = utf8_printable(text.p, text.n);
+        if (n == 0)
             return false;
     }
     return true;
@@ -207,6 +206,7 @@ static bool may_be_empty(const struct opt *o)
     if (o->flags & OPT_REQUIRED)
         return false;
     switch (o->type) {
+    case OPT_TEXT:
     case OPT_NAME:
     case OPT_PATH:
     case OPT_SECRET_FILE:

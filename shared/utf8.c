@@ -1,40 +1,41 @@
 #include "shared/utf8.h"
 
-static bool continues(unsigned char c)
+size_t utf8_decode(const char *p, size_t n, uint32_t *code)
 {
-    return (c & 0xc0) == 0x80;
+    static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    unsigned char first = n > 0 ? (unsigned char)p[0] : 0xff;
+    size_t len = first < 0x80   ? 1
+                 : first < 0xc0 ? 0
+                 : first < 0xe0 ? 2
+                 : first < 0xf0 ? 3
+                 : first < 0xf8 ? 4
+                                : 0;
+
+    if (len == 0 || len > n)
+        return 0;
+    *code = len == 1 ? first : first & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        if (((unsigned char)p[i] & 0xc0) != 0x80)
+            return 0;
+        *code = *code << 6 | ((unsigned char)p[i] & 0x3f);
+    }
+    /* Longer forms than needed, surrogates, and what lies beyond Unicode are no characters. */
+    if (*code < smallest[len] || (*code >= 0xd800 && *code < 0xe000) || *code > 0x10ffff)
+        return 0;
+    return len;
 }
 
 size_t utf8_char(const char *p, size_t n)
 {
-    const unsigned char *u = (const unsigned char *)p;
-    size_t len;
+    uint32_t code;
 
-    if (n == 0)
-        return 0;
-    if (u[0] < 0x80)
-        return 1;
-    len = u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : 2;
-    if (u[0] < 0xc2 || u[0] > 0xf4 || n < len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if (!continues(u[i]))
-            return 0;
-    /* Overlong forms, surrogates, and what lies beyond U+10FFFF. */
-    if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) || (u[0] == 0xf0 && u[1] < 0x90) ||
-        (u[0] == 0xf4 && u[1] > 0x8f))
-        return 0;
-    return len;
+    return utf8_decode(p, n, &code);
 }
 
 size_t utf8_printable(const char *p, size_t n)
 {
-    size_t len = utf8_char(p, n);
-    const unsigned char *u = (const unsigned char *)p;
+    uint32_t code;
+    size_t len = utf8_decode(p, n, &code);
 
-    if (len == 1 && (u[0] < 0x20 || u[0] == 0x7f))
-        return 0;
-    if (len == 2 && u[0] == 0xc2 && u[1] < 0xa0)
-        return 0;
-    return len;
+    return len > 0 && (code < 0x20 || (code >= 0x7f && code < 0xa0)) ? 0 : len;
 }

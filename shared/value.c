@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "shared/utf8.h"
+
 struct unit {
     const char *name;
     int64_t scale;
@@ -288,31 +290,6 @@ void value_print_address(struct buf *out, const struct opt_address *address)
 
 /* ---- text from outside ---- */
 
-size_t value_utf8(struct str text, uint32_t *code)
-{
-    static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    unsigned char first = text.n > 0 ? (unsigned char)text.p[0] : 0xff;
-    size_t n = first < 0x80   ? 1
-               : first < 0xc0 ? 0
-               : first < 0xe0 ? 2
-               : first < 0xf0 ? 3
-               : first < 0xf8 ? 4
-                              : 0;
-
-    if (n == 0 || n > text.n)
-        return 0;
-    *code = n == 1 ? first : first & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (((unsigned char)text.p[i] & 0xc0) != 0x80)
-            return 0;
-        *code = *code << 6 | ((unsigned char)text.p[i] & 0x3f);
-    }
-    /* Longer forms than needed, surrogates, and what lies beyond Unicode are no characters. */
-    if (*code < smallest[n] || (*code >= 0xd800 && *code < 0xe000) || *code > 0x10ffff)
-        return 0;
-    return n;
-}
-
 /* Control characters, and what hides or turns around the text behind it. */
 static bool is_printable(uint32_t code)
 {
@@ -330,7 +307,7 @@ void value_show(struct buf *out, struct str text, size_t max_chars)
             buf_add_text(out, "…");
             return;
         }
-        n = value_utf8(text, &code);
+        n = utf8_decode(text.p, text.n, &code);
         if (n > 0 && is_printable(code)) {
             buf_add(out, text.p, n);
             chars++;

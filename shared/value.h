@@ -40,8 +40,6 @@ void value_print_address(struct buf *out, const struct opt_address *address);
 
 /* ---- text from outside ---- */
 
-/* The first character of text as UTF-8: its length and code point, or 0 when these bytes are no UTF-8. */
-size_t value_utf8(struct str text, uint32_t *code);
 /* Adds text as it may be shown to a person: what is not printable as \xNN, and a … after max_chars characters
  * (0: all of it). The result has no control characters, whatever the text holds. */
 void value_show(struct buf *out, struct str text, size_t max_chars);

@@ -304,9 +304,10 @@ static enum state step_handshake(struct session *s)
     if (rc == SSH_LATER)
         return S_HANDSHAKE;
     if (rc != SSH_DONE)
-        return session_fail(s, SESSION_BROKE, ERR_PEER,
-                            "SSH handshake with %s failed: %s; does its sshd have an ed25519 host key?",
-                            s->conf->host, why.text);
+        return session_fail(s, SESSION_BROKE, ERR_PEER, "SSH handshake with %s port %u failed: %s; %s",
+                            s->conf->host, s->conf->port, why.text,
+                            why.code == ERR_LIMIT ? "is that an sshd?"
+                                                  : "does its sshd have an ed25519 host key?");
     s->encrypted = true;
     return S_HOSTKEY;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum {
+    STRANGER_BYTES = 256 * 1024, /* an sshd needs 4 KiB; libssh2 would keep whatever comes */
     FORWARD_QUEUE = 1024, /* connections that wait for ssh_pipe_accept; sshd's further ones are refused */
     IDLE_BYTES =
         64 * 1024, /* what an empty buffer may keep: less would be given back and taken anew all the time */
@@ -27,6 +28,7 @@ struct ssh_pipe {
     LIBSSH2_SESSION *session;
     LIBSSH2_LISTENER *listener;
     struct buf in, out;
+    uint64_t fed;
     bool dead;                /* nothing moves any more: libssh2 is only to free what it holds */
     LIBSSH2_CHANNEL *opening; /* the session channel, until its command runs */
     LIBSSH2_CHANNEL **closing;
@@ -236,6 +238,7 @@ void ssh_pipe_free(struct ssh_pipe *p)
 
 void ssh_pipe_feed(struct ssh_pipe *p, const void *bytes, size_t n)
 {
+    p->fed += n;
     buf_add(&p->in, bytes, n);
 }
 
@@ -272,6 +275,8 @@ static int result(struct ssh_pipe *p, int rc, struct err *e)
 
 int ssh_pipe_handshake(struct ssh_pipe *p, struct err *e)
 {
+    if (p->fed > STRANGER_BYTES)
+        return err_set(e, ERR_LIMIT, "more than %d KiB came, and no host key", STRANGER_BYTES / 1024);
     /* It asks for a descriptor only to look at its flags. This one cannot be open; -1 would be refused. */
     return result(p, libssh2_session_handshake(p->session, INT_MAX), e);
 }

@@ -33,6 +33,7 @@ void ssh_pipe_sent(struct ssh_pipe *p);                   /* all of it is on its
 
 /* ---- steps of a session, in this order ---- */
 
+/* Until it is done nobody knows who is at the other end. ERR_LIMIT: he has sent more than any sshd would. */
 must_check int ssh_pipe_handshake(struct ssh_pipe *p, struct err *e);
 /* The relay's host key, as ssh_key_parse writes it. Only ed25519 is negotiated. */
 must_check int ssh_pipe_host_key(struct ssh_pipe *p, char out[SSH_KEY_LINE_BYTES], struct err *e);

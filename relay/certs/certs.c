@@ -4,6 +4,7 @@
 #include "relay/certs/signer.h"
 #include "relay/edge/tls.h"
 #include "shared/json.h"
+#include "shared/log.h"
 #include "shared/mem.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct cert {
     size_t names_n;
     SSL_CTX *tls;
     time_t made;
+    char *last_error; /* why there is no newer one; NULL: none is due, or nothing went wrong */
     bool used;
 };
 
@@ -44,6 +46,7 @@ static void cert_free(struct cert *cert)
     for (size_t i = 0; i < cert->names_n; i++)
         free(cert->names[i]);
     free(cert->names);
+    free(cert->last_error);
     SSL_CTX_free(cert->tls);
     free(cert);
 }
@@ -61,6 +64,17 @@ static bool covers(const struct cert *cert, const char *const *names, size_t n)
 static time_t due(const struct cert *cert)
 {
     return cert->made + LEAF_S / 2;
+}
+
+/* A clock that was wrong when the leaf was made (now before made) makes a new one as well. */
+static bool is_fresh(const struct cert *cert, time_t now)
+{
+    return now < due(cert) && now >= cert->made;
+}
+
+static bool is_expired(const struct cert *cert, time_t now)
+{
+    return now >= cert->made + LEAF_S;
 }
 
 static SSL_CTX *make_context(struct certs *c, const char *const *names, size_t n, time_t now, struct err *e)
@@ -92,26 +106,46 @@ static struct cert *new_cert(const char *const *names, size_t n, SSL_CTX *takes,
     return cert;
 }
 
+/* Each attempt may fail anew; the same reason is told once. */
+static void keep_old(struct cert *old, const struct err *why)
+{
+    if (!old->last_error || strcmp(old->last_error, why->text) != 0)
+        log_error("no new certificate; the old one is shown until it expires",
+                  kv_str("domain", old->names[0]), kv_str("error", why->text));
+    free(old->last_error);
+    old->last_error = mem_copy(why->text);
+}
+
+/* -1: there is neither a new one nor an old one that is still good. */
+static int renew(struct certs *c, struct cert **at, const char *const *names, size_t n, time_t now,
+                 struct err *e)
+{
+    struct cert *old = *at;
+    struct err why = { 0 };
+    SSL_CTX *made = make_context(c, names, n, now, &why);
+
+    if (!made && old && !is_expired(old, now)) {
+        keep_old(old, &why);
+        return 0;
+    }
+    if (!made)
+        return err_set(e, why.code, "%s", why.text);
+    *at = new_cert(names, n, made, now);
+    if (old) {
+        (*at)->next = old->next;
+        cert_free(old);
+    }
+    return 0;
+}
+
 SSL_CTX *certs_context(struct certs *c, const char *const *names, size_t n, time_t now, struct err *e)
 {
     struct cert **at = &c->first;
-    SSL_CTX *made;
 
     while (*at && strcmp((*at)->names[0], names[0]) != 0)
         at = &(*at)->next;
-    /* A clock that was wrong when the leaf was made (now before made) makes a new one as well. */
-    if (!*at || !covers(*at, names, n) || now >= due(*at) || now < (*at)->made) {
-        struct cert *old = *at, *cert;
-
-        made = make_context(c, names, n, now, e);
-        if (!made)
-            return NULL;
-        cert = new_cert(names, n, made, now);
-        cert->next = old ? old->next : NULL;
-        *at = cert;
-        if (old)
-            cert_free(old);
-    }
+    if ((!*at || !covers(*at, names, n) || !is_fresh(*at, now)) && renew(c, at, names, n, now, e) != 0)
+        return NULL;
     (*at)->used = true;
     SSL_CTX_up_ref((*at)->tls);
     return (*at)->tls;
@@ -159,9 +193,10 @@ json_t *certs_status(const struct certs *c, const char *site)
     if (!cert)
         return json_pack("{s:s, s:s, s:n, s:o, s:n, s:n}", "state", "none", "issuer", "internal", "not_after",
                          "names", names, "next_attempt", "last_error");
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:n}", "state", "valid", "issuer", "internal", "not_after",
-                     json_time(cert->made + LEAF_S), "names", names, "next_attempt", json_time(due(cert)),
-                     "last_error");
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "state", cert->last_error ? "failing" : "valid",
+                     "issuer", "internal", "not_after", json_time(cert->made + LEAF_S), "names", names,
+                     "next_attempt", cert->last_error ? json_null() : json_time(due(cert)), "last_error",
+                     cert->last_error ? json_any_text(cert->last_error) : json_null());
 }
 
 void certs_free(struct certs *c)

@@ -16,7 +16,8 @@ struct certs *certs_open(const char *state_dir, time_t now,
 void certs_free(struct certs *c);        /* NULL is fine */
 
 /* The TLS context of the site names[0] with the aliases that follow; equal calls share one until half its life is
- * over. The reference is the caller's. NULL with the reason. */
+ * over. When none can be made, an older one of the site is good until it expires. The reference is the caller's. NULL
+ * with the reason. */
 SSL_CTX *certs_context(struct certs *c, const char *const *names, size_t n, time_t now, struct err *e);
 time_t certs_next_renewal(const struct certs *c); /* when the first of them is due; 0: never */
 /* Forgets the sites that were not asked for since the last call. */

@@ -196,7 +196,7 @@ static enum state answer_page(struct client *c, int status, const char *text)
 {
     struct buf out = { 0 };
 
-    page_add(&out, status, text, true, true);
+    page_add(&out, status, text, !str_eq(h1_text(c->head, c->head->method), "HEAD"), true);
     client_send(c, buf_bytes(&out), out.len);
     buf_free(&out);
     return C_LINGER;
@@ -398,10 +398,19 @@ static void on_sent(void *user)
 static void on_late(uv_timer_t *timer)
 {
     struct client *c = timer->data;
+    enum exchange_state state;
 
-    if ((c->state == C_LINGER || c->state == C_HEAD) && still_reads(c)) {
-        set_deadline(c, UNREAD_MS);
+    if ((c->state == C_LINGER || c->state == C_HEAD || c->state == C_EXCHANGE) && still_reads(c)) {
+        set_deadline(c, c->state == C_EXCHANGE ? PROGRESS_MS : UNREAD_MS);
         return;
+    }
+    if (c->state == C_EXCHANGE) {
+        state = exchange_late(c->exchange, &c->plain);
+        if (state == EXCHANGE_RUNS) {
+            client_run(c);
+            return;
+        }
+        c->resets = state == EXCHANGE_BROKEN;
     }
     client_enter(c, C_CLOSE);
     exchange_free(c->exchange);

@@ -22,6 +22,7 @@ struct edge {
     void *user;
     struct mailbox mailbox;
     SSL_CTX *tls_begin;
+    struct places places;
     struct worker **workers;
     unsigned workers_n, running;
     struct spliced *spliced; /* who sshd's visitors from 127.64.0.0/10 really are */
@@ -141,8 +142,8 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
 
     edge->workers = mem_new(n * sizeof(void *));
     for (unsigned i = 0; i < n; i++) {
-        const struct worker_conf worker = { limits,          conf->ssh_port, first_id + i,
-                                            edge->tls_begin, &edge->mailbox, snapshot };
+        const struct worker_conf worker = { limits,         conf->ssh_port, first_id + i, edge->tls_begin,
+                                            &edge->mailbox, &edge->places,  snapshot };
         struct worker *w = worker_new(&worker, e);
 
         if (!w)
@@ -171,6 +172,7 @@ static void free_parts(struct edge *edge)
         forget_spliced(edge, edge->spliced->key);
     free(edge->workers);
     SSL_CTX_free(edge->tls_begin);
+    places_free(&edge->places);
     free(edge);
 }
 
@@ -183,6 +185,7 @@ struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct 
     edge->events = events;
     edge->user = user;
     edge->tls_begin = tls_begin_context();
+    places_init(&edge->places);
     mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
     rc = make_workers(edge, conf, takes, e);
     snapshot_release(takes);

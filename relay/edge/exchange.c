@@ -449,6 +449,25 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
     return x->visitor_keeps && x->request_done && !x->broken ? EXCHANGE_KEEP : EXCHANGE_CLOSE;
 }
 
+/* True when the next word is the service's, or when it reads nothing of what the visitor says. */
+static bool waits_for_service(const struct exchange *x, const struct buf *plain)
+{
+    return x->request_done || plain->len > 0 ||
+           (x->upstream && upstream_ready(x->upstream) && stream_full(upstream_stream(x->upstream)));
+}
+
+enum exchange_state exchange_late(struct exchange *x, const struct buf *plain)
+{
+    if (x->began)
+        return EXCHANGE_BROKEN;
+    if (!waits_for_service(x, plain))
+        return EXCHANGE_CLOSE;
+    let_stream_go(x); /* which is aborted: there is no response yet */
+    x->visitor_keeps = false;
+    answer_ourselves(x, 504, "The site's server does not answer.");
+    return EXCHANGE_RUNS;
+}
+
 void exchange_free(struct exchange *x)
 {
     if (!x)

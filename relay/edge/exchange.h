@@ -20,6 +20,9 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
                               const struct headers_visitor *visitor);
 /* Takes what it can of the request's body from plain. Call it whenever something happened. */
 enum exchange_state exchange_run(struct exchange *x, struct buf *plain);
+/* Nothing has happened for long. EXCHANGE_RUNS: the visitor gets an answer, by the next exchange_run; EXCHANGE_CLOSE: it
+ * was he who said nothing. */
+enum exchange_state exchange_late(struct exchange *x, const struct buf *plain);
 /* Also in the middle, when the visitor is gone. NULL is fine. */
 void exchange_free(struct exchange *x);
 #endif

@@ -98,9 +98,11 @@ void headers_add_request(struct buf *out, const struct h1_head *head, const stru
 {
     struct str method = h1_text(head, head->method), path = h1_text(head, head->path);
 
+    if (path.n == 0) /* RFC 9112 3.2.4: about the server as a whole, or its root */
+        path = str_eq(method, "OPTIONS") ? STR("*") : STR("/");
     buf_add(out, method.p, method.n);
     buf_add(out, " ", 1);
-    buf_add(out, path.n > 0 ? path.p : "/", path.n > 0 ? path.n : 1);
+    buf_add(out, path.p, path.n);
     buf_add_text(out, " HTTP/1.1\r\n");
     add(out, "Host", h1_text(head, head->authority));
     for (uint32_t i = 0; i < head->field_count; i++)

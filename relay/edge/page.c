@@ -27,6 +27,14 @@ static const char *reason(int status)
     return "Error";
 }
 
+/* Any method but CONNECT is passed on; these are the ones that RFC 9110 and RFC 5789 know. */
+static const char allow[] = "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n";
+
+static const char *further_field(int status)
+{
+    return status == 405 ? allow : status == 503 ? "Retry-After: 10\r\n" : "";
+}
+
 void page_add(struct buf *out, int status, const char *text, bool with_body, bool close)
 {
     struct buf body = { 0 };
@@ -38,8 +46,7 @@ void page_add(struct buf *out, int status, const char *text, bool with_body, boo
     buf_printf(out,
                "HTTP/1.1 %d %s\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %zu\r\n"
                "Cache-Control: no-store\r\n%s%s\r\n",
-               status, reason(status), body.len, status == 503 ? "Retry-After: 10\r\n" : "",
-               close ? "Connection: close\r\n" : "");
+               status, reason(status), body.len, further_field(status), close ? "Connection: close\r\n" : "");
     if (with_body)
         buf_add(out, buf_bytes(&body), body.len);
     buf_free(&body);

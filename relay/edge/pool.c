@@ -14,8 +14,8 @@
 enum {
     MIN_WARM = 2, /* of all workers together */
     MAX_WARM = 16,
-    MAX_STREAMS = 900,    /* of a lane: sshd's usual limit of descriptors is 1,024 */
-    RECENT_MS = 1000,     /* so long after an answer a service does not close a connection */
+    MAX_LEAVING = 100, /* beyond max_streams: then all together stay below sshd's usual 1,024 descriptors */
+    RECENT_MS = 1000,  /* so long after an answer a service does not close a connection */
     PROOF_MS = 60 * 1000, /* a lane is proved as often */
     CALM_MS = 10 * 1000,  /* so long without a miss, and one warm stream less is kept */
     FIRST_RETRY_MS = 100,
@@ -23,7 +23,7 @@ enum {
     TICK_MS = 1000,
 };
 
-enum list { L_OPENING, L_WARM, L_IDLE, L_OTHER, LISTS };
+enum list { L_OPENING, L_WARM, L_IDLE, L_USED, L_LEAVING, LISTS };
 
 struct lane {
     struct pool *pool;
@@ -69,7 +69,8 @@ static enum list list_of(enum upstream_state state)
     case UPSTREAM_OPENING: return L_OPENING;
     case UPSTREAM_WARM: return L_WARM;
     case UPSTREAM_IDLE: return L_IDLE;
-    default: return L_OTHER;
+    case UPSTREAM_USED: return L_USED;
+    default: return L_LEAVING;
     }
 }
 
@@ -98,9 +99,10 @@ static void take_out(struct lane *l, struct upstream *u, enum list list)
     l->n[list]--;
 }
 
+/* Without those that leave: they only wait for the agent. */
 static unsigned streams(const struct lane *l)
 {
-    return l->n[L_OPENING] + l->n[L_WARM] + l->n[L_IDLE] + l->n[L_OTHER];
+    return l->n[L_OPENING] + l->n[L_WARM] + l->n[L_IDLE] + l->n[L_USED];
 }
 
 static struct lane *find_lane(const struct pool *p, uint64_t id)
@@ -119,13 +121,23 @@ static unsigned share(unsigned of_all, unsigned workers)
     return of_all > workers ? of_all / workers : 1;
 }
 
+static unsigned most(const struct lane *l)
+{
+    return share(l->pool->limits.max_streams, l->pool->limits.workers);
+}
+
+static bool has_many_leaving(const struct lane *l)
+{
+    return streams(l) + l->n[L_LEAVING] >= most(l) + share(MAX_LEAVING, l->pool->limits.workers);
+}
+
 static struct upstream *open_stream(struct lane *l)
 {
     struct pool *p = l->pool;
     struct err why = { 0 };
     struct upstream *u;
 
-    if (streams(l) >= share(p->limits.max_streams, p->limits.workers))
+    if (streams(l) >= most(l) || has_many_leaving(l))
         return NULL;
     u = upstream_open(p->loop, l->snap, p->events->next_id(p->user), &p->names, &owner, l, &why);
     if (u)
@@ -143,6 +155,16 @@ static unsigned spare(const struct lane *l)
     for (struct upstream *u = l->lists[L_OPENING]; u; u = upstream_link(u)->next)
         n += !upstream_taken(u);
     return n;
+}
+
+/* One that nobody has taken yet. */
+static struct upstream *find_opening(const struct lane *l)
+{
+    struct upstream *u = l->lists[L_OPENING];
+
+    while (u && upstream_taken(u))
+        u = upstream_link(u)->next;
+    return u;
 }
 
 static void keep_warm(struct lane *l)
@@ -214,7 +236,7 @@ static void free_if_unused(struct pool *p, struct lane *l)
 {
     struct lane **at = &p->lanes;
 
-    if (l->snap || streams(l) > 0)
+    if (l->snap || streams(l) + l->n[L_LEAVING] > 0)
         return;
     while (*at != l)
         at = &(*at)->next;
@@ -244,6 +266,27 @@ static struct upstream *find_idle(const struct lane *l, const char *item, enum p
     return NULL;
 }
 
+static struct upstream *find_longest_idle(const struct lane *l)
+{
+    struct upstream *u = l->lists[L_IDLE];
+
+    while (u && upstream_link(u)->next)
+        u = upstream_link(u)->next;
+    return u;
+}
+
+/* In a full lane what serves nobody makes room for a visitor. */
+static struct upstream *open_for_visitor(struct lane *l)
+{
+    struct upstream *idle = streams(l) >= most(l) ? find_longest_idle(l) : NULL;
+    struct upstream *u;
+
+    if (idle)
+        upstream_close(idle);
+    u = open_stream(l);
+    return u ? u : find_opening(l);
+}
+
 /* A miss asks for more of them from now on. */
 static struct upstream *take_warm(struct lane *l)
 {
@@ -253,12 +296,18 @@ static struct upstream *take_warm(struct lane *l)
         return l->lists[L_WARM];
     l->missed_at_ms = loop_now_ms(l->pool->loop);
     l->wanted = 2 * l->wanted < max ? 2 * l->wanted : max;
-    return open_stream(l);
+    return open_for_visitor(l);
 }
 
 static bool is_sound(const struct lane *l)
 {
     return loop_now_ms(l->pool->loop) >= l->retry_at_ms;
+}
+
+/* What serves nobody can be used, or closed to make room. */
+static bool has_room(const struct lane *l)
+{
+    return spare(l) > 0 || (streams(l) - l->n[L_IDLE] < most(l) && !has_many_leaving(l));
 }
 
 /* Busy lanes come after all others; among equals the one with the fewest streams in use. */
@@ -278,8 +327,7 @@ static struct lane *best_lane(const struct pool *p, const struct snap_site *site
     for (size_t i = 0; i < site->lanes_n; i++) {
         struct lane *l = find_lane(p, site->lanes[i]->id);
 
-        if (l && l->snap && l->id != not_lane &&
-            streams(l) < share(p->limits.max_streams, p->limits.workers) && (!sound || is_sound(l)) &&
+        if (l && l->snap && l->id != not_lane && has_room(l) && (!sound || is_sound(l)) &&
             (!best || is_better(site->lanes[i], best)))
             best = site->lanes[i];
     }
@@ -348,8 +396,9 @@ static uint64_t weigh(struct pool *p)
     uint64_t total = 0;
 
     for (struct lane *l = p->lanes; l; l = l->next)
-        for (struct upstream *u = l->lists[L_OTHER]; u; u = upstream_link(u)->next)
-            total += upstream_look(u);
+        for (int list = L_USED; list <= L_LEAVING; list++)
+            for (struct upstream *u = l->lists[list]; u; u = upstream_link(u)->next)
+                total += upstream_look(u);
     return total;
 }
 
@@ -358,7 +407,7 @@ static struct upstream *find_fattest(const struct pool *p)
     struct upstream *fattest = NULL;
 
     for (const struct lane *l = p->lanes; l; l = l->next)
-        for (struct upstream *u = l->lists[L_OTHER]; u; u = upstream_link(u)->next)
+        for (struct upstream *u = l->lists[L_USED]; u; u = upstream_link(u)->next)
             if (upstream_stuck(u) > (fattest ? upstream_stuck(fattest) : 0))
                 fattest = u;
     return fattest;
@@ -368,7 +417,7 @@ static struct upstream *find_fattest(const struct pool *p)
 static void drop_orphans(struct pool *p)
 {
     for (struct lane *l = p->lanes; l; l = l->next)
-        for (struct upstream *u = l->lists[L_OTHER], *next; u; u = next) {
+        for (struct upstream *u = l->lists[L_USED], *next; u; u = next) {
             next = upstream_link(u)->next;
             if (upstream_orphaned(u))
                 upstream_break(u);
@@ -490,7 +539,7 @@ void pool_follow(struct pool *p, const struct snapshot *snapshot)
 /* Also among those that were given back meanwhile: what is said comes by way of another thread. */
 static struct upstream *find_stream(const struct pool *p, uint64_t lane, uint64_t id)
 {
-    static const enum list lists[] = { L_OTHER, L_IDLE };
+    static const enum list lists[] = { L_USED, L_IDLE, L_LEAVING };
     struct lane *l = find_lane(p, lane);
 
     for (size_t i = 0; l && i < sizeof lists / sizeof *lists; i++)

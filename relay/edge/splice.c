@@ -5,6 +5,7 @@
  * Neither end's protocol is looked at: half-close, backpressure and resets are passed on as they come. */
 #include "relay/edge/splice.h"
 
+#include "relay/edge/headers.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -16,6 +17,7 @@ enum { HALF_MS = 10000 }; /* SSH has no use for one direction alone */
 
 struct splice {
     const struct splice_events *events;
+    struct places *places;
     uv_timer_t half;
     bool closed; /* the timer is */
     void *user;
@@ -59,17 +61,46 @@ struct sockaddr_in splice_address(const struct sockaddr_storage *visitor)
     return ours;
 }
 
-struct splice *splice_start(struct loop *loop, struct stream *visitor, const struct sockaddr_storage *addr,
-                            const char *bytes, size_t n, uint16_t ssh_port,
-                            const struct splice_events *events, void *user)
+static void on_refused_ended(void *user, const struct err *why)
+{
+    (void)user;
+    (void)why;
+}
+
+static void refuse(struct stream *visitor, const struct sockaddr_storage *addr, enum places_answer answer)
+{
+    static const struct stream_events events = { .ended = on_refused_ended };
+    char peer[64];
+
+    headers_address_text(addr, peer, sizeof peer);
+    if (answer == PLACES_SOURCE_HAS_ENOUGH)
+        log_warn_limited(peer, "closed a visitor's SSH connection: there are many from that address",
+                         kv_str("peer", peer));
+    else
+        log_warn_limited("splice", "closed a visitor's SSH connection: there are too many of them",
+                         kv_str("peer", peer));
+    stream_hand_over(visitor, &events, NULL);
+    stream_stop(visitor);
+}
+
+struct splice *splice_start(struct loop *loop, struct places *places, struct stream *visitor,
+                            const struct sockaddr_storage *addr, const char *bytes, size_t n,
+                            uint16_t ssh_port, const struct splice_events *events, void *user)
 {
     const struct sockaddr_in sshd = { .sin_family = AF_INET,
                                       .sin_port = htons(ssh_port),
                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct splice *s = mem_new(sizeof *s);
     struct sockaddr_in from = splice_address(addr);
+    enum places_answer answer = places_take(places, from.sin_addr.s_addr);
     struct err why = { 0 };
+    struct splice *s;
 
+    if (answer != PLACES_TAKEN) {
+        refuse(visitor, addr, answer);
+        return NULL;
+    }
+    s = mem_new(sizeof *s);
+    s->places = places;
     s->events = events;
     s->user = user;
     s->visitor = visitor;
@@ -205,6 +236,7 @@ static void end_if_done(struct splice *s)
     }
     if (s->ours.sin_port != 0)
         s->events->parted(s->user, &s->ours);
+    places_leave(s->places, splice_address(&s->addr).sin_addr.s_addr);
     s->events->ended(s->user, s);
     free(s);
 }

@@ -4,6 +4,7 @@
  * sshd's penalties hit that visitor alone, and the drop-in can admit agents only. */
 #ifndef RELAY_EDGE_SPLICE_H
 #define RELAY_EDGE_SPLICE_H
+#include "relay/edge/places.h"
 #include "shared/buf.h"
 #include "shared/loop.h"
 #include "shared/stream.h"
@@ -20,10 +21,11 @@ struct splice_events {
     void (*ended)(void *user, struct splice *s); /* last */
 };
 
-/* Takes the visitor's stream and borrows the bytes that have come. */
-struct splice *splice_start(struct loop *loop, struct stream *visitor, const struct sockaddr_storage *addr,
-                            const char *bytes, size_t n, uint16_t ssh_port,
-                            const struct splice_events *events, void *user);
+/* Takes the visitor's stream, borrows the bytes that have come, and the places until `ended`. NULL when there is no
+ * place: the visitor's connection is closed then. */
+struct splice *splice_start(struct loop *loop, struct places *places, struct stream *visitor,
+                            const struct sockaddr_storage *addr, const char *bytes, size_t n,
+                            uint16_t ssh_port, const struct splice_events *events, void *user);
 void splice_stop(struct splice *s);
 
 /* 127.64.0.0/10, and what the visitor's address makes of the other 22 bits; of an IPv6 one its /64. Pure. */

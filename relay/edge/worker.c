@@ -137,10 +137,13 @@ static void on_spliced(void *user, struct stream *visitor, const struct sockaddr
 {
     static const struct splice_events events = { on_joined, on_parted, on_splice_ended };
     struct worker *w = user;
+    struct splice *s =
+        splice_start(&w->loop, w->conf.places, visitor, addr, bytes, n, w->conf.ssh_port, &events, w);
 
+    if (!s)
+        return;
     w->splices = mem_grow(w->splices, (w->splices_n + 1) * sizeof(void *));
-    w->splices[w->splices_n++] =
-        splice_start(&w->loop, visitor, addr, bytes, n, w->conf.ssh_port, &events, w);
+    w->splices[w->splices_n++] = s;
 }
 
 /* ---- start ---- */

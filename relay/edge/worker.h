@@ -2,6 +2,7 @@
 #ifndef RELAY_EDGE_WORKER_H
 #define RELAY_EDGE_WORKER_H
 #include "relay/edge/mailbox.h"
+#include "relay/edge/places.h"
 #include "relay/edge/pool.h"
 #include "relay/edge/snapshot.h"
 #include "shared/err.h"
@@ -18,6 +19,7 @@ struct worker_conf {
         first_id; /* of its streams; each further one is `workers` more, so that an id names its worker */
     SSL_CTX *tls_begin;         /* borrowed until the worker has ended */
     struct mailbox *to_control; /* borrowed likewise */
+    struct places *places;      /* of all workers, borrowed likewise */
     struct snapshot *snapshot;  /* borrowed: the first one */
 };
 

@@ -18,8 +18,9 @@ struct item {
     char **aliases;
     size_t aliases_n;
     enum lane_service service;
-    char why[256]; /* "": accepted */
-    int turn;      /* while all are checked */
+    char why[256];      /* "": accepted */
+    int turn;           /* while all are checked */
+    const char *before; /* likewise: what why was */
 };
 
 struct items {
@@ -36,6 +37,7 @@ struct agent {
     int64_t serial;                     /* of `now`, of this boot; 0: not yet */
     int64_t coming_serial, coming_part; /* of `coming`: the last part seen */
     struct items now, coming;
+    bool untold;     /* its answers are others than those it has been told */
     bool kept;       /* while following a configuration */
     bool remembered; /* `now` is from before this relay was started */
 };
@@ -304,6 +306,7 @@ static void check_all(struct claims *c, const struct agent *claimer)
             struct item *it = &a->now.list[i];
 
             it->turn = a == claimer ? 1 : it->why[0] ? 2 : 0;
+            it->before = arena_copy(&names.memory, it->why);
             check_item(c, a, it);
         }
     for (int turn = 0; turn <= 2; turn++)
@@ -311,6 +314,9 @@ static void check_all(struct claims *c, const struct agent *claimer)
             for (size_t i = 0; i < a->now.n; i++)
                 if (a->now.list[i].turn == turn && !a->now.list[i].why[0])
                     admit(&names, a, &a->now.list[i]);
+    for (struct agent *a = c->agents; a; a = a->next)
+        for (size_t i = 0; i < a->now.n; i++)
+            a->untold = a->untold || strcmp(a->now.list[i].why, a->now.list[i].before) != 0;
     tdestroy(names.tree, keep);
     arena_free(&names.memory);
 }
@@ -474,9 +480,26 @@ bool claims_take(struct claims *c, const char *agent, const char *boot, const st
         return false;
     follow_boot(a, boot);
     in_force = part->claim.serial == a->serial ? part->claim.last : take_part(c, a, part);
-    if (in_force)
+    if (in_force) {
         make_answer(c, a, a->serial, answer);
+        a->untold = false;
+    }
     return in_force;
+}
+
+bool claims_untold(struct claims *c, const char **agent, struct lane_msg *answer)
+{
+    for (struct agent *a = c->agents; a; a = a->next) {
+        bool untold = a->untold;
+
+        a->untold = false;
+        if (!untold || a->serial == 0)
+            continue; /* whoever has not claimed yet is answered when he does */
+        *agent = a->name;
+        make_answer(c, a, a->serial, answer);
+        return true;
+    }
+    return false;
 }
 
 bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *part, struct lane_msg *answer)

@@ -24,6 +24,10 @@ bool claims_take(struct claims *c, const char *agent, const char *boot, const st
 /* The same for a machine whose claims do not count, because a newer one has the same key: what is in force. */
 bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *part, struct lane_msg *answer);
 
+/* Who gets or loses a name otherwise than by a claim of its own is to be told: call it after claims_follow and
+ * claims_take until it says false. `answer` is the `claimed` to send to *agent, both valid until the next call. */
+bool claims_untold(struct claims *c, const char **agent, struct lane_msg *answer);
+
 /* An agent says how a service of its claim is doing. False when that is no news. */
 bool claims_note_service(struct claims *c, const char *agent, const struct lane_msg *said);
 

@@ -133,6 +133,34 @@ static void on_greeted(void *user, struct lane *lane)
     l->events->changed(l->user);
 }
 
+static void log_refused(const char *agent, const struct lane_msg *answer)
+{
+    for (size_t i = 0; i < answer->claimed.n; i++)
+        if (!answer->claimed.items[i].ok)
+            log_warn_limited(agent, "claim refused", kv_str("agent", agent),
+                             kv_str("item", answer->claimed.items[i].item),
+                             kv_str("why", answer->claimed.items[i].why));
+}
+
+/* A reload changes what an agent was answered, and so do other agents' claims: these are told of once a second, however
+ * often they come. */
+static void tell_news(struct lanes *l)
+{
+    struct lane_msg answer;
+    struct lane_facts f;
+    const char *agent;
+
+    while (claims_untold(l->claims, &agent, &answer)) {
+        log_refused(agent, &answer);
+        for (size_t i = 0; i < l->n; i++) {
+            lane_facts(l->list[i], &f);
+            if ((f.state == LANE_S_OPENING || f.state == LANE_S_UP || f.state == LANE_S_BUSY) &&
+                strcmp(f.agent, agent) == 0 && boots_is_newest(&l->boots, agent, f.boot))
+                lane_say_claimed(l->list[i], &answer);
+        }
+    }
+}
+
 static void on_claimed(void *user, struct lane *lane, const struct lane_msg *claim)
 {
     struct lanes *l = user;
@@ -149,11 +177,7 @@ static void on_claimed(void *user, struct lane *lane, const struct lane_msg *cla
         return;
     lane_say_claimed(lane, &answer);
     memory_keep(&l->memory, l->claims);
-    for (size_t i = 0; i < answer.claimed.n; i++)
-        if (!answer.claimed.items[i].ok)
-            log_warn_limited(facts.agent, "claim refused", kv_str("agent", facts.agent),
-                             kv_str("item", answer.claimed.items[i].item),
-                             kv_str("why", answer.claimed.items[i].why));
+    log_refused(facts.agent, &answer);
     l->events->changed(l->user);
 }
 
@@ -263,6 +287,7 @@ static void on_tick(uv_timer_t *timer)
         publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
     if (enrol_tick(l->enrol) && refresh(l, &why) != 0)
         log_error("cannot write authorized_keys", kv_str("error", why.text));
+    tell_news(l);
     l->ticked_ms = now_ms;
     if (now_ms - before_ms > LATE_MS)
         return;
@@ -312,6 +337,7 @@ static int refresh(struct lanes *l, struct err *e)
     claims_follow(l->claims, l->conf, &l->roster);
     rc = keys_write(l->conf, &l->roster, enrol_invites(l->enrol), time(NULL), e);
     end_unwanted(l, &before);
+    tell_news(l);
     roster_free(&before);
     memory_keep(&l->memory, l->claims);
     l->events->changed(l->user);

@@ -174,11 +174,15 @@ static void put_answer(struct buf *out, const struct http_reply *reply, const ch
         buf_add(out, buf_bytes(&reply->body), reply->body.len);
 }
 
+static bool has_body(const struct h1_head *head)
+{
+    return !str_eq(h1_text(head, head->method), "HEAD");
+}
+
 static void put(const struct h1_head *head, const struct http_reply *reply, const char *allow, bool keep,
                 struct buf *out)
 {
-    put_answer(out, reply, allow, keep ? (head->minor == 0 ? "keep-alive" : "") : "close",
-               !str_eq(h1_text(head, head->method), "HEAD"));
+    put_answer(out, reply, allow, keep ? (head->minor == 0 ? "keep-alive" : "") : "close", has_body(head));
 }
 
 void http_answer_put(const struct h1_head *head, const struct http_reply *reply, bool keep, struct buf *out)
@@ -214,11 +218,11 @@ struct http_later *http_answer(const struct http_routes *routes, const struct h1
     return reply.later;
 }
 
-void http_answer_refusal(int status, const char *why, struct buf *out)
+void http_answer_refusal(const struct h1_head *head, int status, const char *why, struct buf *out)
 {
     struct http_reply reply = reply_new();
 
     http_reply_error(&reply, status, "%s", why);
-    put_answer(out, &reply, "", "close", true);
+    put_answer(out, &reply, "", "close", has_body(head));
     buf_free(&reply.body);
 }

@@ -21,6 +21,7 @@ struct http_later {
 struct http_later *http_answer(const struct http_routes *routes, const struct h1_head *head,
                                const struct buf *content, bool keep, struct buf *out);
 void http_answer_put(const struct h1_head *head, const struct http_reply *reply, bool keep, struct buf *out);
-/* Adds the answer to a request that was refused before it was complete; the connection ends with it. */
-void http_answer_refusal(int status, const char *why, struct buf *out);
+/* Adds the answer to a request that was refused before it was complete; the connection ends with it. head: as far as
+ * it has come. */
+void http_answer_refusal(const struct h1_head *head, int status, const char *why, struct buf *out);
 #endif

@@ -121,7 +121,7 @@ static enum state refuse(struct http_conn *c, int status, const char *why)
 {
     struct buf out = { 0 };
 
-    http_answer_refusal(status, why, &out);
+    http_answer_refusal(&c->head, status, why, &out);
     stream_write(c->stream, buf_bytes(&out), out.len);
     buf_free(&out);
     return C_LINGER; /* closing at once would take the answer away from a client that is still sending */
@@ -270,6 +270,8 @@ static void on_late(uv_timer_t *timer)
     struct http_conn *c = timer->data;
     enum state next = C_CLOSE;
 
+    if (c->state == C_HEAD)
+        c->head.bytes = buf_bytes(&c->in); /* which may have moved */
     if (c->state == C_BODY || (c->state == C_HEAD && c->request_began))
         next = refuse(c, 408, "the request did not arrive whole in time");
     conn_enter(c, next);

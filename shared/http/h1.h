@@ -46,7 +46,9 @@ struct h1_head {
     int status; /* of a response; of a refusal what to answer: 400, 414, 417, 431, 501, 505 or 502 */
     int minor;  /* HTTP/1.minor: 0 or 1 */
     struct h1_span method, target, reason;
-    struct h1_span path; /* begins with '/', or is "*", or is empty: absolute-form for "/", and CONNECT */
+    struct h1_span
+        path; /* begins with '/', or is "*", or is empty: CONNECT, and an absolute-form without one,
+                         * which means "/", or "*" for OPTIONS */
     struct h1_span authority; /* Host, which an absolute-form only repeats; empty only in HTTP/1.0 */
     struct h1_span host;      /* the authority without its port; [IPv6] keeps its brackets */
     struct h1_span upgrade;   /* the value of Upgrade when HTTP/1.1 and Connection ask for it, or empty */

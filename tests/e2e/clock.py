@@ -1,9 +1,11 @@
-"""A wall clock that a test sets, for one program, while that runs: a library in front of the C library's own.
+"""Clocks that a test sets, for one program, while that runs: a library in front of the C library's own.
 
     clock = Clock(folder, at=1000.0)       # 1970
     agent.start(env=clock.environment); clock.jump(+86400 * 365)
+    clock.wait(300)                        # for the program it is as if that time had gone by
 
-Only the time of day is another; clocks that measure how long something takes are left alone.
+A jump changes the time of day alone; what measures how long something takes goes on. What the program already waits for
+in the kernel does not end before its time.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("E2E_CLOCK");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    void *mem = fd < 0 ? MAP_FAILED : mmap(NULL, 8, PROT_READ, MAP_SHARED, fd, 0);
+    void *mem = fd < 0 ? MAP_FAILED : mmap(NULL, 16, PROT_READ, MAP_SHARED, fd, 0);
 
     offset_s = mem == MAP_FAILED ? NULL : mem;
     if (fd >= 0)
@@ -45,7 +47,9 @@ int clock_gettime(clockid_t id, struct timespec *t)
     int rc = (int)syscall(SYS_clock_gettime, id, t);
 
     if (rc == 0 && offset_s && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
-        t->tv_sec += *offset_s;
+        t->tv_sec += offset_s[0];
+    if (rc == 0 && offset_s && (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE))
+        t->tv_sec += offset_s[1];
     return rc;
 }
 
@@ -76,9 +80,9 @@ class Clock:
     def __init__(self, folder: Path, at: float | None = None) -> None:
         """at: seconds since 1970; None: the right time."""
         library, offset = folder / "clock.so", folder / "clock.offset"
-        offset.write_bytes(bytes(8))
+        offset.write_bytes(bytes(16))
         with open(offset, "r+b") as f:
-            self._offset = mmap.mmap(f.fileno(), 8)
+            self._offset = mmap.mmap(f.fileno(), 16)
         (folder / "clock.c").write_text(SOURCE)
         subprocess.run([need("cc"), "-shared", "-fPIC", "-O1", "-o", library, folder / "clock.c"], check=True)
         # A sanitizer's library insists on being the first one, and need not be.
@@ -88,5 +92,11 @@ class Clock:
             self.jump(at - time.time())
 
     def jump(self, seconds: float) -> None:
-        before, = struct.unpack("q", self._offset[:])
-        self._offset[:] = struct.pack("q", before + int(seconds))
+        self._add(int(seconds), 0)
+
+    def wait(self, seconds: float) -> None:
+        self._add(int(seconds), int(seconds))
+
+    def _add(self, day: int, steady: int) -> None:
+        before = struct.unpack("qq", self._offset[:])
+        self._offset[:] = struct.pack("qq", before[0] + day, before[1] + steady)

@@ -236,6 +236,39 @@ def test_host_key_changes(house):
     house.lane().greet()
 
 
+def packet(kind, payload):
+    """As SSH has it before any keys."""
+    padding = 4 + (-(4 + 1 + 1 + len(payload) + 4)) % 8
+    return struct.pack("!IBB", 2 + len(payload) + padding, padding, kind) + payload + bytes(padding)
+
+
+@pytest.mark.parametrize("flood", [b"welcome\r\n" * 1000, packet(200, b"x"), packet(200, bytes(30000)), packet(2, bytes(1000))],
+                         ids=["lines", "small-packets", "large-packets", "ignored-packets"])
+def test_who_floods_before_the_host_key_is_hung_up_on(house, flood):
+    """Nobody knows yet who it is, and libssh2 would keep what it does not understand."""
+    taken = queue.Queue()
+
+    def pour():
+        conn, _ = server.accept()
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        conn.settimeout(WAIT_S)
+        pieces = [b"" if flood[:7] == b"welcome" else b"SSH-2.0-x\r\n", *[flood * (1 + 60000 // len(flood))] * 200]
+        sent = 0
+        try:
+            for piece in pieces:
+                sent += conn.send(piece)
+        except OSError:
+            pass  # hung up on
+        taken.put(sent)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=pour, daemon=True).start()
+        house.start(port=server.getsockname()[1])
+        assert taken.get(timeout=WAIT_S) < 8 * MIB  # more than 256 KiB: the kernels hold some as well
+    wait_for("the reason", lambda: "SSH handshake with 127.0.0.1 port" in house.agent_log())
+    assert "came, and no host key; is that an sshd?" in house.agent_log()
+
+
 def test_key_is_revoked_and_given_back(house):
     lane = house.site(house.service(echo))
     house.allow("other")

@@ -289,9 +289,12 @@ RELAY_ROWS = [
              ("::1:443", "stands in brackets, with the port behind (such as [::1]:443)"),
              ("[::g]:443", "not an IPv6 address between the brackets (such as [::1]:443)"),
              ("[1.2.3.4]:443", "not an IPv6 address between the brackets"), ("*:443", "write :443 for all addresses"),
+             ("", "nobody could be served; give a port or address (such as :443, the default)"),
              (":443 :8443 :443", ":443 stands there twice; write it once"), (":8443 443", "with a colon in front")),
     *rows_of("workers", *((text, WORKERS) for text in (
-        "0", "65", "abc", "-1", "+1", "1.5", "01", "0x10", "1 2", "Auto", "auto 2", "18446744073709551617", ""))),
+        "0", "65", "abc", "-1", "+1", "1.5", "01", "0x10", "1 2", "Auto", "auto 2", "18446744073709551617"))),
+    *rows_of("workers", ("", "give a value; the default is auto")),
+    *rows_of("lane_user", ("", "give a value; the default is tunnel")),
     *rows_of("lane_socket", ("", "the default is /run/tunnel-relay/lane.sock"), ("~/lane", "write the whole path")),
     *rows_of("issuer", *((text, ISSUER) for text in ("letsencrypt", "INTERNAL", "internal internal", "yes", "")),
              section="[acme]\n"),
@@ -368,7 +371,8 @@ AGENT_ROWS = [
                  ("two hosts", A_HOST), ("zürich.test", A_HOST)),
     *rows_inside(RELAY, "port", *((text, SSH_PORT) for text in (
         "0", "65536", "-1", "22.0", "0x16", "ssh", "22 23", "18446744073709551638", ""))),
-    *rows_inside(RELAY, "user", ("", "is empty; the default is tunnel")),
+    *rows_inside(RELAY, "user", ("", "give a value; the default is tunnel")),
+    *rows_inside(RELAY, "remote_address", ("", "give a value; the default is 127.0.0.1")),
     *rows_inside(RELAY, "key_file", ("nothing", "nothing: No such file or directory; is it there"),
                  ("/dev/null/x", "/dev/null/x: Not a directory; is it there"), (".", "is not a regular file"),
                  ("~/.ssh/id_ed25519", "write the whole path")),

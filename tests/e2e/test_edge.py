@@ -147,6 +147,34 @@ def test_what_no_service_should_see(edge, request_, status):
     assert edge.agent.requests == []
 
 
+@pytest.mark.parametrize("request_, status", [
+    ("HEAD / HTTP/1.1\r\n\r\n", 400),
+    (f"HEAD /{'a' * 20000} HTTP/1.1\r\nHost: a.test\r\n\r\n", 414),
+    ("HEAD / HTTP/1.1\r\nHost: other.test\r\n\r\n", 404),
+    ("HEAD / HTTP/1.1\r\nHost: b.test\r\n\r\n", 421),
+], ids=["bad", "long", "unknown", "misdirected"])
+def test_pages_for_head_have_no_body(edge, request_, status):
+    with edge.visitor() as visitor:
+        visitor.send(request_)
+        reply = visitor.reply("HEAD")
+        assert reply.status == status and int(reply.head.get("content-length")) > 0
+        assert visitor.ended()
+
+
+def test_connect_is_told_what_is_allowed(edge):
+    with edge.visitor() as visitor:
+        visitor.send("CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n")
+        reply = visitor.reply()
+        assert reply.status == 405 and "GET" in reply.head.get("allow") and "CONNECT" not in reply.head.get("allow")
+
+
+@pytest.mark.parametrize("method, target", [("OPTIONS", "*"), ("GET", "/"), ("POST", "/"), ("options", "/")])
+def test_an_absolute_form_without_a_path(edge, method, target):
+    with edge.visitor() as visitor:
+        assert visitor.ask(method, f"https://{visitor.host}").status == 200
+    assert edge.agent.requests[0][0].first == f"{method} {target} HTTP/1.1"
+
+
 @pytest.mark.parametrize("how, status", [("refused", 502), ("unreachable", 502), ("silent", 504), ("reset", 502),
                                          ("eof", 502), (None, 502)])
 def test_a_service_that_gives_no_answer(edge, how, status):

@@ -428,3 +428,44 @@ def test_bytes_that_come_later_end_a_stream_too(edge):
         wait_until(lambda: edge.agent.used[0].socket.fileno() < 0, "the relay closes it")
         assert visitor.ask().body.data == b"pi"
     assert len(edge.agent.used) == 2
+
+
+# ---- a lane that is full ----
+
+FULL = 16  # the fewest that max_streams allows
+SITES = [f"s{n}.w.test" for n in range(FULL + 1)]
+
+
+@pytest.fixture
+def full(edges):
+    """Each stream of the lane has served another site and is kept for it."""
+    edge = edges("*.w.test", SITES, max_streams=FULL)
+    edge.agent.start()
+    for name in SITES:
+        edge.wait_up(name)
+    for name in SITES[:-1]:
+        assert edge.visit(name=name).status == 200
+    return edge
+
+
+def test_the_longest_idle_stream_makes_room(full):
+    first = full.agent.used[0]
+    assert full.visit(name=SITES[-1]).status == 200
+    wait_until(lambda: first.socket.fileno() < 0, "the first one is closed")
+    assert full.visit("POST", name=SITES[-2]).status == 200
+    assert full.visit(name=SITES[0]).status == 200
+
+
+def test_a_lane_is_full_of_what_serves_visitors_alone(full):
+    gate = threading.Event()
+    full.agent.serve = lambda stream: gate.wait() and stream.answer("late")
+    visitors = [full.visitor(SITES[-1]) for _ in range(FULL)]
+    for visitor in visitors:
+        visitor.send(request_bytes("POST", SITES[-1]))
+    wait_until(lambda: len(full.agent.requests) == 2 * FULL, "all requests have come")
+    assert full.visit(name=SITES[0]).status == 503
+    gate.set()
+    assert [visitor.reply("POST").body.data for visitor in visitors] == [b"late"] * FULL
+    for visitor in visitors:
+        visitor.close()
+    assert full.visit(name=SITES[0]).status == 200

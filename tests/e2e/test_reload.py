@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from control import Connection
-from programs import limit
+from path import edges, fronts, path
+from programs import limit, wait_until
 
 BAD = "[relay]\nname = Ümlaut\ndrain = soon\nlog_levle = debug\n"
 
@@ -185,3 +186,43 @@ def test_many_signals_in_a_row(relay):
         assert relay.get("/v1/status").status == 200
     reload_by_signal(relay)
     assert relay.get("/v1/status").json["name"] == "name-49"
+
+
+# ---- what agents hear of it ----
+
+
+def verdicts(agent, after):
+    """What the relay has said of each item behind the first `after` lines; what came last counts."""
+    return {answer["item"]: answer["ok"] for line in agent.heard[after:] if line["type"] == "claimed"
+            for answer in line["items"]}
+
+
+def test_agents_are_told_what_a_reload_takes_and_gives(edges):
+    edge = edges("a.test b.test", ["a.test", "b.test"])
+    edge.agent.start()
+    edge.wait_up("b.test")
+    both = edge.relay.conf.read_text()
+    for domains, wanted in (("a.test", {"domain:a.test": True, "domain:b.test": False}),
+                            ("a.test b.test", {"domain:a.test": True, "domain:b.test": True})):
+        heard = len(edge.agent.heard)
+        edge.relay.conf.write_text(both.replace("a.test b.test", domains))
+        reload_by_signal(edge.relay)
+        wait_until(lambda: verdicts(edge.agent, heard) == wanted, "the agent is told")
+    heard = len(edge.agent.heard)
+    reload_by_signal(edge.relay)
+    edge.agent.say("ping", n=1, t=1, rtt_ms=0)
+    edge.agent.wait_heard("pong", heard)
+    assert verdicts(edge.agent, heard) == {}  # nothing has changed
+
+
+def test_the_agents_status_follows_a_reload_of_the_relay(path):
+    def claim():
+        return path.agent.get("/v1/status").json["domains"][0]["claim"]
+
+    before = path.relay.conf.read_text()
+    wait_until(lambda: claim() == "accepted", "the claim is accepted")
+    for domains, wanted in (("b.test", "refused"), ("a.test", "accepted")):
+        path.relay.conf.write_text(before.replace("domains = a.test", f"domains = {domains}"))
+        reload_by_signal(path.relay)
+        wait_until(lambda: claim() == wanted, f"the claim is {wanted}")
+    assert path.visit("GET", "/echo").status == 200

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from path import WholePath, edges, fronts
-from programs import wait_until
+from programs import PATIENCE_S, wait_until
 from sshd import free_port
 
 OURS = ipaddress.ip_network("127.64.0.0/10")
@@ -69,6 +69,32 @@ def test_what_is_neither_is_closed(path, said):
             assert not visitor.recv(100).startswith(b"SSH")
         except ConnectionResetError:
             pass
+
+
+def greeted(path, at="127.0.0.2"):
+    """A connection from that address, to which sshd has answered; None when it was closed instead."""
+    visitor = socket.create_connection(("127.0.0.1", path.inherited[0].getsockname()[1]), PATIENCE_S, (at, 0))
+    visitor.sendall(b"SSH-2.0-x\r\n")
+    try:
+        if visitor.recv(8):
+            return visitor
+    except ConnectionResetError:
+        pass
+    visitor.close()
+    return None
+
+
+def test_one_address_gets_a_share_of_it(path):
+    told = "closed a visitor's SSH connection: there are many from that address"
+    with contextlib.ExitStack() as stack:
+        visitors = [stack.enter_context(greeted(path)) for _ in range(32)]
+        for _ in range(20):
+            assert greeted(path) is None
+        stack.enter_context(greeted(path, "127.0.0.3"))
+        lines = [line for line in path.relay.log().splitlines() if told in line]
+        assert 1 <= len(lines) <= 10 and 'peer="127.0.0.2"' in lines[0]
+        visitors[0].close()
+        stack.enter_context(wait_until(lambda: greeted(path), "there is a place again"))
 
 
 def test_it_can_be_switched_off(edges):

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from http1 import content_sha256
+from clock import Clock
+from http1 import Cut, content_sha256
 from path import DOMAIN, edges, fronts
-from programs import wait_until
+from programs import PATIENCE_S, limit, wait_until
 from sshd import free_port
 from stock import plain_agent, wait_state
 from website import Site
@@ -168,6 +169,72 @@ def test_silence_is_504(stock):
         assert stock(f"127.0.0.1:{port}").visit().status == 504
         for c in fill:
             c.close()
+
+
+# ---- nothing moves for five minutes ----
+
+
+@pytest.fixture
+def patient(stock, site, folder):
+    """A relay for which time goes by as fast as front.clock says."""
+    front = stock(f"127.0.0.1:{site.port}", start=False)
+    front.clock = Clock(folder)
+    front.relay.start(**{"env": front.clock.environment, **front.spawning()})
+    return front
+
+
+@pytest.mark.parametrize("request_", [
+    b"GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    b"HEAD /slow HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    b"POST /slow HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc",
+    b"POST /slow-read HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000000\r\n\r\n",
+], ids=["get", "head", "post", "upload"])
+def test_a_service_that_says_nothing_is_504(patient, site, request_):
+    with patient.visitor() as visitor:
+        visitor.send(request_)
+        if b"slow-read" in request_:
+            visitor.socket.settimeout(1)  # so long after the last byte that was taken
+            with pytest.raises(TimeoutError):
+                while True:
+                    visitor.send(bytes(65536))
+            visitor.socket.settimeout(PATIENCE_S)
+        else:
+            wait_until(lambda: site.seen, "the request has come")
+        patient.clock.wait(290)
+        time.sleep(limit(0.5))
+        patient.clock.wait(20)
+        reply = visitor.reply(request_.split()[0].decode())
+        assert (reply.status, reply.head.get("connection")) == (504, "close")
+        assert visitor.ended()
+    site.gate.set()
+    wait_until(lambda: not site._peers, "the service's connection has ended")
+    assert patient.visit("GET", "/echo").status == 200
+
+
+def test_a_service_that_goes_silent_breaks_its_answer(patient, site):
+    site.events.put(b"data: 1\n\n")
+    with patient.visitor() as visitor:
+        visitor.send(b"GET /events HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        assert visitor.head().status == 200 and visitor.exactly(14) == b"9\r\ndata: 1\n\n\r\n"
+        patient.clock.wait(310)
+        with pytest.raises((Cut, ConnectionResetError, ssl.SSLEOFError)):
+            visitor.line()
+        assert visitor.was_reset()
+
+
+def counted(front):
+    (site,) = [d for d in front.status()["domains"] if d["name"] == DOMAIN]
+    return site["requests"], site["errors"]
+
+
+def test_a_visitor_who_says_nothing_is_closed(patient):
+    with patient.visitor() as visitor:
+        visitor.send(b"POST /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nabc")
+        wait_until(lambda: counted(patient) == (1, 0), "the request has come")
+        time.sleep(limit(0.1))
+        patient.clock.wait(310)
+        assert visitor.ended()
+    assert counted(patient) == (1, 0)
 
 
 def test_a_kept_connection_that_has_ended_is_not_noticed(stock, started):

@@ -105,7 +105,6 @@ static void try_show(struct str text)
 {
     struct buf whole = { 0 }, some = { 0 };
     size_t chars = 0, n;
-    uint32_t code;
 
     value_show(&whole, text, 0);
     value_show(&some, text, 10);
@@ -115,11 +114,6 @@ static void try_show(struct str text)
         n = utf8_char(buf_bytes(&some) + at, some.len - at);
     must(chars <= 10 + 16 + 1); /* the last one may be a character of four bytes in hex, and a mark follows */
     must(whole.len >= text.n);
-    for (size_t at = 0; at < text.n; at++) {
-        struct str rest = { text.p + at, text.n - at };
-
-        must(value_utf8(rest, &code) == utf8_char(rest.p, rest.n));
-    }
     buf_free(&whole);
     buf_free(&some);
 }

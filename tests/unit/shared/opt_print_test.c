@@ -141,7 +141,7 @@ static void test_texts_survive_a_dump(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct buf text = { 0 };
-        struct opt row = { .key = "text" };
+        struct opt row = { .key = "note" };
         struct opt_conf *conf;
 
         buf_add_text(&text, "[all]\n");
@@ -152,7 +152,7 @@ static void test_texts_survive_a_dump(void **state)
         row.key = "route /a=b\"#;";
         walk_add_value(&text, &row, texts[i]);
         conf = walk_load(&table_schema, &text);
-        assert_string_equal(((const struct all_values *)opt_values(conf, "all", NULL))->text, texts[i]);
+        assert_string_equal(((const struct all_values *)opt_values(conf, "all", NULL))->note, texts[i]);
         walk_dump(&table_schema, conf);
         opt_conf_free(conf);
         buf_free(&text);

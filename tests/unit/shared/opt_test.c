@@ -22,6 +22,8 @@ static void test_broken_values(void **state)
 {
     static const struct broken rows[] = {
         { LINE("[all]\nname = Fra\n"), "all.ini:2: all.name = Fra: " NAME "; the default is fra1" },
+        { LINE("[all]\ntext =\n"),
+          "all.ini:2: all.text =: is empty; give a value; the default is hello; \"you\"" },
         { LINE("[all]\nname =\n"), "all.ini:2: all.name =: is empty; give a value; the default is fra1" },
         { LINE("[all]\nhost =\n"),
           "all.ini:2: all.host =: is empty; give a value, such as fra2; the default is this-host" },
@@ -122,7 +124,7 @@ static void test_values_that_are_well(void **state)
         const char *line, *key, *value;
     } rows[] = {
         { "text = any text, \"quoted\" too", "text", "any text, \"quoted\" too" },
-        { "text =", "text", "" },
+        { "note =", "note", "" },
         { "text = \" ; \\\" \"", "text", " ; \" " },
         { "name = pi-2", "name", "pi-2" },
         { "host = 0", "host", "0" },

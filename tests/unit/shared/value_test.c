@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "shared/utf8.h"
-
 #define LINE(text) text, sizeof(text) - 1
 
 /* Text in a block of exactly its size, so that ASan sees who reads past it. */
@@ -388,28 +386,6 @@ static void test_address(void **state)
 
 /* ---- text from outside ---- */
 
-/* The same as what others in this program take for a character, for every three bytes and their continuation. */
-static void test_utf8(void **state)
-{
-    uint32_t code;
-
-    (void)state;
-    for (unsigned i = 0; i < 1u << 24; i++) {
-        char bytes[4] = { (char)(i >> 16), (char)(i >> 8), (char)i, (char)0xbf };
-        size_t n = i >> 20 == 15 ? 4 : 3;
-
-        if ((i >> 16) < 0x80 && (i & 0xffff))
-            continue; /* a letter, whatever follows */
-        if (value_utf8((struct str){ bytes, n }, &code) != utf8_char(bytes, n))
-            fail_msg("%06x", i);
-    }
-    assert_int_equal(value_utf8(STR("\xe2\x82\xac"), &code), 3);
-    assert_int_equal(code, 0x20ac);
-    assert_int_equal(value_utf8(STR("\xf4\x8f\xbf\xbf"), &code), 4);
-    assert_int_equal(code, 0x10ffff);
-    assert_int_equal(value_utf8(STR(""), &code), 0);
-}
-
 static void test_show(void **state)
 {
     static const struct {
@@ -454,8 +430,7 @@ int main(void)
         cmocka_unit_test(test_size),    cmocka_unit_test(test_printed_numbers),
         cmocka_unit_test(test_flag),    cmocka_unit_test(test_name),
         cmocka_unit_test(test_port),    cmocka_unit_test(test_next),
-        cmocka_unit_test(test_address), cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_show),
+        cmocka_unit_test(test_address), cmocka_unit_test(test_show),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "tests/unit/capture.h"
 #include "tests/unit/temp.h"
 
 #define NAMES(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -171,6 +172,37 @@ static void test_status(void **state)
     certs_free(c);
 }
 
+/* A name that no certificate can hold stands for whatever goes wrong. */
+static void test_an_old_one_that_is_still_good(void **state)
+{
+    const char *const names[] = { "a.test", "b,test" };
+    struct certs *c = open_certs(*state);
+    SSL_CTX *old = context(c, NAMES("a.test"), NOW), *kept;
+    struct err e = { 0 };
+    struct capture said;
+    const char *line;
+
+    capture_begin(&said, STDERR_FILENO);
+    for (time_t now = NOW + HALF; now < NOW + 7 * DAY; now += DAY) {
+        kept = certs_context(c, names, 2, now, &e);
+        assert_ptr_equal(kept, old);
+        SSL_CTX_free(kept);
+    }
+    line = strstr(capture_end(&said),
+                  "no new certificate; the old one is shown until it expires domain=\"a.test\"");
+    assert_non_null(line);
+    assert_null(strstr(line + 1, "no new certificate")); /* once is enough */
+    buf_free(&said.text);
+    assert_status(c, "a.test",
+                  "{\"issuer\":\"internal\",\"last_error\":\"cannot put an extension into a certificate\","
+                  "\"names\":[\"a.test\"],\"next_attempt\":null,\"not_after\":\"2027-01-22T08:00:00Z\","
+                  "\"state\":\"failing\"}");
+    assert_null(certs_context(c, names, 2, NOW + 7 * DAY, &e)); /* it has expired */
+    assert_string_not_equal(e.text, "");
+    assert_ptr_not_equal(context(c, NAMES("a.test"), NOW + 7 * DAY), old);
+    certs_free(c);
+}
+
 /* What is told is what stands in the certificate. */
 static void test_status_and_the_leaf_agree(void **state)
 {
@@ -226,10 +258,15 @@ static void test_a_root_that_is_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        temp_test(test_a_site),       temp_test(test_when_it_is_made_anew),
-        temp_test(test_next_renewal), temp_test(test_forgetting),
-        temp_test(test_status),       temp_test(test_status_and_the_leaf_agree),
-        temp_test(test_a_restart),    temp_test(test_a_root_that_is_damaged),
+        temp_test(test_a_site),
+        temp_test(test_when_it_is_made_anew),
+        temp_test(test_next_renewal),
+        temp_test(test_forgetting),
+        temp_test(test_status),
+        temp_test(test_status_and_the_leaf_agree),
+        temp_test(test_a_restart),
+        temp_test(test_a_root_that_is_damaged),
+        temp_test(test_an_old_one_that_is_still_good),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

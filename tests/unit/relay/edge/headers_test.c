@@ -102,6 +102,10 @@ static void test_requests(void **state)
         { "absolute form", "GET https://a.test/b?c HTTP/1.1\r\nHost: a.test\r\n\r\n",
           "GET /b?c HTTP/1.1\r\nHost: a.test\r\n" A },
         { "absolute form without a path", "GET https://a.test HTTP/1.1\r\nHost: a.test\r\n\r\n", GET A },
+        { "OPTIONS without a path", "OPTIONS https://a.test HTTP/1.1\r\nHost: a.test\r\n\r\n",
+          "OPTIONS * HTTP/1.1\r\nHost: a.test\r\n" A },
+        { "OPTIONS of the root", "OPTIONS https://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+          "OPTIONS / HTTP/1.1\r\nHost: a.test\r\n" A },
         { "asterisk", "OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n",
           "OPTIONS * HTTP/1.1\r\nHost: a.test\r\n" A },
     };

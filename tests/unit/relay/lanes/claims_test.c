@@ -31,6 +31,17 @@ static struct claims *claims_of(const char *const *agents)
     return c;
 }
 
+static void show(const struct lane_msg *answer, char *text)
+{
+    assert_int_equal(answer->type, LANE_CLAIMED);
+    for (size_t i = 0; i < answer->claimed.n; i++) {
+        const struct lane_answer *a = &answer->claimed.items[i];
+
+        assert_int_equal(a->ok, !*a->why);
+        text += sprintf(text, "%s%s %s", i > 0 ? "\n" : "", a->item, a->ok ? "ok" : a->why);
+    }
+}
+
 /* One part: items divided by blanks, each with its aliases behind commas. The answer as "domain:a.test ok" or
  * "domain:a.test WHY", one a line; NULL when there is none. Valid until the next call. */
 static const char *claim(struct claims *c, const char *agent, const char *boot, int64_t serial, int64_t part,
@@ -56,15 +67,23 @@ static const char *claim(struct claims *c, const char *agent, const char *boot, 
         return NULL;
     }
     free(copy); /* claims hold copies */
-    assert_int_equal(answer.type, LANE_CLAIMED);
     assert_int_equal(answer.claimed.serial, serial);
-    for (size_t i = 0; i < answer.claimed.n; i++) {
-        const struct lane_answer *a = &answer.claimed.items[i];
-
-        assert_int_equal(a->ok, !*a->why);
-        sprintf(answered + strlen(answered), "%s%s %s", i > 0 ? "\n" : "", a->item, a->ok ? "ok" : a->why);
-    }
+    show(&answer, answered);
     return answered;
+}
+
+/* What agents are told besides, each as "AGENT SERIAL: " and its answer, divided by blank lines. */
+static void assert_told(struct claims *c, const char *expected)
+{
+    char text[4096] = "";
+    struct lane_msg answer;
+    const char *agent;
+
+    while (claims_untold(c, &agent, &answer)) {
+        sprintf(text + strlen(text), "%s%s %d: ", *text ? "\n\n" : "", agent, (int)answer.claimed.serial);
+        show(&answer, text + strlen(text));
+    }
+    assert_string_equal(text, expected);
 }
 
 /* All sites as "a.test=pi,alias", an unclaimed one as "a.test~pi". */
@@ -374,6 +393,48 @@ static void test_a_name_changes_hands(void **state)
     }
 }
 
+/* Whoever gets or loses a name is told, once; whoever does not, is not. */
+static void test_news(void **state)
+{
+    struct claims *c = claims_of(AGENTS("pi", "a.test b.test", "nas", "a.test c.test"));
+
+    (void)state;
+    claim(c, "pi", "p", 3, 1, LAST, "domain:a.test domain:b.test");
+    claim(c, "nas", "n", 5, 1, LAST, "domain:a.test domain:c.test");
+    assert_told(c, ""); /* the answers to their own claims have said it */
+    follow(c, AGENTS("pi", "a.test b.test", "nas", "a.test c.test"));
+    assert_told(c, "");
+    follow(c, AGENTS("pi", "b.test", "nas", "a.test c.test"));
+    assert_told(c,
+                "nas 5: domain:a.test ok\ndomain:c.test ok\n\n"
+                "pi 3: domain:a.test agent pi may not serve a.test: add it to domains in the relay's [agent "
+                "pi]\ndomain:b.test ok");
+    assert_told(c, "");
+    follow(c, AGENTS("pi", "b.test", "nas", "c.test"));
+    follow(c, AGENTS("pi", "a.test b.test", "nas", "c.test"));
+    claim(c, "pi", "p", 3, 1, LAST, "domain:a.test domain:b.test"); /* on another lane: that is its answer */
+    assert_told(c, "nas 5: domain:a.test agent nas may not serve a.test: add it to domains in the relay's "
+                   "[agent nas]\ndomain:c.test ok");
+    follow(c, AGENTS("pi", "a.test b.test", "nas", "a.test c.test"));
+    assert_told(c, "nas 5: " TAKEN "\ndomain:c.test ok");
+    claim(c, "pi", "p", 4, 1, LAST, "domain:b.test"); /* another's claim is news as well */
+    assert_told(c, "nas 5: domain:a.test ok\ndomain:c.test ok");
+    claims_free(c);
+}
+
+/* A new boot that has not claimed yet knows no serial that it could be told of. */
+static void test_no_news_before_a_claim(void **state)
+{
+    struct claims *c = claims_of(AGENTS("pi", "a.test"));
+
+    (void)state;
+    claim(c, "pi", "p", 1, 1, LAST, "domain:a.test");
+    claim(c, "pi", "q", 1, 1, false, "domain:a.test");
+    follow(c, AGENTS("pi", "b.test"));
+    assert_told(c, "");
+    claims_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_a_wildcard_of_one_and_a_name_of_another),
         cmocka_unit_test(test_a_reload),
         cmocka_unit_test(test_a_name_changes_hands),
+        cmocka_unit_test(test_news),
+        cmocka_unit_test(test_no_news_before_a_claim),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,10 +178,12 @@ static void test_keep_is_said_to_http_1_0(void **state)
 static void test_refusals(void **state)
 {
     struct buf out = { 0 };
+    struct h1_head head;
 
     (void)state;
+    h1_request_init(&head);
     buf_add_text(&out, "before ");
-    http_answer_refusal(431, "too much", &out);
+    http_answer_refusal(&head, 431, "too much", &out);
     assert_string_equal(
         buf_text(&out),
         "before " STATUS(
@@ -190,14 +192,35 @@ static void test_refusals(void **state)
     buf_free(&out);
 }
 
+/* Also where no more than its method has come. */
+static void test_a_refused_head_request_gets_no_body(void **state)
+{
+    static const struct h1_limits limits = { .max_uri = 10, .max_header = 100 };
+    static const char *const requests[] = { "HEAD  ", "HEAD /01234567890", "HEAD / HTTP/1.1\r\n\r\n" };
+    struct buf out = { 0 };
+    struct h1_head head;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        h1_request_init(&head);
+        assert_int_equal(h1_head_parse(&head, requests[i], strlen(requests[i]), &limits), -1);
+        http_answer_refusal(&head, head.status, head.why, &out);
+        assert_null(strstr(buf_text(&out), "Content-Length: 0\r\n"));
+        assert_string_equal(strstr(buf_text(&out), "\r\n\r\n"), "\r\n\r\n");
+        buf_free(&out);
+    }
+}
+
 static void test_every_status_has_its_reason(void **state)
 {
     static const int statuses[] = { 200, 400, 404, 405, 408, 413, 414, 417, 422, 431, 500, 501, 503, 505 };
     struct buf out = { 0 };
+    struct h1_head head;
 
     (void)state;
+    h1_request_init(&head);
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-        http_answer_refusal(statuses[i], "", &out);
+        http_answer_refusal(&head, statuses[i], "", &out);
         assert_int_equal(atoi(buf_text(&out) + 9), statuses[i]);
         assert_null(strstr(buf_text(&out), "Unknown"));
         buf_free(&out);
@@ -228,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_content_that_is_not_json),
         cmocka_unit_test(test_keep_or_close),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_a_refused_head_request_gets_no_body),
         cmocka_unit_test(test_every_status_has_its_reason),
         cmocka_unit_test(test_a_long_error_is_cut_between_characters),
         cmocka_unit_test(test_keep_is_said_to_http_1_0),
