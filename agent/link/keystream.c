@@ -307,19 +307,18 @@ static bool begin_random(void)
 
 int keystream_start(struct err *e)
 {
-    static bool started;
+    static OSSL_PROVIDER *theirs, *ours; /* for good */
     const char *why;
 
-    if (started)
+    if (ours)
         return 0;
-    if (!OSSL_PROVIDER_load(NULL, "default") || !begin_random() ||
-        !OSSL_PROVIDER_add_builtin(NULL, KEYSTREAM_PROVIDER, on_start) ||
-        !OSSL_PROVIDER_load(NULL, KEYSTREAM_PROVIDER) ||
+    theirs = theirs ? theirs : OSSL_PROVIDER_load(NULL, "default");
+    if (!theirs || !begin_random() || !OSSL_PROVIDER_add_builtin(NULL, KEYSTREAM_PROVIDER, on_start) ||
+        !(ours = OSSL_PROVIDER_load(NULL, KEYSTREAM_PROVIDER)) ||
         !EVP_set_default_properties(NULL, "?provider=" KEYSTREAM_PROVIDER)) {
         why = ERR_reason_error_string(ERR_get_error());
         return err_set(e, ERR_SYSTEM, "OpenSSL cannot be set up: %s; is its configuration file in order?",
                        why ? why : "no reason given");
     }
-    started = true;
     return 0;
 }
