@@ -38,6 +38,7 @@ struct stream {
     bool connecting, writing, full;
     bool paused, held; /* reading stopped by our user; by a full sink */
     bool got_eof, shutdown_wanted, shutdown_sent, shutdown_done;
+    bool kept; /* though both directions are done */
     bool deaf; /* the peer reads no longer: nothing is written any more, and why says so */
 };
 
@@ -200,7 +201,7 @@ static void close_with(struct stream *s, enum err_code code, const char *what, i
 
 static void close_if_done(struct stream *s)
 {
-    if (s->got_eof && s->shutdown_done)
+    if (s->got_eof && s->shutdown_done && !s->kept)
         close_with(s, ERR_NONE, "", 0);
 }
 
@@ -422,6 +423,12 @@ void stream_shutdown(struct stream *s)
         return;
     s->shutdown_wanted = true;
     shut_down_if_wanted(s);
+}
+
+void stream_keep(struct stream *s, bool kept)
+{
+    s->kept = kept;
+    close_if_done(s);
 }
 
 void stream_stop(struct stream *s)

@@ -46,6 +46,8 @@ void stream_write(struct stream *s, const void *bytes, size_t n); /* copies what
 void stream_shutdown(struct stream *s);                           /* half-close, behind what is queued */
 void stream_stop(struct stream *s);                               /* close now; what is queued is dropped */
 void stream_reset(struct stream *s);                              /* the same, and the peer sees a reset */
+/* Whether it stays when both directions are done, until stream_stop. */
+void stream_keep(struct stream *s, bool kept);
 
 void stream_pause(struct stream *s); /* stop reading; what has been received was handed over */
 void stream_resume(struct stream *s);

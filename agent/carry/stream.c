@@ -16,7 +16,10 @@
 #include <string.h>
 
 enum { OPENING_MS = 5000, HEADER_MS = 5000, DIAL_MS = 10000 };
-enum { CONSUMED_BYTES = 64 * 1024 }; /* the relay is told at every so many */
+enum {
+    CONSUMED_BYTES = 64 * 1024,
+    REST_BYTES = 4096
+}; /* the relay is told at every so many; once a second of fewer */
 
 enum state { C_OPENING, C_WARM, C_DIAL, C_CARRY, C_CLOSE };
 
@@ -346,11 +349,11 @@ static enum state fail_dial(struct carry *c)
     }
 }
 
-static void note_consumed(struct carry *c)
+static void note_consumed(struct carry *c, uint64_t step)
 {
     uint64_t total = c->to_service - stream_queued(c->service);
 
-    if (!c->channel || total < c->consumed + CONSUMED_BYTES)
+    if (!c->channel || total < c->consumed + step)
         return;
     c->consumed = total;
     c->lane->say_consumed(c->lane->user, c->id, total);
@@ -361,7 +364,7 @@ static void to_service(struct carry *c, const char *bytes, size_t n)
     c->lane->bytes_in += n;
     c->to_service += n;
     stream_write(c->service, bytes, n);
-    note_consumed(c);
+    note_consumed(c, CONSUMED_BYTES);
 }
 
 static enum state step_dial(struct carry *c)
@@ -415,7 +418,7 @@ static void on_service_drained(void *user)
 
 static void on_service_took(void *user)
 {
-    note_consumed(user);
+    note_consumed(user, CONSUMED_BYTES);
 }
 
 static void on_service_ended(void *user, const struct err *why)
@@ -546,6 +549,9 @@ void carry_look(struct carry *c)
 
     c->stuck = moved == c->moved_before;
     c->moved_before = moved;
+    /* Or idle WebSockets would seem to hold what their services have taken long ago. */
+    if (c->service)
+        note_consumed(c, REST_BYTES);
 }
 
 bool carry_is_stuck(const struct carry *c)

@@ -1,7 +1,7 @@
 /* The life of a visitor's connection:
  *
  *   FIRST -> HANDSHAKE -> HEAD -> EXCHANGE ─┐     each state has a deadline
- *     │           │         ▲────────────────┘
+ *     │           │         ▲────────────────┘    (but not after an upgrade)
  *     │           │         └── refused, told to close ──▶ LINGER -> CLOSE -> freed
  *     │           └── refused, broken, late ─────────────────────────▶
  *     └── "SSH-": the socket goes to splice.c */
@@ -46,6 +46,7 @@ struct client {
     struct headers_visitor visitor;
     uint64_t sent_bytes, gone_bytes; /* gone: of these, as far as it was known at the last deadline */
     bool head_began, visitor_ended, draining, said_goodbye, resets;
+    bool half_ends; /* nothing more will be sent, but the visitor may go on */
 };
 
 static enum state step_handshake(struct client *c);
@@ -143,12 +144,13 @@ static void client_enter(struct client *c, enum state next)
 static void flush(struct client *c)
 {
     struct buf *out = tls_output(c->tls);
+    bool ends = c->state == C_LINGER || c->half_ends;
 
     if (c->send.len > 0) {
         tls_write(c->tls, buf_bytes(&c->send), c->send.len);
         buf_free(&c->send);
     }
-    if (c->state == C_LINGER && !c->said_goodbye) {
+    if (ends && !c->said_goodbye) {
         c->said_goodbye = true;
         tls_end(c->tls);
     }
@@ -157,7 +159,7 @@ static void flush(struct client *c)
         stream_write(c->sock, buf_bytes(out), out->len);
         buf_free(out);
     }
-    if (c->state == C_LINGER)
+    if (ends)
         stream_shutdown(c->sock);
 }
 
@@ -255,6 +257,10 @@ static enum state step_exchange(struct client *c)
         set_deadline(c, PROGRESS_MS);
         return C_EXCHANGE;
     }
+    if (state == EXCHANGE_UPGRADED) {
+        uv_timer_stop(&c->deadline);
+        return C_EXCHANGE;
+    }
     exchange_free(c->exchange);
     c->exchange = NULL;
     c->resets = state == EXCHANGE_BROKEN;
@@ -275,6 +281,11 @@ static enum state step_linger(struct client *c)
 void client_send(struct client *c, const void *bytes, size_t n)
 {
     buf_add(&c->send, bytes, n);
+}
+
+void client_end(struct client *c)
+{
+    c->half_ends = true;
 }
 
 uint64_t client_held(const struct client *c, uint64_t *moved)

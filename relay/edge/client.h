@@ -33,6 +33,7 @@ void client_stop(struct client *c);
 
 void client_send(struct client *c, const void *bytes,
                  size_t n);                                    /* plain; goes out at the end of client_run */
+void client_end(struct client *c);                             /* half-close, behind what was sent */
 struct stream *client_stream(struct client *c);                /* for backpressure */
 uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_events */
 bool client_has_ended(const struct client *c);                 /* the visitor has said all that he will say */

@@ -3,10 +3,13 @@
  *   head routed -> STREAM (a lane's stream is got) -> RUN: body up, head and body down -> DONE
  *                     ▲── once more, when the stream had ended and nothing was lost ─────┘
  *
+ * After a 101 it lives on as another protocol's bytes, in tunnelled.c.
  * Events from the stream are noted, then client_run calls exchange_run, which says how far it has come. */
 #include "relay/edge/exchange.h"
 
 #include "relay/edge/page.h"
+#include "relay/edge/tunnelled.h"
+#include "relay/edge/upgrade.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -24,6 +27,9 @@ struct exchange {
     const struct snap_site *site;
     struct upstream *upstream; /* NULL: none, or it has ended */
 
+    struct tunnelled *tunnelled; /* after an upgrade: nothing else is left of it then */
+
+    struct buf offer;        /* the protocols that the visitor would rather speak; empty: none */
     struct buf request_head; /* kept until the response begins, to be sent again */
     struct h1_body request;
     struct buf request_trailers;
@@ -54,8 +60,14 @@ static void on_ended(void *user, enum upstream_end how);
 static void send_request(struct exchange *x);
 static void read_response(struct exchange *x, const char *bytes, size_t n);
 
-static const struct upstream_events upstream_events = { on_ready,      on_received,   on_room,
-                                                        on_held_asked, on_gone_asked, on_ended };
+static const struct upstream_events upstream_events = {
+    .ready = on_ready,
+    .received = on_received,
+    .room = on_room,
+    .held = on_held_asked,
+    .gone = on_gone_asked,
+    .ended = on_ended,
+};
 
 /* ---- start ---- */
 
@@ -98,7 +110,8 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
     x->site = site;
     x->response = mem_new(sizeof *x->response);
     snprintf(x->method, sizeof x->method, "%.*s", STR_ARG(method));
-    x->idempotent = is_idempotent(method);
+    upgrade_add_offer(&x->offer, head);
+    x->idempotent = is_idempotent(method) && x->offer.len == 0;
     x->visitor_keeps = head->keep_alive;
     x->visitor_1_0 = head->minor == 0;
     x->request_framing = head->framing;
@@ -238,28 +251,64 @@ static void send_response_head(struct exchange *x)
     h1_body_init(&x->body, head->framing, head->content_length);
 }
 
+static void forget_request(struct exchange *x)
+{
+    snapshot_release(x->snapshot);
+    x->snapshot = NULL;
+    x->site = NULL;
+    buf_free(&x->offer);
+    buf_free(&x->request_head);
+    buf_free(&x->request_trailers);
+    buf_free(&x->response_trailers);
+    buf_free(&x->in);
+    free(x->response);
+    x->response = NULL;
+}
+
+static void upgrade(struct exchange *x)
+{
+    x->tunnelled = tunnelled_new(x->client, x->upstream);
+    x->upstream = NULL;
+    forget_request(x);
+}
+
+static const char *why_not_http(const struct exchange *x, ssize_t parsed)
+{
+    struct str offer = { buf_bytes(&x->offer), x->offer.len };
+
+    if (parsed < 0)
+        return x->response->why;
+    if (x->response->status != 101 || upgrade_is_granted(x->response, offer))
+        return NULL;
+    return offer.n > 0 ? "101 to a protocol that was not offered"
+                       : "101 without having been asked to upgrade";
+}
+
 /* Bytes used of those given; all of them while the head is not whole. */
 static size_t read_response_head(struct exchange *x, const char *bytes, size_t n)
 {
     static const struct h1_limits limits = { .max_uri = 16384, .max_header = 65536 };
     size_t before = x->in.len;
+    const char *wrong;
     ssize_t got;
 
     buf_add(&x->in, bytes, n);
     got = h1_head_parse(x->response, buf_bytes(&x->in), x->in.len, &limits);
     if (got == 0)
         return n;
-    if (got < 0 || x->response->status == 101) {
-        log_warn_limited(
-            x->site->name, "a service answered with what is not HTTP", kv_str("domain", x->site->name),
-            kv_str("error", got < 0 ? x->response->why : "101 without having been asked to upgrade"));
+    wrong = why_not_http(x, got);
+    if (wrong) {
+        log_warn_limited(x->site->name, "a service answered with what is not HTTP",
+                         kv_str("domain", x->site->name), kv_str("error", wrong));
         x->service_keeps = false;
         answer_ourselves(x, 502, "The site answered in a way that could not be understood.");
         return n;
     }
     send_response_head(x);
     buf_free(&x->in);
-    if (!x->response_head_done)
+    if (x->response->status == 101)
+        upgrade(x);
+    else if (!x->response_head_done)
         h1_response_init(x->response, str_of(x->method));
     return (size_t)got - before;
 }
@@ -308,8 +357,10 @@ static void read_response(struct exchange *x, const char *bytes, size_t n)
         n -= used;
         if (x->response_head_done && !x->response_done && n == 0)
             read_response_body(x, bytes, 0); /* a body of no bytes ends without any */
-    } while (n > 0 && !x->response_done && !x->broken);
-    if (n > 0)
+    } while (n > 0 && !x->response_done && !x->broken && !x->tunnelled);
+    if (x->tunnelled)
+        client_send(x->client, bytes, n);
+    else if (n > 0)
         x->service_keeps = false; /* more than it was asked for */
 }
 
@@ -431,6 +482,8 @@ static void let_stream_go(struct exchange *x)
 
 enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
 {
+    if (x->tunnelled)
+        return tunnelled_run(x->tunnelled, plain);
     if (x->upstream && x->sent_head && !x->response_done)
         send_request_body(x, plain);
     if (client_has_ended(x->client) && plain->len == 0 && !x->request_done)
@@ -473,11 +526,7 @@ void exchange_free(struct exchange *x)
     if (!x)
         return;
     let_stream_go(x);
-    snapshot_release(x->snapshot);
-    buf_free(&x->request_head);
-    buf_free(&x->request_trailers);
-    buf_free(&x->response_trailers);
-    buf_free(&x->in);
-    free(x->response);
+    tunnelled_free(x->tunnelled);
+    forget_request(x);
     free(x);
 }

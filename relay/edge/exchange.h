@@ -1,6 +1,7 @@
 /* relay/edge/exchange.h - one request and its response.
  *
- * An object of the client's: it holds the snapshot that the request was routed by, and a stream of a lane. */
+ * An object of the client's: it holds the snapshot that the request was routed by until it is upgraded, and a stream of a
+ * lane. */
 #ifndef RELAY_EDGE_EXCHANGE_H
 #define RELAY_EDGE_EXCHANGE_H
 #include "relay/edge/client.h"
@@ -9,8 +10,9 @@ struct exchange;
 
 enum exchange_state {
     EXCHANGE_RUNS,
-    EXCHANGE_KEEP,  /* complete; the visitor may ask again */
-    EXCHANGE_CLOSE, /* complete; the connection ends behind it */
+    EXCHANGE_UPGRADED, /* the same, without any deadline: the bytes are another protocol's */
+    EXCHANGE_KEEP,     /* complete; the visitor may ask again */
+    EXCHANGE_CLOSE,    /* complete; the connection ends behind it */
     EXCHANGE_BROKEN, /* the response broke off: the visitor must see a reset, never a short body that looks whole */
 };
 

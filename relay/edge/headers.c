@@ -1,5 +1,7 @@
 #include "relay/edge/headers.h"
 
+#include "relay/edge/upgrade.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
@@ -42,7 +44,8 @@ static bool is_ours(const struct h1_head *head, const struct h1_field *field)
 {
     struct str name = h1_text(head, field->name);
 
-    if (str_eq_nocase(name, "host") || str_eq_nocase(name, "content-length") || str_eq_nocase(name, "expect"))
+    if (str_eq_nocase(name, "host") || str_eq_nocase(name, "content-length") ||
+        str_eq_nocase(name, "expect") || str_eq_nocase(name, "http2-settings"))
         return true;
     for (size_t i = 0; i < sizeof visitor_fields / sizeof visitor_fields[0]; i++)
         if (name.n == strlen(visitor_fields[i]) && begins(name, visitor_fields[i]))
@@ -94,6 +97,22 @@ static void add_visitor(struct buf *out, const struct h1_head *head, const struc
     buf_printf(out, "X-Request-ID: %s\r\n", visitor->request_id);
 }
 
+/* What is for this connection alone, of what the visitor said of his. */
+static void add_connection(struct buf *out, const struct h1_head *head)
+{
+    struct buf offer = { 0 };
+
+    upgrade_add_offer(&offer, head);
+    if (head->te_trailers)
+        buf_add_text(out, "TE: trailers\r\n");
+    if (offer.len > 0)
+        buf_printf(out, "Upgrade: %s\r\n", buf_text(&offer));
+    if (head->te_trailers || offer.len > 0)
+        buf_printf(out, "Connection: %s%s%s\r\n", head->te_trailers ? "TE" : "",
+                   head->te_trailers && offer.len > 0 ? ", " : "", offer.len > 0 ? "Upgrade" : "");
+    buf_free(&offer);
+}
+
 void headers_add_request(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)
 {
     struct str method = h1_text(head, head->method), path = h1_text(head, head->path);
@@ -108,8 +127,7 @@ void headers_add_request(struct buf *out, const struct h1_head *head, const stru
     for (uint32_t i = 0; i < head->field_count; i++)
         if (!is_ours(head, &head->fields[i]) && !h1_field_is_hop(head, &head->fields[i]))
             add_field(out, head, &head->fields[i]);
-    if (head->te_trailers)
-        buf_add_text(out, "TE: trailers\r\nConnection: TE\r\n");
+    add_connection(out, head);
     if (head->expects_continue)
         buf_add_text(out, "Expect: 100-continue\r\n");
     add_framing(out, head->framing, head->content_length);
@@ -121,6 +139,7 @@ void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_f
                           const char *connection)
 {
     struct str reason = h1_text(head, head->reason);
+    struct buf upgrade = { 0 };
 
     buf_printf(out, "HTTP/1.1 %d %.*s\r\n", head->status, STR_ARG(reason));
     for (uint32_t i = 0; i < head->field_count; i++) {
@@ -130,7 +149,12 @@ void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_f
             add_field(out, head, field);
     }
     add_framing(out, framing, framing == H1_UNTIL_CLOSE ? -1 : head->content_length);
-    if (*connection)
-        buf_printf(out, "Connection: %s\r\n", connection);
+    upgrade_add_answer(&upgrade, head);
+    if (upgrade.len > 0)
+        buf_printf(out, "Upgrade: %s\r\n", buf_text(&upgrade));
+    if (*connection || upgrade.len > 0)
+        buf_printf(out, "Connection: %s%s%s\r\n", connection, *connection && upgrade.len > 0 ? ", " : "",
+                   upgrade.len > 0 ? "Upgrade" : "");
+    buf_free(&upgrade);
     buf_add(out, "\r\n", 2);
 }

@@ -15,10 +15,12 @@ struct headers_visitor {
 };
 
 /* The request as the service gets it: hop-by-hop fields and everything that claims to know the visitor left out, the
- * truth put in. The framing is ours: Content-Length or chunked as the visitor's was. */
+ * truth put in. The framing is ours: Content-Length or chunked as the visitor's was. An upgrade that he asks for is asked
+ * for anew. */
 void headers_add_request(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor);
 
-/* The response as the visitor gets it, with our framing; connection is the value of Connection, "" for none. */
+/* The response as the visitor gets it, with our framing; connection is the value of Connection, "" for none. The
+ * protocols of a 101 and a 426 are added to it. */
 void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_framing framing,
                           const char *connection);
 

@@ -25,6 +25,7 @@ enum {
     IDLE_MS = 5000,
     LEAVE_MS = 5000,
     EXPLAIN_MS = 250, /* how long an EOF may wait for the agent's `ended` */
+    STILL_LOOKS = 3,  /* the agent tells once a second of less than 64 KiB that were consumed */
     CREDIT_BYTES = 256 * 1024,
     MAX_CREDIT_BYTES = 2 * 1024 * 1024, /* what libssh2 grants each channel, and cannot be told to refuse */
 };
@@ -53,24 +54,26 @@ struct upstream {
     uint64_t uses;
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;
-    bool got_eof, explained;
+    bool got_eof, explained, upgraded;
     enum lane_how how; /* once explained */
 
     uint64_t sent, consumed;      /* bytes after the second header; by us, and by the service */
     uint64_t moved_before, stuck; /* at the last look */
+    unsigned still;               /* looks since something has moved */
     uint64_t credit;
 };
 
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
+static void on_sent(void *user);
 static void on_ended(void *user, const struct err *why);
 static void on_dialled(void *user, struct stream *s, const struct err *why);
 static void on_timer(uv_timer_t *timer);
 static void on_timer_closed(uv_handle_t *handle);
 
-static const struct stream_events stream_events = { .received = on_received,
-                                                    .eof = on_eof,
-                                                    .ended = on_ended };
+static const struct stream_events stream_events = {
+    .received = on_received, .eof = on_eof, .ended = on_ended, .sent = on_sent
+};
 
 /* ---- opening ---- */
 
@@ -172,7 +175,8 @@ static void leave(struct upstream *u)
     enter(u, UPSTREAM_LEAVING);
     stream_set_source(u->stream, NULL);
     stream_resume(u->stream); /* what still comes is dropped, so that the end can be seen */
-    if (u->got_eof)
+    stream_keep(u->stream, false);
+    if (u->got_eof && !u->upgraded)
         close_now(u);
     else
         set_timer(u, LEAVE_MS);
@@ -326,6 +330,11 @@ static void end_of_used(struct upstream *u)
 {
     enum upstream_end how = end_of(u);
 
+    if (u->upgraded && how == UPSTREAM_EOF) {
+        uv_timer_stop(&u->timer);
+        u->events->eof(u->user);
+        return;
+    }
     close_now(u);
     tell_ended(u, how);
 }
@@ -420,6 +429,32 @@ size_t upstream_room(const struct upstream *u)
     return held < u->credit ? (size_t)(u->credit - held) : 0;
 }
 
+void upstream_upgrade(struct upstream *u, const struct upstream_events *events, void *user)
+{
+    u->events = events;
+    u->user = user;
+    u->upgraded = true;
+    stream_keep(u->stream, true); /* when its EOF comes last, it still has to be explained */
+}
+
+void upstream_shutdown(struct upstream *u)
+{
+    stream_shutdown(u->stream);
+}
+
+bool upstream_is_done(const struct upstream *u)
+{
+    return u->got_eof && (u->explained || u->plain) && stream_queued(u->stream) == 0;
+}
+
+static void on_sent(void *user)
+{
+    struct upstream *u = user;
+
+    if (u->upgraded && u->events && stream_queued(u->stream) == 0)
+        u->events->room(u->user);
+}
+
 /* A service that has taken nearly all of what its credit allowed could have taken more. */
 void upstream_note_consumed(struct upstream *u, uint64_t total)
 {
@@ -444,7 +479,8 @@ uint64_t upstream_look(struct upstream *u)
     if (u->events)
         held += u->events->held(u->user, &moved);
     moved += gone;
-    u->stuck = moved == u->moved_before ? held : 0;
+    u->still = moved == u->moved_before ? u->still + 1 : 0;
+    u->stuck = u->still >= STILL_LOOKS ? held : 0;
     u->moved_before = moved;
     return held;
 }
@@ -537,14 +573,17 @@ static void on_ended(void *user, const struct err *why)
 {
     struct upstream *u = user;
     enum upstream_state before = u->state;
+    enum upstream_end how = before == UPSTREAM_OPENING ? UPSTREAM_UNAVAILABLE : end_of(u);
 
-    (void)why;
+    if (u->upgraded && why->code != ERR_NONE && !u->got_eof)
+        how = UPSTREAM_BROKEN;
+    u->stream = NULL;
     if (before == UPSTREAM_OPENING)
         u->owner->failed(u->owner_user, u);
     if (before != UPSTREAM_CLOSED) {
         enter(u, UPSTREAM_CLOSED);
         uv_close((uv_handle_t *)&u->timer, on_timer_closed);
     }
-    tell_ended(u, before == UPSTREAM_OPENING ? UPSTREAM_UNAVAILABLE : end_of(u));
+    tell_ended(u, how);
     release(u);
 }

@@ -35,10 +35,11 @@ enum upstream_end {
 struct upstream_events {
     void (*ready)(void *user); /* only when upstream_ready was false when it was taken */
     void (*received)(void *user, const char *bytes, size_t n);
-    void (*room)(void *user); /* upstream_room has become more than nothing */
+    void (*room)(void *user); /* upstream_room has become more than nothing, or all that was queued is sent */
     /* Bytes that wait for the visitor; moved: how many have gone to him in all. */
     uint64_t (*held)(void *user, uint64_t *moved);
     bool (*gone)(void *user); /* the visitor has reset his connection; asked only while nothing moves */
+    void (*eof)(void *user);  /* only of an upgraded one: it may still be written to */
     void (*ended)(void *user, enum upstream_end how); /* last; after EOF nothing can be written either */
 };
 
@@ -64,6 +65,11 @@ void upstream_write(struct upstream *u, const void *bytes, size_t n);
 size_t upstream_room(const struct upstream *u);
 struct stream *upstream_stream(struct upstream *u); /* for backpressure; NULL before upstream_ready */
 
+/* It carries another protocol from now on: an end of either side is a half-close. Its events are for somebody else. */
+void upstream_upgrade(struct upstream *u, const struct upstream_events *events, void *user);
+void upstream_shutdown(struct upstream *u);      /* half-close, behind what is queued */
+bool upstream_is_done(const struct upstream *u); /* the service has ended, and all that we said is sent */
+
 void upstream_give_back(
     struct upstream *u);                 /* the exchange is complete and the service keeps the connection */
 void upstream_close(struct upstream *u); /* complete, but not to be used again */
@@ -88,7 +94,7 @@ void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's 
 void upstream_note_consumed(struct upstream *u, uint64_t total); /* the agent's `consumed` */
 uint64_t upstream_look(struct upstream *u); /* once a second: bytes that wait in it, for either side */
 uint64_t upstream_stuck(
-    const struct upstream *u);           /* the same, if at the last look nothing had moved; else 0 */
+    const struct upstream *u);           /* the same, if nothing had moved at the last looks; else 0 */
 void upstream_break(struct upstream *u); /* ends it under its exchange; the agent is told */
 void upstream_stop(struct upstream *u);
 #endif

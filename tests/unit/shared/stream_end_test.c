@@ -142,6 +142,31 @@ static void test_reset_in_every_state_of_tcp(void **state)
     end_in_every_state(*state, true, stream_reset);
 }
 
+/* Both directions are done, in either order: one that is kept says so with its eof, and then waits to be stopped. */
+static void test_a_kept_stream_stays_when_it_is_done(void **state)
+{
+    for (int last = 0; last < 2; last++) {
+        struct side s = { 0 };
+        int peer = side_with_peer(*state, &s, true);
+
+        stream_keep(s.stream, true);
+        if (last == 0)
+            stream_shutdown(s.stream);
+        shutdown(peer, SHUT_WR);
+        while (!strchr(s.events, 'f'))
+            uv_run(&((struct loop *)*state)->uv, UV_RUN_ONCE);
+        stream_shutdown(s.stream);
+        for (int i = 0; i < 10; i++)
+            uv_run(&((struct loop *)*state)->uv, UV_RUN_NOWAIT);
+        assert_string_equal(s.events, "f");
+        stream_keep(s.stream, false);
+        loop_run(*state);
+        assert_string_equal(s.events, "fe");
+        assert_int_equal(s.why.code, ERR_NONE);
+        close(peer);
+    }
+}
+
 /* ---- stop from inside events ---- */
 
 static void test_stop_inside_received(void **state)
@@ -348,6 +373,7 @@ int main(void)
         LOOP_TEST(test_stop_in_every_state),
         LOOP_TEST(test_reset_in_every_state_of_a_unix_socket),
         LOOP_TEST(test_reset_in_every_state_of_tcp),
+        LOOP_TEST(test_a_kept_stream_stays_when_it_is_done),
         LOOP_TEST(test_stop_inside_received),
         LOOP_TEST(test_stop_inside_eof),
         LOOP_TEST(test_stop_inside_drained),

@@ -1,0 +1,145 @@
+/* The life of an upgraded connection (WebSocket and the like), from the 101 on:
+ *
+ *   OPEN ── the visitor has ended ──▶ the service's half ──┐
+ *    ├───── the service has ended ──▶ the visitor's half ──┴─▶ the service has all of it -> DONE
+ *    └── one of them broke off, or the lane did: a reset for the other
+ *
+ * Backpressure is what it was for bodies: the source of each stream waits for its sink, and the agent's credit counts. */
+#include "relay/edge/tunnelled.h"
+
+#include "shared/mem.h"
+
+#include <stdlib.h>
+
+struct tunnelled {
+    struct client *client;
+    struct upstream *upstream; /* NULL: it has ended */
+    bool visitor_ended;        /* and the service has been told */
+    bool broken;
+};
+
+static void on_received(void *user, const char *bytes, size_t n);
+static void on_room(void *user);
+static uint64_t on_held_asked(void *user, uint64_t *moved);
+static bool on_gone_asked(void *user);
+static void on_eof(void *user);
+static void on_ended(void *user, enum upstream_end how);
+
+static const struct upstream_events upstream_events = {
+    .received = on_received,
+    .room = on_room,
+    .held = on_held_asked,
+    .gone = on_gone_asked,
+    .eof = on_eof,
+    .ended = on_ended,
+};
+
+/* ---- start ---- */
+
+struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream)
+{
+    struct tunnelled *t = mem_new(sizeof *t);
+
+    t->client = client;
+    t->upstream = upstream;
+    upstream_upgrade(upstream, &upstream_events, t);
+    stream_keep(client_stream(client), true); /* when it ends last, its last bytes are still on their way */
+    return t;
+}
+
+/* ---- up ---- */
+
+static void send_up(struct tunnelled *t, struct buf *plain)
+{
+    size_t room = upstream_room(t->upstream), n = plain->len < room ? plain->len : room;
+
+    if (n > 0) {
+        upstream_write(t->upstream, buf_bytes(plain), n);
+        buf_take(plain, n);
+    }
+    if (plain->len > 0)
+        return;
+    buf_free(plain); /* there may be thousands of idle ones */
+    if (client_has_ended(t->client) && !t->visitor_ended) {
+        t->visitor_ended = true;
+        upstream_shutdown(t->upstream);
+    }
+}
+
+static void on_room(void *user)
+{
+    struct tunnelled *t = user;
+
+    client_run(t->client);
+}
+
+/* ---- down ---- */
+
+static void on_received(void *user, const char *bytes, size_t n)
+{
+    struct tunnelled *t = user;
+
+    client_send(t->client, bytes, n);
+    client_run(t->client);
+}
+
+static void on_eof(void *user)
+{
+    struct tunnelled *t = user;
+
+    client_end(t->client);
+    client_run(t->client);
+}
+
+/* ---- what the pool asks ---- */
+
+static uint64_t on_held_asked(void *user, uint64_t *moved)
+{
+    const struct tunnelled *t = user;
+
+    return client_held(t->client, moved);
+}
+
+/* A visitor who has ended in an orderly way is not gone, though the kernel thinks no more of him. */
+static bool on_gone_asked(void *user)
+{
+    const struct tunnelled *t = user;
+
+    return !client_has_ended(t->client) && client_is_gone(t->client);
+}
+
+/* ---- end ---- */
+
+/* After an orderly end of the service nobody takes what the visitor might still say. */
+static void on_ended(void *user, enum upstream_end how)
+{
+    struct tunnelled *t = user;
+
+    t->upstream = NULL;
+    t->broken = how != UPSTREAM_EOF;
+    client_run(t->client);
+}
+
+enum exchange_state tunnelled_run(struct tunnelled *t, struct buf *plain)
+{
+    if (t->broken)
+        return EXCHANGE_BROKEN;
+    if (!t->upstream)
+        return EXCHANGE_CLOSE;
+    send_up(t, plain);
+    if (!t->visitor_ended || !upstream_is_done(t->upstream))
+        return EXCHANGE_UPGRADED;
+    upstream_close(t->upstream);
+    t->upstream = NULL;
+    return EXCHANGE_CLOSE;
+}
+
+void tunnelled_free(struct tunnelled *t)
+{
+    if (!t)
+        return;
+    stream_keep(client_stream(t->client), false);
+    if (t->upstream)
+        upstream_abort(t->upstream);
+    free(t);
+}

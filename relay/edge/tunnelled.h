@@ -1,0 +1,17 @@
+/* relay/edge/tunnelled.h - a connection after its upgrade: bytes both ways, unchanged, until both sides have ended.
+ *
+ * An object of the exchange's. It has no deadline and holds no snapshot. */
+#ifndef RELAY_EDGE_TUNNELLED_H
+#define RELAY_EDGE_TUNNELLED_H
+#include "relay/edge/exchange.h"
+
+struct tunnelled;
+
+/* Takes the stream. What either side has said behind its head may follow at once: the visitor's lies in `plain` of the
+ * next run, the service's is for client_send. */
+struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream);
+/* Takes what it can from plain. EXCHANGE_UPGRADED while it lasts. */
+enum exchange_state tunnelled_run(struct tunnelled *t, struct buf *plain);
+/* Also in the middle: what is still open is reset at the service. NULL is fine. */
+void tunnelled_free(struct tunnelled *t);
+#endif
