@@ -117,9 +117,9 @@ $(B)/tests/unit/shared/%_test: $(B)/tests/unit/shared/%_test.o $(B)/libshared.a
 	$(call link,-lcmocka)
 
 # A fuzz target is also a unit test: without an engine it replays the saved inputs.
-$(B)/tests/fuzz/%_fuzz_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay.o $(B)/libshared.a
+$(B)/tests/fuzz/%_fuzz_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay.o $(B)/librelay.a $(B)/libshared.a
 	$(call link)
-$(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(B)/libshared.a
+$(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(B)/librelay.a $(B)/libshared.a
 	$(call link)
 
 unit-bin: $(UNIT_BIN) $(REPLAY_BIN)

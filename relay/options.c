@@ -1,5 +1,6 @@
 #include "relay/options.h"
 
+#include "relay/edge/access_log.h"
 #include "relay/lanes/publish.h"
 #include "shared/domain.h"
 #include "shared/ssh_key.h"
@@ -12,6 +13,7 @@
 enum { MAX_WORKERS = 64 };
 
 static const char *const issuers[] = { "internal", NULL };
+static const char *const access_formats[] = { [ACCESS_COMBINED] = "combined", [ACCESS_JSON] = "json", NULL };
 
 static const char *domain_name_wrong(const char *name)
 {
@@ -29,7 +31,8 @@ static const struct opt_kind kinds[] = {
     { "agent", OPT_NAMED, sizeof(struct relay_agent_conf), NULL,
       "An agent that may connect, and the domains it may serve." },
     { "domain", OPT_NAMED, sizeof(struct relay_domain_conf), domain_name_wrong,
-      "A site that no agent serves: its visitors go to an address that this machine reaches." },
+      "A site: how the relay serves it, whichever agent claims it; or, with upstream, one that needs no agent. The name "
+      "is the site's own, not an alias." },
 };
 
 static const struct opt options[] = {
@@ -67,6 +70,19 @@ static const struct opt options[] = {
       .min = 1 << 20, .max = (int64_t)64 << 30,
       .help =
           "How much memory requests that stand still may hold. Beyond it the one that holds most is reset." },
+    { "relay", "access_log", OPT_LOG, offsetof(struct relay_conf, access_log), .def = "off",
+      .choices = access_log_words, .flags = OPT_RELOAD,
+      .help =
+          "Where a line for each request goes: nowhere, to the standard output, or to a file, which a reload opens anew. "
+          "While it cannot be written, up to 2 MiB of lines wait; further ones are left out, and the log tells how many." },
+    { "relay", "access_log_format", OPT_CHOICE, offsetof(struct relay_conf, access_log_format),
+      .def = "combined", .choices = access_formats, .flags = OPT_RELOAD,
+      .help =
+          "With combined it is the format of Apache and nginx, with times in UTC, and 499 for a request that ended without "
+          "an answer. With json it is an object with time (when the head had been read), request_id (as in X-Request-ID), "
+          "client, host, method, path, protocol, tls, status, bytes_in and bytes_out (of the bodies), duration_ms, "
+          "service_ms (from the head sent to the service to the head of its answer), lane, agent, domain, referer, "
+          "user_agent and complete (false when it was broken off). What is not known is null." },
     { "acme", "issuer", OPT_CHOICE, offsetof(struct relay_acme_conf, issuer), .def = "internal",
       .choices = issuers, .flags = OPT_RELOAD,
       .help =
@@ -83,14 +99,18 @@ static const struct opt options[] = {
           "one is sent away." },
     { "agent", "max_domains", OPT_NUMBER, offsetof(struct relay_agent_conf, max_domains), .def = "100",
       .min = 1, .max = 10000, .flags = OPT_RELOAD, .help = "How many sites this agent may claim." },
-    { "domain", "upstream", OPT_TEXT, offsetof(struct relay_domain_conf, upstream),
-      .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "127.0.0.1:1337",
+    { "domain", "upstream", OPT_TEXT, offsetof(struct relay_domain_conf, upstream), .flags = OPT_RELOAD,
+      .sample = "127.0.0.1:1337",
       .help =
           "HOST:PORT of an HTTP server, such as the port of a hand-made ssh -R. It wins over agents that claim the same "
           "name. A name is looked up anew after 5 seconds." },
     { "domain", "aliases", OPT_WORDS, offsetof(struct relay_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
-      .help = "Further host names of the same site." },
+      .help = "Further host names of the same site, with upstream." },
+    { "domain", "access_log", OPT_FLAG, offsetof(struct relay_domain_conf, access_log), .def = "on",
+      .flags = OPT_RELOAD,
+      .help =
+          "Whether this site's requests are written to the access_log of [relay], where that is not off." },
 };
 
 const struct relay_conf *relay_conf_of(const struct opt_conf *conf)
@@ -151,6 +171,11 @@ static void check_shared_keys(struct opt_conf *conf, struct opt_errors *errors)
     }
 }
 
+const struct relay_domain_conf *relay_domain(const struct opt_conf *conf, const char *name)
+{
+    return opt_values(conf, "domain", name);
+}
+
 int relay_upstream(struct host_port *out, const char *text, struct err *e)
 {
     return host_port_read(out, str_of(text), 0, "not HOST:PORT (such as 127.0.0.1:1337)", e);
@@ -183,7 +208,10 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
         struct err why = { 0 };
 
-        if (relay_upstream(&upstream, d->upstream, &why) != 0)
+        if (!d->upstream[0] && d->aliases.n > 0)
+            opt_errors_add_at(errors, conf, "domain", name, "aliases",
+                              "there is no upstream; without one the agent names the aliases");
+        if (d->upstream[0] && relay_upstream(&upstream, d->upstream, &why) != 0)
             opt_errors_add_at(errors, conf, "domain", name, "upstream", "%s", why.text);
         for (size_t j = 0; j < d->aliases.n; j++)
             if (domain_check(d->aliases.words[j], DOMAIN_WILDCARD, &why) != 0)

@@ -13,6 +13,8 @@ struct relay_conf {
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
     int64_t max_streams, max_buffered, ssh_port;
     bool ssh_on_https;
+    const char *access_log;   /* "off", "stdout" or a path */
+    int access_log_format;    /* enum access_format */
     const char *workers;      /* see relay_workers */
     struct opt_words publish; /* see relay/lanes/publish.h */
 };
@@ -32,12 +34,16 @@ struct relay_agent_conf {
 
 /* [domain NAME] */
 struct relay_domain_conf {
-    const char *upstream; /* "HOST:PORT" */
+    const char
+        *upstream; /* "HOST:PORT"; "": the section only says how a site is served that an agent claims */
     struct opt_words aliases;
+    bool access_log;
 };
 
 extern const struct opt_schema relay_schema;
 
+/* The section of a site, by its own name; NULL when there is none. */
+const struct relay_domain_conf *relay_domain(const struct opt_conf *conf, const char *name);
 /* Reads upstream; what the configuration holds is well. */
 must_check int relay_upstream(struct host_port *out, const char *text, struct err *e);
 /* Owned by conf. */

@@ -35,6 +35,8 @@ struct relay {
     struct fixed *fixed;
     struct lanes *lanes; /* NULL: has ended, or never began */
     struct edge *edge;   /* likewise */
+    struct access_log *access_log;
+    int access_log_fd; /* prepared, for the reload that follows */
     struct site_counts *sites;
     uv_timer_t publish, renewal;
     int pending; /* timers that libuv still holds */
@@ -80,7 +82,10 @@ static void add_site(void *user, const struct lanes_site *site)
         names[i + 1] = site->aliases[i];
     tls = certs_context(p->relay->certs, names, site->aliases_n + 1, time(NULL), &why);
     if (tls) {
+        const struct relay_domain_conf *own = relay_domain(p->relay->conf, site->name);
+
         added = snapshot_add_site(p->snapshot, site->name, tls, counts_of(p->relay, site->name));
+        added->access_log = !own || own->access_log;
         for (size_t i = 0; i <= site->aliases_n; i++)
             snapshot_add_name(p->snapshot, added, names[i]);
         SSL_CTX_free(tls);
@@ -215,11 +220,23 @@ static void start_timers(struct relay *r)
     uv_timer_start(&r->renewal, on_renewal_due, RENEWAL_MS, RENEWAL_MS);
 }
 
+static int start_access_log(struct relay *r, const struct relay_conf *conf, struct err *e)
+{
+    int fd;
+
+    if (access_log_prepare(r->access_log, conf->access_log, &fd, e) != 0)
+        return err_wrap(e, "access_log");
+    access_log_commit(r->access_log, conf->access_log, (enum access_format)conf->access_log_format, fd);
+    return 0;
+}
+
 static int start_parts(struct relay *r, struct inherited *inherited, struct err *e)
 {
     const struct relay_conf *conf = relay_conf_of(r->conf);
     struct edge_conf edge;
 
+    if (start_access_log(r, conf, e) != 0)
+        return -1;
     r->certs = certs_open(conf->base.state_dir, time(NULL), e);
     if (!r->certs)
         return -1;
@@ -231,6 +248,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     edge.workers = (unsigned)relay_workers(conf);
     edge.max_streams = (unsigned)conf->max_streams;
     edge.max_buffered = (uint64_t)conf->max_buffered;
+    edge.access_log = r->access_log;
     edge.ssh_port = conf->ssh_on_https ? (uint16_t)conf->ssh_port : 0;
     r->edge = edge_start(r->loop, &edge, inherited, make_snapshot(r), &edge_events, r, e);
     return r->edge ? 0 : -1;
@@ -244,6 +262,7 @@ static void *relay_start(struct loop *loop, const struct opt_conf *conf, struct 
     r->loop = loop;
     r->conf = conf;
     r->ended = *ended;
+    r->access_log = access_log_new();
     start_timers(r);
     if (start_parts(r, inherited, e) == 0)
         return r;
@@ -252,11 +271,23 @@ static void *relay_start(struct loop *loop, const struct opt_conf *conf, struct 
     return NULL;
 }
 
+static void relay_prepare(void *parts, const struct opt_conf *next, struct opt_errors *errors)
+{
+    struct relay *r = parts;
+    struct err why = { 0 };
+
+    if (access_log_prepare(r->access_log, relay_conf_of(next)->access_log, &r->access_log_fd, &why) != 0)
+        opt_errors_add_at(errors, next, "relay", NULL, "access_log", "%s", why.text);
+}
+
 static void relay_reload(void *parts, const struct opt_conf *conf)
 {
     struct relay *r = parts;
+    const struct relay_conf *own = relay_conf_of(conf);
 
     r->conf = conf;
+    access_log_commit(r->access_log, own->access_log, (enum access_format)own->access_log_format,
+                      r->access_log_fd);
     fixed_reload(r->fixed, conf, time(NULL));
     if (r->lanes)
         lanes_reload(r->lanes, conf);
@@ -355,6 +386,7 @@ static void end_if_done(struct relay *r)
     }
     certs_free(r->certs);
     fixed_free(r->fixed);
+    access_log_release(r->access_log);
     if (!r->failed)
         r->ended.call(r->ended.user);
     free(r);
@@ -403,6 +435,7 @@ const struct daemon_program relay_program = {
     .role = "relay",
     .schema = &relay_schema,
     .start = relay_start,
+    .prepare = relay_prepare,
     .reload = relay_reload,
     .add_status = relay_add_status,
     .drain = relay_drain,

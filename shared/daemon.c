@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 const char *const daemon_log_levels[] = { "error", "warn", "info", "debug", NULL };
+const char *const daemon_log_words[] = { "stderr", NULL }; /* which log_prepare knows */
 
 struct daemon {
     const struct daemon_program *program;
@@ -154,7 +155,7 @@ static int daemon_reload(void *user, struct opt_errors *errors)
     struct daemon *d = user;
     struct opt_conf *next = NULL;
     struct err why = { 0 };
-    int log_fd = -1;
+    int log_fd = STDERR_FILENO;
 
     if (d->draining) /* the parts may be gone, and must not begin anything new */
         opt_errors_add(errors, "%s is stopping; start it again for a new configuration",
@@ -165,11 +166,15 @@ static int daemon_reload(void *user, struct opt_errors *errors)
         opt_check_reload(d->conf, next, errors);
     if (next && errors->n == 0 && log_prepare(conf_of(d, next)->log, &log_fd, &why) != 0)
         opt_errors_add_at(errors, next, d->program->role, NULL, "log", "%s", why.text);
+    if (next && errors->n == 0 && d->program->prepare)
+        d->program->prepare(d->parts, next, errors); /* last: nobody would give back what it has prepared */
     if (!next || errors->n > 0) {
         for (size_t i = 0; i < errors->n; i++)
             log_error("configuration error", kv_str("error", errors->lines[i]));
         log_error("reload refused; the configuration before stays in force", kv_str("config", d->conf_path));
         opt_conf_free(next);
+        if (log_fd > STDERR_FILENO)
+            close(log_fd);
         return -1;
     }
     log_commit(log_fd);

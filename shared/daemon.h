@@ -32,7 +32,9 @@ struct daemon_program {
      * until reload returns with the next one. NULL with the reason when they cannot start. */
     void *(*start)(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
                    const struct daemon_parts_ended *ended, struct err *e);
-    void (*reload)(void *parts, const struct opt_conf *conf); /* checked before; cannot fail */
+    /* In front of a reload: everything that can fail, adding to the errors; without any, reload follows. May be NULL. */
+    void (*prepare)(void *parts, const struct opt_conf *next, struct opt_errors *errors);
+    void (*reload)(void *parts, const struct opt_conf *conf); /* cannot fail */
     /* Members of /v1/status beyond role, version and name; all of them also for parts that are NULL, which have ended
      * while a request was still on its way. */
     void (*add_status)(void *parts, json_t *status);
@@ -83,6 +85,7 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program);
           OPT_LOG,                                                                                                            \
           offsetof(struct_name, base.log),                                                                                    \
           .def = "stderr",                                                                                                    \
+          .choices = daemon_log_words,                                                                                        \
           .flags = OPT_RELOAD,                                                                                                \
           .help =                                                                                                             \
               "Where log lines go: stderr (the journal under systemd), or a file, which a reload opens anew." },              \
@@ -100,6 +103,6 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program);
             .help = "How long work in progress may go on after SIGTERM, before it is cut off."                                \
     }
 
-extern const char *const daemon_log_levels[];
+extern const char *const daemon_log_levels[], *const daemon_log_words[];
 void daemon_default_name(char *text, size_t room);
 #endif

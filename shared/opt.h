@@ -23,7 +23,7 @@ enum opt_type {
     OPT_NAME, /* const char *          [a-z0-9-]{1,32}, as agents and relays are called */
     OPT_PATH, /* const char *          a file or folder; made absolute, from the folder of the ini file it is in */
     OPT_SECRET_FILE, /* const char *       the same; the file is there, with mode 0600, or 0640 with our own group */
-    OPT_LOG,         /* const char *          "stderr" or a path as above */
+    OPT_LOG,         /* const char *               one of choices, or a path as above */
     OPT_NUMBER,   /* int64_t               a whole number from min to max */
     OPT_DURATION, /* int64_t               milliseconds from min to max: 500ms 10s 5m 1h 7d */
     OPT_SIZE,     /* int64_t               bytes from min to max: 64k 10m 1g (powers of 1024) */
@@ -73,7 +73,7 @@ struct opt {
     const char *def;                         /* default, as text; goes through the same parser */
     void (*def_of)(char *text, size_t room); /* or made from this machine, when def is NULL */
     int64_t min, max;                        /* OPT_NUMBER, OPT_DURATION, OPT_SIZE */
-    const char *const *choices;              /* OPT_CHOICE, NULL at the end */
+    const char *const *choices;              /* OPT_CHOICE, OPT_LOG, NULL at the end */
     unsigned flags;
     const char *sample; /* a value to show in the sample file and manual where there is no default */
     const char *help;   /* one or two whole sentences */

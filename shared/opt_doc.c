@@ -19,7 +19,11 @@ static void print_form(struct buf *out, const struct opt *o)
     case OPT_NAME: buf_add_text(out, "NAME"); break;
     case OPT_PATH: buf_add_text(out, "PATH"); break;
     case OPT_SECRET_FILE: buf_add_text(out, "FILE"); break;
-    case OPT_LOG: buf_add_text(out, "stderr | FILE"); break;
+    case OPT_LOG:
+        for (size_t i = 0; o->choices[i]; i++)
+            buf_printf(out, "%s | ", o->choices[i]);
+        buf_add_text(out, "FILE");
+        break;
     case OPT_NUMBER: buf_add_text(out, "NUMBER"); break;
     case OPT_DURATION: buf_add_text(out, "DURATION"); break;
     case OPT_SIZE: buf_add_text(out, "SIZE"); break;

@@ -223,12 +223,15 @@ static int set_name(const struct opt_place *place, struct str text, const char *
     return 0;
 }
 
-static int set_log(const struct opt_place *place, struct str text, const char **log, struct err *e)
+static int set_log(const struct opt *o, const struct opt_place *place, struct str text, const char **log,
+                   struct err *e)
 {
-    if (!str_eq(text, "stderr"))
-        return set_path(place, text, log, e);
-    *log = "stderr";
-    return 0;
+    for (size_t i = 0; o->choices[i]; i++)
+        if (str_eq(text, o->choices[i])) {
+            *log = o->choices[i];
+            return 0;
+        }
+    return set_path(place, text, log, e);
 }
 
 static int set_text(const struct opt *o, void *values, const struct opt_place *place, struct str text,
@@ -243,7 +246,7 @@ static int set_text(const struct opt *o, void *values, const struct opt_place *p
     case OPT_NAME: return set_name(place, text, field, e);
     case OPT_PATH: return set_path(place, text, field, e);
     case OPT_SECRET_FILE: return set_secret_file(place, text, field, e);
-    case OPT_LOG: return set_log(place, text, field, e);
+    case OPT_LOG: return set_log(o, place, text, field, e);
     default: *field = arena_copy_str(place->arena, text); return 0;
     }
 }

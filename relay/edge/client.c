@@ -7,6 +7,7 @@
  *     └── "SSH-": the socket goes to splice.c */
 #include "relay/edge/client.h"
 
+#include "relay/edge/access_request.h"
 #include "relay/edge/exchange.h"
 #include "relay/edge/page.h"
 #include "relay/edge/tls.h"
@@ -194,11 +195,26 @@ static enum state step_handshake(struct client *c)
     return tls_established(c->tls) ? C_HEAD : C_HANDSHAKE;
 }
 
+/* A request that no exchange saw; one that was not understood counts for the site of the connection. */
+static void log_page(struct client *c, int status, const struct buf *page)
+{
+    const struct snapshot *snapshot = c->host->snapshot(c->host->user);
+    struct str name = c->head->why ? str_of(tls_server_name(c->tls)) : h1_text(c->head, c->head->host);
+    struct access_request *access;
+
+    request_id_make(c->host->ids, c->visitor.request_id);
+    access = access_request_new(c->host->access_log, snapshot_find(snapshot, name), c->head, &c->visitor,
+                                client_tls_version(c));
+    access_request_page(access, status, (struct str){ buf_bytes(page), page->len });
+    access_request_end(access, 0, true);
+}
+
 static enum state answer_page(struct client *c, int status, const char *text)
 {
     struct buf out = { 0 };
 
     page_add(&out, status, text, !str_eq(h1_text(c->head, c->head->method), "HEAD"), true);
+    log_page(c, status, &out);
     client_send(c, buf_bytes(&out), out.len);
     buf_free(&out);
     return C_LINGER;
@@ -308,6 +324,11 @@ bool client_is_gone(const struct client *c)
 
     return getsockopt(stream_fd(c->sock), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
            info.tcpi_state == TCP_CLOSE;
+}
+
+const char *client_tls_version(const struct client *c)
+{
+    return tls_version(c->tls);
 }
 
 struct stream *client_stream(struct client *c)

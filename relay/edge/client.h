@@ -3,6 +3,7 @@
  * Alive on a worker's loop, from accept to the last closed handle. */
 #ifndef RELAY_EDGE_CLIENT_H
 #define RELAY_EDGE_CLIENT_H
+#include "relay/edge/access_log.h"
 #include "relay/edge/headers.h"
 #include "relay/edge/snapshot.h"
 #include "relay/edge/pool.h"
@@ -15,6 +16,7 @@ struct client_host {
     SSL_CTX *tls_begin;
     struct pool *pool;
     struct request_ids *ids;
+    struct access_log *access_log;
     struct snapshot *(*snapshot)(void *user); /* the current one, borrowed */
     bool ssh; /* connections that begin with "SSH-" are handed over to `spliced` */
     /* Takes the stream. */
@@ -38,5 +40,6 @@ struct stream *client_stream(struct client *c);                /* for backpressu
 uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_events */
 bool client_has_ended(const struct client *c);                 /* the visitor has said all that he will say */
 bool client_is_gone(const struct client *c); /* has reset the connection, though we do not read it now */
-void client_run(struct client *c);           /* something happened; c may be gone afterwards */
+const char *client_tls_version(const struct client *c);
+void client_run(struct client *c); /* something happened; c may be gone afterwards */
 #endif

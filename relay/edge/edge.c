@@ -143,7 +143,7 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
     edge->workers = mem_new(n * sizeof(void *));
     for (unsigned i = 0; i < n; i++) {
         const struct worker_conf worker = { limits,         conf->ssh_port, first_id + i, edge->tls_begin,
-                                            &edge->mailbox, &edge->places,  snapshot };
+                                            &edge->mailbox, &edge->places,  snapshot,     conf->access_log };
         struct worker *w = worker_new(&worker, e);
 
         if (!w)

@@ -4,6 +4,7 @@
  * and calls back on, the control plane's thread. */
 #ifndef RELAY_EDGE_EDGE_H
 #define RELAY_EDGE_EDGE_H
+#include "relay/edge/access_log.h"
 #include "relay/edge/snapshot.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
@@ -24,7 +25,8 @@ struct edge_conf {
     const struct opt_addresses *listen_https;
     unsigned workers, max_streams; /* max_streams: of a lane */
     uint64_t max_buffered;
-    uint16_t ssh_port; /* where the local sshd listens; 0: SSH on listen_https is refused */
+    struct access_log *access_log; /* each worker gets a reference */
+    uint16_t ssh_port;             /* where the local sshd listens; 0: SSH on listen_https is refused */
 };
 
 /* Listens on all addresses (an inherited socket is used where one matches) and starts the workers, with a first

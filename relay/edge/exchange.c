@@ -7,6 +7,7 @@
  * Events from the stream are noted, then client_run calls exchange_run, which says how far it has come. */
 #include "relay/edge/exchange.h"
 
+#include "relay/edge/access_request.h"
 #include "relay/edge/page.h"
 #include "relay/edge/tunnelled.h"
 #include "relay/edge/upgrade.h"
@@ -25,7 +26,8 @@ struct exchange {
     const struct client_host *host;
     struct snapshot *snapshot;
     const struct snap_site *site;
-    struct upstream *upstream; /* NULL: none, or it has ended */
+    struct upstream *upstream;     /* NULL: none, or it has ended */
+    struct access_request *access; /* NULL: it is not logged */
 
     struct tunnelled *tunnelled; /* after an upgrade: nothing else is left of it then */
 
@@ -119,6 +121,7 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
     h1_body_init(&x->request, head->framing, head->content_length);
     headers_add_request(&x->request_head, head, visitor);
     counts_add(&site->counts->requests, 1);
+    x->access = access_request_new(host->access_log, site, head, visitor, client_tls_version(client));
     take_stream(x, x->idempotent ? POOL_ANY : POOL_RECENT, 0);
     return x;
 }
@@ -129,6 +132,7 @@ static void send_request(struct exchange *x)
     stream_set_source(upstream_stream(x->upstream), client_stream(x->client));
     upstream_write(x->upstream, buf_bytes(&x->request_head), x->request_head.len);
     x->sent_head = true;
+    access_request_sent(x->access);
 }
 
 /* ---- the request's body ---- */
@@ -176,6 +180,7 @@ static void send_request_body(struct exchange *x, struct buf *plain)
         switch (event) {
         case H1_BODY_DATA:
             x->took_body = true;
+            access_request_in(x->access, data.n);
             if (x->request_framing == H1_CHUNKED)
                 send_chunk(x, data);
             else
@@ -211,6 +216,7 @@ static void answer_ourselves(struct exchange *x, int status, const char *text)
     counts_add(&x->site->counts->errors, 1);
     x->visitor_keeps = x->visitor_keeps && x->request_done;
     page_add(&out, status, text, strcmp(x->method, "HEAD") != 0, !x->visitor_keeps);
+    access_request_page(x->access, status, (struct str){ buf_bytes(&out), out.len });
     send_down(x, buf_bytes(&out), out.len);
     buf_free(&out);
     x->response_done = true;
@@ -248,6 +254,8 @@ static void send_response_head(struct exchange *x)
     x->began = x->began && !interim; /* after 100 (Continue) another answer may still be given */
     x->service_keeps = head->keep_alive;
     x->response_head_done = !interim;
+    if (!interim)
+        access_request_answered(x->access, head->status);
     h1_body_init(&x->body, head->framing, head->content_length);
 }
 
@@ -267,7 +275,9 @@ static void forget_request(struct exchange *x)
 
 static void upgrade(struct exchange *x)
 {
-    x->tunnelled = tunnelled_new(x->client, x->upstream);
+    access_request_answered(x->access, x->response->status);
+    access_request_detach(x->access, x->lane);
+    x->tunnelled = tunnelled_new(x->client, x->upstream, x->access);
     x->upstream = NULL;
     forget_request(x);
 }
@@ -317,6 +327,7 @@ static void pass_body_on(struct exchange *x, struct str data)
 {
     char size[24];
 
+    access_request_out(x->access, data.n);
     if (x->framing == H1_CHUNKED)
         send_down(x, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", data.n));
     send_down(x, data.p, data.n);
@@ -358,10 +369,12 @@ static void read_response(struct exchange *x, const char *bytes, size_t n)
         if (x->response_head_done && !x->response_done && n == 0)
             read_response_body(x, bytes, 0); /* a body of no bytes ends without any */
     } while (n > 0 && !x->response_done && !x->broken && !x->tunnelled);
-    if (x->tunnelled)
+    if (x->tunnelled) {
+        access_request_out(x->access, n);
         client_send(x->client, bytes, n);
-    else if (n > 0)
+    } else if (n > 0) {
         x->service_keeps = false; /* more than it was asked for */
+    }
 }
 
 /* ---- what the stream tells ---- */
@@ -526,6 +539,8 @@ void exchange_free(struct exchange *x)
     if (!x)
         return;
     let_stream_go(x);
+    access_request_end(x->access, x->lane,
+                       x->tunnelled ? tunnelled_is_over(x->tunnelled) : x->response_done && !x->broken);
     tunnelled_free(x->tunnelled);
     forget_request(x);
     free(x);

@@ -81,6 +81,7 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
     site->tls = tls;
     SSL_CTX_up_ref(tls);
     site->counts = counts_hold(counts);
+    site->access_log = true;
     s->sites = mem_grow(s->sites, (s->sites_n + 1) * sizeof(void *));
     s->sites[s->sites_n++] = site;
     return site;

@@ -31,6 +31,8 @@ struct snap_site {
     struct counts *counts;
     const struct snap_lane **lanes; /* that are up and serve it */
     size_t lanes_n;
+    bool
+        access_log; /* its requests are logged, where there is a log: true, unless whoever adds it changes it */
 };
 
 struct snapshot;

@@ -247,6 +247,11 @@ struct buf *tls_output(struct tls *t)
     return &t->out;
 }
 
+const char *tls_version(const struct tls *t)
+{
+    return SSL_get_version(t->ssl);
+}
+
 const char *tls_server_name(const struct tls *t)
 {
     return t->server_name;

@@ -30,5 +30,6 @@ bool tls_established(const struct tls *t);
 void tls_write(struct tls *t, const char *bytes, size_t n);
 void tls_end(struct tls *t);                      /* adds a close_notify to the output */
 struct buf *tls_output(struct tls *t);            /* to send, and then to empty */
+const char *tls_version(const struct tls *t);     /* "TLSv1.3"; only once established; a constant */
 const char *tls_server_name(const struct tls *t); /* "" before it is known, or without one */
 #endif

@@ -14,7 +14,8 @@
 struct tunnelled {
     struct client *client;
     struct upstream *upstream; /* NULL: it has ended */
-    bool visitor_ended;        /* and the service has been told */
+    struct access_request *access;
+    bool visitor_ended; /* and the service has been told */
     bool broken;
 };
 
@@ -36,12 +37,14 @@ static const struct upstream_events upstream_events = {
 
 /* ---- start ---- */
 
-struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream)
+struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream,
+                                struct access_request *access)
 {
     struct tunnelled *t = mem_new(sizeof *t);
 
     t->client = client;
     t->upstream = upstream;
+    t->access = access;
     upstream_upgrade(upstream, &upstream_events, t);
     stream_keep(client_stream(client), true); /* when it ends last, its last bytes are still on their way */
     return t;
@@ -55,6 +58,7 @@ static void send_up(struct tunnelled *t, struct buf *plain)
 
     if (n > 0) {
         upstream_write(t->upstream, buf_bytes(plain), n);
+        access_request_in(t->access, n);
         buf_take(plain, n);
     }
     if (plain->len > 0)
@@ -79,6 +83,7 @@ static void on_received(void *user, const char *bytes, size_t n)
 {
     struct tunnelled *t = user;
 
+    access_request_out(t->access, n);
     client_send(t->client, bytes, n);
     client_run(t->client);
 }
@@ -132,6 +137,11 @@ enum exchange_state tunnelled_run(struct tunnelled *t, struct buf *plain)
     upstream_close(t->upstream);
     t->upstream = NULL;
     return EXCHANGE_CLOSE;
+}
+
+bool tunnelled_is_over(const struct tunnelled *t)
+{
+    return !t->upstream && !t->broken;
 }
 
 void tunnelled_free(struct tunnelled *t)

@@ -3,15 +3,18 @@
  * An object of the exchange's. It has no deadline and holds no snapshot. */
 #ifndef RELAY_EDGE_TUNNELLED_H
 #define RELAY_EDGE_TUNNELLED_H
+#include "relay/edge/access_request.h"
 #include "relay/edge/exchange.h"
 
 struct tunnelled;
 
-/* Takes the stream. What either side has said behind its head may follow at once: the visitor's lies in `plain` of the
+/* Takes the stream, and borrows access. What either side has said behind its head may follow at once: the visitor's lies in `plain` of the
  * next run, the service's is for client_send. */
-struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream);
+struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream,
+                                struct access_request *access);
 /* Takes what it can from plain. EXCHANGE_UPGRADED while it lasts. */
 enum exchange_state tunnelled_run(struct tunnelled *t, struct buf *plain);
+bool tunnelled_is_over(const struct tunnelled *t); /* both sides have ended, in order */
 /* Also in the middle: what is still open is reset at the service. NULL is fine. */
 void tunnelled_free(struct tunnelled *t);
 #endif

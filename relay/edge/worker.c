@@ -159,11 +159,13 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     w->conf = *conf;
     w->next_id = conf->first_id;
     w->snapshot = snapshot_hold(conf->snapshot);
+    access_log_hold(conf->access_log);
     w->pool = pool_new(&w->loop, &conf->limits, &pool_events, w);
     pool_follow(w->pool, w->snapshot);
     w->host = (struct client_host){ .tls_begin = conf->tls_begin,
                                     .pool = w->pool,
                                     .ids = &w->ids,
+                                    .access_log = conf->access_log,
                                     .snapshot = current_snapshot,
                                     .ssh = conf->ssh_port != 0,
                                     .spliced = on_spliced,
@@ -328,6 +330,7 @@ void worker_free(struct worker *w)
     loop_free(&w->loop);
     mailbox_free(&w->mailbox);
     snapshot_release(w->snapshot);
+    access_log_release(w->conf.access_log);
     free(w->clients);
     free(w->splices);
     free(w);

@@ -1,6 +1,7 @@
 /* relay/edge/worker.h - one data-plane thread: its loop, its listening sockets, its visitors and streams. */
 #ifndef RELAY_EDGE_WORKER_H
 #define RELAY_EDGE_WORKER_H
+#include "relay/edge/access_log.h"
 #include "relay/edge/mailbox.h"
 #include "relay/edge/places.h"
 #include "relay/edge/pool.h"
@@ -17,10 +18,11 @@ struct worker_conf {
     uint16_t ssh_port; /* 0: SSH is not spliced */
     uint64_t
         first_id; /* of its streams; each further one is `workers` more, so that an id names its worker */
-    SSL_CTX *tls_begin;         /* borrowed until the worker has ended */
-    struct mailbox *to_control; /* borrowed likewise */
-    struct places *places;      /* of all workers, borrowed likewise */
-    struct snapshot *snapshot;  /* borrowed: the first one */
+    SSL_CTX *tls_begin;            /* borrowed until the worker has ended */
+    struct mailbox *to_control;    /* borrowed likewise */
+    struct places *places;         /* of all workers, borrowed likewise */
+    struct snapshot *snapshot;     /* borrowed: the first one */
+    struct access_log *access_log; /* gets a reference of its own */
 };
 
 /* Makes the worker and gives it listening sockets, which it takes; then worker_run starts its thread. */

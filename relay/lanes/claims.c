@@ -344,6 +344,8 @@ static void follow_own(struct claims *c, const struct opt_conf *conf)
 
     free_own(c);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
+        if (!d->upstream[0])
+            continue;
         add_own(c, name);
         for (size_t j = 0; j < d->aliases.n; j++)
             add_own(c, d->aliases.words[j]);

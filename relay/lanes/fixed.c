@@ -79,11 +79,15 @@ void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now)
     const char *name;
 
     f->list = NULL;
-    for (f->n = 0; (domain = opt_section(conf, "domain", f->n, &name)); f->n++) {
+    f->n = 0;
+    for (size_t i = 0; (domain = opt_section(conf, "domain", i, &name)); i++) {
+        if (!domain->upstream[0])
+            continue;
         f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
         fill(f, &f->list[f->n], name, domain, now);
-        for (size_t i = 0; i < old_n; i++)
-            keep_lane(&f->list[f->n], &old[i]);
+        for (size_t j = 0; j < old_n; j++)
+            keep_lane(&f->list[f->n], &old[j]);
+        f->n++;
     }
     free_list(old, old_n);
 }

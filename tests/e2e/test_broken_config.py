@@ -271,6 +271,7 @@ PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM1lpi4cG2RySJSjOWE1VT9N2RskL5u7FL
 HOST_KEY = "ssh-ed25519 SHA256:" + "A" * 43
 PORT = "not a number from 1 to 65535; the default is :443"
 WORKERS = "not auto or a whole number from 1 to 64; the default is auto"
+FORMAT = "not combined or json; the default is combined"
 ISSUER = "not internal; the default is internal"
 ANOTHER_KEY = "make one with: ssh-keygen -t ed25519, and give the line in its .pub file"
 DAMAGED_KEY = "the key is damaged; give the whole line of the .pub file"
@@ -296,6 +297,10 @@ RELAY_ROWS = [
     *rows_of("workers", ("", "give a value; the default is auto")),
     *rows_of("lane_user", ("", "give a value; the default is tunnel")),
     *rows_of("lane_socket", ("", "the default is /run/tunnel-relay/lane.sock"), ("~/lane", "write the whole path")),
+    *rows_of("access_log", ("", "is empty; give a value"), ("~/access.log", "write the whole path")),
+    *rows_of("access_log_format", *((text, FORMAT) for text in ("common", "JSON", "json combined", ""))),
+    *rows_of("access_log", ("access.log", "not on or off"), ("", "not on or off"), section="[domain a.test]\n"),
+    *rows_of("aliases", ("www.a.test", "there is no upstream; without one the agent names"), section="[domain a.test]\n"),
     *rows_of("issuer", *((text, ISSUER) for text in ("letsencrypt", "INTERNAL", "internal internal", "yes", "")),
              section="[acme]\n"),
     row("acme with a name", "[acme prod]\n", ("5: [acme prod]", "write it without one")),

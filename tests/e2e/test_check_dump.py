@@ -12,9 +12,9 @@ from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "workers", "publish", "lane_socket", "lane_user", "lane_command",
-                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered"),
+                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "access_log", "access_log_format"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
-              "domain NAME": ("upstream", "aliases")},
+              "domain NAME": ("upstream", "aliases", "access_log")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
                              "protocol", "remote_address", "remote_port", "service"),
@@ -44,6 +44,8 @@ workers = 4
 lane_socket = lane.sock
 lane_user = "nobody"
 lane_command = /opt/tunnel lane
+access_log = access.log
+access_log_format = json
 [agent pi-1]
 key = {KEY} root@pi ; as in the file
 domains = a.test *.a.test, b.test
@@ -51,6 +53,8 @@ domains = a.test *.a.test, b.test
 issuer = internal
 [agent pi-2]
 key = {KEY.replace("qFk", "qFo")}
+[domain a.test] ; however it is served
+access_log = off
 """,
     "agent": f"""\
 [domain *.a.test]
@@ -73,9 +77,11 @@ FURTHER_DUMPED = {
     "relay": {
         "listen_https": (":8443 127.0.0.1:9443 [::1]:9443", "MAIN:13"), "workers": ("4", "MAIN:14"),
         "lane_socket": ("PLACE/lane.sock", "MAIN:15"), "lane_user": ("nobody", "MAIN:16"),
-        "lane_command": ("/opt/tunnel lane", "MAIN:17"), "agent pi-1.key": (f"{KEY} root@pi", "MAIN:19"),
-        "agent pi-1.domains": ("a.test *.a.test b.test", "MAIN:20"), "acme.issuer": ("internal", "MAIN:22"),
-        "agent pi-2.key": (KEY.replace("qFk", "qFo"), "MAIN:24"), "agent pi-2.domains": ("", "default"),
+        "lane_command": ("/opt/tunnel lane", "MAIN:17"), "access_log": ("PLACE/access.log", "MAIN:18"),
+        "access_log_format": ("json", "MAIN:19"), "agent pi-1.key": (f"{KEY} root@pi", "MAIN:21"),
+        "agent pi-1.domains": ("a.test *.a.test b.test", "MAIN:22"), "acme.issuer": ("internal", "MAIN:24"),
+        "agent pi-2.key": (KEY.replace("qFk", "qFo"), "MAIN:26"), "agent pi-2.domains": ("", "default"),
+        "domain a.test.access_log": ("off", "MAIN:28"), "domain a.test.aliases": ("", "default"),
     },
     "agent": {
         "domain *.a.test.service": ("http://127.0.0.1:8080", "MAIN:14"),
@@ -150,7 +156,8 @@ def defaults(role):
               "log_level": "info", "drain": "10s"}
     relay = {"listen_https": ":443", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
-             "max_streams": "900", "max_buffered": "64m", "acme.issuer": "internal"}
+             "max_streams": "900", "max_buffered": "64m", "access_log": "off", "access_log_format": "combined",
+             "acme.issuer": "internal"}
     agent = {"max_streams": "4000", "max_buffered": "64m"}
     return {**common, **(relay if role == "relay" else agent)}
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,10 @@ def test_a_thief_cannot_use_an_answer_that_was_right_once(edge):
         thief.wait_65()
 
 
+def is_stopped(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def test_a_thief_is_faster_than_the_relay(path):
     """The SSH session is gone, its tunnel-lane stopped before it could tell, and the port is bound by another process. The
     agent is stopped too: its next session would end the relay's belief in the port."""
@@ -147,6 +152,7 @@ def test_a_thief_is_faster_than_the_relay(path):
     session = path.session()
     os.kill(session.lane, signal.SIGSTOP)
     path.agent.send(signal.SIGSTOP)
+    wait_until(lambda: is_stopped(session.lane) and is_stopped(path.agent.pid), "both stand still")
     try:
         os.kill(session.sshd, signal.SIGKILL)
         with Thief(session.port, bytes(16)) as thief:

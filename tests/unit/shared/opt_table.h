@@ -30,6 +30,7 @@ struct more_values { /* [more NAME] */
 };
 
 static const char *const choices[] = { "acme", "internal", "files", NULL };
+static const char *const log_words[] = { "stderr", NULL };
 
 static void make_host(char *text, size_t room)
 {
@@ -50,7 +51,8 @@ static const struct opt table_opts[] = {
     { "all", "name", OPT_NAME, ALL(name), .def = "fra1", .help = "A name." },
     { "all", "path", OPT_PATH, ALL(path), .def = "/var/lib/all", .help = "A folder." },
     { "all", "secret", OPT_SECRET_FILE, ALL(secret), .def = "", .flags = OPT_RELOAD, .help = "A secret." },
-    { "all", "log", OPT_LOG, ALL(log), .def = "stderr", .flags = OPT_RELOAD, .help = "Where the log goes." },
+    { "all", "log", OPT_LOG, ALL(log), .def = "stderr", .choices = log_words, .flags = OPT_RELOAD,
+      .help = "Where the log goes." },
     { "all", "note", OPT_TEXT, ALL(note), .sample = "a note", .flags = OPT_RELOAD,
       .help = "Text without a default. It may be left out." },
     { "all", "cert", OPT_PATH, ALL(cert), .sample = "cert.pem", .flags = OPT_RELOAD,

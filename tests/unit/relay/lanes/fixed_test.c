@@ -119,6 +119,25 @@ static void test_reload_keeps_what_stays(void **state)
     }
 }
 
+/* It only says how a site is served. */
+static void test_a_section_without_upstream_is_no_site(void **state)
+{
+    struct opt_conf *conf = load("[domain a.test]\naccess_log = off\n[domain b.test]\nupstream = nas:1\n");
+    struct fixed *f = fixed_new(conf, 1000);
+    struct snapshot *s = publish(f);
+
+    (void)state;
+    assert_null(snapshot_find(s, str_of("a.test")));
+    assert_non_null(lane_of(s, "b.test"));
+    assert_null(fixed_site_status(f, "a.test"));
+    assert_false(relay_domain(conf, "a.test")->access_log);
+    assert_true(relay_domain(conf, "b.test")->access_log);
+    assert_null(relay_domain(conf, "c.test"));
+    snapshot_release(s);
+    fixed_free(f);
+    opt_conf_free(conf);
+}
+
 /* What an agent claims of these names is refused, with a reason that names the section. */
 static void test_an_upstream_wins_over_claims(void **state)
 {
@@ -159,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sites_have_a_plain_lane_each),
         cmocka_unit_test(test_reload_keeps_what_stays),
+        cmocka_unit_test(test_a_section_without_upstream_is_no_site),
         cmocka_unit_test(test_an_upstream_wins_over_claims),
     };
 
