@@ -1,6 +1,7 @@
 #include "relay/options.h"
 
 #include "relay/edge/access_log.h"
+#include "relay/certs/cert_file.h"
 #include "relay/lanes/publish.h"
 #include "shared/domain.h"
 #include "shared/ssh_key.h"
@@ -14,6 +15,7 @@ enum { MAX_WORKERS = 64 };
 
 static const char *const issuers[] = { "internal", NULL };
 static const char *const access_formats[] = { [ACCESS_COMBINED] = "combined", [ACCESS_JSON] = "json", NULL };
+static const char *const profiles[] = { "modern", "intermediate", NULL };
 
 static const char *domain_name_wrong(const char *name)
 {
@@ -83,6 +85,16 @@ static const struct opt options[] = {
           "client, host, method, path, protocol, tls, status, bytes_in and bytes_out (of the bodies), duration_ms, "
           "service_ms (from the head sent to the service to the head of its answer), lane, agent, domain, referer, "
           "user_agent and complete (false when it was broken off). What is not known is null." },
+    { "relay", "tls_profile", OPT_CHOICE, offsetof(struct relay_conf, tls_profile), .def = "intermediate",
+      .choices = profiles, .flags = OPT_RELOAD,
+      .help =
+          "Which visitors are spoken to, as in Mozilla's guideline: with modern those that know TLS 1.3, with "
+          "intermediate those with TLS 1.2 as well, which is all browsers since 2014." },
+    { "relay", "default_cert", OPT_SECRET_FILE, offsetof(struct relay_conf, default_cert),
+      .flags = OPT_RELOAD, .sample = "/etc/tunnel/default.pem",
+      .help =
+          "Certificate, chain and key, one after another in one PEM file, for visitors that ask for an unknown name or "
+          "for none. Without it they are refused." },
     { "acme", "issuer", OPT_CHOICE, offsetof(struct relay_acme_conf, issuer), .def = "internal",
       .choices = issuers, .flags = OPT_RELOAD,
       .help =
@@ -111,6 +123,14 @@ static const struct opt options[] = {
       .flags = OPT_RELOAD,
       .help =
           "Whether this site's requests are written to the access_log of [relay], where that is not off." },
+    { "domain", "cert_file", OPT_PATH, offsetof(struct relay_domain_conf, cert_file), .flags = OPT_RELOAD,
+      .sample = "/etc/tunnel/sassy-cat-pics.com.pem",
+      .help =
+          "PEM file with the site's certificate and then its chain, in place of the one that the relay would get. It "
+          "goes with key_file. When the files change they are taken within seconds." },
+    { "domain", "key_file", OPT_SECRET_FILE, offsetof(struct relay_domain_conf, key_file),
+      .flags = OPT_RELOAD, .sample = "/etc/tunnel/sassy-cat-pics.com.key",
+      .help = "PEM file with the key of cert_file." },
 };
 
 const struct relay_conf *relay_conf_of(const struct opt_conf *conf)
@@ -199,28 +219,64 @@ static const char *holder_of(const struct opt_conf *conf, const char *host, size
     return NULL;
 }
 
+static void check_aliases(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
+                          size_t section, struct opt_errors *errors)
+{
+    struct err why = { 0 };
+    const char *other;
+
+    if (d->aliases.n > 0 && !d->upstream[0])
+        opt_errors_add_at(
+            errors, conf, "domain", name, "aliases",
+            "only a site with an upstream has aliases here; an agent's are in its own [domain]");
+    for (size_t j = 0; j < d->aliases.n; j++)
+        if (domain_check(d->aliases.words[j], DOMAIN_WILDCARD, &why) != 0)
+            opt_errors_add_at(errors, conf, "domain", name, "aliases", "%s", why.text);
+        else if ((other = holder_of(conf, d->aliases.words[j], section, j)))
+            opt_errors_add_at(errors, conf, "domain", name, "aliases",
+                              "%s belongs to [domain %s] already; a name belongs to one site",
+                              d->aliases.words[j], other);
+}
+
+static void check_files(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
+                        struct opt_errors *errors)
+{
+    struct err why = { 0 };
+
+    if (d->cert_file[0] && !d->key_file[0])
+        opt_errors_add_at(errors, conf, "domain", name, "cert_file",
+                          "goes with key_file; write that as well");
+    else if (d->key_file[0] && !d->cert_file[0])
+        opt_errors_add_at(errors, conf, "domain", name, "key_file",
+                          "goes with cert_file; write that as well");
+    else if (d->cert_file[0] && opt_touches_files(conf) &&
+             cert_file_check(d->cert_file, d->key_file, &why) != 0)
+        opt_errors_add_at(errors, conf, "domain", name, "cert_file", "%s", why.text);
+}
+
 static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
 {
     const struct relay_domain_conf *d;
-    const char *name, *other;
+    const char *name;
     struct host_port upstream;
 
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
         struct err why = { 0 };
 
-        if (!d->upstream[0] && d->aliases.n > 0)
-            opt_errors_add_at(errors, conf, "domain", name, "aliases",
-                              "there is no upstream; without one the agent names the aliases");
         if (d->upstream[0] && relay_upstream(&upstream, d->upstream, &why) != 0)
             opt_errors_add_at(errors, conf, "domain", name, "upstream", "%s", why.text);
-        for (size_t j = 0; j < d->aliases.n; j++)
-            if (domain_check(d->aliases.words[j], DOMAIN_WILDCARD, &why) != 0)
-                opt_errors_add_at(errors, conf, "domain", name, "aliases", "%s", why.text);
-            else if ((other = holder_of(conf, d->aliases.words[j], i, j)))
-                opt_errors_add_at(errors, conf, "domain", name, "aliases",
-                                  "%s belongs to [domain %s] already; a name belongs to one site",
-                                  d->aliases.words[j], other);
+        check_aliases(conf, name, d, i, errors);
+        check_files(conf, name, d, errors);
     }
+}
+
+static void check_default_cert(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const char *path = relay_conf_of(conf)->default_cert;
+    struct err why = { 0 };
+
+    if (path[0] && opt_touches_files(conf) && cert_file_check(path, path, &why) != 0)
+        opt_errors_add_at(errors, conf, "relay", NULL, "default_cert", "%s", why.text);
 }
 
 static void check(struct opt_conf *conf, struct opt_errors *errors)
@@ -236,6 +292,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     check_workers(conf, errors);
     check_shared_keys(conf, errors);
     check_domains(conf, errors);
+    check_default_cert(conf, errors);
 }
 
 const struct opt_schema relay_schema = {

@@ -17,6 +17,8 @@ struct relay_conf {
     int access_log_format;    /* enum access_format */
     const char *workers;      /* see relay_workers */
     struct opt_words publish; /* see relay/lanes/publish.h */
+    int tls_profile;          /* enum tls_profile of relay/edge/tls.h */
+    const char *default_cert; /* "": unknown names are refused */
 };
 
 /* [acme] */
@@ -34,8 +36,8 @@ struct relay_agent_conf {
 
 /* [domain NAME] */
 struct relay_domain_conf {
-    const char
-        *upstream; /* "HOST:PORT"; "": the section only says how a site is served that an agent claims */
+    const char *upstream;             /* "HOST:PORT"; "": the site is an agent's */
+    const char *cert_file, *key_file; /* both "", or both given */
     struct opt_words aliases;
     bool access_log;
 };

@@ -6,6 +6,8 @@
 #include "relay/relay.h"
 
 #include "relay/certs/certs.h"
+#include "relay/certs/files.h"
+#include "relay/edge/begin.h"
 #include "relay/edge/edge.h"
 #include "relay/edge/headers.h"
 #include "relay/lanes/fixed.h"
@@ -19,7 +21,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { RENEWAL_MS = 3600 * 1000 };
+enum {
+    RENEWAL_MS = 3600 * 1000, /* between two tries */
+    ROOT_S = 90 * 86400,      /* what is left of the root's ten years when it is told of */
+    LOOK_MS = 10 * 1000,      /* at files that others renew, and at the clock */
+};
 
 struct site_counts {
     struct site_counts *next;
@@ -32,15 +38,18 @@ struct relay {
     const struct opt_conf *conf;
     struct daemon_parts_ended ended;
     struct certs *certs;
+    struct files *files;
+    struct begin *begin;
     struct fixed *fixed;
     struct lanes *lanes; /* NULL: has ended, or never began */
     struct edge *edge;   /* likewise */
     struct access_log *access_log;
     int access_log_fd; /* prepared, for the reload that follows */
     struct site_counts *sites;
-    uv_timer_t publish, renewal;
-    int pending; /* timers that libuv still holds */
-    bool ending, failed;
+    uv_timer_t publish, renewal, look;
+    int64_t renewed_ms; /* when it was tried last */
+    int pending;        /* timers that libuv still holds */
+    bool ending, failed, root_told;
 };
 
 static void publish_soon(struct relay *r);
@@ -69,6 +78,12 @@ struct publication {
     struct snapshot *snapshot;
 };
 
+static SSL_CTX *context_of(struct relay *r, const char *const *names, size_t n, struct err *e)
+{
+    return files_has(r->files, names[0]) ? files_context(r->files, names, n, time(NULL), e)
+                                         : certs_context(r->certs, names, n, time(NULL), e);
+}
+
 static void add_site(void *user, const struct lanes_site *site)
 {
     struct publication *p = user;
@@ -80,7 +95,7 @@ static void add_site(void *user, const struct lanes_site *site)
     names[0] = site->name;
     for (size_t i = 0; i < site->aliases_n; i++)
         names[i + 1] = site->aliases[i];
-    tls = certs_context(p->relay->certs, names, site->aliases_n + 1, time(NULL), &why);
+    tls = context_of(p->relay, names, site->aliases_n + 1, &why);
     if (tls) {
         const struct relay_domain_conf *own = relay_domain(p->relay->conf, site->name);
 
@@ -98,7 +113,11 @@ static void add_site(void *user, const struct lanes_site *site)
 static struct snapshot *make_snapshot(struct relay *r)
 {
     struct publication p = { r, snapshot_new() };
+    time_t now = time(NULL);
 
+    snapshot_set_tls(p.snapshot,
+                     begin_context(r->begin, (enum tls_profile)relay_conf_of(r->conf)->tls_profile, now),
+                     files_default(r->files, now));
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
     certs_forget_unused(r->certs);
@@ -123,9 +142,38 @@ static void publish_soon(struct relay *r)
         uv_timer_start(&r->publish, on_publish, 0, 0);
 }
 
+/* A root lies with those who trust it, so a new one is theirs to decide on. */
+static void look_at_root(struct relay *r)
+{
+    if (r->root_told || certs_root_ends(r->certs) - time(NULL) > ROOT_S)
+        return;
+    r->root_told = true;
+    log_warn("the internal root ends within 90 days",
+             kv_str("error",
+                    "move internal/root.pem and internal/root.key in state_dir away, restart, and give "
+                    "the new root.pem to those who trust it"));
+}
+
 static void on_renewal_due(uv_timer_t *timer)
 {
-    publish_soon(timer->data); /* which makes certificates anew that are past half their life */
+    struct relay *r = timer->data;
+
+    look_at_root(r);
+    r->renewed_ms = loop_now_ms(r->loop);
+    publish_soon(r); /* which makes certificates anew that are past half their life */
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct relay *r = timer->data;
+    bool others = files_look(r->files);
+    time_t now = time(NULL), renewal = certs_next_renewal(r->certs);
+
+    /* The timers do not count the time in which this machine was asleep. */
+    if (renewal != 0 && now >= renewal && loop_now_ms(r->loop) - r->renewed_ms >= RENEWAL_MS)
+        on_renewal_due(&r->renewal);
+    if (begin_due(r->begin, now) || others)
+        publish_soon(r);
 }
 
 /* ---- what the parts tell ---- */
@@ -215,9 +263,9 @@ static void start_timers(struct relay *r)
 {
     uv_timer_init(&r->loop->uv, &r->publish);
     uv_timer_init(&r->loop->uv, &r->renewal);
-    r->publish.data = r->renewal.data = r;
-    r->pending = 2;
-    uv_timer_start(&r->renewal, on_renewal_due, RENEWAL_MS, RENEWAL_MS);
+    uv_timer_init(&r->loop->uv, &r->look);
+    r->publish.data = r->renewal.data = r->look.data = r;
+    r->pending = 3;
 }
 
 static int start_access_log(struct relay *r, const struct relay_conf *conf, struct err *e)
@@ -240,6 +288,8 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     r->certs = certs_open(conf->base.state_dir, time(NULL), e);
     if (!r->certs)
         return -1;
+    r->files = files_new(r->conf);
+    r->begin = begin_new();
     r->fixed = fixed_new(r->conf, time(NULL));
     r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
     if (!r->lanes)
@@ -251,7 +301,13 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     edge.access_log = r->access_log;
     edge.ssh_port = conf->ssh_on_https ? (uint16_t)conf->ssh_port : 0;
     r->edge = edge_start(r->loop, &edge, inherited, make_snapshot(r), &edge_events, r, e);
-    return r->edge ? 0 : -1;
+    if (!r->edge)
+        return -1;
+    look_at_root(r);
+    r->renewed_ms = loop_now_ms(r->loop) - RENEWAL_MS;
+    uv_timer_start(&r->renewal, on_renewal_due, RENEWAL_MS, RENEWAL_MS);
+    uv_timer_start(&r->look, on_look, LOOK_MS, LOOK_MS);
+    return 0;
 }
 
 static void *relay_start(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
@@ -288,6 +344,7 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
     r->conf = conf;
     access_log_commit(r->access_log, own->access_log, (enum access_format)own->access_log_format,
                       r->access_log_fd);
+    files_reload(r->files, conf);
     fixed_reload(r->fixed, conf, time(NULL));
     if (r->lanes)
         lanes_reload(r->lanes, conf);
@@ -311,7 +368,10 @@ static void add_domain_status(void *user, const struct lanes_site *site)
 
     json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
     json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
-    json_object_set_new(domain, "cert", certs_status(d->relay->certs, site->name));
+    json_object_set_new(domain, "cert",
+                        files_has(d->relay->files, site->name)
+                            ? files_status(d->relay->files, site->name, time(NULL))
+                            : certs_status(d->relay->certs, site->name));
     json_array_append_new(d->list, domain);
 }
 
@@ -364,10 +424,20 @@ static void answer_revoke(void *parts, const struct http_request *request, struc
         enrol_answer_revoke(enrol, request, reply);
 }
 
+static void answer_root(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    (void)request;
+    reply->type = "application/x-pem-file";
+    certs_root_pem(r->certs, &reply->body);
+}
+
 static const struct http_route routes[] = {
     { "GET", "/v1/agents", answer_agents },
     { "POST", "/v1/invite", answer_invite },
     { "DELETE", "/v1/agents/*", answer_revoke },
+    { "GET", "/v1/root.pem", answer_root },
 };
 
 /* ---- end ---- */
@@ -385,6 +455,8 @@ static void end_if_done(struct relay *r)
         free(s);
     }
     certs_free(r->certs);
+    files_free(r->files);
+    begin_free(r->begin);
     fixed_free(r->fixed);
     access_log_release(r->access_log);
     if (!r->failed)
@@ -407,6 +479,7 @@ static void begin_end(struct relay *r)
     r->ending = true;
     uv_close((uv_handle_t *)&r->publish, on_timer_closed);
     uv_close((uv_handle_t *)&r->renewal, on_timer_closed);
+    uv_close((uv_handle_t *)&r->look, on_timer_closed);
 }
 
 static void relay_drain(void *parts)

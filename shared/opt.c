@@ -215,6 +215,11 @@ const char *opt_origin(const struct opt_conf *conf, const char *kind, const char
     return row && s->origins[row - s->rows] ? s->origins[row - s->rows] : "default";
 }
 
+bool opt_touches_files(const struct opt_conf *conf)
+{
+    return conf->touches_files;
+}
+
 bool opt_given(const struct opt_conf *conf, const char *kind, const char *name, const char *key)
 {
     const struct section *s = find(conf, kind, name);

@@ -133,6 +133,8 @@ const void *opt_values(const struct opt_conf *conf, const char *kind, const char
 const void *opt_section(const struct opt_conf *conf, const char *kind, size_t i, const char **name);
 /* Where a value came from: "relay.ini:2" or "default". */
 const char *opt_origin(const struct opt_conf *conf, const char *kind, const char *name, const char *key);
+/* False when it was read from memory alone: then nothing on disk is looked at. */
+bool opt_touches_files(const struct opt_conf *conf);
 /* True when the key stands in a file, false when its value is the default or there is none. */
 bool opt_given(const struct opt_conf *conf, const char *kind, const char *name, const char *key);
 /* For checks across options: adds "ORIGIN: section.key = VALUE: " and the text; without a key "ORIGIN: section: ". */

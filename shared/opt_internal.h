@@ -25,6 +25,7 @@ struct included {
 struct opt_conf {
     const struct opt_schema *schema;
     const char *file; /* as given, printable */
+    bool touches_files;
     struct arena arena;
     struct section **sections; /* as met */
     size_t sections_n;

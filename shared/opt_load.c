@@ -302,6 +302,7 @@ static void begin(struct loader *l, struct source *top, const struct opt_schema 
 {
     l->conf = mem_new(sizeof *l->conf);
     l->conf->schema = schema;
+    l->conf->touches_files = l->touch_files;
     arena_init(&l->conf->arena, 0);
     source_init(top, l, NULL, name);
     l->conf->file = top->name;

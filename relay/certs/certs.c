@@ -181,6 +181,13 @@ void certs_root_pem(const struct certs *c, struct buf *out)
     internal_ca_root_pem(c->ca, out);
 }
 
+time_t certs_root_ends(const struct certs *c)
+{
+    struct tm tm = { 0 };
+
+    return ASN1_TIME_to_tm(X509_get0_notAfter(internal_ca_root(c->ca)), &tm) == 1 ? timegm(&tm) : 0;
+}
+
 json_t *certs_status(const struct certs *c, const char *site)
 {
     const struct cert *cert = c->first;

@@ -24,6 +24,8 @@ time_t certs_next_renewal(const struct certs *c); /* when the first of them is d
 void certs_forget_unused(struct certs *c);
 
 void certs_root_pem(const struct certs *c, struct buf *out);
+time_t certs_root_ends(
+    const struct certs *c); /* when no certificate of the root's is worth anything any more */
 /* cert {} of a domain in /v1/status. A new reference. */
 json_t *certs_status(const struct certs *c, const char *site);
 #endif

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MAX_KEY_BYTES = 16384 };
+enum { MAX_KEY_BYTES = 65536 }; /* a chain of certificates may stand beside it */
 
 struct signer {
     EVP_PKEY *key;
@@ -68,7 +68,7 @@ static int no_passphrase(char *out, int room, int to_write, void *unused)
     return -1;
 }
 
-static struct signer *load(const char *path, struct err *e)
+static struct signer *load(const char *path, const char *remedy, struct err *e)
 {
     struct secret pem;
     EVP_PKEY *key;
@@ -82,9 +82,14 @@ static struct signer *load(const char *path, struct err *e)
     secret_free(&pem);
     if (key)
         return holding(key);
-    refuse(e, "not a private key without a passphrase; restore it from a backup");
-    err_wrap(e, "%s", path);
+    ERR_clear_error();
+    err_set(e, ERR_INPUT, "%s: not a private key without a passphrase; %s", path, remedy);
     return NULL;
+}
+
+struct signer *signer_load(const char *path, struct err *e)
+{
+    return load(path, "give it in PEM form, as openssl pkey prints it", e);
 }
 
 struct signer *signer_open(const char *path, struct err *e)
@@ -92,7 +97,7 @@ struct signer *signer_open(const char *path, struct err *e)
     struct signer *s;
 
     if (access(path, F_OK) == 0 || errno != ENOENT)
-        return load(path, e);
+        return load(path, "restore it from a backup", e);
     s = signer_new();
     if (save(s, path, e) == 0)
         return s;

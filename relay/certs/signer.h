@@ -11,6 +11,8 @@ struct signer;
 struct signer *signer_new(void); /* a new P-256 key, in memory alone */
 /* The key in this file (PEM, 0600), which is made when it does not exist. NULL with the reason. */
 struct signer *signer_open(const char *path, struct err *e);
+/* The first key in a file that somebody else keeps, with what else is in it, such as certificates. */
+struct signer *signer_load(const char *path, struct err *e);
 void signer_free(struct signer *s); /* NULL is fine */
 
 void signer_put_public(const struct signer *s, X509 *cert);

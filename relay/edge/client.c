@@ -113,9 +113,8 @@ struct client *client_accept(uv_stream_t *listener, const struct client_host *ho
 static SSL_CTX *pick_certificate(void *user, struct str server_name)
 {
     const struct client *c = user;
-    const struct snap_site *site = snapshot_find(c->host->snapshot(c->host->user), server_name);
 
-    return site ? site->tls : NULL;
+    return snapshot_pick_tls(c->host->snapshot(c->host->user), server_name);
 }
 
 /* ---- states ---- */

@@ -13,7 +13,7 @@ struct client;
 
 /* What a connection uses of its worker. */
 struct client_host {
-    SSL_CTX *tls_begin;
+    SSL_CTX *tls_begin; /* the current snapshot's */
     struct pool *pool;
     struct request_ids *ids;
     struct access_log *access_log;

@@ -1,7 +1,6 @@
 #include "relay/edge/edge.h"
 
 #include "relay/edge/listen.h"
-#include "relay/edge/tls.h"
 #include "relay/edge/worker.h"
 #include "shared/mem.h"
 
@@ -21,7 +20,6 @@ struct edge {
     const struct edge_events *events;
     void *user;
     struct mailbox mailbox;
-    SSL_CTX *tls_begin;
     struct places places;
     struct worker **workers;
     unsigned workers_n, running;
@@ -142,8 +140,8 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
 
     edge->workers = mem_new(n * sizeof(void *));
     for (unsigned i = 0; i < n; i++) {
-        const struct worker_conf worker = { limits,         conf->ssh_port, first_id + i, edge->tls_begin,
-                                            &edge->mailbox, &edge->places,  snapshot,     conf->access_log };
+        const struct worker_conf worker = { limits,        conf->ssh_port, first_id + i,    &edge->mailbox,
+                                            &edge->places, snapshot,       conf->access_log };
         struct worker *w = worker_new(&worker, e);
 
         if (!w)
@@ -171,7 +169,6 @@ static void free_parts(struct edge *edge)
     while (edge->spliced)
         forget_spliced(edge, edge->spliced->key);
     free(edge->workers);
-    SSL_CTX_free(edge->tls_begin);
     places_free(&edge->places);
     free(edge);
 }
@@ -184,7 +181,6 @@ struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct 
 
     edge->events = events;
     edge->user = user;
-    edge->tls_begin = tls_begin_context();
     places_init(&edge->places);
     mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
     rc = make_workers(edge, conf, takes, e);

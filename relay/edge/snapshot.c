@@ -16,6 +16,7 @@ struct name {
 struct snapshot {
     atomic_int refs;
     struct arena texts;
+    SSL_CTX *tls_begin, *tls_fallback; /* either may be NULL */
     struct snap_lane **lanes;
     struct snap_site **sites;
     struct name *names;
@@ -30,6 +31,15 @@ struct snapshot *snapshot_new(void)
     atomic_init(&s->refs, 1);
     arena_init(&s->texts, 0);
     return s;
+}
+
+void snapshot_set_tls(struct snapshot *s, SSL_CTX *begin, SSL_CTX *fallback)
+{
+    s->tls_begin = begin;
+    s->tls_fallback = fallback;
+    SSL_CTX_up_ref(begin);
+    if (fallback)
+        SSL_CTX_up_ref(fallback);
 }
 
 static struct snap_lane *add_lane(struct snapshot *s, uint64_t id, const char *agent, struct counts *counts)
@@ -139,6 +149,8 @@ void snapshot_release(struct snapshot *s)
         free(s->sites[i]->lanes);
         free(s->sites[i]);
     }
+    SSL_CTX_free(s->tls_begin);
+    SSL_CTX_free(s->tls_fallback);
     free(s->lanes);
     free(s->sites);
     free(s->names);
@@ -170,6 +182,18 @@ const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
         site = find_exact(s, dot - 1);
     }
     return site;
+}
+
+SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name)
+{
+    const struct snap_site *site = snapshot_find(s, server_name);
+
+    return site ? site->tls : s->tls_fallback;
+}
+
+SSL_CTX *snapshot_tls_begin(const struct snapshot *s)
+{
+    return s->tls_begin;
 }
 
 size_t snapshot_lanes(const struct snapshot *s, const struct snap_lane *const **lanes)

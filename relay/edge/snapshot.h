@@ -38,6 +38,8 @@ struct snap_site {
 struct snapshot;
 
 struct snapshot *snapshot_new(void); /* with one reference */
+/* What TLS connections begin with, and the certificate for unknown names (NULL: they are refused). */
+void snapshot_set_tls(struct snapshot *s, SSL_CTX *begin, SSL_CTX *fallback);
 /* While building. Secrets and texts are copied, contexts and counts get references of their own. */
 const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
                                           bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
@@ -60,6 +62,9 @@ void snapshot_release(struct snapshot *s); /* NULL is fine */
 
 /* By host name: any case, with or without a trailing dot, no port. Exact before wildcard. NULL: unknown. */
 const struct snap_site *snapshot_find(const struct snapshot *s, struct str host);
+/* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. */
+SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name);
+SSL_CTX *snapshot_tls_begin(const struct snapshot *s); /* borrowed */
 bool snap_lane_is_plain(const struct snap_lane *lane);
 size_t snapshot_lanes(const struct snapshot *s, const struct snap_lane *const **lanes);
 #endif

@@ -3,7 +3,6 @@
 #include "shared/domain.h"
 #include "shared/mem.h"
 
-#include <assert.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/sha.h>
@@ -14,7 +13,8 @@ struct tls {
     SSL *ssl;
     tls_pick_cb pick;
     void *user;
-    const char *in; /* lent by tls_feed for the length of its call */
+    const struct tickets *tickets; /* held by the context that the connection began with */
+    const char *in;                /* lent by tls_feed for the length of its call */
     size_t in_n;
     struct buf out;
     char server_name[DOMAIN_BYTES]; /* as sent; OpenSSL forgets it when it resumes a session of TLS 1.2 */
@@ -130,26 +130,78 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, co
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* OpenSSL asks the context that is in force by then, which is the site's. */
-SSL_CTX *tls_site_context(void)
+/* ---- contexts ---- */
+
+/* Mozilla's intermediate configuration, without the finite-field suites: forward secret and authenticated, all of them.
+ * The order counts, but a visitor that puts ChaCha20 first, for want of AES instructions, is given it. */
+static const char suites_1_2[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+static const char suites_1_3[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+static const char groups[] = "X25519:P-256:P-384";
+
+static SSL_CTX *new_context(void)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
-    assert(ctx);
+    if (!ctx || SSL_CTX_set_ciphersuites(ctx, suites_1_3) != 1 ||
+        SSL_CTX_set_cipher_list(ctx, suites_1_2) != 1)
+        abort(); /* out of memory, or a library without these */
+    return ctx;
+}
+
+/* OpenSSL takes certificate, suites and ALPN from the context that is in force by then, which is the site's; the rest,
+ * with the tickets, from the one it began with. */
+SSL_CTX *tls_site_context(void)
+{
+    SSL_CTX *ctx = new_context();
+
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     return ctx;
 }
 
-SSL_CTX *tls_begin_context(void)
+/* A session of 1.3 should be used once, so that connections cannot be told to be one visitor's: each gets a new one. */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int sealing)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    const struct tls *t = SSL_get_app_data(ssl);
+    int rc = tickets_prepare(t->tickets, name, iv, cipher, mac, sealing == 1);
 
-    assert(ctx);
+    return rc == 1 && sealing == 0 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : rc;
+}
+
+static void on_context_freed(void *ctx, void *tickets, CRYPTO_EX_DATA *data, int index, long arg, void *p)
+{
+    (void)ctx, (void)data, (void)index, (void)arg, (void)p;
+    tickets_release(tickets);
+}
+
+static int tickets_index(void)
+{
+    static int index = -1; /* made once, before the workers start, and constant from then on */
+
+    if (index < 0)
+        index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_freed);
+    return index;
+}
+
+/* Sessions are in tickets alone: no worker keeps any. */
+SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets)
+{
+    SSL_CTX *ctx = new_context();
+
     bio_method();
-    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_min_proto_version(ctx, profile == TLS_MODERN ? TLS1_3_VERSION : TLS1_2_VERSION);
+    if (SSL_CTX_set1_groups_list(ctx, groups) != 1)
+        abort(); /* out of memory */
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                 SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_timeout(ctx, TICKETS_SESSION_S);
+    SSL_CTX_set_ex_data(ctx, tickets_index(), tickets_hold(tickets));
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
     SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
     return ctx;
 }
@@ -166,6 +218,7 @@ struct tls *tls_new(SSL_CTX *begin, tls_pick_cb pick, void *user)
         abort(); /* out of memory */
     t->pick = pick;
     t->user = user;
+    t->tickets = SSL_CTX_get_ex_data(begin, tickets_index());
     BIO_set_data(bio, t);
     SSL_set_bio(t->ssl, bio, bio);
     SSL_set_app_data(t->ssl, t);

@@ -3,10 +3,12 @@
  * An object. Encrypted bytes go in through tls_feed and come out into a buffer that tls_take_output empties. */
 #ifndef RELAY_EDGE_TLS_H
 #define RELAY_EDGE_TLS_H
-#include "relay/edge/snapshot.h"
+#include "relay/edge/tickets.h"
 #include "shared/buf.h"
 #include "shared/err.h"
 #include "shared/str.h"
+
+#include <openssl/ssl.h>
 
 struct tls;
 
@@ -14,8 +16,11 @@ struct tls;
  * means that the visitor sent none. */
 typedef SSL_CTX *(*tls_pick_cb)(void *user, struct str server_name);
 
-/* The context that connections begin with, before the server name is known. One per worker. */
-SSL_CTX *tls_begin_context(void);
+/* Which versions are spoken, as in Mozilla's guideline of these names: 1.3 alone, or 1.2 as well. */
+enum tls_profile { TLS_MODERN, TLS_INTERMEDIATE };
+
+/* The context that connections begin with, before the server name is known. It holds the tickets. */
+SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets);
 /* The context that they go on with, for one site's certificate and key. */
 SSL_CTX *tls_site_context(void);
 

@@ -162,7 +162,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     access_log_hold(conf->access_log);
     w->pool = pool_new(&w->loop, &conf->limits, &pool_events, w);
     pool_follow(w->pool, w->snapshot);
-    w->host = (struct client_host){ .tls_begin = conf->tls_begin,
+    w->host = (struct client_host){ .tls_begin = snapshot_tls_begin(w->snapshot),
                                     .pool = w->pool,
                                     .ids = &w->ids,
                                     .access_log = conf->access_log,
@@ -278,6 +278,7 @@ static void follow(struct worker *w, struct snapshot *takes)
     struct snapshot *before = w->snapshot;
 
     w->snapshot = takes;
+    w->host.tls_begin = snapshot_tls_begin(takes);
     if (w->pool && !w->stopping)
         pool_follow(w->pool, takes);
     snapshot_release(before);

@@ -8,7 +8,6 @@
 #include "relay/edge/snapshot.h"
 #include "shared/err.h"
 
-#include <openssl/ssl.h>
 #include <stdint.h>
 
 struct worker;
@@ -18,8 +17,7 @@ struct worker_conf {
     uint16_t ssh_port; /* 0: SSH is not spliced */
     uint64_t
         first_id; /* of its streams; each further one is `workers` more, so that an id names its worker */
-    SSL_CTX *tls_begin;            /* borrowed until the worker has ended */
-    struct mailbox *to_control;    /* borrowed likewise */
+    struct mailbox *to_control;    /* borrowed until the worker has ended */
     struct places *places;         /* of all workers, borrowed likewise */
     struct snapshot *snapshot;     /* borrowed: the first one */
     struct access_log *access_log; /* gets a reference of its own */

@@ -8,13 +8,15 @@ import subprocess
 import pytest
 
 from programs import PATIENCE_S, ROOT, SANITIZER, program, run
+from x509 import make_pair
 
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "workers", "publish", "lane_socket", "lane_user", "lane_command",
-                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "access_log", "access_log_format"),
+                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "access_log", "access_log_format",
+                        "tls_profile", "default_cert"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
-              "domain NAME": ("upstream", "aliases", "access_log")},
+              "domain NAME": ("upstream", "aliases", "access_log", "cert_file", "key_file")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
                              "protocol", "remote_address", "remote_port", "service"),
@@ -96,7 +98,8 @@ FURTHER_DUMPED = {
 }
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
     FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
-                                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "publish": ("auto", "default")},
+                                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "publish": ("auto", "default"),
+                                     "tls_profile": ("intermediate", "default")},
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
     by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
     FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
@@ -156,7 +159,7 @@ def defaults(role):
               "log_level": "info", "drain": "10s"}
     relay = {"listen_https": ":443", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
-             "max_streams": "900", "max_buffered": "64m", "access_log": "off", "access_log_format": "combined",
+             "max_streams": "900", "max_buffered": "64m", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate",
              "acme.issuer": "internal"}
     agent = {"max_streams": "4000", "max_buffered": "64m"}
     return {**common, **(relay if role == "relay" else agent)}
@@ -240,6 +243,7 @@ def test_dump_agrees_with_the_running_daemon(daemon):
     running = {key: (option["value"], option["origin"]) for key, option in daemon.options().items()}
     if daemon.role == "relay":
         running["acme.issuer"] = ("internal", "default")
+        assert running.pop("default_cert") == (None, "default")  # there is none, so there is nothing to dump
     assert running.pop("include")[0] == f"{daemon.role}.d/*.ini"
     rows = dumped(daemon.role, daemon.conf)
     assert rows.pop("include") == ("", "default")
@@ -349,8 +353,10 @@ def test_the_sample_is_well_and_is_the_defaults(folder, role):
     assert (ROOT / "conf" / f"{role}.ini").read_text() == out
 
 
+SITE = "sassy-cat-pics.com"
 EXAMPLES = {  # what a person puts in the place of the sample's
-    "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY, "domain NAME": "domain b.test"},
+    "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY, "domain NAME": "domain b.test",
+              **{f"/etc/tunnel/{name}": name for name in ("default.pem", f"{SITE}.pem", f"{SITE}.key")}},
     "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "/var/lib/tunnel-agent/id_": "id_"},
 }
 
@@ -368,6 +374,7 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
         assert text.count(example) == 1
         text = text.replace(example, own)
     (folder / "id_ed25519").touch(mode=0o600)
+    make_pair(folder, SITE, [SITE]).joined(folder / "default.pem")
     rows = dumped(role, write(folder, role, text))
     others = [key for key in defaults(role) if key != "name"]  # that is made from the machine; an example stands there
     assert {key: values(rows)[key] for key in others} == {key: defaults(role)[key] for key in others}

@@ -66,7 +66,8 @@ def test_config_tells_values_and_where_they_came_from(daemon):
                      "lane_user": ("tunnel", "default"), "lane_command": ("", "default"),
                      "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"),
                      "publish": ("auto", "default"),
-                     "access_log": ("off", "default"), "access_log_format": ("combined", "default")}
+                     "access_log": ("off", "default"), "access_log_format": ("combined", "default"),
+                     "tls_profile": ("intermediate", "default"), "default_cert": (None, "default")}
     expected |= {"max_streams": ("900" if daemon.role == "relay" else "4000", "default"),
                  "max_buffered": ("64m", "default")}
     sections = {(s["kind"], s["name"]): s["options"] for s in config["sections"]}

@@ -58,9 +58,15 @@ static void test_domains_that_are_refused(void **state)
     static const struct {
         const char *text, *error; /* which the first error must hold */
     } rows[] = {
-        { "[domain a.test]\naliases = b.test\n",
-          "relay.ini:2: domain a.test.aliases = b.test: there is no upstream; without one the agent names the aliases" },
         { "[domain a.test]\nupstream = nas:1\naccess_log = all\n", "access_log = all: not on or off" },
+        { "[domain a.test]\naliases = b.test\n",
+          "relay.ini:2: domain a.test.aliases = b.test: only a site with an upstream has aliases here;" },
+        { "[domain a.test]\ncert_file = /c\n",
+          "relay.ini:2: domain a.test.cert_file = /c: goes with key_file;" },
+        { "[domain a.test]\nkey_file = /k\n",
+          "relay.ini:2: domain a.test.key_file = /k: goes with cert_file;" },
+        { "[domain a.test]\nupstream = nas:1\nkey_file = /k\n",
+          "a.test.key_file = /k: goes with cert_file;" },
         { "[domain a.test]\nupstream = 1337\n",
           "relay.ini:2: domain a.test.upstream = 1337: not HOST:PORT (such as 127.0.0.1:1337)" },
         { "[domain a.test]\nupstream = http://nas:80\n", "the port is not a number from 1 to 65535" },

@@ -222,12 +222,44 @@ static void test_references(void **state)
     counts_release(NULL);
 }
 
+/* A site's own certificate, else the one for unknown names, else none. */
+static void test_which_certificate(void **state)
+{
+    static const struct {
+        const char *host;
+        bool known;
+    } rows[] = { { "a.test", true },  { "A.Test.", true }, { "x.w.test", true },   { "b.test", false },
+                 { "w.test", false }, { "", false },       { "a.test:443", false } };
+
+    (void)state;
+    for (int with = 0; with < 2; with++) {
+        struct shot shot = begin();
+        SSL_CTX *first = SSL_CTX_new(TLS_server_method()), *fallback = SSL_CTX_new(TLS_server_method());
+        SSL_CTX *site = shot.tls, *other = with ? fallback : NULL;
+
+        snapshot_set_tls(shot.s, first, other);
+        add_site(&shot, "a.test");
+        add_site(&shot, "*.w.test");
+        finish(&shot);
+        SSL_CTX_free(first);
+        SSL_CTX_free(fallback);
+        assert_ptr_equal(snapshot_tls_begin(shot.s), first);
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+            assert_ptr_equal(snapshot_pick_tls(shot.s, str_of(rows[i].host)), rows[i].known ? site : other);
+        snapshot_release(shot.s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),       cmocka_unit_test(test_long_hosts),
-        cmocka_unit_test(test_many_names), cmocka_unit_test(test_nothing_in_it),
-        cmocka_unit_test(test_lanes),      cmocka_unit_test(test_references),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_long_hosts),
+        cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_nothing_in_it),
+        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_references),
+        cmocka_unit_test(test_which_certificate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@
 struct shop {
     struct temp *temp;
     struct certs *certs;
+    struct tickets *tickets;
     SSL_CTX *begin, *sites[3], *client;
     SSL_SESSION *session; /* the last one that a client was given */
     int picked;
@@ -64,7 +65,8 @@ static inline int shop_open(void **state)
     shop->certs = certs_open(shop->temp->folder, time(NULL), NULL);
     if (!shop->certs)
         return -1;
-    shop->begin = tls_begin_context();
+    shop->tickets = tickets_new(NULL, time(NULL));
+    shop->begin = tls_begin_context(TLS_INTERMEDIATE, shop->tickets);
     for (size_t i = 0; i < 3; i++)
         shop->sites[i] = certs_context(shop->certs, &shop_names[i], 1, time(NULL), NULL);
     shop_trust(shop);
@@ -81,6 +83,7 @@ static inline int shop_close(void **state)
     for (size_t i = 0; i < 3; i++)
         SSL_CTX_free(shop->sites[i]);
     SSL_CTX_free(shop->begin);
+    tickets_release(shop->tickets);
     SSL_CTX_free(shop->client);
     certs_free(shop->certs);
     free(shop);

@@ -138,6 +138,34 @@ static void test_a_section_without_upstream_is_no_site(void **state)
     opt_conf_free(conf);
 }
 
+/* A section that only brings a certificate leaves the site to the agent. */
+static void test_a_section_without_an_upstream(void **state)
+{
+    const struct lane_item items[] = { { .item = "domain:a.test" } };
+    const struct lane_msg claim = { .type = LANE_CLAIM, .claim = { 1, 1, true, items, 1 } };
+    struct opt_conf *conf = load("[agent pi]\nkey = " KEY "\ndomains = a.test\n[domain a.test]\n"
+                                 "cert_file = /c\nkey_file = /k\n[domain b.test]\nupstream = nas:80\n");
+    struct claims *c = claims_new();
+    struct fixed *f = fixed_new(conf, 1000);
+    struct snapshot *s = publish(f);
+    struct lane_msg answer;
+    struct roster roster;
+
+    (void)state;
+    assert_null(snapshot_find(s, STR("a.test")));
+    assert_null(fixed_site_status(f, "a.test"));
+    assert_int_equal(lane_of(s, "b.test")->plain.port, 80);
+    roster_init(&roster, conf, NULL);
+    claims_follow(c, conf, &roster);
+    assert_true(claims_take(c, "pi", "boot", &claim, &answer));
+    assert_true(answer.claimed.items[0].ok);
+    roster_free(&roster);
+    claims_free(c);
+    snapshot_release(s);
+    fixed_free(f);
+    opt_conf_free(conf);
+}
+
 /* What an agent claims of these names is refused, with a reason that names the section. */
 static void test_an_upstream_wins_over_claims(void **state)
 {
@@ -179,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_sites_have_a_plain_lane_each),
         cmocka_unit_test(test_reload_keeps_what_stays),
         cmocka_unit_test(test_a_section_without_upstream_is_no_site),
+        cmocka_unit_test(test_a_section_without_an_upstream),
         cmocka_unit_test(test_an_upstream_wins_over_claims),
     };
 

@@ -1,0 +1,66 @@
+"""Certificates as somebody else would bring them: made by openssl, self-signed, with a key of their own.
+
+    pair = make_pair(folder, "a", ["a.test"])      # pair.cert, pair.key; pair.der is what visitors are to see
+"""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from pathlib import Path
+from typing import NamedTuple, Sequence
+
+from programs import need
+from visitor import connect
+
+
+class Pair(NamedTuple):
+    cert: Path
+    key: Path
+
+    @property
+    def der(self) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(self.cert.read_text())
+
+    def joined(self, path: Path) -> Path:
+        """One file with both, as default_cert takes it."""
+        path.touch(mode=0o600)
+        path.write_text(self.cert.read_text() + self.key.read_text())
+        return path
+
+
+def alternatives(names: Sequence[str]) -> str:
+    return "subjectAltName=" + ",".join(f"DNS:{name}" for name in names)
+
+
+def openssl(*args: object) -> None:
+    subprocess.run([need("openssl"), *map(str, args)], check=True, capture_output=True)
+
+
+def make_pair(folder: Path, name: str, names: Sequence[str], days: int = 30,
+              key: Sequence[str] = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")) -> Pair:
+    """folder/name.pem and folder/name.key. With days = -1 it has expired."""
+    pair, request = Pair(folder / f"{name}.pem", folder / f"{name}.key"), folder / f"{name}.csr"
+    openssl("req", "-newkey", *key, "-nodes", "-subj", f"/O={name}", "-addext", alternatives(names),
+            "-keyout", pair.key, "-out", request)
+    openssl("x509", "-req", "-in", request, "-signkey", pair.key, "-days", days, "-copy_extensions", "copy",
+            "-out", pair.cert)
+    pair.key.chmod(0o600)
+    return pair
+
+
+def sign(pair: Pair, issuer: Pair, extensions: Sequence[str], days: int = 30) -> Pair:
+    """The same key, in a certificate that the issuer signs. An issuer's own certificate is one that it signs itself."""
+    lines, request = pair.cert.with_suffix(".ext"), pair.cert.with_suffix(".csr")
+    lines.write_text("\n".join([*extensions, ""]))
+    openssl("x509", "-req", "-in", request, "-CA", issuer.cert, "-CAkey", issuer.key, "-CAcreateserial",
+            "-days", days, "-extfile", lines, "-out", pair.cert)
+    return pair
+
+
+def shown(port: int, name: str | None) -> bytes:
+    """The certificate that visitors of this name are shown, unverified."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    with connect(port, tls, name) as visitor:
+        return visitor.getpeercert(binary_form=True)
