@@ -181,14 +181,24 @@ static int prefer_all(struct ssh_pipe *p)
     return 0;
 }
 
+/* libssh2 before 1.11.1 takes a function as void *. */
+static void set_callback(LIBSSH2_SESSION *session, int which, void (*callback)(void))
+{
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+    libssh2_session_callback_set2(session, which, callback);
+#else
+    union {
+        void (*callback)(void);
+        void *any;
+    } function = { callback };
+
+    libssh2_session_callback_set(session, which, function.any);
+#endif
+}
+
 struct ssh_pipe *ssh_pipe_new(struct err *e)
 {
     struct ssh_pipe *p;
-    union {
-        LIBSSH2_SEND_FUNC((*send));
-        LIBSSH2_RECV_FUNC((*receive));
-        void *any;
-    } function;
 
     if (keystream_start(e) != 0)
         return NULL;
@@ -204,10 +214,8 @@ struct ssh_pipe *ssh_pipe_new(struct err *e)
         free(p);
         return NULL;
     }
-    function.send = on_send_wanted;
-    libssh2_session_callback_set(p->session, LIBSSH2_CALLBACK_SEND, function.any);
-    function.receive = on_receive_wanted;
-    libssh2_session_callback_set(p->session, LIBSSH2_CALLBACK_RECV, function.any);
+    set_callback(p->session, LIBSSH2_CALLBACK_SEND, (void (*)(void))on_send_wanted);
+    set_callback(p->session, LIBSSH2_CALLBACK_RECV, (void (*)(void))on_receive_wanted);
     libssh2_session_set_blocking(p->session, 0);
     libssh2_session_flag(p->session, LIBSSH2_FLAG_COMPRESS, 0);
     if (prefer_all(p) != 0) {

@@ -152,7 +152,7 @@ class NetPath(FarPath):
 
     def _start_sshd(self, folder: Path, started: list) -> VmSshd:
         (folder / "sshd").mkdir()
-        sshd = NetSshd(folder / "sshd", self.sshd_options + LIKE_A_VM, self.hosts)
+        sshd = NetSshd(folder / "sshd", LIKE_A_VM + self.sshd_options, self.hosts)
         started.append(sshd)
         return sshd.start()
 

@@ -28,6 +28,7 @@ from visitor import Reply, Visitor
 from website import Site
 
 INHERIT = f"exec {shlex.join([sys.executable, '-I', '-S', str(Path(__file__).with_name('inherit.py'))])}"
+# Of MaxStartups it is the last line that counts, of all else the first.
 LIKE_A_VM = ("AllowTcpForwarding remote\nPermitTTY no\nPermitUserRC no\nMaxStartups 100\n"
              "SetEnv SHLVL=2\n")  # or bash reads the developer's own .bashrc before the command
 DOMAIN = "a.test"
@@ -170,7 +171,7 @@ class WholePath(Front):
 
     def _start_sshd(self, folder: Path, started: list) -> VmSshd:
         (folder / "sshd").mkdir()
-        sshd = VmSshd(folder / "sshd", self.sshd_options + LIKE_A_VM)
+        sshd = VmSshd(folder / "sshd", LIKE_A_VM + self.sshd_options)
         started.append(sshd)
         return sshd.start()
 

@@ -466,7 +466,8 @@ def test_service_that_cannot_be_reached(house):
     lane.greet()
     for name in services:
         stream = Stream(lane).use(f"domain:{name}", b"hello")
-        assert stream.ended()["how"] == "unreachable", name
+        # libuv 1.50 tries an interface where none is named; there nobody answers
+        assert stream.ended()["how"] in (["unreachable", "silent"] if name == "v6.test" else ["unreachable"]), name
         assert stream.closed_without_a_byte()
 
 

@@ -58,6 +58,12 @@ def wait_for(what, check, wait_s=WAIT_S):
         time.sleep(0.01)
 
 
+def children(pid, *named):
+    """Its child processes; `named`, a pattern, leaves out others."""
+    found = subprocess.run(["pgrep", "-P", str(pid), *named], text=True, stdout=subprocess.PIPE).stdout
+    return [int(child) for child in found.split()]
+
+
 # ---- the relay's part ----
 
 
@@ -255,15 +261,13 @@ class House:
 
     def sessions(self):
         """The processes that serve one SSH session each: sshd's children."""
-        found = subprocess.run(["pgrep", "-P", str(self.sshd.pid)], text=True, stdout=subprocess.PIPE).stdout
-        return [int(pid) for pid in found.split()]
+        return children(self.sshd.pid)
 
     def kill_sessions(self):
-        for pid in self.sessions():
-            try:
+        """In OpenSSH 10 root's sessions, too, are two processes, and either alone would keep the connection."""
+        for pid in [pid for session in self.sessions() for pid in (session, *children(session, "sshd"))]:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     def stop_sshd(self):
         self.kill_sessions()
@@ -881,10 +885,7 @@ def test_away_for_long_keeps_the_session(house):
 def test_sshd_that_hangs_is_dead_within_15_s(house):
     """Its kernel still acknowledges what we say; but when all has arrived there, the line is not just full."""
     house.site(house.service(echo))
-    stopped = []
-    for pid in house.sessions():
-        children = subprocess.run(["pgrep", "-P", str(pid)], text=True, stdout=subprocess.PIPE).stdout.split()
-        stopped += [pid, *map(int, children)]
+    stopped = [pid for session in house.sessions() for pid in (session, *children(session))]
     for p in stopped:
         os.kill(p, signal.SIGSTOP)
     began = time.monotonic()

@@ -66,9 +66,10 @@ static void test_a_flood_of_connections_ends_well(void **state)
 {
     struct fixture *f = *state;
 
-    for (int i = 0; i < 1000; i++) {
-        close(unix_connect(f->socket.path, NULL));
-        if (i % 100 == 99) /* more at once than there are places */
+    for (int i = 0; i < 10; i++) {
+        for (int j = 0; j < 100; j++) /* more at once than there are places */
+            close(unix_connect(f->socket.path, NULL));
+        for (int j = 0; j < 100; j++) /* libuv 1.50 accepts one in each round of its loop */
             loop_settle(f->loop);
     }
     assert_well(f, client_open(f));
