@@ -4,7 +4,7 @@
  *
  *   THERE ── relay closes, or cannot be reached ──▶ AWAY     tells the agent `away`
  *   AWAY  ── every 50 to 500 ms: it is back ──────▶ THERE    says who the agent is; tells the agent `resync`
- *   both  ── agent's EOF, the relay's `end`, a line too long, the SSH session dies ──▶ end of the process
+ *   both  ── agent's EOF, the relay's `end`, a line too long, the SSH session dies ──▶ end of both
  *
  * Frozen, because processes of older versions outlive upgrades of the relay: the path of the socket, the first line
  * sent to it, {"type":"lane","v":1,"agent":NAME,"ssh":SSH_CONNECTION,"sshd_pid":N} ("enrol":ID in place of "agent" for
@@ -43,6 +43,8 @@ enum { LAST_WORDS_MS = 1000 };
 /* An agent that lets its lines pile up for so long is dead, or hides from `end`. */
 enum { STALLED_MS = 15 * 1000 };
 enum { PIECE_BYTES = 16 * 1024, QUEUE_BYTES = 128 * 1024 };
+/* What a relay says first is read even when the agent reads nothing, for it may be `end`. */
+enum { FIRST_WORDS_BYTES = 4096 };
 /* One read may complete a line that had all but its end: that must fit as well. */
 enum { FULL_BYTES = QUEUE_BYTES - LANE_LINE_BYTES - PIECE_BYTES };
 enum { KEYS_BYTES = 16 * 1024 * 1024 };
@@ -55,11 +57,13 @@ struct tunnel_lane {
     struct lane_lines from_agent, from_relay;
     struct buf to_agent, to_relay; /* whole lines only */
     int relay;                     /* -1: away */
+    size_t relay_bytes;            /* what this relay has said */
     bool told_away;
     bool relay_deaf; /* it takes nothing more; what it said before can still be read */
     struct retry retry;
     int64_t retry_at, stalled_at; /* in ms; 0: not set */
     int64_t ends_at;              /* set: the end has come, and only last words are written */
+    bool lingers;                 /* not sooner, so that the agent can be sent them */
     int code;
 };
 
@@ -84,9 +88,11 @@ static void end_soon(struct tunnel_lane *l, int code)
 static void agent_ended(struct tunnel_lane *l)
 {
     buf_free(&l->to_agent);
+    l->lingers = false;
     end_soon(l, 0);
 }
 
+/* Both sides are told. */
 static void line_too_long(struct tunnel_lane *l, const char *whose, const struct err *why)
 {
     struct lane_msg m = { .type = LANE_ERROR, .v = LANE_VERSION };
@@ -95,16 +101,19 @@ static void line_too_long(struct tunnel_lane *l, const char *whose, const struct
     snprintf(text, sizeof text, "%s: %.200s", whose, why->text);
     m.why.why = text;
     lane_msg_write(&l->to_agent, &m);
+    if (l->relay >= 0 && !l->relay_deaf)
+        lane_msg_write(&l->to_relay, &m);
+    l->lingers = true;
     end_soon(l, EXIT_BROKEN);
 }
 
-/* sshd keeps a session, and the port it listens on, when its forced command merely exits; so the session itself has to
- * go. It runs as our own user. Whoever is our parent by now may be somebody else. */
-static void end_session(struct tunnel_lane *l)
+/* sshd keeps a session, and the port it listens on, when its forced command merely exits, and then nobody could end it;
+ * so the session itself has to go. It runs as our own user. Whoever is our parent by now may be somebody else. */
+static _Noreturn void end_session(struct tunnel_lane *l)
 {
     if (l->sshd > 1 && getppid() == l->sshd)
         kill(l->sshd, SIGTERM);
-    exit(0);
+    exit(l->code);
 }
 
 /* ---- the relay comes and goes ---- */
@@ -133,10 +142,11 @@ static void set_nonblocking(int fd)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-/* A stalled agent could not be told; and each coming and going would add to what it does not read. */
+/* Also for a stalled agent, which a relay that has cut it off may want to end. What each coming and going adds to what it
+ * does not read is little, and STALLED_MS bounds how often. */
 static bool may_connect(const struct tunnel_lane *l)
 {
-    return l->relay < 0 && !l->ends_at && l->to_agent.len <= FULL_BYTES;
+    return l->relay < 0 && !l->ends_at;
 }
 
 static void connect_relay(struct tunnel_lane *l)
@@ -151,6 +161,7 @@ static void connect_relay(struct tunnel_lane *l)
         return;
     }
     set_nonblocking(l->relay);
+    l->relay_bytes = 0;
     lane.lane.agent = l->agent;
     lane.lane.enrol = l->enrol;
     lane.lane.ssh = ssh;
@@ -236,6 +247,7 @@ static void read_relay(struct tunnel_lane *l)
     struct str line;
     ssize_t n = read_piece(l->relay, piece);
 
+    l->relay_bytes += n > 0 ? (size_t)n : 0;
     if (n > 0 && lane_lines_feed(&l->from_relay, piece, (size_t)n, &why) != 0)
         line_too_long(l, "from the relay", &why);
     while (lane_lines_next(&l->from_relay, &line)) {
@@ -295,12 +307,14 @@ static int patience_ms(const struct tunnel_lane *l)
 enum { IN, OUT, RELAY, DESCRIPTORS };
 
 /* A descriptor that we want nothing from is left out: its hangup would wake us for ever. The agent's end of stdout is
- * always watched, for that tells of its death. */
+ * always watched, for that tells of its death, and the relay's hangup: then what it has left in the socket is read, which
+ * is not much, for its last line may be `end`. */
 static void choose(const struct tunnel_lane *l, struct pollfd fds[DESCRIPTORS])
 {
     bool reads_agent = !l->ends_at && l->to_relay.len <= FULL_BYTES;
-    bool reads_relay = !l->ends_at && l->to_agent.len <= FULL_BYTES;
-    short relay = (short)((reads_relay ? POLLIN : 0) | (l->to_relay.len > 0 ? POLLOUT : 0));
+    bool reads_relay = l->to_agent.len <= FULL_BYTES || l->relay_bytes < FIRST_WORDS_BYTES;
+    short relay = (short)((l->ends_at ? 0 : POLLRDHUP | (reads_relay ? POLLIN : 0)) |
+                          (l->to_relay.len > 0 ? POLLOUT : 0));
 
     fds[IN] = (struct pollfd){ reads_agent ? STDIN_FILENO : -1, POLLIN, 0 };
     fds[OUT] = (struct pollfd){ STDOUT_FILENO, l->to_agent.len > 0 ? POLLOUT : 0, 0 };
@@ -311,7 +325,7 @@ static void step(struct tunnel_lane *l, const struct pollfd fds[DESCRIPTORS])
 {
     if (fds[IN].revents)
         read_agent(l);
-    if (fds[RELAY].revents && (fds[RELAY].events & POLLIN))
+    if (!l->ends_at && (fds[RELAY].revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)))
         read_relay(l);
     if (l->relay >= 0 && l->to_relay.len > 0 && write_queue(l->relay, &l->to_relay) != 0) {
         buf_free(&l->to_relay);
@@ -324,10 +338,12 @@ static void step(struct tunnel_lane *l, const struct pollfd fds[DESCRIPTORS])
 
 static bool is_over(const struct tunnel_lane *l)
 {
-    return l->ends_at && ((l->to_agent.len == 0 && l->to_relay.len == 0) || now_ms() >= l->ends_at);
+    bool said = l->to_agent.len == 0 && l->to_relay.len == 0 && !l->lingers;
+
+    return l->ends_at && (said || now_ms() >= l->ends_at);
 }
 
-static int run(struct tunnel_lane *l)
+static void run(struct tunnel_lane *l)
 {
     struct pollfd fds[DESCRIPTORS];
 
@@ -335,12 +351,13 @@ static int run(struct tunnel_lane *l)
         if (may_connect(l) && now_ms() >= l->retry_at)
             connect_relay(l);
         choose(l, fds);
-        if (poll(fds, DESCRIPTORS, patience_ms(l)) < 0 && errno != EINTR)
-            return EXIT_BROKEN;
+        if (poll(fds, DESCRIPTORS, patience_ms(l)) < 0 && errno != EINTR) {
+            l->code = EXIT_BROKEN;
+            return;
+        }
         step(l, fds);
         watch_agent(l);
     }
-    return l->code;
 }
 
 /* ---- which key may log in ---- */
@@ -390,22 +407,20 @@ static void print_help(void)
            LANE_SOCKET, STATE_DIR);
 }
 
-static int join_session(struct tunnel_lane *l)
+static _Noreturn void join_session(struct tunnel_lane *l)
 {
-    int code;
-
     /* The session that started us is the one we serve: not even for a moment do we outlive it. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     signal(SIGPIPE, SIG_IGN);
     set_nonblocking(STDIN_FILENO);
     set_nonblocking(STDOUT_FILENO);
     retry_init(&l->retry, FIRST_WAIT_MS, LAST_WAIT_MS);
-    code = run(l);
+    run(l);
     lane_lines_free(&l->from_agent);
     lane_lines_free(&l->from_relay);
     buf_free(&l->to_agent);
     buf_free(&l->to_relay);
-    return code;
+    end_session(l);
 }
 
 int main(int argc, char **argv)
@@ -445,5 +460,5 @@ int main(int argc, char **argv)
     l.agent = l.enrol ? "" : argv[optind];
     if (!l.enrol && value_name(str_of(l.agent), &e) != 0)
         return wrong_usage(e.text);
-    return join_session(&l);
+    join_session(&l);
 }

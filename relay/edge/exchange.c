@@ -497,12 +497,12 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
 {
     if (x->tunnelled)
         return tunnelled_run(x->tunnelled, plain);
-    if (x->upstream && x->sent_head && !x->response_done)
-        send_request_body(x, plain);
-    if (client_has_ended(x->client) && plain->len == 0 && !x->request_done)
-        x->broken = true; /* he left in the middle of his request */
     if (x->ended && !try_again(x))
         note_end(x);
+    if (x->upstream && x->sent_head && !x->response_done)
+        send_request_body(x, plain); /* also when the stream of a second try was ready at once */
+    if (client_has_ended(x->client) && plain->len == 0 && !x->request_done)
+        x->broken = true; /* he left in the middle of his request */
     if (x->broken && !x->began && !x->response_done)
         answer_ourselves(x, 400, "The request could not be understood.");
     if (x->broken && x->began && !x->response_done) {

@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -38,6 +39,7 @@ struct upstream {
     struct counts *counts; /* of its lane */
     enum upstream_state state;
     uint64_t id, lane;
+    char agent[33]; /* "" of a plain one */
     unsigned char secret[PROXY2_SECRET_BYTES], random[PROXY2_RANDOM_BYTES];
     unsigned char answer[PROXY2_ANSWER_BYTES];
     size_t answer_n;
@@ -97,6 +99,7 @@ static int connect_to_lane(struct upstream *u, const struct snap_lane *lane, str
 
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     memcpy(u->secret, lane->secret, sizeof u->secret);
+    snprintf(u->agent, sizeof u->agent, "%s", lane->agent);
     if (getrandom(u->random, sizeof u->random, 0) != (ssize_t)sizeof u->random)
         abort(); /* a proof without randomness proves nothing */
     u->stream = stream_connect(u->loop, (struct sockaddr *)&addr, NULL, &stream_events, u, e);
@@ -277,7 +280,8 @@ static void take_answer(struct upstream *u, const char *bytes, size_t n)
     proxy2_answer(expected, u->secret, u->id, u->random);
     whole = u->answer_n == sizeof expected;
     if (!whole || !secret_eq(expected, u->answer, sizeof expected)) {
-        log_warn_limited("stream", "a stream was answered by a stranger", kv_int("lane", (int64_t)u->lane));
+        log_warn_limited(u->agent, "a stream was answered by a stranger", kv_str("agent", u->agent),
+                         kv_int("lane", (int64_t)u->lane));
         fail_opening(u);
         return;
     }

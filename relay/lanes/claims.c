@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one agent may make us keep, however many domains it may have. */
-enum { MAX_ITEMS = 10000, MAX_BYTES = 4 << 20 };
+/* What one agent may make us keep: of each site that it may have, and of some that are too many, so that it is told. */
+enum { SPARE_ITEMS = LANE_ITEMS, ITEM_BYTES = 1024, PIECE_BYTES = 32 /* of memory, beside its text */ };
 
 struct item {
     char *item;       /* as it was claimed */
@@ -409,10 +409,10 @@ static void add_item(struct items *items, const struct lane_item *from)
     *it = (struct item){ .item = mem_copy(from->item) };
     it->name = is_domain ? it->item + sizeof domain_prefix - 1 : NULL;
     it->aliases = mem_new((from->aliases_n + 1) * sizeof(char *));
-    items->bytes += sizeof *it + strlen(from->item);
+    items->bytes += sizeof *it + strlen(from->item) + PIECE_BYTES + PIECE_BYTES;
     for (size_t i = 0; i < from->aliases_n; i++) {
         it->aliases[it->aliases_n++] = mem_copy(from->aliases[i]);
-        items->bytes += sizeof(char *) + strlen(from->aliases[i]);
+        items->bytes += sizeof(char *) + strlen(from->aliases[i]) + PIECE_BYTES;
     }
 }
 
@@ -442,51 +442,78 @@ static void follow_boot(struct agent *a, const char *boot)
  * False when this one is not it: seen already, or overtaken by a newer claim on another lane. */
 static bool begin_part(struct agent *a, const struct lane_msg *part)
 {
-    if (part->claim.serial > a->coming_serial) {
+    int64_t serial = part->claim.serial;
+
+    if (serial > a->coming_serial) {
         items_free(&a->coming);
-        a->coming_serial = part->claim.serial;
+        a->coming_serial = serial;
         a->coming_part = 0;
     }
-    if (part->claim.serial < a->coming_serial || part->claim.part != a->coming_part + 1 ||
-        a->coming.n + part->claim.n > MAX_ITEMS || a->coming.bytes > MAX_BYTES)
+    if (serial < a->coming_serial || part->claim.part != a->coming_part + 1)
         return false;
     a->coming_part++;
     return true;
 }
 
-static bool take_part(struct claims *c, struct agent *a, const struct lane_msg *part)
+static size_t most_items(const struct agent *a)
 {
-    if (!begin_part(a, part))
-        return false;
-    for (size_t i = 0; i < part->claim.n; i++)
+    return (size_t)a->max_domains + SPARE_ITEMS;
+}
+
+static bool holds_too_much(const struct agent *a, const struct items *items)
+{
+    return items->n > most_items(a) || items->bytes > most_items(a) * ITEM_BYTES;
+}
+
+static int add_part(struct agent *a, const struct lane_msg *part, struct err *e)
+{
+    size_t most = most_items(a);
+
+    for (size_t i = 0; i < part->claim.n && !holds_too_much(a, &a->coming); i++)
         add_item(&a->coming, &part->claim.items[i]);
-    if (!part->claim.last)
-        return false;
-    a->serial = part->claim.serial;
+    if (!holds_too_much(a, &a->coming))
+        return 0;
+    items_free(&a->coming);
+    a->coming_part = 0;
+    return err_set(
+        e, ERR_LIMIT,
+        "a claim of more than %zu sites or %zu KiB: claim fewer, or raise max_domains in the relay's [agent %s]",
+        most, most * ITEM_BYTES / 1024, a->name);
+}
+
+static void enforce(struct claims *c, struct agent *a)
+{
+    a->serial = a->coming_serial;
     items_free(&a->now);
     a->now = a->coming;
     a->coming = (struct items){ 0 };
     a->remembered = false;
     check_all(c, a);
     list_sites(c);
-    return true;
 }
 
-bool claims_take(struct claims *c, const char *agent, const char *boot, const struct lane_msg *part,
-                 struct lane_msg *answer)
+int claims_take(struct claims *c, const char *agent, const char *boot, const struct lane_msg *part,
+                struct lane_msg *answer, struct err *e)
 {
     struct agent *a = find_agent(c, agent);
-    bool in_force;
 
+    *answer = (struct lane_msg){ .type = LANE_UNKNOWN };
     if (!a)
-        return false;
+        return 0;
     follow_boot(a, boot);
-    in_force = part->claim.serial == a->serial ? part->claim.last : take_part(c, a, part);
-    if (in_force) {
+    if (part->claim.serial != a->serial) {
+        if (!begin_part(a, part))
+            return 0;
+        if (add_part(a, part, e) != 0)
+            return -1;
+        if (part->claim.last)
+            enforce(c, a);
+    }
+    if (part->claim.last) {
         make_answer(c, a, a->serial, answer);
         a->untold = false;
     }
-    return in_force;
+    return 0;
 }
 
 bool claims_untold(struct claims *c, const char **agent, struct lane_msg *answer)
@@ -522,7 +549,7 @@ void claims_remember(struct claims *c, const char *agent, const char *name, cons
     struct agent *a = find_agent(c, agent);
     char *item;
 
-    if (!a || a->serial != 0 || a->now.n == MAX_ITEMS || a->now.bytes > MAX_BYTES)
+    if (!a || a->serial != 0 || holds_too_much(a, &a->now))
         return;
     a->remembered = true;
     item = mem_format("%s%s", domain_prefix, name);
@@ -536,6 +563,18 @@ void claims_remembered(struct claims *c)
     list_sites(c);
 }
 
+/* It is news that may come often. */
+static void note_site(struct claims *c, const struct agent *a, const struct item *it)
+{
+    const struct claims_site wanted = { .name = it->name };
+    struct claims_site *site = NULL;
+
+    if (!it->why[0] && c->sites_n > 0)
+        site = bsearch(&wanted, c->sites, c->sites_n, sizeof *c->sites, by_name);
+    if (site && strcmp(site->agent, a->name) == 0)
+        site->service = it->service;
+}
+
 bool claims_note_service(struct claims *c, const char *agent, const struct lane_msg *said)
 {
     const struct agent *a = find_agent(c, agent);
@@ -546,7 +585,7 @@ bool claims_note_service(struct claims *c, const char *agent, const struct lane_
         if (strcmp(it->item, said->service.item) != 0 || it->service == said->service.state)
             continue;
         it->service = said->service.state;
-        list_sites(c);
+        note_site(c, a, it);
         return true;
     }
     return false;

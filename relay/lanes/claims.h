@@ -16,10 +16,11 @@ void claims_free(struct claims *c); /* NULL is fine */
 void claims_follow(struct claims *c, const struct opt_conf *conf, const struct roster *roster);
 bool claims_knows(const struct claims *c, const char *agent);
 
-/* Takes one part of a claim. True when that was the last one of the claim that is now in force; `answer` is then the
- * `claimed` to send, valid until the next call. False too for what a higher serial of this boot has overtaken. */
-bool claims_take(struct claims *c, const char *agent, const char *boot, const struct lane_msg *part,
-                 struct lane_msg *answer);
+/* Takes one part of a claim. When that was the last one of the claim that is now in force, `answer` is the `claimed` to
+ * send, valid until the next call; otherwise, and for what a higher serial of this boot has overtaken, it is of type
+ * LANE_UNKNOWN. ERR_LIMIT: more than we keep of this agent. */
+must_check int claims_take(struct claims *c, const char *agent, const char *boot, const struct lane_msg *part,
+                           struct lane_msg *answer, struct err *e);
 
 /* The same for a machine whose claims do not count, because a newer one has the same key: what is in force. */
 bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *part, struct lane_msg *answer);

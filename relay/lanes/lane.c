@@ -3,7 +3,9 @@
  *   JOINED ── tunnel-lane says who ──▶ KNOWN ── hello, welcome ──▶ OPENING ── first right answer ──▶ UP ⇄ BUSY
  *      ├── it comes by an invitation ─▶ ENROL ── enrolled, or refused ──▶ dismissed
  *      │                                                               │         goodbye ──▶ DRAINING
- *      └─────────── refused, broken, silent for 15 s, ended ───────────┴───────────┴──▶ DEAD -> freed */
+ *      └─────────── refused, broken, silent for 15 s, ended ───────────┴───────────┴──▶ DEAD -> freed
+ *
+ * Lines are taken while the agent's budget lasts and what we say to it is read; what comes beyond waits, outside. */
 #include "relay/lanes/lane.h"
 
 #include "shared/log.h"
@@ -24,8 +26,9 @@ enum {
     ENROL_MS = 30000,       /* to enrol in */
     DISMISSED_MS = 2000,    /* to read the answer in */
     CLOSE_MS = 2000,
-    TWIN_MS = 2000,         /* for a second machine to hear why before it is cut off */
-    SECOND_BYTES = 1 << 20, /* what an agent may say in a second; the rest waits */
+    TWIN_MS = 2000,      /* for a second machine to hear why before it is cut off */
+    HELLO_MS = 30000,    /* after a restart of ours it stands behind all that the house's line has queued */
+    UNPROVED_MS = 30000, /* three streams that nobody answers */
 };
 
 struct lane {
@@ -44,8 +47,9 @@ struct lane {
 
     int64_t dismissed_ms; /* 0: it is not */
     int64_t joined_ms, heard_ms, pinged_ms, closed_ms, ping_n;
-    int64_t end_at_ms; /* 0: not to be ended */
-    size_t second_bytes;
+    int64_t end_at_ms;           /* 0: not to be ended */
+    int64_t unproved_ms;         /* since when it has yet to be proved; 0: it is, or has not said hello */
+    struct budget_agent *budget; /* the agent's, or the invitation's; NULL before it says which */
     bool paused;
     char last_error[160];
     unsigned long long bytes_seen;
@@ -55,14 +59,14 @@ struct lane {
 static void take_line(struct lane *l, const struct lane_msg *msg);
 static void take_lane(struct lane *l, const struct lane_msg *msg);
 static void take_hello(struct lane *l, const struct lane_msg *msg);
-static void slow_down(struct lane *l, size_t n);
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
+static void on_drained(void *user);
 static void on_ended(void *user, const struct err *why);
 
-static const struct stream_events stream_events = { .received = on_received,
-                                                    .eof = on_eof,
-                                                    .ended = on_ended };
+static const struct stream_events stream_events = {
+    .received = on_received, .eof = on_eof, .drained = on_drained, .ended = on_ended
+};
 
 const char *lane_state_text(enum lane_state state)
 {
@@ -105,6 +109,7 @@ struct lane *lane_accept(uv_stream_t *listener, uid_t uid, uint64_t id, const st
         free(l);
         return NULL;
     }
+    stream_set_source(l->sock, l->sock); /* whoever does not listen is not listened to */
     if (check_peer(l, uid, e) != 0) {
         log_warn_limited("lane socket", "a stranger on the lane socket", kv_str("error", e->text));
         lane_close(l);
@@ -114,11 +119,18 @@ struct lane *lane_accept(uv_stream_t *listener, uid_t uid, uint64_t id, const st
 
 /* ---- what is said ---- */
 
+static void spend(struct lane *l, size_t bytes)
+{
+    if (l->budget)
+        budget_spend(l->budget, bytes);
+}
+
 void lane_say(struct lane *l, const struct lane_msg *msg)
 {
     struct buf line = { 0 };
 
     lane_msg_write(&line, msg);
+    spend(l, line.len);
     stream_write(l->sock, buf_bytes(&line), line.len);
     buf_free(&line);
 }
@@ -140,7 +152,9 @@ void lane_say_claimed(struct lane *lane, const struct lane_msg *answer)
 
 static void enter(struct lane *l, enum lane_state next)
 {
-    if (l->state == next)
+    enum lane_state before = l->state;
+
+    if (before == next)
         return;
     l->state = next;
     l->since = time(NULL);
@@ -148,9 +162,9 @@ static void enter(struct lane *l, enum lane_state next)
         log_info("lane up", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id),
                  kv_str("peer", l->seen_from));
     if (next == LANE_S_DEAD && l->agent[0])
-        log_info("lane down", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id),
-                 kv_str("why", l->last_error[0] ? l->last_error : "its SSH session has ended"));
-    l->host->changed(l->host->user, l);
+        log_info_limited(l->agent, "lane down", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id),
+                         kv_str("why", l->last_error[0] ? l->last_error : "its SSH session has ended"));
+    l->host->changed(l->host->user, l, before);
 }
 
 static void dismiss_why(struct lane *l, const char *why)
@@ -159,7 +173,7 @@ static void dismiss_why(struct lane *l, const char *why)
 }
 
 /* Says why, and closes: tunnel-lane will come again, and what is wrong may have been mended by then. */
-static void refuse(struct lane *l, const char *why)
+void lane_refuse(struct lane *l, const char *why)
 {
     log_warn_limited(l->agent, "lane refused", kv_str("agent", l->agent), kv_str("error", why));
     if (l->state == LANE_S_ENROL) { /* which nobody mends by coming again */
@@ -171,41 +185,57 @@ static void refuse(struct lane *l, const char *why)
     lane_close(l);
 }
 
-/* One agent's flood is not to keep the others waiting. */
-static void slow_down(struct lane *l, size_t n)
+/* One agent's flood is not to keep the others waiting: it goes on in the next second. */
+static bool must_wait(struct lane *l)
 {
-    l->second_bytes += n;
-    if (l->second_bytes < SECOND_BYTES || l->paused)
-        return;
-    l->paused = true;
-    stream_pause(l->sock);
-    log_warn_limited(l->agent, "an agent says too much; it is read more slowly", kv_str("agent", l->agent),
-                     kv_int("lane", (int64_t)l->id));
+    if (stream_full(l->sock))
+        log_warn_limited(l->agent, "an agent does not read what it is told; it is not heard meanwhile",
+                         kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id));
+    if (!l->paused && l->budget && budget_is_spent(l->budget)) {
+        l->paused = true;
+        stream_pause(l->sock);
+        log_warn_limited(l->agent, "an agent says too much; it is read more slowly",
+                         kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id));
+    }
+    return l->paused || stream_full(l->sock);
+}
+
+/* Nothing is read while one of these waits, so they are few. */
+static void take_lines(struct lane *l)
+{
+    struct err why = { 0 };
+    struct str line;
+
+    while (l->state != LANE_S_DEAD && !l->dismissed_ms && !must_wait(l) &&
+           lane_lines_next(&l->lines, &line)) {
+        struct lane_msg msg;
+
+        spend(l, line.n + BUDGET_LINE_BYTES);
+        if (lane_msg_read(&msg, line.p, line.n, &why) == 0)
+            take_line(l, &msg);
+        else
+            lane_refuse(l, why.text);
+        lane_msg_free(&msg);
+    }
 }
 
 static void on_received(void *user, const char *bytes, size_t n)
 {
     struct lane *l = user;
     struct err why = { 0 };
-    struct str line;
 
     if (l->state == LANE_S_DEAD || l->dismissed_ms)
         return;
     l->heard_ms = loop_now_ms(l->loop);
-    slow_down(l, n);
-    if (lane_lines_feed(&l->lines, bytes, n, &why) != 0) {
-        refuse(l, why.text);
-        return;
-    }
-    while (l->state != LANE_S_DEAD && !l->dismissed_ms && lane_lines_next(&l->lines, &line)) {
-        struct lane_msg msg;
+    if (lane_lines_feed(&l->lines, bytes, n, &why) == 0)
+        take_lines(l);
+    else
+        lane_refuse(l, why.text);
+}
 
-        if (lane_msg_read(&msg, line.p, line.n, &why) == 0)
-            take_line(l, &msg);
-        else
-            refuse(l, why.text);
-        lane_msg_free(&msg);
-    }
+static void on_drained(void *user)
+{
+    take_lines(user);
 }
 
 static void take_pong(struct lane *l, const struct lane_msg *msg)
@@ -235,7 +265,7 @@ static void take_line(struct lane *l, const struct lane_msg *msg)
         if (msg->type == LANE_LANE)
             take_lane(l, msg);
         else
-            refuse(l, "the first line does not say who the agent is");
+            lane_refuse(l, "the first line does not say who the agent is");
         return;
     }
     if (l->state == LANE_S_ENROL) {
@@ -243,7 +273,7 @@ static void take_line(struct lane *l, const struct lane_msg *msg)
             l->host->enrols(l->host->user, l, msg);
         return;
     }
-    if (l->state == LANE_S_KNOWN && msg->type != LANE_HELLO)
+    if (l->state == LANE_S_KNOWN && msg->type != LANE_HELLO && msg->type != LANE_ERROR)
         return; /* what an agent said before the relay came back; it will say hello when it sees resync */
     switch (msg->type) {
     case LANE_HELLO: take_hello(l, msg); break;
@@ -275,15 +305,25 @@ static void learn_address(struct lane *l, const char *ssh)
                           sizeof l->seen_from);
 }
 
+/* None of these is mended by coming again with the same session. */
+static void turn_away(struct lane *l, const char *why)
+{
+    lane_say(l, &(struct lane_msg){ .type = LANE_ERROR, .v = LANE_VERSION, .why = { why } });
+    lane_end(l, why);
+}
+
 static void take_lane(struct lane *l, const struct lane_msg *msg)
 {
+    const char *why;
+
     if (msg->v != LANE_VERSION) {
-        refuse(l, "this tunnel-lane speaks another version");
+        lane_refuse(l, "this tunnel-lane speaks another version");
         return;
     }
     if (msg->lane.enrol) {
         /* Whether that can still be used is told to whoever enrols: it may only have lost our last answer. */
         snprintf(l->enrol, sizeof l->enrol, "%s", msg->lane.enrol);
+        l->budget = l->host->budget(l->host->user, l->enrol);
         enter(l, LANE_S_ENROL);
         return;
     }
@@ -294,6 +334,12 @@ static void take_lane(struct lane *l, const struct lane_msg *msg)
         lane_end(l, "this agent is not known here");
         return;
     }
+    why = l->host->refuses(l->host->user, l);
+    if (why) {
+        turn_away(l, why);
+        return;
+    }
+    l->budget = l->host->budget(l->host->user, l->agent);
     enter(l, LANE_S_KNOWN);
 }
 
@@ -334,12 +380,15 @@ static void send_away(struct lane *l, const char *boot)
 
 static void take_hello(struct lane *l, const struct lane_msg *msg)
 {
+    const char *why = l->host->refuses_port(l->host->user, l, msg->hello.port);
+
+    spend(l, BUDGET_CHANGE_BYTES);
     if (msg->v != LANE_VERSION) {
-        refuse(l, "this agent speaks another version; update the older side");
+        lane_refuse(l, "this agent speaks another version; update the older side");
         return;
     }
-    if (msg->hello.port < 1024 || l->host->port_is_ours(l->host->user, msg->hello.port)) {
-        refuse(l, "the port that this lane names cannot be a lane's");
+    if (why) {
+        lane_refuse(l, why);
         return;
     }
     if (!l->host->admits(l->host->user, l, msg->hello.boot)) {
@@ -350,6 +399,8 @@ static void take_hello(struct lane *l, const struct lane_msg *msg)
     l->number = msg->hello.lane;
     l->port = (uint16_t)msg->hello.port;
     welcome(l);
+    if (!l->unproved_ms)
+        l->unproved_ms = loop_now_ms(l->loop);
     l->state = LANE_S_KNOWN; /* a second hello begins anew, with the new secret */
     enter(l, LANE_S_OPENING);
     l->host->greeted(l->host->user, l);
@@ -359,6 +410,7 @@ static void take_hello(struct lane *l, const struct lane_msg *msg)
 
 void lane_proved(struct lane *l)
 {
+    l->unproved_ms = 0;
     if (l->state == LANE_S_OPENING || l->state == LANE_S_BUSY)
         enter(l, LANE_S_UP);
 }
@@ -391,6 +443,11 @@ void lane_tick(struct lane *l)
     unsigned long long bytes = atomic_load_explicit(&l->counts->bytes_in, memory_order_relaxed);
     int64_t now_ms = loop_now_ms(l->loop);
 
+    if (l->paused) {
+        l->paused = false;
+        stream_resume(l->sock);
+        take_lines(l);
+    }
     if (l->state == LANE_S_DEAD) {
         if (now_ms - l->closed_ms > CLOSE_MS)
             stream_stop(l->sock);
@@ -400,11 +457,6 @@ void lane_tick(struct lane *l)
         lane_end(l, "another machine has its key");
         return;
     }
-    l->second_bytes = 0;
-    if (l->paused) {
-        l->paused = false;
-        stream_resume(l->sock);
-    }
     if (bytes != l->bytes_seen) { /* a stream's byte is a sign of life as good as any */
         l->bytes_seen = bytes;
         l->heard_ms = now_ms;
@@ -413,7 +465,11 @@ void lane_tick(struct lane *l)
         tick_enrol(l, now_ms);
     } else if (l->state == LANE_S_JOINED) {
         if (now_ms - l->joined_ms > FIRST_WORDS_MS)
-            refuse(l, "nothing was said for too long");
+            lane_refuse(l, "nothing was said for too long");
+    } else if (l->state == LANE_S_KNOWN && now_ms - l->joined_ms > HELLO_MS) {
+        lane_end(l, "its agent does not say hello");
+    } else if (l->unproved_ms && now_ms - l->unproved_ms > UNPROVED_MS) {
+        turn_away(l, "nobody answers rightly at the port that it names");
     } else if (now_ms - l->heard_ms > DEAD_MS) {
         snprintf(l->last_error, sizeof l->last_error, "nothing was heard for %d s", DEAD_MS / 1000);
         log_warn("lane is silent", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id));
@@ -434,6 +490,8 @@ void lane_close(struct lane *l)
 {
     enter(l, LANE_S_DEAD);
     l->closed_ms = loop_now_ms(l->loop);
+    l->paused = false;
+    stream_resume(l->sock);   /* to see its end */
     stream_shutdown(l->sock); /* behind our last words; it closes when tunnel-lane has read them */
 }
 
@@ -445,12 +503,16 @@ void lane_dismiss(struct lane *l, const struct lane_msg *last)
     lane_say(l, last);
 }
 
+/* Behind what the agent does not read, `end` could not be read either. So it is cut off, and hears it when it comes again. */
 void lane_end(struct lane *l, const char *why)
 {
     snprintf(l->last_error, sizeof l->last_error, "%s", why);
-    log_info("ending a lane", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id), kv_str("why", why));
+    log_info_limited(l->agent, "ending a lane", kv_str("agent", l->agent), kv_int("lane", (int64_t)l->id),
+                     kv_str("why", why));
     lane_say(l, &(struct lane_msg){ .type = LANE_END, .v = LANE_VERSION });
     lane_close(l);
+    if (stream_queued(l->sock) > 0)
+        stream_stop(l->sock);
 }
 
 static void on_eof(void *user)

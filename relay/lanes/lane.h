@@ -4,6 +4,7 @@
 #ifndef RELAY_LANES_LANE_H
 #define RELAY_LANES_LANE_H
 #include "relay/edge/counts.h"
+#include "relay/lanes/budget.h"
 #include "relay/lanes/publish.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
@@ -31,12 +32,15 @@ struct lane_host {
     void (*real_address)(void *user, const char *address, unsigned port, char *real, size_t room);
     bool (*knows)(void *user, const char *agent);
     void (*enrols)(void *user, struct lane *lane, const struct lane_msg *enrol);
-    bool (*port_is_ours)(void *user, int64_t port);
+    struct budget_agent *(*budget)(void *user, const char *agent); /* or invitation */
+    /* Why it may not join, or not with this port; NULL: it may. */
+    const char *(*refuses)(void *user, const struct lane *lane);
+    const char *(*refuses_port)(void *user, const struct lane *lane, int64_t port);
     bool (*admits)(void *user, struct lane *lane,
                    const char *boot);               /* false: another machine with its key is there */
     void (*greeted)(void *user, struct lane *lane); /* it has said hello and was welcomed */
     void (*claimed)(void *user, struct lane *lane, const struct lane_msg *claim);
-    void (*changed)(void *user, struct lane *lane); /* its state */
+    void (*changed)(void *user, struct lane *lane, enum lane_state before);
     void (*stream_ended)(void *user, struct lane *lane, uint64_t stream, enum lane_how how);
     void (*service)(void *user, struct lane *lane, const struct lane_msg *said);
     void (*stream_consumed)(void *user, struct lane *lane, uint64_t stream, uint64_t total);
@@ -70,9 +74,10 @@ void lane_say(struct lane *l, const struct lane_msg *msg);
 void lane_say_claimed(struct lane *l, const struct lane_msg *answer); /* in lines that are not too long */
 void lane_proved(struct lane *l); /* the edge has had a right answer through it */
 void lane_silent(struct lane *l); /* the edge had no answer in time */
-void lane_tick(struct lane *l);   /* once a second: heartbeat, dead or alive */
+void lane_tick(struct lane *l);   /* once a second, behind budget_refill: heartbeat, dead or alive */
 /* Over an invitation: says this, and ends the SSH session as soon as the agent had time to read it. */
 void lane_dismiss(struct lane *l, const struct lane_msg *last);
-void lane_end(struct lane *l, const char *why); /* `end`: the SSH session dies */
-void lane_close(struct lane *l);                /* without: tunnel-lane waits for the next relay */
+void lane_refuse(struct lane *l, const char *why); /* says why, and closes */
+void lane_end(struct lane *l, const char *why);    /* `end`: the SSH session dies */
+void lane_close(struct lane *l);                   /* without: tunnel-lane waits for the next relay */
 #endif

@@ -14,11 +14,13 @@
 
 enum { PUBLISH_S = 60 }; /* how often our addresses are looked up */
 enum { TICK_MS = 1000, LATE_MS = 3000 };
+enum { KEEP_MS = 1000 }; /* between two writes of what is claimed */
 
 static void on_connection(uv_stream_t *listener, int rc);
 static void on_tick(uv_timer_t *timer);
 static int refresh(struct lanes *l, struct err *e);
 static void end_if_done(struct lanes *l);
+static void on_closed(uv_handle_t *handle);
 
 /* ---- what a lane asks and tells ---- */
 
@@ -36,42 +38,11 @@ static void real_address(void *user, const char *address, unsigned port, char *r
     l->events->real_address(l->user, address, port, real, room);
 }
 
-static bool port_is_ours(void *user, int64_t port)
+static struct budget_agent *agents_budget(void *user, const char *agent)
 {
-    const struct lanes *l = user;
-    const struct opt_addresses *listen = &relay_conf_of(l->conf)->listen_https;
+    struct lanes *l = user;
 
-    if (port == relay_conf_of(l->conf)->ssh_port)
-        return true;
-
-    for (size_t i = 0; i < listen->n; i++) {
-        const struct sockaddr_in *addr =
-            (const void *)&listen->list[i].addr; /* the port lies alike in both families */
-
-        if (ntohs(addr->sin_port) == port)
-            return true;
-    }
-    return false;
-}
-
-static bool boot_is_there(void *user, const char *agent, const char *boot)
-{
-    const struct lanes *l = user;
-    struct lane_facts f;
-
-    for (size_t i = 0; i < l->n; i++) {
-        lane_facts(l->list[i], &f);
-        if (f.state != LANE_S_DEAD && strcmp(f.agent, agent) == 0 && strcmp(f.boot, boot) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int64_t instances_of(const struct lanes *l, const char *agent)
-{
-    const struct roster_agent *found = roster_find(&l->roster, agent);
-
-    return found ? found->instances : 1;
+    return budget_of(&l->budget, agent);
 }
 
 /* Before the answer, all others that come by this invitation have been dismissed. */
@@ -88,48 +59,11 @@ static void on_enrols(void *user, struct lane *lane, const struct lane_msg *enro
     lane_dismiss(lane, &answer);
 }
 
-/* A restarted agent need not wait until its former self has timed out. */
-static bool admits(void *user, struct lane *lane, const char *boot)
-{
-    struct lanes *l = user;
-    char displaced[BOOT_BYTES];
-    struct lane_facts facts, f;
-
-    lane_facts(lane, &facts);
-    if (boots_admit(&l->boots, facts.agent, boot, instances_of(l, facts.agent), boot_is_there, l,
-                    displaced) == BOOTS_TWIN) {
-        boots_note_twin(&l->boots, facts.agent, boot, facts.seen_from, loop_now_ms(l->loop));
-        return false;
-    }
-    for (size_t i = 0; i < l->n && displaced[0]; i++) {
-        lane_facts(l->list[i], &f);
-        if (l->list[i] != lane && f.state != LANE_S_DEAD && strcmp(f.agent, facts.agent) == 0 &&
-            strcmp(f.boot, displaced) == 0)
-            lane_end(l->list[i], "the agent has been started anew");
-    }
-    return true;
-}
-
-/* The agent has come by another session, so the one that this lane had before is dead, though it may not have ended: as
- * when the house has another address. */
-static void end_predecessors(struct lanes *l, const struct lane *lane)
-{
-    struct lane_facts facts, f;
-
-    lane_facts(lane, &facts);
-    for (size_t i = 0; i < l->n; i++) {
-        lane_facts(l->list[i], &f);
-        if (l->list[i] != lane && f.state != LANE_S_DEAD && f.number == facts.number &&
-            strcmp(f.agent, facts.agent) == 0 && strcmp(f.boot, facts.boot) == 0)
-            lane_end(l->list[i], "the agent has opened this lane anew");
-    }
-}
-
 static void on_greeted(void *user, struct lane *lane)
 {
     struct lanes *l = user;
 
-    end_predecessors(l, lane);
+    lanes_end_predecessors(l, lane);
     l->events->changed(l->user);
 }
 
@@ -140,6 +74,12 @@ static void log_refused(const char *agent, const struct lane_msg *answer)
             log_warn_limited(agent, "claim refused", kv_str("agent", agent),
                              kv_str("item", answer->claimed.items[i].item),
                              kv_str("why", answer->claimed.items[i].why));
+}
+
+/* Whether the edge has to know of a lane. */
+static bool is_published(enum lane_state state)
+{
+    return state == LANE_S_OPENING || state == LANE_S_UP || state == LANE_S_BUSY;
 }
 
 /* A reload changes what an agent was answered, and so do other agents' claims: these are told of once a second, however
@@ -154,11 +94,21 @@ static void tell_news(struct lanes *l)
         log_refused(agent, &answer);
         for (size_t i = 0; i < l->n; i++) {
             lane_facts(l->list[i], &f);
-            if ((f.state == LANE_S_OPENING || f.state == LANE_S_UP || f.state == LANE_S_BUSY) &&
-                strcmp(f.agent, agent) == 0 && boots_is_newest(&l->boots, agent, f.boot))
+            if (is_published(f.state) && strcmp(f.agent, agent) == 0 &&
+                boots_is_newest(&l->boots, agent, f.boot))
                 lane_say_claimed(l->list[i], &answer);
         }
     }
+}
+
+/* At once, but a claim that changes all the time must not keep us at the disk. */
+static void keep_claims(struct lanes *l)
+{
+    if (!l->unkept || (l->kept_ms && loop_now_ms(l->loop) - l->kept_ms < KEEP_MS && !l->draining))
+        return;
+    memory_keep(&l->memory, l->claims);
+    l->unkept = false;
+    l->kept_ms = loop_now_ms(l->loop);
 }
 
 static void on_claimed(void *user, struct lane *lane, const struct lane_msg *claim)
@@ -166,17 +116,23 @@ static void on_claimed(void *user, struct lane *lane, const struct lane_msg *cla
     struct lanes *l = user;
     struct lane_msg answer;
     struct lane_facts facts;
+    struct err why = { 0 };
 
     lane_facts(lane, &facts);
+    if (claim->claim.last)
+        budget_spend(budget_of(&l->budget, facts.agent), BUDGET_CHANGE_BYTES);
     if (!boots_is_newest(&l->boots, facts.agent, facts.boot)) {
         if (claims_echo(l->claims, facts.agent, claim, &answer))
             lane_say_claimed(lane, &answer);
         return;
     }
-    if (!claims_take(l->claims, facts.agent, facts.boot, claim, &answer))
+    if (claims_take(l->claims, facts.agent, facts.boot, claim, &answer, &why) != 0)
+        lane_refuse(lane, why.text);
+    if (answer.type != LANE_CLAIMED)
         return;
     lane_say_claimed(lane, &answer);
-    memory_keep(&l->memory, l->claims);
+    l->unkept = true;
+    keep_claims(l);
     log_refused(facts.agent, &answer);
     l->events->changed(l->user);
 }
@@ -187,7 +143,7 @@ bool lanes_agent_is_up(const struct lanes *l, const char *agent)
 
     for (size_t i = 0; i < l->n; i++) {
         lane_facts(l->list[i], &f);
-        if (strcmp(f.agent, agent) == 0 && (f.state == LANE_S_UP || f.state == LANE_S_BUSY))
+        if (strcmp(f.agent, agent) == 0 && lane_is_up(&f))
             return true;
     }
     return false;
@@ -205,7 +161,7 @@ static void note_end(struct lanes *l, const struct lane_facts *f)
     presence_note_end(&l->presence, f->agent, &last);
 }
 
-static void on_changed(void *user, struct lane *lane)
+static void on_changed(void *user, struct lane *lane, enum lane_state before)
 {
     struct lanes *l = user;
     struct lane_facts facts;
@@ -215,7 +171,10 @@ static void on_changed(void *user, struct lane *lane)
         presence_note(&l->presence, facts.agent, lanes_agent_is_up(l, facts.agent), time(NULL));
     if (facts.state == LANE_S_DEAD && facts.agent[0])
         note_end(l, &facts);
-    l->events->changed(l->user);
+    if (before == LANE_S_OPENING && facts.state == LANE_S_UP)
+        lanes_refuse_guessers(l, lane);
+    if (is_published(before) || is_published(facts.state))
+        l->events->changed(l->user);
 }
 
 static void on_stream_ended(void *user, struct lane *lane, uint64_t stream, enum lane_how how)
@@ -285,12 +244,14 @@ static void on_tick(uv_timer_t *timer)
 
     if (++l->ticks % PUBLISH_S == 0)
         publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
-    if (enrol_tick(l->enrol) && refresh(l, &why) != 0)
+    if (!l->draining && enrol_tick(l->enrol) && refresh(l, &why) != 0)
         log_error("cannot write authorized_keys", kv_str("error", why.text));
     tell_news(l);
     l->ticked_ms = now_ms;
+    keep_claims(l);
     if (now_ms - before_ms > LATE_MS)
         return;
+    budget_refill(&l->budget);
     for (size_t i = l->n; i > 0; i--)
         lane_tick(l->list[i - 1]);
 }
@@ -356,19 +317,6 @@ static const struct roster *roster_now(void *user)
     return &l->roster;
 }
 
-static size_t lanes_of(void *user, const char *agent)
-{
-    const struct lanes *l = user;
-    struct lane_facts facts;
-    size_t n = 0;
-
-    for (size_t i = 0; i < l->n; i++) {
-        lane_facts(l->list[i], &facts);
-        n += facts.state != LANE_S_DEAD && strcmp(facts.agent, agent) == 0;
-    }
-    return n;
-}
-
 static void on_enrol_idle(void *user)
 {
     end_if_done(user);
@@ -396,8 +344,10 @@ static void set_host(struct lanes *l)
                                   .publish = &l->publish,
                                   .knows = knows,
                                   .enrols = on_enrols,
-                                  .port_is_ours = port_is_ours,
-                                  .admits = admits,
+                                  .budget = agents_budget,
+                                  .refuses = lanes_refuses,
+                                  .refuses_port = lanes_refuses_port,
+                                  .admits = lanes_admits,
                                   .greeted = on_greeted,
                                   .claimed = on_claimed,
                                   .changed = on_changed,
@@ -434,6 +384,7 @@ static void free_parts(struct lanes *l)
     memory_free(&l->memory);
     presence_free(&l->presence);
     boots_free(&l->boots);
+    budget_free(&l->budget);
     free(l->list);
     free(l);
 }
@@ -454,7 +405,7 @@ struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const 
     memory_init(&l->memory, relay_conf_of(conf)->base.state_dir);
     presence_init(&l->presence, time(NULL));
     set_host(l);
-    l->enrol_host = (struct enrol_host){ on_agents_changed, roster_now, lanes_of, on_enrol_idle, l };
+    l->enrol_host = (struct enrol_host){ on_agents_changed, roster_now, lanes_of_agent, on_enrol_idle, l };
     l->enrol = enrol_open(loop, conf, &l->enrol_host, e);
     l->lane_uid = find_lane_uid(relay_conf_of(conf)->lane_user);
     if (l->enrol)
@@ -546,7 +497,7 @@ void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s)
         const struct snap_lane *lane;
 
         lane_facts(l->list[i], &facts);
-        if (facts.state != LANE_S_OPENING && facts.state != LANE_S_UP && facts.state != LANE_S_BUSY)
+        if (!is_published(facts.state))
             continue;
         lane = snapshot_add_lane(s, facts.id, facts.agent, facts.port, facts.state == LANE_S_BUSY,
                                  facts.secret, facts.counts);
@@ -560,7 +511,11 @@ void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s)
 
 static void end_if_done(struct lanes *l)
 {
-    if (!l->draining || l->n > 0 || l->pending > 0 || !enrol_idle(l->enrol))
+    if (!l->draining || l->n > 0 || !enrol_idle(l->enrol))
+        return;
+    if (!uv_is_closing((uv_handle_t *)&l->tick)) /* which bounded how long the lanes could take */
+        uv_close((uv_handle_t *)&l->tick, on_closed);
+    if (l->pending > 0)
         return;
     if (l->events)
         l->events->ended(l->user);
@@ -580,10 +535,11 @@ void lanes_drain(struct lanes *l)
     if (l->draining)
         return;
     l->draining = true;
+    keep_claims(l);
     enrol_stop(l->enrol);
     unix_listener_remove(&l->socket);
     uv_close((uv_handle_t *)&l->listener, on_closed);
-    uv_close((uv_handle_t *)&l->tick, on_closed);
     for (size_t i = l->n; i > 0; i--)
         lane_close(l->list[i - 1]);
+    end_if_done(l);
 }

@@ -1,7 +1,8 @@
-/* relay/lanes/lanes_parts.h - what lanes.c and lanes_status.c share. */
+/* relay/lanes/lanes_parts.h - what lanes.c, lanes_admit.c and lanes_status.c share. */
 #ifndef RELAY_LANES_LANES_PARTS_H
 #define RELAY_LANES_LANES_PARTS_H
 #include "relay/lanes/boots.h"
+#include "relay/lanes/budget.h"
 #include "relay/lanes/claims.h"
 #include "relay/lanes/enrol.h"
 #include "relay/lanes/lane.h"
@@ -27,8 +28,11 @@ struct lanes {
     struct roster roster;
     struct claims *claims;
     struct memory memory;
+    bool unkept;     /* what is claimed has yet to be written there */
+    int64_t kept_ms; /* when it was */
     struct presence presence;
     struct boots boots;
+    struct budget budget;
     struct publish publish;
     struct lane_host host;
     struct lane **list;
@@ -39,6 +43,15 @@ struct lanes {
     unsigned ticks;
     bool draining;
 };
+
+/* lanes_admit.c: who may join, and with what. The first three are for struct lane_host, user is the struct lanes. */
+const char *lanes_refuses(void *user, const struct lane *lane);
+const char *lanes_refuses_port(void *user, const struct lane *lane, int64_t port);
+bool lanes_admits(void *user, struct lane *lane, const char *boot);
+void lanes_end_predecessors(struct lanes *l, const struct lane *lane);
+void lanes_refuse_guessers(struct lanes *l, const struct lane *proved);
+size_t lanes_of_agent(void *user, const char *agent); /* those that are not dead */
+bool lane_is_up(const struct lane_facts *facts);
 
 bool lanes_agent_is_up(const struct lanes *l, const char *agent);
 #endif

@@ -55,7 +55,7 @@ def streams(path) -> list[int]:
 
 def test_two_lanes_by_default(lined):
     path = lined(lanes=None)
-    path.wait_lanes(2, 5)
+    path.wait_lanes(2, limit(5))
     time.sleep(1.5)  # two looks at what there is to do
     assert path.up_at_relay() == 2 and path.sshd.logins() == 2
 

@@ -72,7 +72,7 @@ def test_a_line_that_ends_under_load(lined, end, lanes):
         with pytest.raises((OSError, AssertionError)):
             while True:
                 assert visitor.read(MB)
-    path.wait_lanes(lanes, 5)
+    path.wait_lanes(lanes, limit(5))
     carries(path, MB, MB)
 
 
@@ -94,7 +94,7 @@ def test_a_line_that_swallows_under_load(lined, direction, most_s):
         path.line.go()
         # A handshake may have begun that nobody answers; and the relay ends what has lost its agent.
         seconds_until(path.works, "the site works", 35)
-        wait_until(lambda: len(path.sessions()) == 1, "the old session is gone", 35)
+        wait_until(lambda: len(path.sessions()) == 1, "the old session is gone", limit(35))
     carries(path, MB, MB)
 
 
@@ -149,7 +149,7 @@ def test_back_within_2_s_after(lined, fault):
     assert path.works()
     fault(path)
     assert seconds_until(path.works, "the site works") <= BACK_S
-    path.wait_lanes(2, 5)
+    path.wait_lanes(2, limit(5))
     wait_until(lambda: len(path.sessions()) == 2, "nothing is left of the old sessions")
     carries(path, MB, MB)
 
@@ -265,7 +265,7 @@ def test_a_full_disk_stops_nothing(tiny_disks, daemons, started, folder):
             filler.unlink()
         path.relay.post("/v1/reload")
         wait_until(lambda: " more" in keys.read_text(), "the new key is let in")
-        path.wait_lanes(2, 5)
+        path.wait_lanes(2, limit(5))
     finally:
         path.agent.end()
         path.close()
@@ -301,7 +301,7 @@ def test_a_clock_at_1970_and_clocks_that_jump(lined, folder):
     clock = Clock(folder, at=1000)
     path.agent.start(env=clock.environment)
     assert path.agent.log().count("1970-01-01") > 0
-    path.wait_lanes(2, 5)
+    path.wait_lanes(2, limit(5))
     carries(path, MB, MB)
     logins = path.sshd.logins()
     for seconds in (56 * YEAR_S, -10 * YEAR_S, 3600, -7200):

@@ -143,7 +143,7 @@ def test_the_agent_finds_443_and_back(daemons, started, folder, address):
     with forwarder(address, closed, path.sshd.port):
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)  # a change of the network
         try:
-            wait_until(lambda: [(lane["port"], lane["state"]) for lane in lanes()] == [(closed, "up")], "the way back", 20)
+            wait_until(lambda: [(lane["port"], lane["state"]) for lane in lanes()] == [(closed, "up")], "the way back", 60)
             assert works()
         finally:
             subprocess.run(["ip", "address", "del", f"{address}/32", "dev", "lo"], check=True)

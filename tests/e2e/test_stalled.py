@@ -68,5 +68,5 @@ def test_200_stalled_transfers_each_way(path):
     for tls in downloads + uploads:
         tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, as of a killed browser
         tls.close()
-    wait_until(lambda: sum(lane["streams"] for lane in path.status()["lanes"]) == 0, "all streams are gone", 20)
+    wait_until(lambda: sum(lane["streams"] for lane in path.status()["lanes"]) == 0, "all streams are gone")
     assert path.visit("GET", "/bytes/1000").body.size == 1000

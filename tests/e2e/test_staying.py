@@ -152,7 +152,7 @@ def test_back_within_2_s_after_a_long_cut(lined):
     path = lined(lanes=2)
     cut(path, "reset", 120 if LONG else 20)
     assert seconds_until(path.works, "the site works") <= BACK_S
-    path.wait_lanes(2, 5)
+    path.wait_lanes(2, limit(5))
 
 
 # ---- a real network ----
@@ -247,7 +247,7 @@ def test_a_machine_that_was_asleep_keeps_its_lanes(lined):
         daemon.send(signal.SIGCONT)
     for path in paths:
         assert seconds_until(path.works, "the site works") <= BACK_S
-        path.wait_lanes(2, 5)
+        path.wait_lanes(2, limit(5))
     time.sleep(5)  # until after the next heartbeat and what it might conclude
     assert [path.sshd.logins() for path in paths] == logins
     for path in paths:

@@ -26,11 +26,12 @@ LINE_BYTES = 64 * 1024
 FLOOD_BYTES = 8 * 1024 * 1024
 SSH = "203.0.113.5 5000 10.0.0.1 22"
 
-# Stands in for the sshd session: starts tunnel-lane, says its own pid, and has nothing else to do.
+# Stands in for the sshd session, which tunnel-lane takes along when it ends: starts it, says both pids, and has nothing
+# else to do.
 PARENT = """
 import os, subprocess, sys
 lane = subprocess.Popen(sys.argv[1:])
-os.write(2, b"%d\\n" % os.getpid())
+os.write(2, b"%d %d\\n" % (os.getpid(), lane.pid))
 sys.exit(lane.wait())
 """
 
@@ -124,20 +125,17 @@ class Relay:
 
 
 class Agent:
-    """tunnel-lane as sshd starts it. With a parent of its own it may be told to end that."""
+    """tunnel-lane as sshd starts it."""
 
-    def __init__(self, relay, arguments=("pi",), parent=False, env=None):
-        command = [PROGRAM, *arguments, "--socket", relay.path]
-        if parent:
-            command = [sys.executable, "-c", PARENT, *command]
+    def __init__(self, relay, arguments=("pi",), env=None):
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-c", PARENT, PROGRAM, *arguments, "--socket", relay.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "SSH_CONNECTION": SSH} if env is None else env,
         )
-        self.parent = int(self.process.stderr.readline()) if parent else os.getpid()
+        self.parent, self.pid = map(int, self.process.stderr.readline().split())
         self.input = self.process.stdin.fileno()
         self.lines = Lines(self.process.stdout.fileno())
 
@@ -151,15 +149,16 @@ class Agent:
             assert time.monotonic() < until, "what was sent is not read"
             os.sched_yield()
 
-    def exit_code(self):
-        return self.process.wait(PATIENCE_S)
+    def wait_ended(self):
+        """With the session that it is for."""
+        assert self.process.wait(PATIENCE_S) == -signal.SIGTERM
 
 
 def memory_kib(agent):
     """Its resident memory; 0 when built with a sanitizer, which keeps what was freed."""
-    if "libasan" in Path(f"/proc/{agent.process.pid}/maps").read_text():
+    if "libasan" in Path(f"/proc/{agent.pid}/maps").read_text():
         return 0
-    status = Path(f"/proc/{agent.process.pid}/status").read_text()
+    status = Path(f"/proc/{agent.pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0])
 
 
@@ -205,8 +204,8 @@ def both(relay, start):
 
 def test_first_line_says_who_the_agent_is(relay, start):
     relay.listen()
-    start()
-    assert relay.accept() == {"type": "lane", "v": 1, "agent": "pi", "ssh": SSH, "sshd_pid": os.getpid()}
+    agent = start()
+    assert relay.accept() == {"type": "lane", "v": 1, "agent": "pi", "ssh": SSH, "sshd_pid": agent.parent}
 
 
 def test_first_line_without_ssh_connection(relay, start):
@@ -252,7 +251,8 @@ def test_one_socket_may_be_both_input_and_output(relay):
     """As sshd gives it to a command without a terminal."""
     relay.listen()
     ours, theirs = socket.socketpair()
-    with subprocess.Popen([PROGRAM, "pi", "--socket", relay.path], stdin=theirs, stdout=theirs) as process:
+    command = [sys.executable, "-c", PARENT, PROGRAM, "pi", "--socket", relay.path]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL) as process:
         theirs.close()
         relay.accept()
         write_all(ours.fileno(), b"from the agent\n")
@@ -260,7 +260,7 @@ def test_one_socket_may_be_both_input_and_output(relay):
         relay.send(b"from the relay\n")
         assert Lines(ours.fileno()).next() == b"from the relay"
         ours.close()
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(PATIENCE_S) == -signal.SIGTERM
 
 
 def test_half_a_line_is_not_copied(both):
@@ -282,7 +282,8 @@ def test_line_too_long_ends_it(both, side):
     error = agent.lines.message()
     assert error["type"] == "error"
     assert error["why"] == f"from the {side}: a line is longer than {LINE_BYTES} bytes"
-    assert agent.exit_code() == 1
+    assert relay.lines.message() == error
+    agent.wait_ended()
     assert relay.lines.next() is None
 
 
@@ -344,7 +345,7 @@ def test_relay_restarts_again_and_again(both):
         relay.go_away()
         assert agent.lines.message()["type"] == "away"
         relay.listen()
-        assert relay.accept() == {"type": "lane", "v": 1, "agent": "pi", "ssh": SSH, "sshd_pid": os.getpid()}
+        assert relay.accept() == {"type": "lane", "v": 1, "agent": "pi", "ssh": SSH, "sshd_pid": agent.parent}
         relay.send(b'{"n":%d}\n' % n)
         assert agent.lines.message() == {"type": "resync"}
         assert agent.lines.message() == {"n": n}
@@ -432,36 +433,36 @@ def test_lines_before_a_relays_end_arrive(both):
 
 def test_end_ends_the_ssh_session(relay, start):
     relay.listen()
-    agent = start(parent=True)
+    agent = start()
     assert relay.accept()["sshd_pid"] == agent.parent
     relay.send(b'{"type":"pong"}\n{"type":"end"}\n')
-    assert agent.exit_code() == -signal.SIGTERM
+    agent.wait_ended()
     assert relay.lines.next() is None
 
 
 @pytest.mark.parametrize("line", [b'{"v":2,"type":"end"}', b'{ "type" : "end", "why" : "revoked" }'])
 def test_end_of_a_later_version_is_understood(relay, start, line):
     relay.listen()
-    agent = start(parent=True)
+    agent = start()
     relay.accept()
     relay.send(line + b"\n")
     relay.hang_up()
-    assert agent.exit_code() == -signal.SIGTERM
+    agent.wait_ended()
 
 
 def test_end_reaches_a_lane_that_still_has_something_to_say(relay, start):
     relay.listen()
-    agent = start(parent=True)
+    agent = start()
     relay.accept()
     write_until_stuck(agent.input, b"x" * 1000 + b"\n")
     relay.send(b'{"type":"end"}\n')
     relay.hang_up()
-    assert agent.exit_code() == -signal.SIGTERM
+    agent.wait_ended()
 
 
 def test_end_reaches_a_lane_behind_what_its_agent_has_yet_to_read(relay, start):
     relay.listen()
-    agent = start(parent=True)
+    agent = start()
     relay.accept()
     # More than tunnel-lane reads ahead of its agent, less than the socket holds besides.
     relay.connection.sendall((b"x" * 1000 + b"\n") * 200 + b'{"type":"end"}\n')
@@ -470,12 +471,12 @@ def test_end_reaches_a_lane_behind_what_its_agent_has_yet_to_read(relay, start):
     agent.wait_until_read()
     while agent.lines.read_more():
         pass  # the last line of these may be cut short: nobody is there to read it any more
-    assert agent.exit_code() == -signal.SIGTERM
+    agent.wait_ended()
 
 
 def test_agent_cannot_end_the_session(relay, start):
     relay.listen()
-    agent = start(parent=True)
+    agent = start()
     relay.accept()
     agent.send(b'{"type":"end"}\nmark\n')
     assert relay.lines.next() == b'{"type":"end"}'
@@ -485,10 +486,24 @@ def test_agent_cannot_end_the_session(relay, start):
 
 def test_agent_that_reads_nothing_cannot_hide_from_the_end(relay, start):
     relay.listen()
-    agent = start(parent=True)
+    agent = start()
     relay.accept()
     write_until_stuck(relay.connection.fileno(), b"x" * 1000 + b"\n")
-    assert agent.exit_code() == -signal.SIGTERM
+    agent.wait_ended()
+
+
+def test_agent_that_reads_nothing_can_be_cut_off_and_ended_at_once(relay, start):
+    """By a relay that cannot say `end` behind all that the agent does not read, and says it when tunnel-lane comes again."""
+    relay.listen()
+    agent = start()
+    relay.accept()
+    write_until_stuck(relay.connection.fileno(), b"x" * 1000 + b"\n")
+    relay.hang_up()
+    begin = time.monotonic()
+    assert relay.accept()["type"] == "lane"
+    relay.send(b'{"type":"end"}\n')
+    agent.wait_ended()
+    assert time.monotonic() - begin < 5
 
 
 def test_eof_of_the_agent_ends_it_after_its_last_words(both):
@@ -497,14 +512,14 @@ def test_eof_of_the_agent_ends_it_after_its_last_words(both):
     agent.process.stdin.close()
     assert relay.lines.message() == {"type": "goodbye", "why": "stopping"}
     assert relay.lines.next() is None
-    assert agent.exit_code() == 0
+    agent.wait_ended()
 
 
 def test_eof_of_the_agent_ends_it_while_the_relay_is_away(relay, start):
     agent = start()
     assert agent.lines.message()["type"] == "away"
     agent.process.stdin.close()
-    assert agent.exit_code() == 0
+    agent.wait_ended()
 
 
 def test_eof_of_the_agent_ends_it_though_the_relay_reads_nothing(both):
@@ -512,19 +527,19 @@ def test_eof_of_the_agent_ends_it_though_the_relay_reads_nothing(both):
     agent.send(b"x" * 1000 + b"\n")
     write_until_stuck(agent.input, b"x" * 1000 + b"\n")
     agent.process.stdout.close()
-    assert agent.exit_code() == 0
+    agent.wait_ended()
 
 
 def test_agent_that_closes_its_reading_end_ends_it(both):
     agent, relay = both
     agent.process.stdout.close()
-    assert agent.exit_code() == 0
+    agent.wait_ended()
     assert relay.lines.next() is None
 
 
 def test_death_of_the_ssh_session_ends_it(relay, start):
     relay.listen()
-    agent = start(parent=True)
+    agent = start()
     relay.accept()
     os.kill(agent.parent, signal.SIGKILL)
     assert relay.lines.next() is None

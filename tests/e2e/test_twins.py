@@ -46,7 +46,7 @@ def test_a_restarted_agent_takes_the_place_of_its_dead_lanes(lined):
     assert path.up_at_relay() == 2 and set(path.sessions()) == old
     path.start_agent()
     assert seconds_until(lambda: path.up_at_agent() == 2, "both lanes are up") < limit(2)
-    path.wait_lanes(2, 2)  # and no others
+    path.wait_lanes(2, limit(2))  # and no others
     wait_until(lambda: len(path.sessions()) == 2 and not set(path.sessions()) & old, "the old sessions are gone")
     assert path.works()
 

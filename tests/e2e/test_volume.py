@@ -177,4 +177,4 @@ def test_a_visitor_who_leaves_in_mid_upload_is_noticed(path):
     with path.visitor() as visitor:
         visitor.send(f"PUT /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: {MB}\r\n\r\n" + "x" * 1000)
         wait_until(lambda: path.status()["lanes"][0]["streams"] == 1, "it is on its way")
-    wait_until(lambda: path.status()["lanes"][0]["streams"] == 0, "the stream is given up", 10)
+    wait_until(lambda: path.status()["lanes"][0]["streams"] == 0, "the stream is given up")

@@ -62,11 +62,10 @@ static const char *claim(struct claims *c, const char *agent, const char *boot, 
             aliases[n][items[n].aliases_n++] = strsep(&word, ",");
     }
     answered[0] = 0;
-    if (!claims_take(c, agent, boot, &m, &answer)) {
-        free(copy);
-        return NULL;
-    }
+    assert_int_equal(claims_take(c, agent, boot, &m, &answer, NULL), 0);
     free(copy); /* claims hold copies */
+    if (answer.type == LANE_UNKNOWN)
+        return NULL;
     assert_int_equal(answer.claimed.serial, serial);
     show(&answer, answered);
     return answered;
@@ -196,16 +195,6 @@ static void test_long_names(void **state)
     claims_free(c);
 }
 
-/* Each row is one part; the parts of a row arrive one after the other. */
-struct step {
-    const char *boot;
-    int64_t serial, part;
-    bool last;
-    const char *items;
-    bool answered;
-    const char *site; /* the only one that is claimed afterwards, of a.test to d.test; "" none */
-};
-
 static void assert_claimed(const struct claims *c, const char *name, size_t step, const char *expected)
 {
     char text[256] = "";
@@ -217,6 +206,75 @@ static void assert_claimed(const struct claims *c, const char *name, size_t step
     if (strcmp(text, expected) != 0)
         fail_msg("%s: after step %zu there is \"%s\", not \"%s\"", name, step + 1, text, expected);
 }
+
+/* Feeds one claim in parts of LANE_ITEMS items without an end. Returns how many of them were taken. */
+static int take_parts(struct claims *c, int64_t serial, const struct lane_item *items, int most,
+                      struct err *e)
+{
+    struct lane_msg m = { .type = LANE_CLAIM, .claim = { serial, 1, false, items, LANE_ITEMS } }, answer;
+
+    for (m.claim.part = 1; m.claim.part <= most; m.claim.part++)
+        if (claims_take(c, "pi", "boot", &m, &answer, e) != 0)
+            return (int)m.claim.part - 1;
+    return most;
+}
+
+/* Each agent may have max_domains sites, 100 by default: it is told which are too many, but not of any number. */
+static void test_more_than_is_kept_of_one_agent(void **state)
+{
+    static struct lane_item items[LANE_ITEMS], fat[LANE_ITEMS];
+    static const char *aliases[LANE_ALIASES];
+    struct claims *c = claims_of(AGENTS("pi", "a.test"));
+    struct err why = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < LANE_ALIASES; i++)
+        aliases[i] = "a";
+    for (size_t i = 0; i < LANE_ITEMS; i++) {
+        items[i] = (struct lane_item){ .item = "x" };
+        fat[i] = (struct lane_item){ .item = "x", .aliases = aliases, .aliases_n = LANE_ALIASES };
+    }
+    assert_string_equal(claim(c, "pi", "boot", 1, 1, LAST, "domain:a.test"), "domain:a.test ok");
+    assert_int_equal(take_parts(c, 2, items, 10, &why), 1);
+    assert_int_equal(why.code, ERR_LIMIT);
+    assert_string_equal(why.text,
+                        "a claim of more than 1100 sites or 1100 KiB: claim fewer, or raise max_domains in "
+                        "the relay's [agent pi]");
+    assert_int_equal(take_parts(c, 3, fat, 1, &why), 0);
+    assert_claimed(c, "more than is kept", 0, "a.test"); /* what was in force stays */
+    assert_string_equal(claim(c, "pi", "boot", 3, 1, LAST, "domain:a.test"), "domain:a.test ok");
+    claims_free(c);
+}
+
+static void test_service_states_are_shown(void **state)
+{
+    struct claims *c = claims_of(AGENTS("pi", "a.test b.test", "nas", "b.test"));
+    struct lane_msg said = { .service = { .item = "domain:b.test", .route = "", .state = LANE_SERVICE_OK } };
+    struct claims_site s;
+
+    (void)state;
+    claim(c, "nas", "n", 1, 1, LAST, "domain:b.test");
+    claim(c, "pi", "p", 1, 1, LAST, "domain:a.test domain:b.test");
+    assert_true(claims_note_service(c, "pi", &said)); /* of a claim that was refused: it shows nowhere */
+    assert_false(claims_note_service(c, "pi", &said));
+    for (size_t i = 0; claims_site(c, i, &s); i++)
+        assert_int_equal(s.service, LANE_SERVICE_UNKNOWN);
+    said.service.item = "domain:a.test";
+    assert_true(claims_note_service(c, "pi", &said));
+    assert_true(claims_site(c, 0, &s) && strcmp(s.name, "a.test") == 0);
+    assert_int_equal(s.service, LANE_SERVICE_OK);
+    claims_free(c);
+}
+
+/* Each row is one part; the parts of a row arrive one after the other. */
+struct step {
+    const char *boot;
+    int64_t serial, part;
+    bool last;
+    const char *items;
+    bool answered;
+    const char *site; /* the only one that is claimed afterwards, of a.test to d.test; "" none */
+};
 
 static void test_parts_serials_and_boots(void **state)
 {
@@ -440,6 +498,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_accepted_and_why_not),
         cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_more_than_is_kept_of_one_agent),
+        cmocka_unit_test(test_service_states_are_shown),
         cmocka_unit_test(test_parts_serials_and_boots),
         cmocka_unit_test(test_unknown_agents),
         cmocka_unit_test(test_two_agents_with_one_name),

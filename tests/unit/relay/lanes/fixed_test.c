@@ -157,7 +157,7 @@ static void test_a_section_without_an_upstream(void **state)
     assert_int_equal(lane_of(s, "b.test")->plain.port, 80);
     roster_init(&roster, conf, NULL);
     claims_follow(c, conf, &roster);
-    assert_true(claims_take(c, "pi", "boot", &claim, &answer));
+    assert_int_equal(claims_take(c, "pi", "boot", &claim, &answer, NULL), 0);
     assert_true(answer.claimed.items[0].ok);
     roster_free(&roster);
     claims_free(c);
@@ -185,7 +185,8 @@ static void test_an_upstream_wins_over_claims(void **state)
     roster_init(&roster, conf, NULL);
     claims_follow(c, conf, &roster);
     roster_free(&roster);
-    assert_true(claims_take(c, "pi", "boot", &claim, &answer));
+    assert_int_equal(claims_take(c, "pi", "boot", &claim, &answer, NULL), 0);
+    assert_int_equal(answer.type, LANE_CLAIMED);
     assert_false(answer.claimed.items[0].ok);
     assert_string_equal(answer.claimed.items[0].why,
                         "a.test has an upstream in the relay's own [domain], which wins");

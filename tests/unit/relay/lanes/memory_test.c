@@ -37,7 +37,8 @@ static void claim(struct claims *c, const char *agent, int64_t serial, const cha
     struct lane_item items[] = { { item, &alias, alias ? 1 : 0 } };
     struct lane_msg m = { .type = LANE_CLAIM, .claim = { serial, 1, true, items, 1 } }, answer;
 
-    assert_true(claims_take(c, agent, "b1", &m, &answer));
+    assert_int_equal(claims_take(c, agent, "b1", &m, &answer, NULL), 0);
+    assert_int_equal(answer.type, LANE_CLAIMED);
 }
 
 /* The sites there are, as "NAME AGENT" and what is known of them. */
