@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 enum {
-    BUDGET_BYTES = 1 << 20,                 /* for what is said both ways */
+    BUDGET_BYTES = 4 << 20,                 /* for what is said both ways: 16,000 lines */
     BUDGET_LINE_BYTES = 200,                /* what a line costs beside its own bytes */
     BUDGET_CHANGE_BYTES = BUDGET_BYTES / 32 /* what may change what visitors see, such as a claim */
 };
