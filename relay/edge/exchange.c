@@ -524,7 +524,7 @@ static bool waits_for_service(const struct exchange *x, const struct buf *plain)
 
 enum exchange_state exchange_late(struct exchange *x, const struct buf *plain)
 {
-    if (x->began)
+    if (x->began || x->tunnelled)
         return EXCHANGE_BROKEN;
     if (!waits_for_service(x, plain))
         return EXCHANGE_CLOSE;

@@ -9,7 +9,10 @@
 
 #include "shared/mem.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 struct tunnelled {
     struct client *client;
@@ -37,6 +40,23 @@ static const struct upstream_events upstream_events = {
 
 /* ---- start ---- */
 
+/* No time limit for who lives, however long he says nothing; but who has vanished without a word is found within 2
+ * minutes, for otherwise he would take a stream for ever. */
+static void find_the_vanished(const struct stream *s)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+        { IPPROTO_TCP, TCP_KEEPINTVL, 15 },
+        { IPPROTO_TCP, TCP_KEEPCNT, 4 },
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        setsockopt(stream_fd(s), options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
 struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream,
                                 struct access_request *access)
 {
@@ -46,6 +66,8 @@ struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream
     t->upstream = upstream;
     t->access = access;
     upstream_upgrade(upstream, &upstream_events, t);
+    find_the_vanished(client_stream(client));
+    find_the_vanished(upstream_stream(upstream));
     stream_keep(client_stream(client), true); /* when it ends last, its last bytes are still on their way */
     return t;
 }

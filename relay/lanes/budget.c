@@ -9,6 +9,7 @@ struct budget_agent {
     struct budget_agent *next;
     char *agent;
     size_t bytes; /* spent in this second */
+    size_t most;
 };
 
 void budget_free(struct budget *b)
@@ -38,17 +39,23 @@ struct budget_agent *budget_of(struct budget *b, const char *agent)
         return a;
     a = mem_new(sizeof *a);
     a->agent = mem_copy(agent);
+    a->most = BUDGET_BYTES;
     a->next = b->list;
     b->list = a;
     return a;
 }
 
+void budget_set_shares(struct budget_agent *a, size_t shares)
+{
+    a->most = BUDGET_BYTES * shares;
+}
+
 void budget_spend(struct budget_agent *a, size_t bytes)
 {
-    a->bytes = bytes < BUDGET_BYTES - a->bytes ? a->bytes + bytes : BUDGET_BYTES;
+    a->bytes = a->bytes < a->most && bytes < a->most - a->bytes ? a->bytes + bytes : a->most;
 }
 
 bool budget_is_spent(const struct budget_agent *a)
 {
-    return a->bytes >= BUDGET_BYTES;
+    return a->bytes >= a->most;
 }

@@ -20,8 +20,9 @@ struct budget_agent;
 
 void budget_free(struct budget *b);
 void budget_refill(struct budget *b); /* a new second has begun */
-/* Valid until budget_free. */
+/* Valid until budget_free. It has one share, unless budget_set_shares says otherwise. */
 struct budget_agent *budget_of(struct budget *b, const char *agent);
+void budget_set_shares(struct budget_agent *a, size_t shares); /* one for each machine that has its key */
 void budget_spend(struct budget_agent *a, size_t bytes);
 bool budget_is_spent(const struct budget_agent *a);
 #endif

@@ -41,8 +41,10 @@ static void real_address(void *user, const char *address, unsigned port, char *r
 static struct budget_agent *agents_budget(void *user, const char *agent)
 {
     struct lanes *l = user;
+    struct budget_agent *a = budget_of(&l->budget, agent);
 
-    return budget_of(&l->budget, agent);
+    budget_set_shares(a, (size_t)lanes_instances_of(l, agent));
+    return a;
 }
 
 /* Before the answer, all others that come by this invitation have been dismissed. */
@@ -106,8 +108,7 @@ static void keep_claims(struct lanes *l)
 {
     if (!l->unkept || (l->kept_ms && loop_now_ms(l->loop) - l->kept_ms < KEEP_MS && !l->draining))
         return;
-    memory_keep(&l->memory, l->claims);
-    l->unkept = false;
+    l->unkept = !memory_keep(&l->memory, l->claims);
     l->kept_ms = loop_now_ms(l->loop);
 }
 
@@ -300,7 +301,7 @@ static int refresh(struct lanes *l, struct err *e)
     end_unwanted(l, &before);
     tell_news(l);
     roster_free(&before);
-    memory_keep(&l->memory, l->claims);
+    l->unkept = !memory_keep(&l->memory, l->claims);
     l->events->changed(l->user);
     return rc;
 }

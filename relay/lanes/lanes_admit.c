@@ -59,7 +59,7 @@ static bool boot_is_there(void *user, const char *agent, const char *boot)
     return false;
 }
 
-static int64_t instances_of(const struct lanes *l, const char *agent)
+int64_t lanes_instances_of(const struct lanes *l, const char *agent)
 {
     const struct roster_agent *found = roster_find(&l->roster, agent);
 
@@ -85,7 +85,7 @@ const char *lanes_refuses(void *user, const struct lane *lane)
     struct lane_facts facts;
 
     lane_facts(lane, &facts);
-    return (int64_t)lanes_of_agent(l, facts.agent) > LANES_OF_AGENT * instances_of(l, facts.agent)
+    return (int64_t)lanes_of_agent(l, facts.agent) > LANES_OF_AGENT * lanes_instances_of(l, facts.agent)
                ? "this agent has too many lanes already"
                : NULL;
 }
@@ -98,7 +98,7 @@ bool lanes_admits(void *user, struct lane *lane, const char *boot)
     struct lane_facts facts, f;
 
     lane_facts(lane, &facts);
-    if (boots_admit(&l->boots, facts.agent, boot, instances_of(l, facts.agent), boot_is_there, l,
+    if (boots_admit(&l->boots, facts.agent, boot, lanes_instances_of(l, facts.agent), boot_is_there, l,
                     displaced) == BOOTS_TWIN) {
         boots_note_twin(&l->boots, facts.agent, boot, facts.seen_from, loop_now_ms(l->loop));
         return false;

@@ -54,4 +54,5 @@ size_t lanes_of_agent(void *user, const char *agent); /* those that are not dead
 bool lane_is_up(const struct lane_facts *facts);
 
 bool lanes_agent_is_up(const struct lanes *l, const char *agent);
+int64_t lanes_instances_of(const struct lanes *l, const char *agent); /* machines that its key admits */
 #endif

@@ -58,7 +58,7 @@ static int recall_all(struct memory *m, const json_t *doc, struct claims *c, str
         if (recall_site(json_array_get(sites, i), c, e) != 0)
             return err_wrap(e, "site %zu", i + 1);
     claims_remembered(c);
-    memory_keep(m, c); /* without what is not admitted any more */
+    (void)memory_keep(m, c); /* without what is not admitted any more */
     return 0;
 }
 
@@ -92,7 +92,7 @@ static json_t *describe(const struct claims_site *site)
     return json_pack("{s:s, s:s, s:o}", "agent", site->agent, "name", site->name, "aliases", aliases);
 }
 
-void memory_keep(struct memory *m, const struct claims *c)
+bool memory_keep(struct memory *m, const struct claims *c)
 {
     json_t *sites, *doc;
     struct buf text = { 0 };
@@ -100,7 +100,7 @@ void memory_keep(struct memory *m, const struct claims *c)
     struct err why = { 0 };
 
     if (!m->recalled)
-        return;
+        return true;
     sites = json_array();
     for (size_t i = 0; claims_site(c, i, &site); i++)
         if (site.claimed || site.remembered)
@@ -110,13 +110,17 @@ void memory_keep(struct memory *m, const struct claims *c)
     json_decref(doc);
     if (text.len == m->written.len && memcmp(buf_bytes(&text), buf_bytes(&m->written), text.len) == 0) {
         buf_free(&text);
-        return;
+        return true;
     }
-    if (file_write(m->path, buf_bytes(&text), text.len, 0600, &why) != 0)
+    if (file_write(m->path, buf_bytes(&text), text.len, 0600, &why) != 0) {
         log_warn_limited("claims",
                          "cannot write what agents claim; after a restart their sites are unknown until "
                          "they have said it again",
                          kv_str("error", why.text));
+        buf_free(&text);
+        return false;
+    }
     buf_free(&m->written);
     m->written = text;
+    return true;
 }

@@ -17,6 +17,6 @@ void memory_init(struct memory *m, const char *state_dir);
 void memory_free(struct memory *m);
 /* Once, when the claims know who may serve what: names that an agent may not serve any more are left out. */
 void memory_recall(struct memory *m, struct claims *c);
-/* Nothing before memory_recall. */
-void memory_keep(struct memory *m, const struct claims *c);
+/* Nothing before memory_recall. False: it could not be written, and is to be tried again. */
+bool memory_keep(struct memory *m, const struct claims *c);
 #endif

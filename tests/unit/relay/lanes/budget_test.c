@@ -57,11 +57,29 @@ static void test_each_agent_has_its_own(void **state)
     budget_free(&b);
 }
 
+static void test_machines_that_share_a_key_have_a_share_each(void **state)
+{
+    struct budget b = { 0 };
+    struct budget_agent *pi = budget_of(&b, "pi");
+
+    (void)state;
+    budget_set_shares(pi, 3);
+    budget_spend(pi, (size_t)3 * BUDGET_BYTES - 1);
+    assert_false(budget_is_spent(pi));
+    budget_spend(pi, 1);
+    assert_true(budget_is_spent(pi));
+    budget_set_shares(pi, 1); /* a reload, in the middle of a second */
+    budget_spend(pi, 1);
+    assert_true(budget_is_spent(pi));
+    budget_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_second_is_soon_spent_and_the_next_one_is_new),
         cmocka_unit_test(test_however_much_is_spent_at_once),
+        cmocka_unit_test(test_machines_that_share_a_key_have_a_share_each),
         cmocka_unit_test(test_each_agent_has_its_own),
     };
 

@@ -80,7 +80,7 @@ static void remember_two(const char *const *agents)
     memory_recall(&m, c);
     claim(c, "pi", 1, "domain:shop.a.test", "www.shop.a.test");
     claim(c, "shed", 1, "domain:b.test", NULL);
-    memory_keep(&m, c);
+    assert_true(memory_keep(&m, c));
     memory_free(&m);
     claims_free(c);
 }
@@ -126,7 +126,7 @@ static void test_a_name_stays_with_who_had_it(void **state)
     memory_init(&m, folder);
     memory_recall(&m, c);
     claim(c, "shed", 1, "domain:a.test", NULL);
-    memory_keep(&m, c);
+    assert_true(memory_keep(&m, c));
     memory_free(&m);
     claims_free(c);
     c = restart(agents);
@@ -188,6 +188,26 @@ static void test_written_once_and_for_us_alone(void **state)
     assert_int_equal(before.st_ino, after.st_ino);
 }
 
+static void test_what_could_not_be_written_is_tried_again(void **state)
+{
+    struct claims *c = claims_of(both);
+    struct memory m;
+
+    (void)state;
+    memory_init(&m, folder);
+    memory_recall(&m, c);
+    claim(c, "shed", 1, "domain:b.test", NULL);
+    assert_int_equal(mkdir(path, 0700), 0); /* nothing can take its place */
+    assert_false(memory_keep(&m, c));
+    assert_int_equal(rmdir(path), 0);
+    assert_true(memory_keep(&m, c));
+    memory_free(&m);
+    claims_free(c);
+    c = restart(both);
+    assert_non_null(strstr(sites_of(c), "b.test shed remembered"));
+    claims_free(c);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -219,6 +239,7 @@ int main(void)
         cmocka_unit_test_teardown(test_a_file_that_is_not_ours, empty_folder),
         cmocka_unit_test_teardown(test_names_that_are_none_are_not_taken_over, empty_folder),
         cmocka_unit_test_teardown(test_written_once_and_for_us_alone, empty_folder),
+        cmocka_unit_test_teardown(test_what_could_not_be_written_is_tried_again, empty_folder),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
