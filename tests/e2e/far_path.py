@@ -87,10 +87,12 @@ class LinePath(FarPath):
     def __init__(self, *args: Any, rate: str | None = None, delay: str | None = None, **how: Any) -> None:
         settings = {"rate": rate, "delay": delay}
         self.settings = {key: value for key, value in settings.items() if value}
+        self.line: Line | None = None
         super().__init__(*args, **how)
 
     def ssh_address(self) -> tuple[str, int]:
-        self.line = Line().start([self.sshd.port], **self.settings)
+        if not self.line:  # a further machine goes by the same one
+            self.line = Line().start([self.sshd.port], **self.settings)
         return "127.0.0.1", self.line.port()
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from daemon import Daemon
 from fake_agent import FakeAgent
-from http1 import Cut
+from http1 import Cut, each_connection
 from pairing import Enrolment
 from path import WholePath, new_key, private_kb
 from programs import PATIENCE_S, limit, run, wait_until
@@ -37,15 +37,7 @@ class Bystander:
         self.answer, self.heard = answer, []
         self.server = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._hear, args=(sock,), daemon=True).start()
+        each_connection(self.server, self._hear)
 
     def _hear(self, sock: socket.socket) -> None:
         heard = bytearray()

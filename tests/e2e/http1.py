@@ -11,7 +11,8 @@ import hashlib
 import random
 import socket
 import ssl
-from typing import Iterator, NamedTuple
+import threading
+from typing import Callable, Iterator, NamedTuple
 
 from programs import PATIENCE_S
 
@@ -83,6 +84,22 @@ class Body:
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
+
+
+def each_connection(server: socket.socket, live: Callable[[socket.socket], object]) -> None:
+    """Gives each one a thread of its own, until the server is closed. Returns at once."""
+
+    def accept() -> None:
+        while True:
+            try:
+                sock, _ = server.accept()
+            except OSError:
+                return
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=live, args=(sock,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
 
 
 class Peer:

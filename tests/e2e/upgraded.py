@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any, Callable
 
-from http1 import Body, Cut, Head, Peer, content
+from http1 import Body, Cut, Head, Peer, content, each_connection
 from path import Front, WholePath
 from programs import PATIENCE_S, unavailable, wait_until
 from visitor import Visitor
@@ -123,21 +123,12 @@ class Service:
         self.serve: Callable[[Peer], Any] = self.echo
         self.heads: list[Head] = []
         self.results: list[Any] = []  # what serve has returned, or the OSError that ended it
-        threading.Thread(target=self._accept, daemon=True).start()
+        each_connection(self.server, lambda sock: self._live(Peer(sock)))
 
     @staticmethod
     def echo(peer: Peer) -> None:
         while piece := peer.read(65536):
             peer.send(piece)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self.server.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._live, args=(Peer(sock),), daemon=True).start()
 
     def _live(self, peer: Peer) -> None:
         try:
