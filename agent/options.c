@@ -97,6 +97,7 @@ static const struct opt options[] = {
     { "domain", "aliases", OPT_WORDS, offsetof(struct agent_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site." },
+    POLICY_OPTIONS(struct agent_domain_conf, policy, .def = "redirect"),
 };
 
 const struct agent_conf *agent_conf_of(const struct opt_conf *conf)
@@ -211,6 +212,7 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
     else if (service.kind == SERVICE_TCP)
         opt_errors_add_at(errors, conf, "domain", name, "service",
                           "a site's visitors speak HTTP; write http://HOST:PORT or unix:/PATH");
+    policy_conf_check(conf, name, &d->policy, errors);
     if (other)
         opt_errors_add_at(errors, conf, "domain", name, NULL,
                           "is an alias of [domain %s] already; a name belongs to one site", other);

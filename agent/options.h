@@ -3,6 +3,7 @@
 #define AGENT_OPTIONS_H
 #include "shared/daemon.h"
 #include "shared/opt.h"
+#include "shared/policy_conf.h"
 
 /* [agent] */
 struct agent_conf {
@@ -31,6 +32,7 @@ enum { AGENT_PROTOCOL_TUNNEL, AGENT_PROTOCOL_PLAIN };
 struct agent_domain_conf {
     const char *service;
     struct opt_words aliases;
+    struct policy_conf policy;
 };
 
 extern const struct opt_schema agent_schema;

@@ -42,6 +42,13 @@ static const struct opt options[] = {
                    "relay.d/*.ini"),
     { "relay", "listen_https", OPT_LISTEN, offsetof(struct relay_conf, listen_https), .def = ":443",
       .help = "Addresses and ports where visitors are served over TLS." },
+    { "relay", "listen_http", OPT_LISTEN, offsetof(struct relay_conf, listen_http), .def = ":80",
+      .help =
+          "Addresses and ports for visitors without TLS, who are sent to https:// unless their site says otherwise, and "
+          "for ACME challenges. When empty, there are none." },
+    { "relay", "park", OPT_DURATION, offsetof(struct relay_conf, park_ms), .def = "10s", .min = 0,
+      .max = POLICY_PARK_MAX_MS, .flags = OPT_RELOAD,
+      .help = "How long a request waits for a house that is away, before it is answered with 503." },
     { "relay", "workers", OPT_TEXT, offsetof(struct relay_conf, workers), .def = "auto",
       .help = "Threads that serve visitors: a number from 1 to 64, or auto for one per processor." },
     { "relay", "publish", OPT_WORDS, offsetof(struct relay_conf, publish), .def = "auto", .flags = OPT_RELOAD,
@@ -119,10 +126,7 @@ static const struct opt options[] = {
     { "domain", "aliases", OPT_WORDS, offsetof(struct relay_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site, with upstream." },
-    { "domain", "access_log", OPT_FLAG, offsetof(struct relay_domain_conf, access_log), .def = "on",
-      .flags = OPT_RELOAD,
-      .help =
-          "Whether this site's requests are written to the access_log of [relay], where that is not off." },
+    POLICY_OPTIONS(struct relay_domain_conf, policy, .sample = "both"),
     { "domain", "cert_file", OPT_PATH, offsetof(struct relay_domain_conf, cert_file), .flags = OPT_RELOAD,
       .sample = "/etc/tunnel/sassy-cat-pics.com.pem",
       .help =
@@ -266,6 +270,7 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
         if (d->upstream[0] && relay_upstream(&upstream, d->upstream, &why) != 0)
             opt_errors_add_at(errors, conf, "domain", name, "upstream", "%s", why.text);
         check_aliases(conf, name, d, i, errors);
+        policy_conf_check(conf, name, &d->policy, errors);
         check_files(conf, name, d, errors);
     }
 }

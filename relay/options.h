@@ -4,11 +4,13 @@
 #include "shared/daemon.h"
 #include "shared/host_port.h"
 #include "shared/opt.h"
+#include "shared/policy_conf.h"
 
 /* [relay] */
 struct relay_conf {
     struct daemon_conf base;
-    struct opt_addresses listen_https;
+    struct opt_addresses listen_https, listen_http;
+    int64_t park_ms;
     const char *lane_socket, *lane_user;
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
     int64_t max_streams, max_buffered, ssh_port;
@@ -39,7 +41,7 @@ struct relay_domain_conf {
     const char *upstream;             /* "HOST:PORT"; "": the site is an agent's */
     const char *cert_file, *key_file; /* both "", or both given */
     struct opt_words aliases;
-    bool access_log;
+    struct policy_conf policy; /* laid over the one that the agent asks for */
 };
 
 extern const struct opt_schema relay_schema;

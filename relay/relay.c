@@ -13,6 +13,7 @@
 #include "relay/lanes/fixed.h"
 #include "relay/lanes/lanes.h"
 #include "relay/options.h"
+#include "relay/policies.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -40,6 +41,7 @@ struct relay {
     struct certs *certs;
     struct files *files;
     struct begin *begin;
+    struct policies policies;
     struct fixed *fixed;
     struct lanes *lanes; /* NULL: has ended, or never began */
     struct edge *edge;   /* likewise */
@@ -89,6 +91,8 @@ static void add_site(void *user, const struct lanes_site *site)
     struct publication *p = user;
     const char **names = mem_new((site->aliases_n + 1) * sizeof(char *));
     struct err why = { 0 };
+    struct arena texts = { 0 };
+    struct policy policy;
     struct snap_site *added;
     SSL_CTX *tls;
 
@@ -96,17 +100,17 @@ static void add_site(void *user, const struct lanes_site *site)
     for (size_t i = 0; i < site->aliases_n; i++)
         names[i + 1] = site->aliases[i];
     tls = context_of(p->relay, names, site->aliases_n + 1, &why);
+    policies_for(&p->relay->policies, site, &policy, &texts);
     if (tls) {
-        const struct relay_domain_conf *own = relay_domain(p->relay->conf, site->name);
-
-        added = snapshot_add_site(p->snapshot, site->name, tls, counts_of(p->relay, site->name));
-        added->access_log = !own || own->access_log;
+        added = snapshot_add_site(p->snapshot, site->name, tls, &policy, counts_of(p->relay, site->name));
+        added->trusted_cert = files_has(p->relay->files, site->name);
         for (size_t i = 0; i <= site->aliases_n; i++)
             snapshot_add_name(p->snapshot, added, names[i]);
         SSL_CTX_free(tls);
     } else {
         log_error("no certificate", kv_str("domain", site->name), kv_str("error", why.text));
     }
+    arena_free(&texts);
     free(names);
 }
 
@@ -290,6 +294,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
         return -1;
     r->files = files_new(r->conf);
     r->begin = begin_new();
+    policies_load(&r->policies, r->conf);
     r->fixed = fixed_new(r->conf, time(NULL));
     r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
     if (!r->lanes)
@@ -345,6 +350,7 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
     access_log_commit(r->access_log, own->access_log, (enum access_format)own->access_log_format,
                       r->access_log_fd);
     files_reload(r->files, conf);
+    policies_load(&r->policies, conf);
     fixed_reload(r->fixed, conf, time(NULL));
     if (r->lanes)
         lanes_reload(r->lanes, conf);
@@ -457,6 +463,7 @@ static void end_if_done(struct relay *r)
     certs_free(r->certs);
     files_free(r->files);
     begin_free(r->begin);
+    policies_free(&r->policies);
     fixed_free(r->fixed);
     access_log_release(r->access_log);
     if (!r->failed)

@@ -159,6 +159,7 @@ static int read_claim(struct lane_msg *m, struct err *e)
         if (lane_get_text(from, "item", LANE_ITEM_BYTES, &items[i].item, e) != 0 ||
             lane_get_texts(m, from, "aliases", LANE_ALIASES, &items[i].aliases, &items[i].aliases_n, e) != 0)
             return err_wrap(e, "item %zu of a claim", i + 1);
+        items[i].policy = json_object_get(from, "policy");
     }
     return 0;
 }
@@ -173,6 +174,8 @@ static void write_claim(json_t *to, const struct lane_msg *m)
 
         lane_set_text(one, "item", item->item);
         lane_set_texts(one, "aliases", item->aliases, item->aliases_n);
+        if (item->policy)
+            json_object_set(one, "policy", item->policy);
         json_array_append_new(list, one);
     }
     lane_set_int(to, "serial", m->claim.serial);

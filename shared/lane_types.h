@@ -58,6 +58,7 @@ struct lane_item {    /* of a claim */
     const char *item; /* "domain:NAME" */
     const char *const *aliases;
     size_t aliases_n;
+    json_t *policy; /* see shared/policy.h; NULL: nothing is asked for */
 };
 struct lane_answer { /* of a claimed */
     const char *item;

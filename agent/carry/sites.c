@@ -22,6 +22,18 @@ static void read_service(struct site *site)
         site->service.at.port = 0; /* cannot be: the configuration was checked; nothing listens on port 0 */
 }
 
+/* The files it names were there when the configuration was checked. */
+static json_t *policy_of(const char *name, const struct agent_domain_conf *d)
+{
+    struct err why = { 0 };
+    json_t *policy = policy_of_conf(&d->policy, &why);
+
+    if (!policy)
+        log_error("a site is claimed without what its section asks for", kv_str("domain", name),
+                  kv_str("error", why.text));
+    return policy;
+}
+
 static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d)
 {
     const char **aliases = arena_get(arena, d->aliases.n * sizeof *aliases + 1);
@@ -30,6 +42,7 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
         aliases[i] = arena_copy(arena, d->aliases.words[i]);
     *site = (struct site){
         .item = copy_item(arena, prefix, name),
+        .policy = policy_of(name, d),
         .aliases = aliases,
         .aliases_n = d->aliases.n,
         .service_text = arena_copy(arena, d->service),
@@ -67,14 +80,14 @@ void sites_init_plain(struct sites *s, const char *relay, const char *service)
     read_service(s->list);
 }
 
-static bool same_names(const struct site *a, const struct site *b)
+static bool same_claim(const struct site *a, const struct site *b)
 {
     if (strcmp(a->item, b->item) != 0 || a->aliases_n != b->aliases_n)
         return false;
     for (size_t i = 0; i < a->aliases_n; i++)
         if (strcmp(a->aliases[i], b->aliases[i]) != 0)
             return false;
-    return true;
+    return a->policy == b->policy || (a->policy && b->policy && json_equal(a->policy, b->policy));
 }
 
 static void keep_states(struct sites *s, const struct site *old)
@@ -96,7 +109,7 @@ bool sites_reload(struct sites *s, const struct opt_conf *conf)
     read_sites(s, conf);
     changed = s->n != old.n;
     for (size_t i = 0; i < s->n && !changed; i++)
-        changed = !same_names(&s->list[i], &old.list[i]);
+        changed = !same_claim(&s->list[i], &old.list[i]);
     for (size_t i = 0; i < old.n; i++)
         keep_states(s, &old.list[i]);
     s->serial = old.serial + changed;
@@ -106,6 +119,8 @@ bool sites_reload(struct sites *s, const struct opt_conf *conf)
 
 void sites_free(struct sites *s)
 {
+    for (size_t i = 0; i < s->n; i++)
+        json_decref(s->list[i].policy);
     arena_free(&s->arena);
     s->list = NULL;
     s->n = 0;

@@ -19,6 +19,7 @@ struct site {
     const char *item; /* "domain:NAME", as in a claim */
     const char *const *aliases;
     size_t aliases_n;
+    json_t *policy; /* for visitors, as the claim has it; owned */
     const char *service_text;
     struct service service;
     enum lane_service state;
@@ -28,7 +29,7 @@ struct site {
 struct sites {
     struct site *list;
     size_t n;
-    int64_t serial;          /* of the claim: from 1 on, one more for each changed set of names */
+    int64_t serial; /* of the claim: from 1 on, one more for each changed set of names and policies */
     struct dial_names names; /* of the services' machines */
     void (*service_changed)(void *user,
                             const struct site *site); /* its state is another one; NULL: tell nobody */
@@ -39,7 +40,7 @@ struct sites {
 void sites_init(struct sites *s, const struct opt_conf *conf);
 /* One site alone: that of [relay NAME] with protocol = plain. Its item is "relay:NAME". */
 void sites_init_plain(struct sites *s, const char *relay, const char *service);
-/* Takes over the states of services that stay. True when the set of names is another one, with another serial. */
+/* Takes over the states of services that stay. True when what is claimed is another set, with another serial. */
 bool sites_reload(struct sites *s, const struct opt_conf *conf);
 void sites_free(struct sites *s);
 

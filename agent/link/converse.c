@@ -2,11 +2,12 @@
 
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* A claim's line holds 64 KiB, and the largest item (100 aliases) less than half of that. */
+/* A claim's line holds 64 KiB; an item that is larger than a part goes alone, and is bounded where it comes from. */
 enum { PART_BYTES = 32 * 1024, ITEM_EXTRA_BYTES = 32, ALIAS_EXTRA_BYTES = 3 };
 
 void converse_init(struct converse *c, const char *relay, int64_t lane, const char *boot, struct sites *sites,
@@ -70,7 +71,7 @@ static size_t item_bytes(const struct site *site)
 
     for (size_t i = 0; i < site->aliases_n; i++)
         n += strlen(site->aliases[i]) + ALIAS_EXTRA_BYTES;
-    return n;
+    return n + policy_json_bytes(site->policy);
 }
 
 /* How many sites from number `from` on fit into one line. */
@@ -102,7 +103,7 @@ static void say_part(struct converse *c, int64_t part, size_t from, size_t n)
     for (size_t i = 0; i < n; i++) {
         const struct site *site = &c->sites->list[from + i];
 
-        items[i] = (struct lane_item){ site->item, site->aliases, site->aliases_n };
+        items[i] = (struct lane_item){ site->item, site->aliases, site->aliases_n, site->policy };
     }
     lane_msg_write(&c->out, &m);
     free(items);

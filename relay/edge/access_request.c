@@ -90,7 +90,7 @@ struct access_request *access_request_new(struct access_log *log, const struct s
     struct str texts[TEXTS];
     struct access_request *a;
 
-    if (!access_log_on(log) || (site && !site->access_log))
+    if (!access_log_on(log) || (site && !site->policy.access_log))
         return NULL;
     find_texts(texts, head);
     a = copy_texts(texts);
@@ -160,10 +160,10 @@ void access_request_out(struct access_request *a, size_t n)
 /* A plain lane has no agent, and a number that nobody knows. */
 static void name_lane(struct access_request *a, uint64_t lane)
 {
-    for (size_t i = 0; a->site && i < a->site->lanes_n; i++)
-        if (a->site->lanes[i]->id == lane && !snap_lane_is_plain(a->site->lanes[i])) {
+    for (size_t i = 0; a->site && i < a->site->own.lanes_n; i++)
+        if (a->site->own.lanes[i]->id == lane && !snap_lane_is_plain(a->site->own.lanes[i])) {
             a->entry.lane = lane;
-            a->entry.agent = a->site->lanes[i]->agent;
+            a->entry.agent = a->site->own.lanes[i]->agent;
         }
 }
 

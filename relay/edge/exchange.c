@@ -9,6 +9,7 @@
 
 #include "relay/edge/access_request.h"
 #include "relay/edge/page.h"
+#include "relay/edge/route.h"
 #include "relay/edge/tunnelled.h"
 #include "relay/edge/upgrade.h"
 #include "shared/log.h"
@@ -26,6 +27,7 @@ struct exchange {
     const struct client_host *host;
     struct snapshot *snapshot;
     const struct snap_site *site;
+    const struct snap_target *target;
     struct upstream *upstream;     /* NULL: none, or it has ended */
     struct access_request *access; /* NULL: it is not logged */
 
@@ -85,7 +87,7 @@ static bool is_idempotent(struct str method)
 
 static void take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t not_lane)
 {
-    x->upstream = pool_take(x->host->pool, x->site, reuse, not_lane, &upstream_events, x);
+    x->upstream = pool_take(x->host->pool, x->target, reuse, not_lane, &upstream_events, x);
     x->sent_head = false;
     if (!x->upstream) {
         x->ended = true;
@@ -110,6 +112,7 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
     x->host = host;
     x->snapshot = snapshot_hold(holds);
     x->site = site;
+    x->target = route_find(site, h1_text(head, head->path));
     x->response = mem_new(sizeof *x->response);
     snprintf(x->method, sizeof x->method, "%.*s", STR_ARG(method));
     upgrade_add_offer(&x->offer, head);
@@ -264,6 +267,7 @@ static void forget_request(struct exchange *x)
     snapshot_release(x->snapshot);
     x->snapshot = NULL;
     x->site = NULL;
+    x->target = NULL;
     buf_free(&x->offer);
     buf_free(&x->request_head);
     buf_free(&x->request_trailers);

@@ -256,12 +256,12 @@ static void on_gone(void *user, struct upstream *u)
 
 /* ---- for requests ---- */
 
-static struct upstream *find_idle(const struct lane *l, const char *item, enum pool_reuse reuse)
+static struct upstream *find_idle(const struct lane *l, const struct snap_target *target, enum pool_reuse reuse)
 {
     struct upstream *u = reuse == POOL_FRESH ? NULL : l->lists[L_IDLE];
 
     for (; u; u = upstream_link(u)->next)
-        if (strcmp(upstream_item(u), item) == 0 && (reuse == POOL_ANY || upstream_idle_ms(u) < RECENT_MS))
+        if (upstream_serves(u, target) && (reuse == POOL_ANY || upstream_idle_ms(u) < RECENT_MS))
             return u;
     return NULL;
 }
@@ -319,46 +319,46 @@ static bool is_better(const struct snap_lane *a, const struct snap_lane *b)
            atomic_load_explicit(&b->counts->streams, memory_order_relaxed);
 }
 
-static struct lane *best_lane(const struct pool *p, const struct snap_site *site, uint64_t not_lane,
+static struct lane *best_lane(const struct pool *p, const struct snap_target *target, uint64_t not_lane,
                               bool sound)
 {
     const struct snap_lane *best = NULL;
 
-    for (size_t i = 0; i < site->lanes_n; i++) {
-        struct lane *l = find_lane(p, site->lanes[i]->id);
+    for (size_t i = 0; i < target->lanes_n; i++) {
+        struct lane *l = find_lane(p, target->lanes[i]->id);
 
         if (l && l->snap && l->id != not_lane && has_room(l) && (!sound || is_sound(l)) &&
-            (!best || is_better(site->lanes[i], best)))
-            best = site->lanes[i];
+            (!best || is_better(target->lanes[i], best)))
+            best = target->lanes[i];
     }
     return best ? find_lane(p, best->id) : NULL;
 }
 
 /* One that has just died has the least to do: it comes after all that work. */
-static struct lane *choose_lane(const struct pool *p, const struct snap_site *site, uint64_t not_lane)
+static struct lane *choose_lane(const struct pool *p, const struct snap_target *target, uint64_t not_lane)
 {
-    struct lane *l = best_lane(p, site, not_lane, true);
+    struct lane *l = best_lane(p, target, not_lane, true);
 
-    return l ? l : best_lane(p, site, not_lane, false);
+    return l ? l : best_lane(p, target, not_lane, false);
 }
 
-struct upstream *pool_take(struct pool *p, const struct snap_site *site, enum pool_reuse reuse,
+struct upstream *pool_take(struct pool *p, const struct snap_target *target, enum pool_reuse reuse,
                            uint64_t not_lane, const struct upstream_events *events, void *user)
 {
-    struct lane *l = choose_lane(p, site, not_lane);
-    struct upstream *u = l ? find_idle(l, site->item, reuse) : NULL;
+    struct lane *l = choose_lane(p, target, not_lane);
+    struct upstream *u = l ? find_idle(l, target, reuse) : NULL;
 
-    for (size_t i = 0; !u && i < site->lanes_n; i++) {
-        struct lane *other = find_lane(p, site->lanes[i]->id);
+    for (size_t i = 0; !u && i < target->lanes_n; i++) {
+        struct lane *other = find_lane(p, target->lanes[i]->id);
 
         if (other && other != l)
-            u = find_idle(other, site->item, reuse);
+            u = find_idle(other, target, reuse);
     }
     if (!u && l)
         u = take_warm(l);
     if (!u)
         return NULL;
-    upstream_take(u, site->item, events, user);
+    upstream_take(u, target, events, user);
     if (l)
         keep_warm(l);
     return u;

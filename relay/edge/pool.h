@@ -41,8 +41,8 @@ enum pool_reuse {
     POOL_ANY,
 };
 
-/* A stream for one request to the site: one that has served it already, a warm one, or a new one, of the lane that has
- * the least to do. NULL when the site has no lane with room. not_lane: one that has just failed this request; 0: none. */
-struct upstream *pool_take(struct pool *p, const struct snap_site *site, enum pool_reuse reuse,
+/* A stream for one request to this service: one that has served it already, a warm one, or a new one, of the lane that has
+ * the least to do. NULL when it has no lane with room. not_lane: one that has just failed this request; 0: none. */
+struct upstream *pool_take(struct pool *p, const struct snap_target *target, enum pool_reuse reuse,
                            uint64_t not_lane, const struct upstream_events *events, void *user);
 #endif

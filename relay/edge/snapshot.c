@@ -80,18 +80,22 @@ bool snap_lane_is_plain(const struct snap_lane *lane)
     return lane->plain.port != 0;
 }
 
-struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls, struct counts *counts)
+struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
+                                    const struct policy *policy, struct counts *counts)
 {
     struct snap_site *site = mem_new(sizeof *site);
     char item[DOMAIN_BYTES + 8];
 
     snprintf(item, sizeof item, "domain:%s", name);
     site->name = arena_copy(&s->texts, name);
-    site->item = arena_copy(&s->texts, item);
+    site->own = (struct snap_target){ .item = arena_copy(&s->texts, item), .route = "" };
     site->tls = tls;
     SSL_CTX_up_ref(tls);
+    site->routes = mem_new((site->policy.routes_n + 1) * sizeof *site->routes);
+    for (size_t i = 0; i < site->policy.routes_n; i++)
+        site->routes[site->routes_n++] = (struct snap_target){ .item = site->own.item, .route = site->policy.routes[i] };
     site->counts = counts_hold(counts);
-    site->access_log = true;
+    policy_copy(&site->policy, policy, &s->texts);
     s->sites = mem_grow(s->sites, (s->sites_n + 1) * sizeof(void *));
     s->sites[s->sites_n++] = site;
     return site;
@@ -104,6 +108,42 @@ void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *n
     s->sorted = false;
 }
 
+static void add_target_lane(struct snap_target *target, const struct snap_lane *lane)
+{
+    if (target->fixed)
+        return;
+    target->lanes = mem_grow(target->lanes, (target->lanes_n + 1) * sizeof(void *));
+    target->lanes[target->lanes_n++] = lane;
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    size_t n = strlen(((const struct snap_target *)a)->route), m = strlen(((const struct snap_target *)b)->route);
+
+    return (n < m) - (n > m);
+}
+
+void snapshot_add_route(struct snapshot *s, struct snap_site *site, const char *path, const struct snap_lane *plain)
+{
+    struct snap_target *target = site->routes;
+    size_t left = site->routes_n;
+
+    while (left > 0 && strcmp(target->route, path) != 0) {
+        target++;
+        left--;
+    }
+    if (left == 0) {
+        site->routes = mem_grow(site->routes, (site->routes_n + 1) * sizeof *site->routes);
+        target = &site->routes[site->routes_n++];
+        *target = (struct snap_target){ .item = site->own.item, .route = arena_copy(&s->texts, path) };
+    }
+    target->lanes_n = 0;
+    target->fixed = false;
+    add_target_lane(target, plain);
+    target->fixed = true;
+    qsort(site->routes, site->routes_n, sizeof *site->routes, longest_first);
+}
+
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane)
 {
     for (size_t i = 0; i < s->sites_n; i++) {
@@ -111,8 +151,9 @@ void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct s
 
         if (strcmp(site->name, name) != 0)
             continue;
-        site->lanes = mem_grow(site->lanes, (site->lanes_n + 1) * sizeof(void *));
-        site->lanes[site->lanes_n++] = lane;
+        add_target_lane(&site->own, lane);
+        for (size_t j = 0; j < site->routes_n; j++)
+            add_target_lane(&site->routes[j], lane);
     }
 }
 
@@ -146,7 +187,10 @@ void snapshot_release(struct snapshot *s)
     for (size_t i = 0; i < s->sites_n; i++) {
         SSL_CTX_free(s->sites[i]->tls);
         counts_release(s->sites[i]->counts);
-        free(s->sites[i]->lanes);
+        for (size_t j = 0; j < s->sites[i]->routes_n; j++)
+            free(s->sites[i]->routes[j].lanes);
+        free(s->sites[i]->routes);
+        free(s->sites[i]->own.lanes);
         free(s->sites[i]);
     }
     SSL_CTX_free(s->tls_begin);

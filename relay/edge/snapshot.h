@@ -7,6 +7,7 @@
 #include "relay/edge/counts.h"
 #include "shared/arena.h"
 #include "shared/host_port.h"
+#include "shared/policy.h"
 #include "shared/proxy2.h"
 #include "shared/str.h"
 
@@ -24,15 +25,24 @@ struct snap_lane {
     struct counts *counts;
 };
 
-struct snap_site {
-    const char *name; /* as claimed: the stream's item is "domain:NAME" */
-    const char *item;
-    SSL_CTX *tls;
-    struct counts *counts;
+/* Where requests go: a service of the site, by the lanes that lead to it. */
+struct snap_target {
+    const char *item;              /* "domain:NAME", as claimed */
+    const char *route;             /* path, as claimed; "": the site's own service */
     const struct snap_lane **lanes; /* that are up and serve it */
     size_t lanes_n;
-    bool
-        access_log; /* its requests are logged, where there is a log: true, unless whoever adds it changes it */
+    bool fixed; /* by the relay's own configuration: not by lanes of agents */
+};
+
+struct snap_site {
+    const char *name; /* as claimed */
+    struct snap_target own;
+    struct snap_target *routes; /* the longest path first */
+    size_t routes_n;
+    SSL_CTX *tls;
+    struct counts *counts;
+    struct policy policy;
+    bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
 };
 
 struct snapshot;
@@ -48,10 +58,13 @@ const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const
 const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, const struct host_port *to,
                                            struct counts *counts);
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
-                                    struct counts *counts);
+                                    const struct policy *policy, struct counts *counts);
 void snapshot_add_name(struct snapshot *s, struct snap_site *site,
                        const char *name); /* the site's own, and aliases */
-/* To the site of this name; nothing when it is not there. */
+/* A path of the site is served by this lane alone, whatever is claimed. The path is copied. */
+void snapshot_add_route(struct snapshot *s, struct snap_site *site, const char *path,
+                        const struct snap_lane *plain);
+/* To the site of this name and its claimed routes; nothing when it is not there. */
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane);
 
 /* Ends the building. */

@@ -51,7 +51,7 @@ struct upstream {
     int pending;
     int64_t idle_since_ms;
 
-    char item[PROXY2_TEXT_BYTES + 1]; /* "" until used */
+    char *item, *route; /* NULL until used */
     struct buf prefix;                /* the second header, which travels with the first bytes */
     uint64_t uses;
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
@@ -234,7 +234,7 @@ static void fail_opening(struct upstream *u)
 /* The second header; a stream stays with its first item. */
 static void begin_use(struct upstream *u)
 {
-    const struct proxy2_use use = { .local = true, .item = str_of(u->item) };
+    const struct proxy2_use use = { .local = true, .item = str_of(u->item), .route = str_of(u->route) };
 
     if (!u->plain)
         proxy2_use_write(&u->prefix, &use);
@@ -385,13 +385,16 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- use ---- */
 
-void upstream_take(struct upstream *u, const char *item, const struct upstream_events *events, void *user)
+void upstream_take(struct upstream *u, const struct snap_target *target, const struct upstream_events *events,
+                   void *user)
 {
     u->events = events;
     u->user = user;
     counts_add(&u->counts->streams, 1);
-    if (u->uses++ == 0)
-        memcpy(u->item, item, strlen(item) + 1);
+    if (u->uses++ == 0) {
+        u->item = mem_copy(target->item);
+        u->route = mem_copy(target->route);
+    }
     if (u->state == UPSTREAM_OPENING)
         return;
     uv_timer_stop(&u->timer);
@@ -547,7 +550,12 @@ uint64_t upstream_lane(const struct upstream *u)
 
 const char *upstream_item(const struct upstream *u)
 {
-    return u->item;
+    return u->item ? u->item : "";
+}
+
+bool upstream_serves(const struct upstream *u, const struct snap_target *target)
+{
+    return u->item && strcmp(u->item, target->item) == 0 && strcmp(u->route, target->route) == 0;
 }
 
 int64_t upstream_idle_ms(const struct upstream *u)
@@ -563,6 +571,8 @@ static void release(struct upstream *u)
         return;
     u->owner->gone(u->owner_user, u);
     buf_free(&u->prefix);
+    free(u->item);
+    free(u->route);
     counts_release(u->counts);
     explicit_bzero(u->secret, sizeof u->secret);
     free(u);

@@ -17,7 +17,7 @@ enum upstream_state {
     UPSTREAM_OPENING, /* not answered yet; may be taken already */
     UPSTREAM_WARM,    /* proved, and not used yet */
     UPSTREAM_USED,
-    UPSTREAM_IDLE,    /* given back: may serve the same item again */
+    UPSTREAM_IDLE,    /* given back: may serve the same service again */
     UPSTREAM_LEAVING, /* waits for the agent to close the channel */
     UPSTREAM_CLOSED,
 };
@@ -56,8 +56,8 @@ struct upstream_owner {
 struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
                                struct dial_names *names, const struct upstream_owner *owner, void *user,
                                struct err *e);
-/* For one exchange. The first one decides which item the stream is for. */
-void upstream_take(struct upstream *u, const char *item, const struct upstream_events *events, void *user);
+/* For one exchange. The first one decides which service the stream is for. */
+void upstream_take(struct upstream *u, const struct snap_target *target, const struct upstream_events *events, void *user);
 bool upstream_ready(const struct upstream *u);
 bool upstream_used_before(const struct upstream *u);
 void upstream_write(struct upstream *u, const void *bytes, size_t n);
@@ -87,7 +87,8 @@ enum upstream_state upstream_state(const struct upstream *u);
 bool upstream_taken(const struct upstream *u);
 uint64_t upstream_id(const struct upstream *u);
 uint64_t upstream_lane(const struct upstream *u);
-const char *upstream_item(const struct upstream *u);             /* "" before its first use */
+const char *upstream_item(const struct upstream *u); /* "" before its first use */
+bool upstream_serves(const struct upstream *u, const struct snap_target *target); /* it was used for this service */
 int64_t upstream_idle_ms(const struct upstream *u);              /* since it was given back */
 bool upstream_orphaned(const struct upstream *u);                /* nothing moves, and the visitor is gone */
 void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's `ended` */

@@ -3,6 +3,7 @@
 #include "shared/arena.h"
 #include "shared/domain.h"
 #include "shared/mem.h"
+#include "shared/policy.h"
 
 #include <search.h>
 #include <stdio.h>
@@ -11,12 +12,14 @@
 
 /* What one agent may make us keep: of each site that it may have, and of some that are too many, so that it is told. */
 enum { SPARE_ITEMS = LANE_ITEMS, ITEM_BYTES = 1024, PIECE_BYTES = 32 /* of memory, beside its text */ };
+enum { POLICY_COST = 4 }; /* a JSON object takes some times as much memory as text */
 
 struct item {
     char *item;       /* as it was claimed */
     const char *name; /* its part behind "domain:"; NULL: it is no domain */
     char **aliases;
     size_t aliases_n;
+    json_t *policy; /* NULL: nothing is asked for */
     enum lane_service service;
     char why[256];      /* "": accepted */
     int turn;           /* while all are checked */
@@ -59,6 +62,7 @@ static void items_free(struct items *items)
         for (size_t j = 0; j < items->list[i].aliases_n; j++)
             free(items->list[i].aliases[j]);
         free(items->list[i].aliases);
+        json_decref(items->list[i].policy);
         free(items->list[i].item);
     }
     free(items->list);
@@ -169,9 +173,9 @@ static void list_sites(struct claims *c)
             const struct item *it = &a->now.list[i];
 
             if (!it->why[0])
-                add_site(c,
-                         &(struct claims_site){ it->name, a->name, (const char *const *)it->aliases,
-                                                it->aliases_n, !a->remembered, a->remembered, it->service });
+                add_site(c, &(struct claims_site){ it->name, a->name, (const char *const *)it->aliases,
+                                                   it->aliases_n, it->policy, !a->remembered, a->remembered,
+                                                   it->service });
         }
     for (const struct agent *a = c->agents; a; a = a->next)
         for (size_t i = 0; i < a->patterns_n; i++)
@@ -219,6 +223,18 @@ static bool check_name(const struct claims *c, const struct agent *a, struct ite
     return !it->why[0];
 }
 
+static void check_policy(struct item *it)
+{
+    struct arena texts = { 0 };
+    struct policy policy;
+    struct err why = { 0 };
+
+    policy_defaults(&policy, 0);
+    if (policy_lay(&policy, it->policy, &texts, &why) != 0)
+        snprintf(it->why, sizeof it->why, "%.255s", why.text);
+    arena_free(&texts);
+}
+
 /* Whether it would be accepted if no name were taken. */
 static void check_item(const struct claims *c, const struct agent *a, struct item *it)
 {
@@ -234,6 +250,8 @@ static void check_item(const struct claims *c, const struct agent *a, struct ite
     else if (check_name(c, a, it, it->name))
         for (size_t i = 0; i < it->aliases_n && check_name(c, a, it, it->aliases[i]); i++)
             ;
+    if (!it->why[0])
+        check_policy(it);
 }
 
 /* ---- who gets a name that several claim ---- */
@@ -414,6 +432,8 @@ static void add_item(struct items *items, const struct lane_item *from)
         it->aliases[it->aliases_n++] = mem_copy(from->aliases[i]);
         items->bytes += sizeof(char *) + strlen(from->aliases[i]) + PIECE_BYTES;
     }
+    it->policy = json_incref(from->policy);
+    items->bytes += POLICY_COST * policy_json_bytes(from->policy);
 }
 
 static void make_answer(struct claims *c, const struct agent *a, int64_t serial, struct lane_msg *answer)
@@ -543,18 +563,17 @@ bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *par
 
 /* ---- from before ---- */
 
-void claims_remember(struct claims *c, const char *agent, const char *name, const char *const *aliases,
-                     size_t aliases_n)
+void claims_remember(struct claims *c, const char *agent, const char *name, const struct lane_item *item)
 {
     struct agent *a = find_agent(c, agent);
-    char *item;
+    char *text;
 
     if (!a || a->serial != 0 || holds_too_much(a, &a->now))
         return;
     a->remembered = true;
-    item = mem_format("%s%s", domain_prefix, name);
-    add_item(&a->now, &(struct lane_item){ item, aliases, aliases_n });
-    free(item);
+    text = mem_format("%s%s", domain_prefix, name);
+    add_item(&a->now, &(struct lane_item){ text, item->aliases, item->aliases_n, item->policy });
+    free(text);
 }
 
 void claims_remembered(struct claims *c)

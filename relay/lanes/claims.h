@@ -34,14 +34,14 @@ bool claims_note_service(struct claims *c, const char *agent, const struct lane_
 
 /* What an agent had claimed before this relay was started, until it claims anew; nothing where it has. Then
  * claims_remembered, once. */
-void claims_remember(struct claims *c, const char *agent, const char *name, const char *const *aliases,
-                     size_t aliases_n);
+void claims_remember(struct claims *c, const char *agent, const char *name, const struct lane_item *item);
 void claims_remembered(struct claims *c);
 
 struct claims_site {
     const char *name, *agent; /* agent: who serves it, or may */
     const char *const *aliases;
     size_t aliases_n;
+    json_t *policy;            /* that it asks for; NULL: none */
     bool claimed, remembered;  /* neither: by configuration alone */
     enum lane_service service; /* what the agent said of it last */
 };

@@ -114,7 +114,7 @@ void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struc
 {
     for (size_t i = 0; i < f->n; i++)
         each(user, &(struct lanes_site){ f->list[i].name, (const char *const *)f->list[i].aliases,
-                                         f->list[i].aliases_n });
+                                         f->list[i].aliases_n, NULL });
 }
 
 void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s)

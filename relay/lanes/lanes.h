@@ -39,6 +39,7 @@ struct lanes_site {
     const char *name;
     const char *const *aliases;
     size_t aliases_n;
+    const json_t *policy; /* that its agent asks for; NULL: none */
 };
 /* Calls back for each site, in the order of names. Sites without a lane are there too: expected. */
 void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struct lanes_site *site),

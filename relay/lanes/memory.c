@@ -12,7 +12,7 @@
 
 enum { FILE_BYTES = 64 * 1024 * 1024, FILE_VERSION = 1, LIST_MAX = 1000000 };
 
-/* {"v": 1, "sites": [{"agent": "pi", "name": "a.com", "aliases": ["www.a.com"]}]} */
+/* {"v": 1, "sites": [{"agent": "pi", "name": "a.com", "aliases": ["www.a.com"], "policy": {}}]} */
 
 void memory_init(struct memory *m, const char *state_dir)
 {
@@ -42,7 +42,9 @@ static int recall_site(const json_t *site, struct claims *c, struct err *e)
         if (!aliases[n])
             return err_set(e, ERR_INPUT, "an alias of %s is no text", name);
     }
-    claims_remember(c, agent, name, aliases, n);
+    claims_remember(
+        c, agent, name,
+        &(struct lane_item){ .aliases = aliases, .aliases_n = n, .policy = json_object_get(site, "policy") });
     return 0;
 }
 
@@ -89,7 +91,8 @@ static json_t *describe(const struct claims_site *site)
 
     for (size_t i = 0; i < site->aliases_n; i++)
         json_array_append_new(aliases, json_string(site->aliases[i]));
-    return json_pack("{s:s, s:s, s:o}", "agent", site->agent, "name", site->name, "aliases", aliases);
+    return json_pack("{s:s, s:s, s:o, s:O*}", "agent", site->agent, "name", site->name, "aliases", aliases,
+                     "policy", site->policy);
 }
 
 bool memory_keep(struct memory *m, const struct claims *c)

@@ -190,6 +190,7 @@ MaxStartups 100
 [relay]
 name = bench
 listen_https = {ADDRESS}:{port}
+listen_http =
 workers = 1
 state_dir = {self.folder}/relay
 control_socket = {self.folder}/relay.sock

@@ -77,7 +77,7 @@ def daemon(side, folder):
     control = folder / "control.sock"
     config = folder / f"{side}.ini"
     (folder / "state").mkdir(mode=0o700, exist_ok=True)
-    own = f"listen_https = 127.0.0.1:{free_port()}\nlane_socket = {folder}/lane.sock\n" if side == "relay" else ""
+    own = f"listen_https = 127.0.0.1:{free_port()}\nlisten_http =\nlane_socket = {folder}/lane.sock\n" if side == "relay" else ""
     config.write_text(f"[{side}]\nname = bench\nstate_dir = {folder}/state\ncontrol_socket = {control}\n{own}")
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([BUILD / f"tunnel-{side}", "-c", config], stdout=log, stderr=log)

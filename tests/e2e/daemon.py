@@ -47,7 +47,7 @@ class Daemon:
         """Writes the configuration: text as it is, or the smallest one with other or further keys (None: without)."""
         values = {"name": "e2e", "state_dir": self.state_dir, "control_socket": self.socket, **keys}
         if self._port:
-            values = {**values, "lane_socket": self.lane_socket, "listen_https": self.listen_https, **keys}
+            values = {**values, "lane_socket": self.lane_socket, "listen_https": self.listen_https, "listen_http": "", **keys}
         lines = [f"{key} = {value}" for key, value in values.items() if value is not None]
         self.conf.write_text("\n".join([f"[{self.role}]", *lines, ""]) if text is None else text)
 

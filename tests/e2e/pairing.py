@@ -51,7 +51,7 @@ class Pairing:
     def configure_relay(self, further: str = "", **keys: object) -> None:
         own = {"name": "e2e", "state_dir": self.relay.state_dir, "control_socket": self.relay.socket,
                "lane_socket": self.lane_socket, "lane_user": pwd.getpwuid(os.geteuid()).pw_name, "workers": "1",
-               "listen_https": f"127.0.0.1:{self.port}", "ssh_port": self.sshd.port, **keys}
+               "listen_https": f"127.0.0.1:{self.port}", "listen_http": "", "ssh_port": self.sshd.port, **keys}
         lines = [f"{key} = {value}" for key, value in own.items()]
         self.relay.configure("\n".join(["[relay]", *lines, further, ""]))
 

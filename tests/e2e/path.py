@@ -67,7 +67,7 @@ class Front:
             self.port = self.inherited[0].getsockname()[1]
             listen = {"listen_https": f"127.0.0.1:{self.port}"}
         own = {"name": "e2e", "state_dir": self.relay.state_dir, "control_socket": self.relay.socket,
-               "lane_socket": self.lane_socket, "lane_user": user(), "workers": "1", **listen, **keys}
+               "lane_socket": self.lane_socket, "lane_user": user(), "workers": "1", "listen_http": "", **listen, **keys}
         lines = [f"{key} = {value}" for key, value in own.items()]
         self.relay.configure("\n".join(["[relay]", *lines, "[agent pi]", f"key = {key}", f"domains = {domains}", ""]))
 

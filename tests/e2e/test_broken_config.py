@@ -100,7 +100,7 @@ ROWS = [
     # ---- keys ----
     row("misspelt key", "log_levle = info\n", ("5: ROLE.log_levle = info", "did you mean log_level?")),
     row("unknown key", "colour = red\n", ("5: ROLE.colour = red", "known are name, state_dir, ")),
-    row("key of a later version", "park = 10s\n", ("5: ROLE.park = 10s", "known are")),
+    row("key of a later version", "http2 = on\n", ("5: ROLE.http2 = on", "known are")),
     row("key in capitals", "Drain = 5s\n", ("5: Drain = 5s", "write drain")),
     row("key with a dash", "log-level = info\n", ("5: log-level = info", "write log_level")),
     row("repeated key", "drain = 5s\n\ndrain = 6s\n", ("7: ROLE.drain = 6s", "keep this one or the one at MAIN:5")),
@@ -301,7 +301,7 @@ RELAY_ROWS = [
     *rows_of("lane_socket", ("", "the default is /run/tunnel-relay/lane.sock"), ("~/lane", "write the whole path")),
     *rows_of("access_log", ("", "is empty; give a value"), ("~/access.log", "write the whole path")),
     *rows_of("access_log_format", *((text, FORMAT) for text in ("common", "JSON", "json combined", ""))),
-    *rows_of("access_log", ("access.log", "not on or off"), ("", "not on or off"), section="[domain a.test]\n"),
+    *rows_of("access_log", ("access.log", "not off or on"), ("", "not off or on"), section="[domain a.test]\n"),
     *rows_of("issuer", *((text, ISSUER) for text in ("letsencrypt", "INTERNAL", "internal internal", "yes", "")),
              section="[acme]\n"),
     row("acme with a name", "[acme prod]\n", ("5: [acme prod]", "write it without one")),

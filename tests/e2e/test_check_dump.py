@@ -10,17 +10,19 @@ import pytest
 from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 from x509 import make_pair
 
+POLICY = ("https", "www", "hsts", "max_body", "park", "error_page", "access_log", "share", "priority", "set_header",
+          "unset_header")
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
-    "relay": {"relay": (*COMMON, "listen_https", "workers", "publish", "lane_socket", "lane_user", "lane_command",
+    "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "workers", "publish", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "access_log", "access_log_format",
                         "tls_profile", "default_cert"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
-              "domain NAME": ("upstream", "aliases", "access_log", "cert_file", "key_file")},
+              "domain NAME": ("upstream", "aliases", *POLICY, "cert_file", "key_file")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
                              "protocol", "remote_address", "remote_port", "service"),
-              "domain NAME": ("service", "aliases")},
+              "domain NAME": ("service", "aliases", *POLICY)},
 }
 
 GOOD = """\
@@ -92,13 +94,15 @@ FURTHER_DUMPED = {
         "relay fra1.user": ("me", "MAIN:19"), "relay fra1.key_file": ("PLACE/the_key", "MAIN:20"),
         "relay fra1.host_key": (HOST_KEY, "MAIN:21"),
         "domain d.test.service": ("http://[::1]", "MAIN:23"), "domain d.test.aliases": ("", "default"),
+        "domain *.a.test.https": ("redirect", "default"), "domain d.test.https": ("redirect", "default"),
         "relay fra2.host": ("::1", "MAIN:25"), "relay fra2.port": ("22", "default"),
         "relay fra2.user": ("tunnel", "default"), "relay fra2.host_key": (HOST_KEY, "MAIN:26"),
     },
 }
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
     FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
-                                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "publish": ("auto", "default"),
+                                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "listen_http": (":80", "default"), "park": ("10s", "default"),
+                                     "publish": ("auto", "default"),
                                      "tls_profile": ("intermediate", "default")},
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
     by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
@@ -157,7 +161,7 @@ def defaults(role):
     common = {"name": host[:32], "state_dir": f"/var/lib/tunnel-{role}",
               "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
               "log_level": "info", "drain": "10s"}
-    relay = {"listen_https": ":443", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
+    relay = {"listen_https": ":443", "listen_http": ":80", "park": "10s", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
              "max_streams": "900", "max_buffered": "64m", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate",
              "acme.issuer": "internal"}
@@ -331,7 +335,7 @@ def test_help_mentions_every_key_and_fits_80_columns(role):
     assert [line for line in out.splitlines() if len(line) > 80] == []
     _, *parts = re.split(r"^\[(.+)\]$", out, flags=re.MULTILINE)
     sections = zip(parts[::2], parts[1::2])
-    assert {title: tuple(re.findall(r"^  (\w+) = \S", text, re.MULTILINE)) for title, text in sections} == KEYS[role]
+    assert {title: tuple(re.findall(r"^  (\w+)(?: WORD)? = \S", text, re.MULTILINE)) for title, text in sections} == KEYS[role]
     for word in ("-c", "--check", "--dump", "--version", "--help", "--help=sample", f"/etc/tunnel/{role}.ini"):
         assert word in out
     assert run(f"tunnel-{role}", "-h") == (code, out, err)
@@ -355,16 +359,16 @@ def test_the_sample_is_well_and_is_the_defaults(folder, role):
 
 SITE = "sassy-cat-pics.com"
 EXAMPLES = {  # what a person puts in the place of the sample's
-    "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY, "domain NAME": "domain b.test",
+    "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY, "domain NAME": "domain b.test", "/etc/tunnel/error.html": "error.html",
               **{f"/etc/tunnel/{name}": name for name in ("default.pem", f"{SITE}.pem", f"{SITE}.key")}},
-    "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "/var/lib/tunnel-agent/id_": "id_"},
+    "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "/var/lib/tunnel-agent/id_": "id_", "/etc/tunnel/error.html": "error.html"},
 }
 
 
 def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     """As a person would: the ; away in front of each section and key."""
     sample = run(f"tunnel-{role}", "--help=sample").out
-    text, n = re.subn(r"^; (?=\w+ =( |$)|\[)", "", sample, flags=re.MULTILINE)
+    text, n = re.subn(r"^; (?=\w+( \S+)? =( |$)|\[)", "", sample, flags=re.MULTILINE)
     named = [title for title in KEYS[role] if title.endswith(" NAME")]
     assert n == sum(map(len, KEYS[role].values())) + len(named)
     for key in ("known_hosts_file", "remote_port", "service") if role == "agent" else ():  # other keys exclude these
@@ -374,6 +378,7 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
         assert text.count(example) == 1
         text = text.replace(example, own)
     (folder / "id_ed25519").touch(mode=0o600)
+    (folder / "error.html").write_text("<p>{text}</p>")
     make_pair(folder, SITE, [SITE]).joined(folder / "default.pem")
     rows = dumped(role, write(folder, role, text))
     others = [key for key in defaults(role) if key != "name"]  # that is made from the machine; an example stands there

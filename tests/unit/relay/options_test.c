@@ -58,7 +58,7 @@ static void test_domains_that_are_refused(void **state)
     static const struct {
         const char *text, *error; /* which the first error must hold */
     } rows[] = {
-        { "[domain a.test]\nupstream = nas:1\naccess_log = all\n", "access_log = all: not on or off" },
+        { "[domain a.test]\nupstream = nas:1\naccess_log = all\n", "access_log = all: not off or on" },
         { "[domain a.test]\naliases = b.test\n",
           "relay.ini:2: domain a.test.aliases = b.test: only a site with an upstream has aliases here;" },
         { "[domain a.test]\ncert_file = /c\n",

@@ -21,7 +21,11 @@ static struct shot begin(void)
 
 static struct snap_site *add_site(struct shot *shot, const char *name)
 {
-    struct snap_site *site = snapshot_add_site(shot->s, name, shot->tls, shot->counts);
+    struct policy policy;
+    struct snap_site *site;
+
+    policy_defaults(&policy, 0);
+    site = snapshot_add_site(shot->s, name, shot->tls, &policy, shot->counts);
 
     snapshot_add_name(shot->s, site, name);
     return site;
@@ -99,8 +103,8 @@ static void test_find(void **state)
     assert_found(shot.s, (struct str){ "a.testing", 6 }, "a.test");
     assert_found(shot.s, (struct str){ "a.test\0", 7 }, "none");
     assert_found(shot.s, (struct str){ "a.test\0.b.test", 14 }, "none");
-    assert_string_equal(snapshot_find(shot.s, STR("www.a.test"))->item, "domain:a.test");
-    assert_string_equal(snapshot_find(shot.s, STR("y.b.test"))->item, "domain:*.b.test");
+    assert_string_equal(snapshot_find(shot.s, STR("www.a.test"))->own.item, "domain:a.test");
+    assert_string_equal(snapshot_find(shot.s, STR("y.b.test"))->own.item, "domain:*.b.test");
     snapshot_release(shot.s);
 }
 
@@ -191,10 +195,10 @@ static void test_lanes(void **state)
     assert_true(two->id == UINT64_MAX);
     assert_int_equal(two->secret[0], 8);
     a = snapshot_find(shot.s, STR("a.test"));
-    assert_int_equal(a->lanes_n, 2);
-    assert_ptr_equal(a->lanes[0], two);
-    assert_ptr_equal(a->lanes[1], one);
-    assert_int_equal(snapshot_find(shot.s, STR("b.test"))->lanes_n, 0);
+    assert_int_equal(a->own.lanes_n, 2);
+    assert_ptr_equal(a->own.lanes[0], two);
+    assert_ptr_equal(a->own.lanes[1], one);
+    assert_int_equal(snapshot_find(shot.s, STR("b.test"))->own.lanes_n, 0);
     snapshot_release(shot.s);
 }
 

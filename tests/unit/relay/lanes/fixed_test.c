@@ -27,7 +27,11 @@ static void add_site(void *user, const struct lanes_site *site)
 {
     SSL_CTX *tls = tls_site_context();
     struct counts *counts = counts_new();
-    struct snap_site *added = snapshot_add_site(user, site->name, tls, counts);
+    struct policy policy;
+    struct snap_site *added;
+
+    policy_defaults(&policy, 0);
+    added = snapshot_add_site(user, site->name, tls, &policy, counts);
 
     snapshot_add_name(user, added, site->name);
     for (size_t i = 0; i < site->aliases_n; i++)
@@ -51,8 +55,8 @@ static const struct snap_lane *lane_of(const struct snapshot *s, const char *hos
     const struct snap_site *site = snapshot_find(s, str_of(host));
 
     assert_non_null(site);
-    assert_int_equal(site->lanes_n, 1);
-    return site->lanes[0];
+    assert_int_equal(site->own.lanes_n, 1);
+    return site->own.lanes[0];
 }
 
 static void test_sites_have_a_plain_lane_each(void **state)
@@ -130,8 +134,8 @@ static void test_a_section_without_upstream_is_no_site(void **state)
     assert_null(snapshot_find(s, str_of("a.test")));
     assert_non_null(lane_of(s, "b.test"));
     assert_null(fixed_site_status(f, "a.test"));
-    assert_false(relay_domain(conf, "a.test")->access_log);
-    assert_true(relay_domain(conf, "b.test")->access_log);
+    assert_int_equal(relay_domain(conf, "a.test")->policy.access_log, 0);
+    assert_int_equal(relay_domain(conf, "b.test")->policy.access_log, -1);
     assert_null(relay_domain(conf, "c.test"));
     snapshot_release(s);
     fixed_free(f);

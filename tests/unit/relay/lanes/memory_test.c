@@ -34,7 +34,7 @@ static struct claims *claims_of(const char *const *agents)
 
 static void claim(struct claims *c, const char *agent, int64_t serial, const char *item, const char *alias)
 {
-    struct lane_item items[] = { { item, &alias, alias ? 1 : 0 } };
+    struct lane_item items[] = { { item, &alias, alias ? 1 : 0, NULL } };
     struct lane_msg m = { .type = LANE_CLAIM, .claim = { serial, 1, true, items, 1 } }, answer;
 
     assert_int_equal(claims_take(c, agent, "b1", &m, &answer, NULL), 0);

@@ -1,0 +1,82 @@
+#include "relay/edge/route.h"
+
+#include <string.h>
+
+/* Longer paths than any route's are of no interest beyond this. */
+enum { SEEN_BYTES = 4 * POLICY_PATH_BYTES };
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The next character of the path, decoded; what is no %XX stands for itself. */
+static char next_char(struct str *path)
+{
+    char c = path->p[0];
+    size_t n = 1;
+
+    if (c == '%' && path->n >= 3 && hex(path->p[1]) >= 0 && hex(path->p[2]) >= 0) {
+        c = (char)(hex(path->p[1]) << 4 | hex(path->p[2]));
+        n = 3;
+    }
+    path->p += n;
+    path->n -= n;
+    return c;
+}
+
+/* Where the path ends without the segment that ends at n, if that is . or .. */
+static size_t resolve(const char *seen, size_t n)
+{
+    if (n >= 2 && memcmp(seen + n - 2, "/.", 2) == 0)
+        return n - 1;
+    if (n < 3 || memcmp(seen + n - 3, "/..", 3) != 0)
+        return n;
+    for (n -= 3; n > 0 && seen[n - 1] != '/'; n--)
+        continue;
+    return n > 0 ? n : 1;
+}
+
+/* Decoded and resolved; cut where there is no more room, which no route reaches to. */
+static size_t simplify(struct str path, char seen[SEEN_BYTES])
+{
+    size_t n = 0;
+
+    while (path.n > 0 && path.p[0] != '?' && path.p[0] != '#' && n < SEEN_BYTES) {
+        char c = next_char(&path);
+
+        if (c == '/') {
+            size_t end = resolve(seen, n);
+
+            n = end;
+            if (n > 0 && seen[n - 1] == '/')
+                continue; /* // counts as /, which is how most services read it */
+        }
+        seen[n++] = c;
+    }
+    return resolve(seen, n);
+}
+
+static bool covers(const char *route, const char *path, size_t n)
+{
+    size_t m = strlen(route);
+
+    return n >= m && memcmp(route, path, m) == 0 && (n == m || route[m - 1] == '/' || path[m] == '/');
+}
+
+const struct snap_target *route_find(const struct snap_site *site, struct str path)
+{
+    char seen[SEEN_BYTES];
+    size_t n;
+
+    if (site->routes_n == 0)
+        return &site->own;
+    n = simplify(path, seen);
+    for (size_t i = 0; i < site->routes_n; i++)
+        if (covers(site->routes[i].route, seen, n))
+            return &site->routes[i];
+    return &site->own;
+}

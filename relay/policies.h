@@ -1,0 +1,22 @@
+/* relay/policies.h - how each site treats its visitors: the defaults, what its agent asks for, and over both what its own
+ * [domain] section says.
+ *
+ * A value, embedded. It holds the sections' policies as they were when the configuration was loaded, with the content of
+ * the files they name. */
+#ifndef RELAY_POLICIES_H
+#define RELAY_POLICIES_H
+#include "relay/lanes/lanes.h"
+#include "relay/options.h"
+
+struct policies {
+    int64_t park_ms;
+    json_t *sections; /* an object of policies, by the domain's name */
+};
+
+void policies_load(struct policies *p,
+                   const struct opt_conf *conf); /* in place of what was there; at first zeroed */
+void policies_free(struct policies *p);
+/* Texts are in the arena. */
+void policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,
+                  struct arena *arena);
+#endif

@@ -1,0 +1,69 @@
+/* shared/policy.h - how a site treats its visitors: what the agent asks for in its claim, and what the relay's own
+ * [domain] section says instead. Pure.
+ *
+ * A policy travels as a JSON object whose members are named as the keys of the ini files are; a member that is missing
+ * was not given. The relay lays such objects over the defaults, one after another: the agent's, then its own. */
+#ifndef SHARED_POLICY_H
+#define SHARED_POLICY_H
+#include "shared/arena.h"
+#include "shared/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum policy_https { POLICY_REDIRECT, POLICY_BOTH, POLICY_ONLY };
+enum policy_www { POLICY_WWW_AS_IS, POLICY_WWW_ADD, POLICY_WWW_STRIP };
+enum policy_share { POLICY_ALONE, POLICY_BALANCE, POLICY_STANDBY };
+
+enum {
+    POLICY_HEADERS = 64, /* of set_header, and as many of unset_header */
+    POLICY_ROUTES = 64,
+    POLICY_NAME_BYTES = 128, /* of a header's name */
+    POLICY_VALUE_BYTES = 2048,
+    POLICY_PATH_BYTES = 200,
+    POLICY_PAGE_BYTES = 24 * 1024,
+    POLICY_JSON_BYTES = 56 * 1024, /* of the whole object: a claim's line has to hold it */
+    POLICY_PRIORITY_MAX = 1000,
+};
+#define POLICY_HSTS_MAX_S  ((int64_t)730 * 86400)
+#define POLICY_PARK_MAX_MS ((int64_t)300 * 1000)
+
+extern const char *const policy_https_words[], *const policy_www_words[], *const policy_share_words[];
+
+struct policy_header {
+    const char *name, *value;
+};
+
+struct policy {
+    enum policy_https https;
+    enum policy_www www;
+    enum policy_share share;
+    int64_t priority; /* of those that stand by: the lowest that is up gets all */
+    int64_t hsts_s;   /* 0: no such header */
+    int64_t max_body; /* bytes of a request's body; 0: any number */
+    int64_t park_ms;  /* 0: nobody waits */
+    bool access_log;
+    const char *error_page;                  /* a template; NULL: our own page */
+    const struct policy_header *set_headers; /* of responses */
+    size_t set_headers_n;
+    const char *const *unset_headers;
+    size_t unset_headers_n;
+    const char *const *routes; /* paths that have a service of their own; the longest first */
+    size_t routes_n;
+};
+
+/* What holds where nothing is said; park_ms is the relay's own. */
+void policy_defaults(struct policy *p, int64_t park_ms);
+/* Lays the object's members over p; NULL is an object without any. Texts are copied into the arena. ERR_INPUT names the
+ * member that is wrong; members of later versions are ignored. */
+must_check int policy_lay(struct policy *p, const json_t *object, struct arena *arena, struct err *e);
+/* Lists are copied into the arena, so that the copy lives as long. */
+void policy_copy(struct policy *to, const struct policy *from, struct arena *arena);
+size_t policy_json_bytes(const json_t *object); /* as text */
+
+/* Checks of one value each, for options too. */
+must_check int policy_check_header(const char *name, const char *value, struct err *e);
+must_check int policy_check_path(const char *path, struct err *e);
+must_check int policy_check_page(const char *text, size_t n, struct err *e);
+#endif

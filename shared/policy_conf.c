@@ -1,0 +1,128 @@
+#include "shared/policy_conf.h"
+
+#include "shared/file.h"
+#include "shared/str.h"
+
+#include <string.h>
+
+const char *const policy_log_words[] = { "off", "on", NULL };
+
+static void set_word(json_t *to, const char *key, const char *const *words, int choice)
+{
+    if (choice >= 0)
+        json_object_set_new(to, key, json_string(words[choice]));
+}
+
+static void set_number(json_t *to, const char *key, int64_t n)
+{
+    if (n >= 0)
+        json_object_set_new(to, key, json_integer(n));
+}
+
+static void set_headers(json_t *to, const struct policy_conf *conf)
+{
+    json_t *set = json_object(), *unset = json_array();
+
+    for (size_t i = 0; i < conf->set_headers.n; i++)
+        json_object_set_new(set, conf->set_headers.list[i].name,
+                            json_string(conf->set_headers.list[i].value));
+    for (size_t i = 0; i < conf->unset_headers.n; i++)
+        json_array_append_new(unset, json_string(conf->unset_headers.list[i].name));
+    if (json_object_size(set) > 0)
+        json_object_set(to, "set_header", set);
+    if (json_array_size(unset) > 0)
+        json_object_set(to, "unset_header", unset);
+    json_decref(set);
+    json_decref(unset);
+}
+
+static int read_page(const char *path, struct buf *page, struct err *e)
+{
+    if (file_read(path, POLICY_PAGE_BYTES, page, e) != 0)
+        return -1;
+    return policy_check_page(buf_bytes(page), page->len, e) == 0 ? 0 : err_wrap(e, "%s", path);
+}
+
+static int set_page(json_t *to, const char *path, struct err *e)
+{
+    struct buf page = { 0 };
+    int rc = 0;
+
+    if (path[0])
+        rc = read_page(path, &page, e);
+    if (rc == 0 && page.len > 0)
+        json_object_set_new(to, "error_page", json_stringn(buf_bytes(&page), page.len));
+    buf_free(&page);
+    return rc;
+}
+
+json_t *policy_of_conf(const struct policy_conf *conf, struct err *e)
+{
+    json_t *to = json_object();
+
+    set_word(to, "https", policy_https_words, conf->https);
+    set_word(to, "www", policy_www_words, conf->www);
+    set_word(to, "share", policy_share_words, conf->share);
+    set_number(to, "priority", conf->priority);
+    set_number(to, "hsts_s", conf->hsts_ms >= 0 ? conf->hsts_ms / 1000 : -1);
+    set_number(to, "max_body", conf->max_body);
+    set_number(to, "park_ms", conf->park_ms);
+    if (conf->access_log >= 0)
+        json_object_set_new(to, "access_log", json_boolean(conf->access_log));
+    set_headers(to, conf);
+    if (set_page(to, conf->error_page, e) == 0)
+        return to;
+    json_decref(to);
+    return NULL;
+}
+
+/* ---- checks ---- */
+
+static void check_headers(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                          struct opt_errors *errors)
+{
+    struct err why = { 0 };
+
+    if (p->set_headers.n > POLICY_HEADERS)
+        opt_errors_add_at(errors, conf, "domain", name, "set_header", "more than %d of them", POLICY_HEADERS);
+    if (p->unset_headers.n > POLICY_HEADERS)
+        opt_errors_add_at(errors, conf, "domain", name, "unset_header", "more than %d of them",
+                          POLICY_HEADERS);
+    for (size_t i = 0; i < p->set_headers.n; i++) {
+        const struct opt_pair *pair = &p->set_headers.list[i];
+
+        if (!pair->value[0])
+            opt_errors_add_at(errors, conf, "domain", name, "set_header",
+                              "%.80s has no value; write unset_header %.80s = to take it away", pair->name,
+                              pair->name);
+        else if (policy_check_header(pair->name, pair->value, &why) != 0)
+            opt_errors_add_at(errors, conf, "domain", name, "set_header", "%s", why.text);
+    }
+    for (size_t i = 0; i < p->unset_headers.n; i++) {
+        const struct opt_pair *pair = &p->unset_headers.list[i];
+
+        if (pair->value[0])
+            opt_errors_add_at(errors, conf, "domain", name, "unset_header",
+                              "%.80s has a value; write unset_header %.80s = without one", pair->name,
+                              pair->name);
+        else if (policy_check_header(pair->name, "", &why) != 0)
+            opt_errors_add_at(errors, conf, "domain", name, "unset_header", "%s", why.text);
+    }
+}
+
+void policy_conf_check(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                       struct opt_errors *errors)
+{
+    struct buf page = { 0 };
+    struct err why = { 0 };
+
+    check_headers(conf, name, p, errors);
+    if (p->error_page[0] && opt_touches_files(conf) && read_page(p->error_page, &page, &why) != 0)
+        opt_errors_add_at(errors, conf, "domain", name, "error_page", "%s", why.text);
+    buf_free(&page);
+    if (p->hsts_ms > 0 && p->hsts_ms % 1000 != 0)
+        opt_errors_add_at(errors, conf, "domain", name, "hsts", "not whole seconds (such as 365d)");
+    if (strncmp(name, "*.", 2) == 0 && p->www > POLICY_WWW_AS_IS)
+        opt_errors_add_at(errors, conf, "domain", name, "www",
+                          "a wildcard has no www. of its own; leave it out");
+}

@@ -1,0 +1,89 @@
+/* shared/policy_conf.h - the keys of a [domain] section that make up a policy: their rows in both programs' option
+ * tables, and the object they become. */
+#ifndef SHARED_POLICY_CONF_H
+#define SHARED_POLICY_CONF_H
+#include "shared/opt.h"
+#include "shared/policy.h"
+
+/* Part of a [domain] section's struct; what is not given is -1, "" or empty. */
+struct policy_conf {
+    int https, www, share, access_log;
+    int64_t priority, hsts_ms, max_body, park_ms;
+    const char *error_page; /* path */
+    struct opt_pairs set_headers, unset_headers;
+};
+
+/* The object; what was not given is no member of it. The page's file is read: NULL with the reason when that fails.
+ * A new reference. */
+json_t *policy_of_conf(const struct policy_conf *conf, struct err *e);
+/* Adds what is wrong with the section [domain `name`]. */
+void policy_conf_check(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                       struct opt_errors *errors);
+
+extern const char *const policy_log_words[];
+
+/* Rows of the option table for [domain], where `member` of struct_name is the struct policy_conf. https_value is the
+ * row's .def or, where another section is overridden, its .sample. */
+#define POLICY_OPTIONS(struct_name, member, https_value)                                                     \
+    POLICY_ROW(                                                                                              \
+        struct_name, member, "https", OPT_CHOICE, https, https_value, .choices = policy_https_words,         \
+        .help =                                                                                              \
+            "What becomes of visitors that come without TLS, at listen_http: with redirect (the default) "   \
+            "they are sent to https://, with both they are served, with only they get nothing. ACME "        \
+            "challenges are answered in any case."),                                                         \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "www", OPT_CHOICE, www, .sample = "as-is", .choices = policy_www_words,     \
+            .help =                                                                                          \
+                "With add, visitors of NAME are sent to www.NAME, with strip those of www.NAME to NAME; "    \
+                "both have to be names of the site. With as-is (the default) neither is."),                  \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "hsts", OPT_DURATION, hsts_ms, .sample = "365d", .min = 0,                  \
+            .max = POLICY_HSTS_MAX_S * 1000,                                                                 \
+            .help =                                                                                          \
+                "For how long browsers are told to come with TLS alone (Strict-Transport-Security). Not "    \
+                "sent with a certificate that browsers do not trust. By default, or with 0s, never."),       \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "max_body", OPT_SIZE, max_body, .sample = "100m", .min = 0,                 \
+            .max = INT64_MAX,                                                                                \
+            .help =                                                                                          \
+                "Longest body of a request; a longer one is answered with 413. By default, or with 0, any "  \
+                "length."),                                                                                  \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "park", OPT_DURATION, park_ms, .sample = "30s", .min = 0,                   \
+            .max = POLICY_PARK_MAX_MS,                                                                       \
+            .help = "How long a request waits for a house that is away, before it is answered with 503. By " \
+                    "default as long as the relay's own park says."),                                        \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "error_page", OPT_PATH, error_page, .sample = "/etc/tunnel/error.html",     \
+            .help =                                                                                          \
+                "HTML file, UTF-8, for pages that the relay answers with itself, such as 503. {status}, "    \
+                "{title}, {text}, {since}, {domain} and {request_id} are replaced in it."),                  \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "access_log", OPT_CHOICE, access_log, .sample = "off",                      \
+            .choices = policy_log_words,                                                                     \
+            .help =                                                                                          \
+                "Whether this site's requests are written to the access_log of the relay, where that is "    \
+                "not off. By default on."),                                                                  \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "share", OPT_CHOICE, share, .sample = "balance",                            \
+            .choices = policy_share_words,                                                                   \
+            .help =                                                                                          \
+                "Whether several agents may serve this name at once: with balance, each request goes to "    \
+                "the one that has the least to do; with standby, all go to the one with the lowest "         \
+                "priority that is up. Each of them has to say so. By default off."),                         \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "priority", OPT_NUMBER, priority, .sample = "10", .min = 0,                 \
+            .max = POLICY_PRIORITY_MAX,                                                                      \
+            .help = "With share = standby: the place of this agent; the lowest comes first. By default 0."), \
+        POLICY_ROW(struct_name, member, "set_header", OPT_PAIRS, set_headers,                                \
+                   .sample = "X-Frame-Options = DENY",                                                       \
+                   .help = "A header of each response, in place of what the service says."),                 \
+        POLICY_ROW(struct_name, member, "unset_header", OPT_PAIRS, unset_headers,                            \
+                   .sample = "X-Powered-By =",                                                               \
+                   .help = "A header of the service's responses that visitors do not get.")
+
+#define POLICY_ROW(struct_name, member, name, kind, field, ...)                                     \
+    {                                                                                               \
+        "domain", name, kind, offsetof(struct_name, member.field), .flags = OPT_RELOAD, __VA_ARGS__ \
+    }
+#endif
