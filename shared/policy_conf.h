@@ -25,17 +25,15 @@ extern const char *const policy_log_words[];
 /* Rows of the option table for [domain], where `member` of struct_name is the struct policy_conf. https_value is the
  * row's .def or, where another section is overridden, its .sample. */
 #define POLICY_OPTIONS(struct_name, member, https_value)                                                     \
-    POLICY_ROW(                                                                                              \
-        struct_name, member, "https", OPT_CHOICE, https, https_value, .choices = policy_https_words,         \
-        .help =                                                                                              \
-            "What becomes of visitors that come without TLS, at listen_http: with redirect (the default) "   \
-            "they are sent to https://, with both they are served, with only they get nothing. ACME "        \
-            "challenges are answered in any case."),                                                         \
+    POLICY_ROW(struct_name, member, "https", OPT_CHOICE, https, https_value, .choices = policy_https_words,  \
+               .help = "What becomes of visitors that come without TLS, at listen_http: with redirect they " \
+                       "are sent to https://, with both they are served, with only they get nothing. ACME "  \
+                       "challenges are answered in any case."),                                              \
         POLICY_ROW(                                                                                          \
             struct_name, member, "www", OPT_CHOICE, www, .sample = "as-is", .choices = policy_www_words,     \
             .help =                                                                                          \
                 "With add, visitors of NAME are sent to www.NAME, with strip those of www.NAME to NAME; "    \
-                "both have to be names of the site. With as-is (the default) neither is."),                  \
+                "both have to be names of the site. With as-is, as by default, neither is."),                \
         POLICY_ROW(                                                                                          \
             struct_name, member, "hsts", OPT_DURATION, hsts_ms, .sample = "365d", .min = 0,                  \
             .max = POLICY_HSTS_MAX_S * 1000,                                                                 \

@@ -368,7 +368,7 @@ EXAMPLES = {  # what a person puts in the place of the sample's
 def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     """As a person would: the ; away in front of each section and key."""
     sample = run(f"tunnel-{role}", "--help=sample").out
-    text, n = re.subn(r"^; (?=\w+( \S+)? =( |$)|\[)", "", sample, flags=re.MULTILINE)
+    text, n = re.subn(r"^; (?=(\w+|(route|set_header|unset_header) \S+) =( |$)|\[)", "", sample, flags=re.MULTILINE)
     named = [title for title in KEYS[role] if title.endswith(" NAME")]
     assert n == sum(map(len, KEYS[role].values())) + len(named)
     for key in ("known_hosts_file", "remote_port", "service") if role == "agent" else ():  # other keys exclude these
