@@ -300,6 +300,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     if (!r->lanes)
         return -1;
     edge.listen_https = &conf->listen_https;
+    edge.listen_http = &conf->listen_http;
     edge.workers = (unsigned)relay_workers(conf);
     edge.max_streams = (unsigned)conf->max_streams;
     edge.max_buffered = (uint64_t)conf->max_buffered;

@@ -1,7 +1,7 @@
 /* The life of a visitor's connection:
  *
  *   FIRST -> HANDSHAKE -> HEAD -> EXCHANGE ─┐     each state has a deadline
- *     │           │         ▲────────────────┘    (but not after an upgrade)
+ *     │           │         ▲────────────────┘    (but not after an upgrade); without TLS it begins with HEAD
  *     │           │         └── refused, told to close ──▶ LINGER -> CLOSE -> freed
  *     │           └── refused, broken, late ─────────────────────────▶
  *     └── "SSH-": the socket goes to splice.c */
@@ -10,6 +10,7 @@
 #include "relay/edge/access_request.h"
 #include "relay/edge/exchange.h"
 #include "relay/edge/page.h"
+#include "relay/edge/redirect.h"
 #include "relay/edge/tls.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -39,8 +40,8 @@ struct client {
     uv_timer_t deadline;
     int pending;
 
-    struct buf first; /* fewer than it takes to tell SSH from TLS */
-    struct tls *tls;
+    struct buf first;       /* fewer than it takes to tell SSH from TLS */
+    struct tls *tls;        /* NULL: without TLS */
     struct buf plain, send; /* received and decrypted; to be encrypted and sent */
     struct h1_head *head;   /* only while one is being read */
     struct exchange *exchange;
@@ -90,7 +91,8 @@ static void learn_addresses(struct client *c)
         c->visitor.port = ntohs(here.sin6_port);
 }
 
-struct client *client_accept(uv_stream_t *listener, const struct client_host *host, struct err *e)
+struct client *client_accept(uv_stream_t *listener, const struct client_host *host, bool secure,
+                             struct err *e)
 {
     struct client *c = mem_new(sizeof *c);
 
@@ -103,10 +105,12 @@ struct client *client_accept(uv_stream_t *listener, const struct client_host *ho
     uv_timer_init(listener->loop, &c->deadline);
     c->deadline.data = c;
     c->pending = 2;
-    c->tls = tls_new(host->tls_begin, pick_certificate, c);
-    c->state = host->ssh ? C_FIRST : C_HANDSHAKE;
+    c->visitor.secure = secure;
+    if (secure)
+        c->tls = tls_new(host->tls_begin, pick_certificate, c);
+    c->state = !secure ? C_HEAD : host->ssh ? C_FIRST : C_HANDSHAKE;
     learn_addresses(c);
-    set_deadline(c, HANDSHAKE_MS);
+    set_deadline(c, secure ? HANDSHAKE_MS : HEAD_MS);
     return c;
 }
 
@@ -141,11 +145,11 @@ static void client_enter(struct client *c, enum state next)
     }
 }
 
-static void flush(struct client *c)
+/* What goes to the socket: what the visitor is sent, or that encrypted. */
+static struct buf *output(struct client *c, bool ends)
 {
-    struct buf *out = tls_output(c->tls);
-    bool ends = c->state == C_LINGER || c->half_ends;
-
+    if (!c->tls)
+        return &c->send;
     if (c->send.len > 0) {
         tls_write(c->tls, buf_bytes(&c->send), c->send.len);
         buf_free(&c->send);
@@ -154,6 +158,14 @@ static void flush(struct client *c)
         c->said_goodbye = true;
         tls_end(c->tls);
     }
+    return tls_output(c->tls);
+}
+
+static void flush(struct client *c)
+{
+    bool ends = c->state == C_LINGER || c->half_ends;
+    struct buf *out = output(c, ends);
+
     if (out->len > 0) {
         c->sent_bytes += out->len;
         stream_write(c->sock, buf_bytes(out), out->len);
@@ -194,11 +206,17 @@ static enum state step_handshake(struct client *c)
     return tls_established(c->tls) ? C_HEAD : C_HANDSHAKE;
 }
 
+/* The name that the visitor named before his first request; "" when he did not. */
+static struct str server_name(const struct client *c)
+{
+    return str_of(c->tls ? tls_server_name(c->tls) : "");
+}
+
 /* A request that no exchange saw; one that was not understood counts for the site of the connection. */
 static void log_page(struct client *c, int status, const struct buf *page)
 {
     const struct snapshot *snapshot = c->host->snapshot(c->host->user);
-    struct str name = c->head->why ? str_of(tls_server_name(c->tls)) : h1_text(c->head, c->head->host);
+    struct str name = c->head->why ? server_name(c) : h1_text(c->head, c->head->host);
     struct access_request *access;
 
     request_id_make(c->host->ids, c->visitor.request_id);
@@ -208,15 +226,34 @@ static void log_page(struct client *c, int status, const struct buf *page)
     access_request_end(access, 0, true);
 }
 
+/* Takes the answer; the connection ends with it. */
+static enum state answer(struct client *c, int status, struct buf *out)
+{
+    log_page(c, status, out);
+    client_send(c, buf_bytes(out), out->len);
+    buf_free(out);
+    return C_LINGER;
+}
+
+static bool wants_body(const struct client *c)
+{
+    return !str_eq(h1_text(c->head, c->head->method), "HEAD");
+}
+
 static enum state answer_page(struct client *c, int status, const char *text)
 {
     struct buf out = { 0 };
 
-    page_add(&out, status, text, !str_eq(h1_text(c->head, c->head->method), "HEAD"), true);
-    log_page(c, status, &out);
-    client_send(c, buf_bytes(&out), out.len);
-    buf_free(&out);
-    return C_LINGER;
+    page_add(&out, status, text, wants_body(c), true);
+    return answer(c, status, &out);
+}
+
+static enum state answer_redirect(struct client *c, const struct buf *location)
+{
+    struct buf out = { 0 };
+
+    redirect_add(&out, location, wants_body(c), true);
+    return answer(c, 308, &out);
 }
 
 static enum state step_head(struct client *c)
@@ -241,19 +278,31 @@ static enum state step_head(struct client *c)
     return begin_exchange(c, (size_t)n);
 }
 
-static enum state begin_exchange(struct client *c, size_t head_bytes)
+/* Answers what is for no service; otherwise C_EXCHANGE. */
+static enum state step_route(struct client *c, struct snapshot *snapshot, const struct snap_site *site)
 {
-    struct snapshot *snapshot = c->host->snapshot(c->host->user);
-    struct str host = h1_text(c->head, c->head->host);
-    const struct snap_site *site = snapshot_find(snapshot, host);
+    const struct redirect_from from = { c->visitor.secure, c->host->https_port };
+    struct buf location = { 0 };
     enum state next = C_EXCHANGE;
 
     if (str_eq(h1_text(c->head, c->head->method), "CONNECT"))
-        next = answer_page(c, 405, "This is not a proxy.");
-    else if (!site)
-        next = answer_page(c, 404, "There is no such site here.");
-    else if (site != snapshot_find(snapshot, str_of(tls_server_name(c->tls))))
-        next = answer_page(c, 421, "This connection was made for another site.");
+        return answer_page(c, 405, "This is not a proxy.");
+    if (!site || (!c->visitor.secure && site->policy.https == POLICY_ONLY))
+        return answer_page(c, 404, "There is no such site here.");
+    if (c->tls && site != snapshot_find(snapshot, server_name(c)))
+        return answer_page(c, 421, "This connection was made for another site.");
+    if (redirect_find(snapshot, site, c->head, &from, &location))
+        next = answer_redirect(c, &location);
+    buf_free(&location);
+    return next;
+}
+
+static enum state begin_exchange(struct client *c, size_t head_bytes)
+{
+    struct snapshot *snapshot = c->host->snapshot(c->host->user);
+    const struct snap_site *site = snapshot_find(snapshot, h1_text(c->head, c->head->host));
+    enum state next = step_route(c, snapshot, site);
+
     if (next == C_EXCHANGE) {
         request_id_make(c->host->ids, c->visitor.request_id);
         c->exchange = exchange_new(c, c->host, snapshot, site, c->head, &c->visitor);
@@ -327,7 +376,7 @@ bool client_is_gone(const struct client *c)
 
 const char *client_tls_version(const struct client *c)
 {
-    return tls_version(c->tls);
+    return c->tls ? tls_version(c->tls) : NULL;
 }
 
 struct stream *client_stream(struct client *c)
@@ -376,6 +425,11 @@ static void on_received(void *user, const char *bytes, size_t n)
         if (!is_tls(c, bytes, n))
             return;
         client_enter(c, C_HANDSHAKE);
+    }
+    if (!c->tls) {
+        buf_add(&c->plain, bytes, n);
+        client_run(c);
+        return;
     }
     rc = tls_feed(c->tls, bytes, n, &c->plain, &why);
     if (rc < 0) {

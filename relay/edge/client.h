@@ -13,7 +13,8 @@ struct client;
 
 /* What a connection uses of its worker. */
 struct client_host {
-    SSL_CTX *tls_begin; /* the current snapshot's */
+    SSL_CTX *tls_begin;  /* the current snapshot's */
+    uint16_t https_port; /* where visitors find us over TLS; 0: nowhere */
     struct pool *pool;
     struct request_ids *ids;
     struct access_log *access_log;
@@ -26,8 +27,9 @@ struct client_host {
     void *user;
 };
 
-/* Takes the next connection of a listener. NULL when the kernel has none to give. */
-struct client *client_accept(uv_stream_t *listener, const struct client_host *host, struct err *e);
+/* Takes the next connection of a listener; secure: it begins with TLS. NULL when the kernel has none to give. */
+struct client *client_accept(uv_stream_t *listener, const struct client_host *host, bool secure,
+                             struct err *e);
 void client_drain(struct client *c); /* ends behind the request in progress, or at once */
 void client_stop(struct client *c);
 
@@ -40,6 +42,6 @@ struct stream *client_stream(struct client *c);                /* for backpressu
 uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_events */
 bool client_has_ended(const struct client *c);                 /* the visitor has said all that he will say */
 bool client_is_gone(const struct client *c); /* has reset the connection, though we do not read it now */
-const char *client_tls_version(const struct client *c);
-void client_run(struct client *c); /* something happened; c may be gone afterwards */
+const char *client_tls_version(const struct client *c); /* NULL: there is no TLS */
+void client_run(struct client *c);                      /* something happened; c may be gone afterwards */
 #endif

@@ -22,7 +22,7 @@ struct edge_events {
 struct edge;
 
 struct edge_conf {
-    const struct opt_addresses *listen_https;
+    const struct opt_addresses *listen_https, *listen_http;
     unsigned workers, max_streams; /* max_streams: of a lane */
     uint64_t max_buffered;
     struct access_log *access_log; /* each worker gets a reference */

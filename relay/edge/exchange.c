@@ -36,10 +36,11 @@ struct exchange {
     struct buf offer;        /* the protocols that the visitor would rather speak; empty: none */
     struct buf request_head; /* kept until the response begins, to be sent again */
     struct h1_body request;
+    int64_t max_body, body_bytes;
     struct buf request_trailers;
     enum h1_framing request_framing;
     char method[H1_MAX_METHOD + 1];
-    bool idempotent, visitor_keeps, visitor_1_0;
+    bool idempotent, visitor_keeps, visitor_1_0, secure;
     bool sent_head, request_done, took_body, stream_was_kept;
     int tries;     /* after the first */
     uint64_t lane; /* of the last stream */
@@ -62,6 +63,7 @@ static uint64_t on_held_asked(void *user, uint64_t *moved);
 static bool on_gone_asked(void *user);
 static void on_ended(void *user, enum upstream_end how);
 static void send_request(struct exchange *x);
+static void answer_too_large(struct exchange *x);
 static void read_response(struct exchange *x, const char *bytes, size_t n);
 
 static const struct upstream_events upstream_events = {
@@ -112,12 +114,14 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
     x->host = host;
     x->snapshot = snapshot_hold(holds);
     x->site = site;
+    x->max_body = site->policy.max_body > 0 ? site->policy.max_body : INT64_MAX;
     x->target = route_find(site, h1_text(head, head->path));
     x->response = mem_new(sizeof *x->response);
     snprintf(x->method, sizeof x->method, "%.*s", STR_ARG(method));
     upgrade_add_offer(&x->offer, head);
     x->idempotent = is_idempotent(method) && x->offer.len == 0;
     x->visitor_keeps = head->keep_alive;
+    x->secure = visitor->secure;
     x->visitor_1_0 = head->minor == 0;
     x->request_framing = head->framing;
     x->request_done = head->framing == H1_NO_BODY;
@@ -125,6 +129,10 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
     headers_add_request(&x->request_head, head, visitor);
     counts_add(&site->counts->requests, 1);
     x->access = access_request_new(host->access_log, site, head, visitor, client_tls_version(client));
+    if (head->framing == H1_LENGTH && head->content_length > x->max_body) {
+        answer_too_large(x);
+        return x;
+    }
     take_stream(x, x->idempotent ? POOL_ANY : POOL_RECENT, 0);
     return x;
 }
@@ -171,12 +179,22 @@ static void send_up(struct exchange *x, const void *bytes, size_t n)
     upstream_write(x->upstream, bytes, n);
 }
 
+/* Chunks do not say in front how many they will be. */
+static void note_too_large(struct exchange *x)
+{
+    x->visitor_keeps = false;
+    if (x->began)
+        x->broken = true;
+    else
+        answer_too_large(x);
+}
+
 static void send_request_body(struct exchange *x, struct buf *plain)
 {
     struct str data;
     size_t used;
 
-    while (!x->request_done && !x->broken) {
+    while (!x->request_done && !x->broken && !x->response_done) {
         size_t room = upstream_room(x->upstream), n = plain->len < room ? plain->len : room;
         enum h1_body_event event = h1_body_feed(&x->request, buf_bytes(plain), n, &used, &data);
 
@@ -184,6 +202,11 @@ static void send_request_body(struct exchange *x, struct buf *plain)
         case H1_BODY_DATA:
             x->took_body = true;
             access_request_in(x->access, data.n);
+            x->body_bytes += (int64_t)data.n;
+            if (x->body_bytes > x->max_body) {
+                note_too_large(x);
+                break;
+            }
             if (x->request_framing == H1_CHUNKED)
                 send_chunk(x, data);
             else
@@ -225,6 +248,11 @@ static void answer_ourselves(struct exchange *x, int status, const char *text)
     x->response_done = true;
 }
 
+static void answer_too_large(struct exchange *x)
+{
+    answer_ourselves(x, 413, "The request is larger than this site takes.");
+}
+
 static enum h1_framing framing_down(const struct exchange *x)
 {
     enum h1_framing framing = x->response->framing;
@@ -234,10 +262,22 @@ static enum h1_framing framing_down(const struct exchange *x)
     return x->visitor_1_0 ? H1_UNTIL_CLOSE : H1_CHUNKED; /* HTTP/1.0 knows no chunks */
 }
 
+/* A 1xx is about the request alone. */
+static struct headers_changes changes_for(const struct exchange *x, bool interim)
+{
+    const struct snap_site *site = x->site;
+
+    if (interim)
+        return (struct headers_changes){ 0 };
+    return (struct headers_changes){ &site->policy,
+                                     x->secure && site->trusted_cert ? site->policy.hsts_s : 0 };
+}
+
 static void send_response_head(struct exchange *x)
 {
     struct h1_head *head = x->response;
     bool interim = head->status < 200;
+    struct headers_changes changes = changes_for(x, interim);
     struct buf out = { 0 };
 
     x->framing = framing_down(x);
@@ -250,7 +290,8 @@ static void send_response_head(struct exchange *x)
                              interim             ? ""
                              : !x->visitor_keeps ? "close"
                              : x->visitor_1_0    ? "keep-alive"
-                                                 : "");
+                                                 : "",
+                             &changes);
         send_down(x, buf_bytes(&out), out.len);
         buf_free(&out);
     }

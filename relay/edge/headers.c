@@ -82,18 +82,18 @@ static void add_framing(struct buf *out, enum h1_framing framing, int64_t length
 static void add_visitor(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)
 {
     struct str host = h1_text(head, head->authority);
+    const char *proto = visitor->secure ? "https" : "http";
     char address[INET6_ADDRSTRLEN];
 
     headers_address_text(&visitor->addr, address, sizeof address);
     buf_printf(out,
-               "X-Forwarded-For: %s\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: %.*s\r\n"
+               "X-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\nX-Forwarded-Host: %.*s\r\n"
                "X-Forwarded-Port: %u\r\nX-Real-IP: %s\r\n",
-               address, STR_ARG(host), visitor->port, address);
+               address, proto, STR_ARG(host), visitor->port, address);
     /* RFC 7239: an IPv6 address stands in brackets and quotes; a host with a port in quotes. */
     buf_printf(out, strchr(address, ':') ? "Forwarded: for=\"[%s]\"" : "Forwarded: for=%s", address);
-    buf_printf(out,
-               memchr(host.p, ':', host.n) ? ";host=\"%.*s\";proto=https\r\n" : ";host=%.*s;proto=https\r\n",
-               STR_ARG(host));
+    buf_printf(out, memchr(host.p, ':', host.n) ? ";host=\"%.*s\";proto=%s\r\n" : ";host=%.*s;proto=%s\r\n",
+               STR_ARG(host), proto);
     buf_printf(out, "X-Request-ID: %s\r\n", visitor->request_id);
 }
 
@@ -135,8 +135,40 @@ void headers_add_request(struct buf *out, const struct h1_head *head, const stru
     buf_add(out, "\r\n", 2);
 }
 
+/* ---- what the site changes ---- */
+
+static const char hsts[] = "Strict-Transport-Security";
+
+static bool is_changed(const struct policy *policy, struct str name)
+{
+    for (size_t i = 0; i < policy->set_headers_n; i++)
+        if (str_eq_nocase(name, policy->set_headers[i].name))
+            return true;
+    for (size_t i = 0; i < policy->unset_headers_n; i++)
+        if (str_eq_nocase(name, policy->unset_headers[i]))
+            return true;
+    return false;
+}
+
+/* A field of the service's that the visitor is not to see as it is. */
+static bool is_replaced(const struct headers_changes *changes, struct str name)
+{
+    return (changes->policy && is_changed(changes->policy, name)) ||
+           (changes->hsts_s > 0 && str_eq_nocase(name, hsts));
+}
+
+static void add_changes(struct buf *out, const struct headers_changes *changes)
+{
+    const struct policy *policy = changes->policy;
+
+    if (changes->hsts_s > 0 && !(policy && is_changed(policy, STR("strict-transport-security"))))
+        buf_printf(out, "%s: max-age=%" PRId64 "\r\n", hsts, changes->hsts_s);
+    for (size_t i = 0; policy && i < policy->set_headers_n; i++)
+        add(out, policy->set_headers[i].name, str_of(policy->set_headers[i].value));
+}
+
 void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_framing framing,
-                          const char *connection)
+                          const char *connection, const struct headers_changes *changes)
 {
     struct str reason = h1_text(head, head->reason);
     struct buf upgrade = { 0 };
@@ -145,9 +177,13 @@ void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_f
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct h1_field *field = &head->fields[i];
 
-        if (!str_eq_nocase(h1_text(head, field->name), "content-length") && !h1_field_is_hop(head, field))
+        struct str name = h1_text(head, field->name);
+
+        if (!str_eq_nocase(name, "content-length") && !h1_field_is_hop(head, field) &&
+            !is_replaced(changes, name))
             add_field(out, head, field);
     }
+    add_changes(out, changes);
     add_framing(out, framing, framing == H1_UNTIL_CLOSE ? -1 : head->content_length);
     upgrade_add_answer(&upgrade, head);
     if (upgrade.len > 0)

@@ -5,12 +5,14 @@
 #include "relay/edge/request_id.h"
 #include "shared/buf.h"
 #include "shared/http/h1.h"
+#include "shared/policy.h"
 
 #include <sys/socket.h>
 
 struct headers_visitor {
     struct sockaddr_storage addr; /* who asks */
     uint16_t port;                /* the port asked at */
+    bool secure;                  /* over TLS */
     char request_id[REQUEST_ID_BYTES];
 };
 
@@ -19,10 +21,16 @@ struct headers_visitor {
  * for anew. */
 void headers_add_request(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor);
 
+/* What the site changes in its responses. */
+struct headers_changes {
+    const struct policy *policy; /* set_header and unset_header; NULL: nothing */
+    int64_t hsts_s;              /* 0: visitors are not told to come with TLS alone */
+};
+
 /* The response as the visitor gets it, with our framing; connection is the value of Connection, "" for none. The
  * protocols of a 101 and a 426 are added to it. */
 void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_framing framing,
-                          const char *connection);
+                          const char *connection, const struct headers_changes *changes);
 
 /* "203.0.113.7" or "2001:db8::7"; v4-mapped addresses as IPv4. */
 void headers_address_text(const struct sockaddr_storage *addr, char *out, size_t room);

@@ -11,6 +11,7 @@ static const char *reason(int status)
                     { 404, "Not Found" },
                     { 405, "Method Not Allowed" },
                     { 408, "Request Timeout" },
+                    { 413, "Content Too Large" },
                     { 414, "URI Too Long" },
                     { 417, "Expectation Failed" },
                     { 421, "Misdirected Request" },

@@ -256,7 +256,8 @@ static void on_gone(void *user, struct upstream *u)
 
 /* ---- for requests ---- */
 
-static struct upstream *find_idle(const struct lane *l, const struct snap_target *target, enum pool_reuse reuse)
+static struct upstream *find_idle(const struct lane *l, const struct snap_target *target,
+                                  enum pool_reuse reuse)
 {
     struct upstream *u = reuse == POOL_FRESH ? NULL : l->lists[L_IDLE];
 

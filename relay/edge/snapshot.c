@@ -93,7 +93,8 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
     SSL_CTX_up_ref(tls);
     site->routes = mem_new((site->policy.routes_n + 1) * sizeof *site->routes);
     for (size_t i = 0; i < site->policy.routes_n; i++)
-        site->routes[site->routes_n++] = (struct snap_target){ .item = site->own.item, .route = site->policy.routes[i] };
+        site->routes[site->routes_n++] =
+            (struct snap_target){ .item = site->own.item, .route = site->policy.routes[i] };
     site->counts = counts_hold(counts);
     policy_copy(&site->policy, policy, &s->texts);
     s->sites = mem_grow(s->sites, (s->sites_n + 1) * sizeof(void *));
@@ -118,12 +119,14 @@ static void add_target_lane(struct snap_target *target, const struct snap_lane *
 
 static int longest_first(const void *a, const void *b)
 {
-    size_t n = strlen(((const struct snap_target *)a)->route), m = strlen(((const struct snap_target *)b)->route);
+    size_t n = strlen(((const struct snap_target *)a)->route),
+           m = strlen(((const struct snap_target *)b)->route);
 
     return (n < m) - (n > m);
 }
 
-void snapshot_add_route(struct snapshot *s, struct snap_site *site, const char *path, const struct snap_lane *plain)
+void snapshot_add_route(struct snapshot *s, struct snap_site *site, const char *path,
+                        const struct snap_lane *plain)
 {
     struct snap_target *target = site->routes;
     size_t left = site->routes_n;

@@ -27,8 +27,8 @@ struct snap_lane {
 
 /* Where requests go: a service of the site, by the lanes that lead to it. */
 struct snap_target {
-    const char *item;              /* "domain:NAME", as claimed */
-    const char *route;             /* path, as claimed; "": the site's own service */
+    const char *item;               /* "domain:NAME", as claimed */
+    const char *route;              /* path, as claimed; "": the site's own service */
     const struct snap_lane **lanes; /* that are up and serve it */
     size_t lanes_n;
     bool fixed; /* by the relay's own configuration: not by lanes of agents */

@@ -52,7 +52,7 @@ struct upstream {
     int64_t idle_since_ms;
 
     char *item, *route; /* NULL until used */
-    struct buf prefix;                /* the second header, which travels with the first bytes */
+    struct buf prefix;  /* the second header, which travels with the first bytes */
     uint64_t uses;
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;

@@ -57,7 +57,8 @@ struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, 
                                struct dial_names *names, const struct upstream_owner *owner, void *user,
                                struct err *e);
 /* For one exchange. The first one decides which service the stream is for. */
-void upstream_take(struct upstream *u, const struct snap_target *target, const struct upstream_events *events, void *user);
+void upstream_take(struct upstream *u, const struct snap_target *target, const struct upstream_events *events,
+                   void *user);
 bool upstream_ready(const struct upstream *u);
 bool upstream_used_before(const struct upstream *u);
 void upstream_write(struct upstream *u, const void *bytes, size_t n);
@@ -88,7 +89,8 @@ bool upstream_taken(const struct upstream *u);
 uint64_t upstream_id(const struct upstream *u);
 uint64_t upstream_lane(const struct upstream *u);
 const char *upstream_item(const struct upstream *u); /* "" before its first use */
-bool upstream_serves(const struct upstream *u, const struct snap_target *target); /* it was used for this service */
+bool upstream_serves(const struct upstream *u,
+                     const struct snap_target *target);          /* it was used for this service */
 int64_t upstream_idle_ms(const struct upstream *u);              /* since it was given back */
 bool upstream_orphaned(const struct upstream *u);                /* nothing moves, and the visitor is gone */
 void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's `ended` */

@@ -13,6 +13,7 @@ struct listener {
     uv_tcp_t handle;
     struct worker *worker;
     struct listener *next;
+    bool secure;
 };
 
 struct worker {
@@ -175,11 +176,24 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     return w;
 }
 
-int worker_add_listener(struct worker *w, int fd, struct err *e)
+/* Redirects to https:// lead to the first socket that speaks it. */
+static void note_port(struct worker *w, int fd)
+{
+    struct sockaddr_in6 here = { 0 }; /* the port lies alike in both families */
+    socklen_t size = sizeof here;
+
+    if (w->host.https_port == 0 && getsockname(fd, (struct sockaddr *)&here, &size) == 0)
+        w->host.https_port = ntohs(here.sin6_port);
+}
+
+int worker_add_listener(struct worker *w, int fd, bool secure, struct err *e)
 {
     struct listener *l = mem_new(sizeof *l);
     int rc;
 
+    if (secure)
+        note_port(w, fd);
+    l->secure = secure;
     l->worker = w;
     l->next = w->listeners;
     w->listeners = l;
@@ -222,7 +236,7 @@ static void on_connection(uv_stream_t *handle, int rc)
         log_warn_limited("edge", "cannot accept", kv_str("error", uv_strerror(rc)));
         return;
     }
-    client = client_accept(handle, &w->host, &why);
+    client = client_accept(handle, &w->host, l->secure, &why);
     if (!client) {
         log_warn_limited("edge", "cannot accept", kv_str("error", why.text));
         return;

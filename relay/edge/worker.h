@@ -25,7 +25,7 @@ struct worker_conf {
 
 /* Makes the worker and gives it listening sockets, which it takes; then worker_run starts its thread. */
 struct worker *worker_new(const struct worker_conf *conf, struct err *e);
-must_check int worker_add_listener(struct worker *w, int fd, struct err *e);
+must_check int worker_add_listener(struct worker *w, int fd, bool secure, struct err *e);
 must_check int worker_run(struct worker *w, struct err *e);
 
 void worker_post(struct worker *w, const struct mail *mail); /* from any thread */

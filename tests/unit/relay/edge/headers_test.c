@@ -42,7 +42,7 @@ static struct sockaddr_storage address_of(const char *text)
 
 static struct headers_visitor visitor_from(const char *address, uint16_t port)
 {
-    struct headers_visitor visitor = { .addr = address_of(address), .port = port };
+    struct headers_visitor visitor = { .addr = address_of(address), .port = port, .secure = true };
 
     memcpy(visitor.request_id, ID, sizeof ID);
     return visitor;
@@ -316,7 +316,8 @@ static void test_responses(void **state)
         h1_response_init(&head, str_of(rows[i].method));
         if (h1_head_parse(&head, rows[i].in, strlen(rows[i].in), &limits) != (ssize_t)strlen(rows[i].in))
             fail_msg("%s: is no response: %s", rows[i].name, head.why ? head.why : "unfinished");
-        headers_add_response(&out, &head, rows[i].framing, rows[i].connection);
+        headers_add_response(&out, &head, rows[i].framing, rows[i].connection,
+                             &(struct headers_changes){ 0 });
         assert_text(rows[i].name, &out, rows[i].out);
     }
 }
