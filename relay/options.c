@@ -126,6 +126,11 @@ static const struct opt options[] = {
     { "domain", "aliases", OPT_WORDS, offsetof(struct relay_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site, with upstream." },
+    { "domain", "route", OPT_PAIRS, offsetof(struct relay_domain_conf, routes), .flags = OPT_RELOAD,
+      .sample = "/api = 127.0.0.1:9000",
+      .help =
+          "A path, with all below it, that goes to this HTTP server (HOST:PORT) and to no agent. Of several the longest "
+          "one that covers the request's path wins; the path is passed on as it is." },
     POLICY_OPTIONS(struct relay_domain_conf, policy, .sample = "both"),
     { "domain", "cert_file", OPT_PATH, offsetof(struct relay_domain_conf, cert_file), .flags = OPT_RELOAD,
       .sample = "/etc/tunnel/sassy-cat-pics.com.pem",
@@ -258,6 +263,24 @@ static void check_files(struct opt_conf *conf, const char *name, const struct re
         opt_errors_add_at(errors, conf, "domain", name, "cert_file", "%s", why.text);
 }
 
+static void check_routes(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
+                         struct opt_errors *errors)
+{
+    struct host_port at;
+
+    for (size_t i = 0; i < d->routes.n; i++) {
+        const struct opt_pair *route = &d->routes.list[i];
+        struct err why = { 0 };
+
+        if (policy_check_path(route->name, &why) != 0)
+            opt_errors_add_at(errors, conf, "domain", name, "route", "%s", why.text);
+        else if (relay_upstream(&at, route->value, &why) != 0)
+            opt_errors_add_at(errors, conf, "domain", name, "route", "%s: %s", route->name, why.text);
+    }
+    if (d->routes.n > POLICY_ROUTES)
+        opt_errors_add_at(errors, conf, "domain", name, "route", "more than %d of them", POLICY_ROUTES);
+}
+
 static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
 {
     const struct relay_domain_conf *d;
@@ -269,6 +292,7 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
 
         if (d->upstream[0] && relay_upstream(&upstream, d->upstream, &why) != 0)
             opt_errors_add_at(errors, conf, "domain", name, "upstream", "%s", why.text);
+        check_routes(conf, name, d, errors);
         check_aliases(conf, name, d, i, errors);
         policy_conf_check(conf, name, &d->policy, errors);
         check_files(conf, name, d, errors);

@@ -41,6 +41,7 @@ struct relay_domain_conf {
     const char *upstream;             /* "HOST:PORT"; "": the site is an agent's */
     const char *cert_file, *key_file; /* both "", or both given */
     struct opt_words aliases;
+    struct opt_pairs routes;   /* path to "HOST:PORT" */
     struct policy_conf policy; /* laid over the one that the agent asks for */
 };
 

@@ -125,8 +125,8 @@ static struct snapshot *make_snapshot(struct relay *r)
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
     certs_forget_unused(r->certs);
-    lanes_add_to_snapshot(r->lanes, p.snapshot);
     fixed_add_to_snapshot(r->fixed, p.snapshot);
+    lanes_add_to_snapshot(r->lanes, p.snapshot);
     snapshot_finish(p.snapshot);
     return p.snapshot;
 }

@@ -41,7 +41,7 @@ static size_t resolve(const char *seen, size_t n)
 }
 
 /* Decoded and resolved; cut where there is no more room, which no route reaches to. */
-static size_t simplify(struct str path, char seen[SEEN_BYTES])
+static void simplify(struct str path, char seen[SEEN_BYTES + 1])
 {
     size_t n = 0;
 
@@ -57,26 +57,25 @@ static size_t simplify(struct str path, char seen[SEEN_BYTES])
         }
         seen[n++] = c;
     }
-    return resolve(seen, n);
+    seen[resolve(seen, n)] = 0;
 }
 
-static bool covers(const char *route, const char *path, size_t n)
+static bool covers(const char *route, const char *path)
 {
-    size_t m = strlen(route);
+    size_t n = strlen(route);
 
-    return n >= m && memcmp(route, path, m) == 0 && (n == m || route[m - 1] == '/' || path[m] == '/');
+    return strncmp(route, path, n) == 0 && (path[n] == 0 || path[n] == '/' || route[n - 1] == '/');
 }
 
 const struct snap_target *route_find(const struct snap_site *site, struct str path)
 {
-    char seen[SEEN_BYTES];
-    size_t n;
+    char seen[SEEN_BYTES + 1];
 
     if (site->routes_n == 0)
         return &site->own;
-    n = simplify(path, seen);
+    simplify(path, seen);
     for (size_t i = 0; i < site->routes_n; i++)
-        if (covers(site->routes[i].route, seen, n))
+        if (covers(site->routes[i].route, seen))
             return &site->routes[i];
     return &site->own;
 }

@@ -91,12 +91,12 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
     site->own = (struct snap_target){ .item = arena_copy(&s->texts, item), .route = "" };
     site->tls = tls;
     SSL_CTX_up_ref(tls);
+    policy_copy(&site->policy, policy, &s->texts);
     site->routes = mem_new((site->policy.routes_n + 1) * sizeof *site->routes);
     for (size_t i = 0; i < site->policy.routes_n; i++)
         site->routes[site->routes_n++] =
             (struct snap_target){ .item = site->own.item, .route = site->policy.routes[i] };
     site->counts = counts_hold(counts);
-    policy_copy(&site->policy, policy, &s->texts);
     s->sites = mem_grow(s->sites, (s->sites_n + 1) * sizeof(void *));
     s->sites[s->sites_n++] = site;
     return site;
@@ -125,26 +125,28 @@ static int longest_first(const void *a, const void *b)
     return (n < m) - (n > m);
 }
 
-void snapshot_add_route(struct snapshot *s, struct snap_site *site, const char *path,
-                        const struct snap_lane *plain)
+static void set_route(struct snapshot *s, struct snap_site *site, const char *path,
+                      const struct snap_lane *plain)
 {
-    struct snap_target *target = site->routes;
-    size_t left = site->routes_n;
+    struct snap_target *target = NULL;
 
-    while (left > 0 && strcmp(target->route, path) != 0) {
-        target++;
-        left--;
-    }
-    if (left == 0) {
+    for (size_t i = 0; i < site->routes_n && !target; i++)
+        target = strcmp(site->routes[i].route, path) == 0 ? &site->routes[i] : NULL;
+    if (!target) {
         site->routes = mem_grow(site->routes, (site->routes_n + 1) * sizeof *site->routes);
         target = &site->routes[site->routes_n++];
         *target = (struct snap_target){ .item = site->own.item, .route = arena_copy(&s->texts, path) };
     }
-    target->lanes_n = 0;
-    target->fixed = false;
     add_target_lane(target, plain);
     target->fixed = true;
     qsort(site->routes, site->routes_n, sizeof *site->routes, longest_first);
+}
+
+void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *plain)
+{
+    for (size_t i = 0; i < s->sites_n; i++)
+        if (strcmp(s->sites[i]->name, name) == 0)
+            set_route(s, s->sites[i], path, plain);
 }
 
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane)

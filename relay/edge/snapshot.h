@@ -61,8 +61,8 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
                                     const struct policy *policy, struct counts *counts);
 void snapshot_add_name(struct snapshot *s, struct snap_site *site,
                        const char *name); /* the site's own, and aliases */
-/* A path of the site is served by this lane alone, whatever is claimed. The path is copied. */
-void snapshot_add_route(struct snapshot *s, struct snap_site *site, const char *path,
+/* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
+void snapshot_add_route(struct snapshot *s, const char *name, const char *path,
                         const struct snap_lane *plain);
 /* To the site of this name and its claimed routes; nothing when it is not there. */
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane);

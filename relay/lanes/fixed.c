@@ -10,7 +10,8 @@
 static const uint64_t FIRST_ID = UINT64_C(1) << 63;
 
 struct fixed_site {
-    char *name, *text; /* upstream, as it is written */
+    char *name, *path; /* path "": the whole site */
+    char *text;        /* the address, as it is written */
     char **aliases;
     size_t aliases_n;
     struct host_port upstream;
@@ -36,6 +37,7 @@ static void free_list(struct fixed_site *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         free(list[i].name);
+        free(list[i].path);
         free(list[i].text);
         free_aliases(&list[i]);
         counts_release(list[i].counts);
@@ -43,17 +45,23 @@ static void free_list(struct fixed_site *list, size_t n)
     free(list);
 }
 
-static void fill(struct fixed *f, struct fixed_site *site, const char *name,
-                 const struct relay_domain_conf *conf, time_t now)
+static void fill(struct fixed *f, struct fixed_site *site, const char *name, const char *path,
+                 const char *text, time_t now)
 {
-    *site = (struct fixed_site){ .name = mem_copy(name), .text = mem_copy(conf->upstream), .since = now };
-    site->aliases = mem_new((conf->aliases.n + 1) * sizeof(char *));
-    for (size_t i = 0; i < conf->aliases.n; i++)
-        site->aliases[site->aliases_n++] = mem_copy(conf->aliases.words[i]);
-    if (relay_upstream(&site->upstream, conf->upstream, NULL) != 0)
+    *site = (struct fixed_site){
+        .name = mem_copy(name), .path = mem_copy(path), .text = mem_copy(text), .since = now
+    };
+    if (relay_upstream(&site->upstream, text, NULL) != 0)
         abort(); /* the configuration was checked */
     site->id = f->next_id++;
     site->counts = counts_new();
+}
+
+static void fill_aliases(struct fixed_site *site, const struct opt_words *aliases)
+{
+    site->aliases = mem_new((aliases->n + 1) * sizeof(char *));
+    for (size_t i = 0; i < aliases->n; i++)
+        site->aliases[site->aliases_n++] = mem_copy(aliases->words[i]);
 }
 
 /* The same address keeps its lane, and with it the connections that are open. */
@@ -61,7 +69,7 @@ static void keep_lane(struct fixed_site *site, struct fixed_site *old)
 {
     struct counts *counts = site->counts;
 
-    if (strcmp(site->name, old->name) != 0)
+    if (strcmp(site->name, old->name) != 0 || strcmp(site->path, old->path) != 0)
         return;
     site->since = old->since;
     if (strcmp(site->text, old->text) != 0)
@@ -69,6 +77,25 @@ static void keep_lane(struct fixed_site *site, struct fixed_site *old)
     site->id = old->id;
     site->counts = old->counts;
     old->counts = counts; /* which goes with the old list */
+}
+
+static struct fixed_site *add(struct fixed *f)
+{
+    f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
+    return &f->list[f->n++];
+}
+
+static void add_domain(struct fixed *f, const char *name, const struct relay_domain_conf *domain, time_t now)
+{
+    struct fixed_site *site;
+
+    if (domain->upstream[0]) {
+        site = add(f);
+        fill(f, site, name, "", domain->upstream, now);
+        fill_aliases(site, &domain->aliases);
+    }
+    for (size_t i = 0; i < domain->routes.n; i++)
+        fill(f, add(f), name, domain->routes.list[i].name, domain->routes.list[i].value, now);
 }
 
 void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now)
@@ -80,15 +107,11 @@ void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now)
 
     f->list = NULL;
     f->n = 0;
-    for (size_t i = 0; (domain = opt_section(conf, "domain", i, &name)); i++) {
-        if (!domain->upstream[0])
-            continue;
-        f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
-        fill(f, &f->list[f->n], name, domain, now);
+    for (size_t i = 0; (domain = opt_section(conf, "domain", i, &name)); i++)
+        add_domain(f, name, domain, now);
+    for (size_t i = 0; i < f->n; i++)
         for (size_t j = 0; j < old_n; j++)
-            keep_lane(&f->list[f->n], &old[j]);
-        f->n++;
-    }
+            keep_lane(&f->list[i], &old[j]);
     free_list(old, old_n);
 }
 
@@ -113,8 +136,9 @@ void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struc
                      void *user)
 {
     for (size_t i = 0; i < f->n; i++)
-        each(user, &(struct lanes_site){ f->list[i].name, (const char *const *)f->list[i].aliases,
-                                         f->list[i].aliases_n, NULL });
+        if (!f->list[i].path[0])
+            each(user, &(struct lanes_site){ f->list[i].name, (const char *const *)f->list[i].aliases,
+                                             f->list[i].aliases_n, NULL });
 }
 
 void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s)
@@ -122,7 +146,12 @@ void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s)
     for (size_t i = 0; i < f->n; i++) {
         const struct fixed_site *site = &f->list[i];
 
-        snapshot_add_site_lane(s, site->name, snapshot_add_plain(s, site->id, &site->upstream, site->counts));
+        const struct snap_lane *lane = snapshot_add_plain(s, site->id, &site->upstream, site->counts);
+
+        if (site->path[0])
+            snapshot_add_route(s, site->name, site->path, lane);
+        else
+            snapshot_add_site_lane(s, site->name, lane);
     }
 }
 
@@ -132,7 +161,7 @@ json_t *fixed_site_status(const struct fixed *f, const char *name)
     json_t *aliases;
 
     for (size_t i = 0; i < f->n && !site; i++)
-        site = strcmp(f->list[i].name, name) == 0 ? &f->list[i] : NULL;
+        site = strcmp(f->list[i].name, name) == 0 && !f->list[i].path[0] ? &f->list[i] : NULL;
     if (!site)
         return NULL;
     aliases = json_array();

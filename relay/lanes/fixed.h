@@ -1,6 +1,7 @@
-/* relay/lanes/fixed.h - sites that no agent serves: [domain NAME] upstream = HOST:PORT in relay.ini.
+/* relay/lanes/fixed.h - what no agent serves: sites, [domain NAME] upstream = HOST:PORT in relay.ini, and paths of any site,
+ * route /PATH = HOST:PORT.
  *
- * An object. Each such site has a plain lane of its own, with an id that it keeps as long as its upstream is the same. */
+ * An object. Each has a plain lane of its own, with an id that it keeps as long as its address is the same. */
 #ifndef RELAY_LANES_FIXED_H
 #define RELAY_LANES_FIXED_H
 #include "relay/edge/snapshot.h"
@@ -16,7 +17,8 @@ struct fixed *fixed_new(const struct opt_conf *conf, time_t now);
 void fixed_free(struct fixed *f); /* NULL is fine */
 void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now);
 
-/* As lanes_each_site and lanes_add_to_snapshot do it for the sites of agents; in the order of relay.ini. */
+/* As lanes_each_site and lanes_add_to_snapshot do it for the sites of agents; in the order of relay.ini. Adds to a
+ * snapshot before the lanes of agents are added. */
 void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struct lanes_site *site),
                      void *user);
 void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s);

@@ -62,6 +62,7 @@ class Stream(Peer):
         self.id = ""
         self.opening = self.right = b""  # what came, and what the answer to it is
         self.item: str | None = None  # None: nobody uses it yet
+        self.route: str | None = None
         self.requests: list[tuple[Head, Body]] = []
         self.explained = False
 
@@ -99,6 +100,7 @@ class Stream(Peer):
         self.header_bytes = 65 + 16 + length
         assert set(header) <= {0xE3, 0xE4}
         self.item = header[0xE4].decode()
+        self.route = header[0xE3].decode() if 0xE3 in header else None
         return True
 
     # ---- as the service ----
@@ -139,11 +141,11 @@ class Stream(Peer):
 class FakeAgent:
     title = "the fake agent"
 
-    def __init__(self, lane_socket: Path, domains: Sequence[str | tuple[str, list[str]]], name: str = "pi") -> None:
-        """A domain is its name, or its name and aliases."""
+    def __init__(self, lane_socket: Path, domains: Sequence[str | tuple[str, list[str]] | dict], name: str = "pi") -> None:
+        """A domain is its name, its name and aliases, or an item as a claim has it."""
         self.lane_socket, self.name = lane_socket, name
-        pairs = [(d, []) if isinstance(d, str) else d for d in domains]
-        self.items = [{"item": f"domain:{domain}", "aliases": aliases, "policy": {}} for domain, aliases in pairs]
+        self.items = [d if isinstance(d, dict) else {"item": f"domain:{d[0]}", "aliases": d[1], "policy": {}}
+                      for d in ((d, []) if isinstance(d, str) else d for d in domains)]
         self.boot, self.serial, self.secret = secrets.token_hex(8), 0, b""
         self.reply = "right"  # or wrong, longer, none
         self.ended: str | None = "eof"  # how the end of a served stream is explained; None: not at all

@@ -64,7 +64,7 @@ class Front:
         self.inherited, self.port, listen = list(inherited or []), 0, {}
         if "listen_https" not in keys:
             self.inherited.append(socket.create_server(("127.0.0.1", 0), backlog=1024))
-            self.port = self.inherited[0].getsockname()[1]
+            self.port = self.inherited[-1].getsockname()[1]
             listen = {"listen_https": f"127.0.0.1:{self.port}"}
         own = {"name": "e2e", "state_dir": self.relay.state_dir, "control_socket": self.relay.socket,
                "lane_socket": self.lane_socket, "lane_user": user(), "workers": "1", "listen_http": "", **listen, **keys}

@@ -18,7 +18,7 @@ KEYS = {  # of each section
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "access_log", "access_log_format",
                         "tls_profile", "default_cert"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
-              "domain NAME": ("upstream", "aliases", *POLICY, "cert_file", "key_file")},
+              "domain NAME": ("upstream", "aliases", "route", *POLICY, "cert_file", "key_file")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
                              "protocol", "remote_address", "remote_port", "service"),
@@ -138,7 +138,7 @@ def parse_dump(dump):
     for line in dump.splitlines():
         if title := re.fullmatch(r"\[(.*?)\]( ; .*)?", line):
             sections.append(title[1])
-        elif match := re.fullmatch(r'(\w+) +=(?: "((?:[^"\\]|\\.)*)"| (.*?))? +; (.*)', line):
+        elif match := re.fullmatch(r'(\w+(?: \S+)?) +=(?: "((?:[^"\\]|\\.)*)"| (.*?))? +; (.*)', line):
             key, quoted, plain, origin = match.groups()
             key = key if len(sections) == 1 else f"{sections[-1]}.{key}"
             assert key not in rows

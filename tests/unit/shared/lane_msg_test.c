@@ -14,7 +14,7 @@
 static const char *const aliases[] = { "www.a.com", "b.com", "müsli.example" };
 static const char *const publish[] = { "203.0.113.7", "2001:db8::7" };
 static const struct lane_item items[] = { { "domain:a.com", aliases, 3, NULL },
-                                            { "tcp:ssh", NULL, 0, NULL } };
+                                          { "tcp:ssh", NULL, 0, NULL } };
 static const struct lane_answer answers[] = { { "domain:a.com", true, "" },
                                               { "tcp:ssh", false, "\"nobody\" may" } };
 

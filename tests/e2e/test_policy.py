@@ -1,0 +1,259 @@
+"""How a site treats its visitors: without TLS, under its other name, headers of its responses, longest body, routes."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from http1 import Peer
+from path import DOMAIN, edges, fronts
+from programs import run, wait_until
+from visitor import Reply, request_bytes
+from website import Site
+from x509 import make_pair
+
+
+class PlainVisitor(Peer):
+    """Without TLS."""
+
+    def __init__(self, port: int, host: str) -> None:
+        self.host = host
+        super().__init__(socket.create_connection(("127.0.0.1", port), 30))
+
+    def ask(self, method: str = "GET", target: str = "/", fields: str = "", body: bytes = b"", host: str | None = None):
+        self.send(request_bytes(method, host or self.host, target, fields, body))
+        head = self.head()
+        assert head, "the relay ended the connection instead of answering"
+        return Reply(head, self.body(head, method))
+
+
+@pytest.fixture
+def site(started):
+    started.append(Site())
+    return started[-1]
+
+
+@pytest.fixture
+def served(fronts, site):
+    """served(https="both") is a relay with a.test at the site, and a port without TLS: front.plain_port."""
+
+    def make(name=DOMAIN, aliases="www.a.test", sections="", start=True, **keys):
+        plain = socket.create_server(("127.0.0.1", 0), backlog=128)
+        front = fronts("other.test", inherited=[plain], listen_http=f"127.0.0.1:{plain.getsockname()[1]}")
+        front.plain_port = plain.getsockname()[1]
+        own = {"upstream": f"127.0.0.1:{site.port}", "aliases": aliases, **keys}
+        lines = [f"[domain {name}]", *(f"{key} = {value}" for key, value in own.items() if value is not None)]
+        front.relay.conf.write_text(front.relay.conf.read_text() + "\n".join(lines) + f"\n{sections}\n")
+        if start:
+            front.start_relay()
+        return front
+
+    return make
+
+
+def plainly(front, method="GET", target="/", host=DOMAIN, **how):
+    with PlainVisitor(front.plain_port, host) as visitor:
+        return visitor.ask(method, target, **how)
+
+
+# ---- without TLS ----
+
+
+def test_redirect_keeps_method_path_and_query(served, site):
+    front = served()
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"):
+        for target in ("/", "/a/b?c=d&e=%2F", "/%C3%A4?x", "//evil.test/x", "/?https://evil.test"):
+            reply = plainly(front, method, target, body=b"1234" if method in ("POST", "PUT") else b"")
+            assert reply.status == 308 and not site.seen
+            assert reply.head.get("location") == f"https://a.test:{front.port}{target}"
+
+
+def test_redirect_goes_to_the_name_that_was_asked_for(served):
+    front = served()
+    for host, wanted in (("a.test:8080", "a.test"), ("A.TEST", "a.test"), ("www.a.test", "www.a.test"),
+                         ("a.test.", "a.test"), ("a.test.:80", "a.test")):
+        assert plainly(front, host=host).head.get("location") == f"https://{wanted}:{front.port}/"
+
+
+def test_both_serves_without_tls_too(served, site):
+    front = served(https="both")
+    with PlainVisitor(front.plain_port, DOMAIN) as visitor:
+        for n in range(3):
+            reply = visitor.ask("POST", "/echo", body=b"x" * n)
+            assert reply.status == 200 and reply.head.get("strict-transport-security") is None
+    head = site.seen[-1].head
+    assert head.get("x-forwarded-proto") == "http" and head.get("x-forwarded-port") == str(front.plain_port)
+    assert "proto=http;" in head.get("forwarded") + ";"
+    assert front.visit("GET", "/echo").status == 200
+    assert site.seen[-1].head.get("x-forwarded-proto") == "https"
+
+
+@pytest.mark.parametrize("method, target, host", [
+    ("GET", "/", DOMAIN), ("POST", "/echo", "www.a.test"), ("GET", "/.well-known/acme-challenge/unknown", DOMAIN),
+])
+def test_only_answers_nothing_without_tls(served, site, method, target, host):
+    front = served(https="only")
+    assert plainly(front, method, target, host=host).status == 404
+    assert not site.seen
+    assert front.visit("GET", "/echo").status == 200
+
+
+def test_unknown_names_and_junk_without_tls(served, site):
+    front = served(https="both")
+    assert plainly(front, host="unknown.test").status == 404
+    assert plainly(front, "CONNECT", "a.test:443", host="a.test:443").status == 405
+    for junk in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"GET /\n\n"):
+        with PlainVisitor(front.plain_port, DOMAIN) as visitor:
+            visitor.send(junk + b"\r\n\r\n")
+            head = visitor.head()
+            assert head and head.status == 400
+    assert not site.seen
+
+
+def test_listen_http_when_empty_is_nothing(fronts, site):
+    front = fronts("other.test")
+    front.start_relay()
+    assert "listen_http" in front.relay.options() and front.relay.options()["listen_http"]["value"] == ""
+
+
+# ---- the other name ----
+
+
+@pytest.mark.parametrize("word, asked, wanted", [
+    ("add", "a.test", "www.a.test"), ("add", "www.a.test", None), ("strip", "www.a.test", "a.test"), ("strip", "a.test", None),
+])
+def test_www(served, word, asked, wanted):
+    front = served(www=word)
+    reply = front.visit("GET", "/echo?q=1", name=asked)
+    if wanted:
+        assert reply.status == 308 and reply.head.get("location") == f"https://{wanted}:{front.port}/echo?q=1"
+    else:
+        assert reply.status == 200
+    straight = plainly(front, target="/x", host=asked)
+    assert straight.head.get("location") == f"https://{wanted or asked}:{front.port}/x"  # both in one step
+
+
+def test_www_is_left_alone_where_that_is_another_site(served, site):
+    front = served(www="add", aliases=None, sections=f"[domain www.a.test]\nupstream = 127.0.0.1:{site.port}\n")
+    assert front.visit("GET", "/echo").status == 200
+
+
+# ---- headers of responses ----
+
+
+def answering(edge, fields, status="200 OK"):
+    def serve(stream):
+        stream.answer("hello", status, fields)
+
+    edge.agent.serve = serve
+
+
+def claimed(edges, policy, section="", **keys):
+    """The agent asks for it in its claim."""
+    edge = edges(items=[{"item": f"domain:{DOMAIN}", "aliases": [], "policy": policy}], **keys)
+    edge.agent.start()
+    edge.wait_up()
+    return edge
+
+
+def test_set_and_unset_headers(edges):
+    edge = claimed(edges, {"set_header": {"X-Frame-Options": "DENY", "server": "mine"}, "unset_header": ["X-Powered-By"]})
+    answering(edge, "X-Frame-Options: ALLOW\r\nx-powered-by: PHP\r\nServer: nginx/1\r\nSERVER: b\r\nX-Kept: 1\r\n")
+    reply = edge.visit()
+    assert reply.head.get("x-frame-options") == "DENY" and reply.head.get("server") == "mine"
+    assert reply.head.all("x-powered-by") == [] and reply.head.get("x-kept") == "1" and reply.body.data == b"hello"
+
+
+def test_the_relays_own_section_wins(edges, fronts):
+    front = edges(items=[{"item": f"domain:{DOMAIN}", "aliases": [], "policy":
+                          {"set_header": {"X-A": "agent", "X-B": "agent"}, "unset_header": ["X-C"], "max_body": 10}}])
+    front.relay.conf.write_text(front.relay.conf.read_text() + f"[domain {DOMAIN}]\nset_header x-a = relay\n"
+                                "set_header X-C = relay\nunset_header X-B =\nmax_body = 20\n")
+    assert run("tunnelctl", "--socket", front.relay.socket, "reload").code == 0
+    front.agent.start()
+    front.wait_up()
+    answering(front, "X-A: service\r\nX-B: service\r\nX-C: service\r\n")
+    reply = front.visit("POST", "/", body=b"x" * 15)
+    assert (reply.head.all("x-a"), reply.head.all("x-b"), reply.head.all("x-c")) == (["relay"], [], ["relay"])
+    assert front.visit("POST", "/", body=b"x" * 21).status == 413
+
+
+def test_hsts_waits_for_a_certificate_that_browsers_trust(served, folder, site):
+    pair = make_pair(folder, DOMAIN, [DOMAIN, "www.a.test"])
+    front = served(hsts="365d", cert_file=pair.cert, key_file=pair.key, https="both",
+                   sections=f"[domain b.test]\nupstream = 127.0.0.1:{site.port}\nhsts = 1h\n")
+    assert front.visit("GET", "/echo", name="b.test").head.all("strict-transport-security") == []  # of our own root
+    front.root = pair.cert
+    assert front.visit("GET", "/echo").head.get("strict-transport-security") == "max-age=31536000"
+    assert plainly(front, target="/echo").head.all("strict-transport-security") == []
+
+
+@pytest.mark.parametrize("policy, why", [
+    ({"https": "maybe"}, "https"), ({"max_body": -1}, "max_body"), ({"max_body": "1"}, "max_body"),
+    ({"set_header": {"Content-Length": "1"}}, "Content-Length"), ({"set_header": {"transfer-encoding": "x"}}, "transfer-encoding"),
+    ({"set_header": {"X-A": "a\r\nX-B: b"}}, "X-A"), ({"set_header": {"X A": "a"}}, "X A"), ({"set_header": ["X-A"]}, "set_header"),
+    ({"unset_header": ["X:"]}, "X:"), ({"unset_header": {"X": ""}}, "unset_header"), ({"hsts_s": 10**12}, "hsts_s"),
+    ({"routes": ["api"]}, "api"), ({"routes": ["/a", "/a"]}, "twice"), ({"routes": ["/a/../b"]}, "/a/../b"),
+    ({"error_page": ""}, "error_page"), ({"error_page": "x" * 24577}, "error_page"), ({"park_ms": 10**9}, "park_ms"), ([], "policy"),
+])
+def test_a_policy_that_is_wrong_is_refused_with_the_reason(edges, policy, why):
+    edge = edges(items=[{"item": f"domain:{DOMAIN}", "aliases": [], "policy": policy}])
+    edge.agent.start()
+    (item,) = edge.agent.wait_heard("claimed")["items"]
+    assert not item["ok"] and why in item["why"]
+
+
+def test_members_of_later_versions_are_ignored(edges):
+    edge = claimed(edges, {"of_version_9": {"x": [1]}, "max_body": 5})
+    assert edge.visit("POST", "/", body=b"123456").status == 413
+    assert edge.visit("POST", "/", body=b"12345").status == 200
+
+
+# ---- longest body ----
+
+
+def test_max_body(served, site):
+    front = served(max_body="10k")
+    assert front.visit("POST", "/echo", body=b"x" * 10240).status == 200
+    with front.visitor() as visitor:
+        visitor.send("POST /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10241\r\n\r\n")
+        assert visitor.reply("POST").status == 413
+    before = len(site.seen)
+    with front.visitor() as visitor:
+        visitor.send("POST /echo HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(11):
+            visitor.send(b"400\r\n" + b"x" * 1024 + b"\r\n")
+        assert visitor.reply("POST").status == 413
+    assert len(site.seen) == before
+
+
+# ---- routes ----
+
+
+def test_the_longest_path_that_covers_it_wins(edges):
+    edge = claimed(edges, {"routes": ["/api", "/static/", "/api/v2"]})
+    for target, route in (("/", None), ("/api", "/api"), ("/api/", "/api"), ("/api/users?x=/static", "/api"), ("/apis", None), ("/API", None),
+            ("/api/v2", "/api/v2"), ("/api/v2/x", "/api/v2"), ("/api/v22", "/api"), ("/%61pi/x", "/api"), ("/api/../x", None),
+            ("/x/../api/v2", "/api/v2"), ("//api", "/api"), ("/./api", "/api"), ("/api%2Fv2", "/api/v2"), ("/static", None),
+            ("/static/a.css", "/static/"), ("/static/../api", "/api"), ("/x?/api", None), ("/api?q", "/api"), ("/api/v2?q", "/api/v2"),
+    ):
+        assert edge.visit("GET", target).status == 200
+        used = [s.route for s in edge.agent.used if s.requests and s.requests[-1][0].target == target]
+        assert used == [route], target
+
+
+def test_a_stream_stays_with_its_route(edges):
+    edge = claimed(edges, {"routes": ["/api"]})
+    with edge.visitor() as visitor:
+        for target in ("/", "/api", "/x", "/api/y"):
+            assert visitor.ask("GET", target).status == 200
+    assert sorted(((s.route or ""), [head.target for head, _ in s.requests]) for s in edge.agent.used) == [
+        ("", ["/", "/x"]), ("/api", ["/api", "/api/y"])]
+
+
+def test_routes_of_the_relay_itself(served, site, started):
+    started.append(other := Site())
+    front = served(**{"route /api": f"127.0.0.1:{other.port}"})
+    assert front.visit("GET", "/echo").status == 200 and front.visit("GET", "/api?1").status == 200
+    assert ([s.head.target for s in site.seen], [s.head.target for s in other.seen]) == (["/echo"], ["/api?1"])
