@@ -25,10 +25,11 @@ static const char *domain_name_wrong(const char *name)
 }
 
 static const struct opt_kind kinds[] = {
-    { "agent", OPT_UNNAMED, sizeof(struct agent_conf), NULL, "The agent itself: the daemon in the house." },
-    { "relay", OPT_NAMED, sizeof(struct agent_relay_conf), NULL,
+    { "agent", OPT_UNNAMED, sizeof(struct agent_conf), NULL, false,
+      "The agent itself: the daemon in the house." },
+    { "relay", OPT_NAMED, sizeof(struct agent_relay_conf), NULL, false,
       "A relay that this agent keeps a tunnel to, by the sshd on its machine; or any SSH server, to forward a port." },
-    { "domain", OPT_NAMED, sizeof(struct agent_domain_conf), domain_name_wrong,
+    { "domain", OPT_NAMED, sizeof(struct agent_domain_conf), domain_name_wrong, true,
       "A site: its host name, and the service in the house that answers for it." },
 };
 
@@ -94,7 +95,7 @@ static const struct opt options[] = {
       .help =
           "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, or unix:/PATH for "
           "HTTP over a Unix socket. A name is looked up anew after 5 seconds." },
-    { "domain", "aliases", OPT_WORDS, offsetof(struct agent_domain_conf, aliases), .def = "",
+    { "domain", "aliases", OPT_DOMAINS, offsetof(struct agent_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site." },
     POLICY_OPTIONS(struct agent_domain_conf, policy, .def = "redirect"),
@@ -222,9 +223,7 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
     for (size_t i = 0; i < d->aliases.n; i++) {
         const char *alias = d->aliases.words[i];
 
-        if (domain_check(alias, DOMAIN_WILDCARD, &why) != 0)
-            opt_errors_add_at(errors, conf, "domain", name, "aliases", "%s", why.text);
-        else if ((other = names_take(names, alias, name)))
+        if ((other = names_take(names, alias, name)))
             opt_errors_add_at(errors, conf, "domain", name, "aliases",
                               "%s belongs to [domain %s] already; a name belongs to one site", alias, other);
     }

@@ -27,12 +27,12 @@ static const char *domain_name_wrong(const char *name)
 }
 
 static const struct opt_kind kinds[] = {
-    { "relay", OPT_UNNAMED, sizeof(struct relay_conf), NULL,
+    { "relay", OPT_UNNAMED, sizeof(struct relay_conf), NULL, false,
       "The relay itself: the daemon on the cloud VM." },
-    { "acme", OPT_UNNAMED, sizeof(struct relay_acme_conf), NULL, "Where certificates come from." },
-    { "agent", OPT_NAMED, sizeof(struct relay_agent_conf), NULL,
+    { "acme", OPT_UNNAMED, sizeof(struct relay_acme_conf), NULL, false, "Where certificates come from." },
+    { "agent", OPT_NAMED, sizeof(struct relay_agent_conf), NULL, false,
       "An agent that may connect, and the domains it may serve." },
-    { "domain", OPT_NAMED, sizeof(struct relay_domain_conf), domain_name_wrong,
+    { "domain", OPT_NAMED, sizeof(struct relay_domain_conf), domain_name_wrong, true,
       "A site: how the relay serves it, whichever agent claims it; or, with upstream, one that needs no agent. The name "
       "is the site's own, not an alias." },
 };
@@ -108,7 +108,7 @@ static const struct opt options[] = {
           "Where certificates come from. With internal it is this relay's own root, for tests and private networks." },
     { "agent", "key", OPT_TEXT, offsetof(struct relay_agent_conf, key), .flags = OPT_RELOAD | OPT_REQUIRED,
       .sample = "ssh-ed25519 AAAA...", .help = "The agent's public key, as in its id_ed25519.pub." },
-    { "agent", "domains", OPT_WORDS, offsetof(struct relay_agent_conf, domains), .def = "",
+    { "agent", "domains", OPT_DOMAINS, offsetof(struct relay_agent_conf, domains), .def = "",
       .flags = OPT_RELOAD, .sample = "sassy-cat-pics.com *.sassy-cat-pics.com",
       .help = "Names that this agent may serve. A wildcard covers one label." },
     { "agent", "instances", OPT_NUMBER, offsetof(struct relay_agent_conf, instances), .def = "1", .min = 1,
@@ -123,7 +123,7 @@ static const struct opt options[] = {
       .help =
           "HOST:PORT of an HTTP server, such as the port of a hand-made ssh -R. It wins over agents that claim the same "
           "name. A name is looked up anew after 5 seconds." },
-    { "domain", "aliases", OPT_WORDS, offsetof(struct relay_domain_conf, aliases), .def = "",
+    { "domain", "aliases", OPT_DOMAINS, offsetof(struct relay_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site, with upstream." },
     { "domain", "route", OPT_PAIRS, offsetof(struct relay_domain_conf, routes), .flags = OPT_RELOAD,
@@ -177,9 +177,6 @@ static void check_agent(struct opt_conf *conf, const char *name, const struct re
 
     if (ssh_key_parse(agent->key, key, &why) != 0)
         opt_errors_add_at(errors, conf, "agent", name, "key", "%s", why.text);
-    for (size_t i = 0; i < agent->domains.n; i++)
-        if (domain_check(agent->domains.words[i], DOMAIN_WILDCARD, &why) != 0)
-            opt_errors_add_at(errors, conf, "agent", name, "domains", "%s", why.text);
 }
 
 /* A key that two names share would let each speak as the other. */
@@ -231,7 +228,6 @@ static const char *holder_of(const struct opt_conf *conf, const char *host, size
 static void check_aliases(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
                           size_t section, struct opt_errors *errors)
 {
-    struct err why = { 0 };
     const char *other;
 
     if (d->aliases.n > 0 && !d->upstream[0])
@@ -239,9 +235,7 @@ static void check_aliases(struct opt_conf *conf, const char *name, const struct 
             errors, conf, "domain", name, "aliases",
             "only a site with an upstream has aliases here; an agent's are in its own [domain]");
     for (size_t j = 0; j < d->aliases.n; j++)
-        if (domain_check(d->aliases.words[j], DOMAIN_WILDCARD, &why) != 0)
-            opt_errors_add_at(errors, conf, "domain", name, "aliases", "%s", why.text);
-        else if ((other = holder_of(conf, d->aliases.words[j], section, j)))
+        if ((other = holder_of(conf, d->aliases.words[j], section, j)))
             opt_errors_add_at(errors, conf, "domain", name, "aliases",
                               "%s belongs to [domain %s] already; a name belongs to one site",
                               d->aliases.words[j], other);

@@ -1,5 +1,7 @@
 #include "shared/domain.h"
 
+#include "shared/idn.h"
+
 #include <string.h>
 
 static int wrong(const char *text, const char *why, struct err *e)
@@ -58,6 +60,8 @@ bool domain_normalize(struct str host, char out[DOMAIN_BYTES])
         host.n--;
     if (host.n == 0 || host.n >= DOMAIN_BYTES || memchr(host.p, 0, host.n))
         return false;
+    if (idn_is_needed(host))
+        return idn_to_ascii(host, out, NULL) == 0;
     for (size_t i = 0; i < host.n; i++)
         out[i] = host.p[i] >= 'A' && host.p[i] <= 'Z' ? (char)(host.p[i] + ('a' - 'A')) : host.p[i];
     out[host.n] = 0;

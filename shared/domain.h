@@ -13,7 +13,7 @@ enum domain_form { DOMAIN_EXACT, DOMAIN_WILDCARD /* or *.NAME */ };
 /* -1 unless text is a name of lower-case labels, at least one dot or "localhost", in A-label form. An IPv4
  * address is none. */
 must_check int domain_check(const char *text, enum domain_form form, struct err *e);
-/* Lower case, without a trailing dot, into out. False when it cannot be one: empty, too long, or with a NUL in it. */
+/* Lower case, in A-label form, without a trailing dot, into out. False when it cannot be one: empty, too long, or with a NUL in it. */
 bool domain_normalize(struct str host, char out[DOMAIN_BYTES]);
 /* True when pattern is name, or "*." and name without its first label. Both normalized. */
 bool domain_matches(const char *pattern, const char *name);

@@ -30,7 +30,8 @@ enum opt_type {
     OPT_FLAG,     /* bool                  on | off */
     OPT_CHOICE,   /* int                   index into choices */
     OPT_WORDS,    /* struct opt_words      a list, separated by blanks or commas */
-    OPT_LISTEN,   /* struct opt_addresses  a list of :PORT, ADDRESS:PORT, [V6]:PORT; empty is an empty list */
+    OPT_DOMAINS, /* struct opt_words      host names, *.NAME among them, each as domain_check has it, also from ü */
+    OPT_LISTEN,  /* struct opt_addresses  a list of :PORT, ADDRESS:PORT, [V6]:PORT; empty is an empty list */
     OPT_INCLUDE, /* struct opt_words      further files; patterns may match nothing, plain paths must exist */
     OPT_PAIRS, /* struct opt_pairs      KEY NAME = VALUE, once for each NAME, such as route /PATH = SERVICE */
 };
@@ -87,6 +88,7 @@ struct opt_kind {
     size_t size; /* of the struct that holds one section's values */
     /* Checks a section's name ([kind name]): NULL when well, else what would be right. NULL: [a-z0-9-]{1,32}. */
     const char *(*name_wrong)(const char *name);
+    bool is_domain;   /* the name is a host name: letters beyond a-z become what the DNS has for them */
     const char *help; /* one sentence about the section */
 };
 

@@ -33,6 +33,7 @@ static void print_form(struct buf *out, const struct opt *o)
             buf_printf(out, "%s%s", i == 0 ? "" : " | ", o->choices[i]);
         break;
     case OPT_WORDS: buf_add_text(out, "WORD ..."); break;
+    case OPT_DOMAINS: buf_add_text(out, "HOST ..."); break;
     case OPT_LISTEN: buf_add_text(out, "ADDRESS:PORT ..."); break;
     case OPT_INCLUDE: buf_add_text(out, "FILE ..."); break;
     case OPT_PAIRS: buf_add_text(out, "VALUE"); break;

@@ -5,6 +5,7 @@
  * line just read. */
 #include "shared/opt_source.h"
 
+#include "shared/idn.h"
 #include "shared/mem.h"
 #include "shared/value.h"
 
@@ -130,6 +131,15 @@ static bool check_section(const struct source *s, const struct opt_kind *kind)
     return true;
 }
 
+/* A host name that is written otherwise counts as what the DNS has for it. */
+static void canonize_name(struct source *s, const struct opt_kind *kind)
+{
+    char ascii[DOMAIN_BYTES];
+
+    if (kind->is_domain && idn_is_needed(s->line.name) && idn_to_ascii(s->line.name, ascii, NULL) == 0)
+        s->line.name = str_of(arena_copy(&s->loader->conf->arena, ascii));
+}
+
 static void open_section(struct source *s)
 {
     struct opt_conf *conf = s->loader->conf;
@@ -143,6 +153,7 @@ static void open_section(struct source *s)
         refuse_kind(s);
         return;
     }
+    canonize_name(s, kind);
     well = check_section(s, kind);
     implied = well ? opt_section_find(conf, kind->kind, s->line.name) : NULL;
     if (implied) {

@@ -1,3 +1,4 @@
+#include "shared/idn.h"
 #include "shared/file.h"
 #include "shared/opt_internal.h"
 #include "shared/utf8.h"
@@ -52,6 +53,7 @@ void opt_value_clear(const struct opt *o, void *values)
     case OPT_FLAG: *f.flag = false; break;
     case OPT_CHOICE: *f.choice = -1; break;
     case OPT_WORDS:
+    case OPT_DOMAINS:
     case OPT_INCLUDE: *f.words = (struct opt_words){ 0 }; break;
     case OPT_LISTEN: *f.addresses = (struct opt_addresses){ 0 }; break;
     case OPT_PAIRS: *f.pairs = (struct opt_pairs){ 0 }; break;
@@ -141,6 +143,46 @@ static int set_words(const struct opt_place *place, struct str text, struct opt_
     while (value_next(&text, &word))
         words[out->n++] = arena_copy_str(place->arena, word);
     return 0;
+}
+
+/* The name in the form that the DNS has; NULL with the reason. */
+static const char *read_domain(const struct opt_place *place, struct str word, struct err *e)
+{
+    const char *name = arena_copy_str(place->arena, word);
+    char ascii[DOMAIN_BYTES];
+
+    if (idn_is_needed(word)) {
+        if (idn_to_ascii(word, ascii, e) != 0) {
+            err_wrap(e, "%.80s", name);
+            return NULL;
+        }
+        name = arena_copy(place->arena, ascii);
+    }
+    return domain_check(name, DOMAIN_WILDCARD, e) == 0 ? name : NULL;
+}
+
+/* All that are wrong are told of at once. */
+static int set_domains(const struct opt_place *place, struct str text, struct opt_words *out, struct err *e)
+{
+    const char **words = arena_get(place->arena, count_words(text) * sizeof *words);
+    struct buf wrong = { 0 };
+    struct str word;
+    int rc = 0;
+
+    *out = (struct opt_words){ .words = words };
+    while (value_next(&text, &word)) {
+        struct err why = { 0 };
+
+        words[out->n] = read_domain(place, word, &why);
+        if (words[out->n])
+            out->n++;
+        else
+            buf_printf(&wrong, "%s%s", wrong.len > 0 ? "; " : "", why.text);
+    }
+    if (wrong.len > 0)
+        rc = err_set(e, ERR_INPUT, "%s", buf_text(&wrong));
+    buf_free(&wrong);
+    return rc;
 }
 
 static bool same_address(const struct opt_address *a, const struct opt_address *b)
@@ -272,6 +314,7 @@ int opt_value_set(const struct opt *o, void *values, const struct opt_place *pla
     case OPT_CHOICE: return set_choice(o, text, f.choice, e);
     case OPT_WORDS:
     case OPT_INCLUDE: return set_words(place, text, f.words);
+    case OPT_DOMAINS: return set_domains(place, text, f.words, e);
     case OPT_LISTEN: return set_addresses(o, place, text, f.addresses, e);
     case OPT_PAIRS: return set_pair(place, arg, text, f.pairs, e);
     }
@@ -317,6 +360,7 @@ void opt_value_text(struct buf *out, const struct opt *o, const void *values)
     case OPT_FLAG: buf_add_text(out, *f.flag ? "on" : "off"); break;
     case OPT_CHOICE: buf_add_text(out, *f.choice < 0 ? "" : o->choices[*f.choice]); break;
     case OPT_WORDS:
+    case OPT_DOMAINS:
     case OPT_INCLUDE: print_words(out, f.words); break;
     case OPT_LISTEN: print_addresses(out, f.addresses); break;
     case OPT_PAIRS: print_pairs(out, f.pairs); break;

@@ -2,6 +2,7 @@
 
 #include "shared/buf.h"
 #include "shared/domain.h"
+#include "shared/idn.h"
 #include "shared/file.h"
 #include "shared/json.h"
 #include "shared/log.h"
@@ -38,8 +39,16 @@ json_t *invites_domains(const json_t *list, struct err *e)
     json_array_foreach(list, i, item)
     {
         const char *name = json_string_value(item);
-        int rc =
-            name ? domain_check(name, DOMAIN_WILDCARD, e) : err_set(e, ERR_INPUT, "domains holds no text");
+        char ascii[DOMAIN_BYTES];
+        int rc = 0;
+
+        if (name && idn_is_needed(str_of(name))) {
+            rc = idn_to_ascii(str_of(name), ascii, e) == 0 ? 0 : err_wrap(e, "%.80s", name);
+            name = ascii;
+        }
+        if (rc == 0)
+            rc = name ? domain_check(name, DOMAIN_WILDCARD, e)
+                      : err_set(e, ERR_INPUT, "domains holds no text");
 
         for (j = 0; rc == 0 && j < i; j++)
             if (strcmp(name, json_string_value(json_array_get(made, j))) == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shared/http/h1_parts.h"
+#include "shared/utf8.h"
 
 bool h1_same_nocase(struct str a, struct str b)
 {
@@ -14,6 +15,14 @@ bool h1_same_nocase(struct str a, struct str b)
         if (h1_lower(a.p[i]) != h1_lower(b.p[i]))
             return false;
     return true;
+}
+
+/* The bytes of the next character of a name; 0 when it stands in none. Some clients write ü as it is. */
+static size_t name_char(const char *p, size_t n)
+{
+    if ((unsigned char)*p >= 0x80)
+        return utf8_printable(p, n);
+    return byte_is(*p, BYTE_HOST);
 }
 
 /* The bytes of a name or of [IPv6]; 0 when it is neither. An IPv4 address is a name as far as bytes go. */
@@ -33,8 +42,8 @@ static size_t host_length(struct str s)
         text[n] = 0;
         return inet_pton(AF_INET6, text, &ignored) == 1 ? n + 2 : 0;
     }
-    while (n < s.n && byte_is(s.p[n], BYTE_HOST))
-        n++;
+    while (n < s.n && name_char(s.p + n, s.n - n) > 0)
+        n += name_char(s.p + n, s.n - n);
     return n <= 253 ? n : 0; /* the longest name the DNS can carry */
 }
 

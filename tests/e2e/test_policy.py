@@ -257,3 +257,16 @@ def test_routes_of_the_relay_itself(served, site, started):
     front = served(**{"route /api": f"127.0.0.1:{other.port}"})
     assert front.visit("GET", "/echo").status == 200 and front.visit("GET", "/api?1").status == 200
     assert ([s.head.target for s in site.seen], [s.head.target for s in other.seen]) == (["/echo"], ["/api?1"])
+
+
+# ---- names with letters beyond a-z ----
+
+
+def test_a_name_in_both_its_forms(served, site):
+    front = served(name="bücher.test", aliases="www.bücher.test *.bücher.test", https="both")
+    assert [d["name"] for d in front.status()["domains"] if d["name"] != "other.test"] == ["xn--bcher-kva.test"]
+    for host in ("xn--bcher-kva.test", "XN--BCHER-KVA.test.", "bücher.test", "BÜCHER.Test:80", "www.bücher.test", "kinder.bücher.test"):
+        reply = plainly(front, "GET", "/echo", host=host)
+        assert reply.status == 200 and site.seen[-1].head.raw.split(b"Host: ")[1].startswith(host.encode()), host
+    assert front.visit("GET", "/echo", name="xn--bcher-kva.test").status == 200
+    assert plainly(front, "GET", "/echo", host="bucher.test").status == 404

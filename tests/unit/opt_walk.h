@@ -151,6 +151,7 @@ static inline size_t walk_field_size(const struct opt *o)
     case OPT_FLAG: return sizeof(bool);
     case OPT_CHOICE: return sizeof(int);
     case OPT_WORDS:
+    case OPT_DOMAINS:
     case OPT_INCLUDE: return sizeof(struct opt_words);
     case OPT_LISTEN: return sizeof(struct opt_addresses);
     case OPT_PAIRS: return sizeof(struct opt_pairs);

@@ -114,7 +114,8 @@ static void test_normalize(void **state)
         { { "a.testx", 6 }, "a.test" },   /* no NUL behind it */
         { { "AZaz09-_@[`{", 12 }, "azaz09-_@[`{" },
         { { "[::1]", 5 }, "[::1]" },
-        { { "\303\204", 2 }, "\303\204" },
+        { { "\303\204.test", 7 }, "xn--4ca.test" },
+        { { "\303", 1 }, NULL },
         { { ".", 1 }, NULL },
         { { "", 0 }, NULL },
         { { "a.test\0", 7 }, NULL },

@@ -90,10 +90,10 @@ static const struct opt table_opts[] = {
 };
 
 static const struct opt_kind table_kinds[] = {
-    { "all", OPT_UNNAMED, sizeof(struct all_values), NULL, "Everything." },
-    { "site", OPT_NAMED, sizeof(struct site_values), site_name_wrong, "One site." },
-    { "maker", OPT_MAYBE_NAMED, sizeof(struct maker_values), NULL, "Makers." },
-    { "more", OPT_NAMED, sizeof(struct more_values), NULL, "More of all that." },
+    { "all", OPT_UNNAMED, sizeof(struct all_values), NULL, false, "Everything." },
+    { "site", OPT_NAMED, sizeof(struct site_values), site_name_wrong, false, "One site." },
+    { "maker", OPT_MAYBE_NAMED, sizeof(struct maker_values), NULL, false, "Makers." },
+    { "more", OPT_NAMED, sizeof(struct more_values), NULL, false, "More of all that." },
 };
 
 static const struct opt_schema table_schema = {

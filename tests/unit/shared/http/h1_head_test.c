@@ -225,7 +225,9 @@ static void test_host(void **state)
         ROW("list", HOST("a, b"), BAD_HOST),
         ROW("blank inside", HOST("a b"), BAD_HOST),
         ROW("escapes", HOST("a%00b"), BAD_HOST),
-        ROW("beyond ASCII", HOST("\303\251"), BAD_HOST),
+        ROW("beyond ASCII", HOST("\303\251:80"), "GET / 1.1 host=\303\251 authority=\303\251:80 none keep"),
+        ROW("not UTF-8", HOST("\351"), BAD_HOST),
+        ROW("beyond ASCII, a control character", HOST("\302\200"), BAD_HOST),
     };
 
     (void)state;
