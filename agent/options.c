@@ -213,7 +213,7 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
     else if (service.kind == SERVICE_TCP)
         opt_errors_add_at(errors, conf, "domain", name, "service",
                           "a site's visitors speak HTTP; write http://HOST:PORT or unix:/PATH");
-    policy_conf_check(conf, name, &d->policy, errors);
+    policy_conf_check(conf, name, &d->aliases, &d->policy, errors);
     if (other)
         opt_errors_add_at(errors, conf, "domain", name, NULL,
                           "is an alias of [domain %s] already; a name belongs to one site", other);

@@ -288,7 +288,7 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
             opt_errors_add_at(errors, conf, "domain", name, "upstream", "%s", why.text);
         check_routes(conf, name, d, errors);
         check_aliases(conf, name, d, i, errors);
-        policy_conf_check(conf, name, &d->policy, errors);
+        policy_conf_check(conf, name, d->upstream[0] ? &d->aliases : NULL, &d->policy, errors);
         check_files(conf, name, d, errors);
     }
 }

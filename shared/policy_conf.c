@@ -110,8 +110,28 @@ static void check_headers(struct opt_conf *conf, const char *name, const struct 
     }
 }
 
-void policy_conf_check(struct opt_conf *conf, const char *name, const struct policy_conf *p,
-                       struct opt_errors *errors)
+/* The site's name with www. in front, or without it. */
+static void check_www(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
+                      struct opt_errors *errors)
+{
+    bool has_www = strncmp(name, "www.", 4) == 0, known = false;
+
+    if (strncmp(name, "*.", 2) == 0) {
+        opt_errors_add_at(errors, conf, "domain", name, "www",
+                          "a wildcard has no www. of its own; leave it out");
+        return;
+    }
+    for (size_t i = 0; aliases && i < aliases->n; i++)
+        known = known || (has_www ? strcmp(aliases->words[i], name + 4) == 0
+                                  : strncmp(aliases->words[i], "www.", 4) == 0 &&
+                                        strcmp(aliases->words[i] + 4, name) == 0);
+    if (aliases && !known)
+        opt_errors_add_at(errors, conf, "domain", name, "www", "needs both names; add %s%s to aliases",
+                          has_www ? "" : "www.", has_www ? name + 4 : name);
+}
+
+void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
+                       const struct policy_conf *p, struct opt_errors *errors)
 {
     struct buf page = { 0 };
     struct err why = { 0 };
@@ -122,7 +142,6 @@ void policy_conf_check(struct opt_conf *conf, const char *name, const struct pol
     buf_free(&page);
     if (p->hsts_ms > 0 && p->hsts_ms % 1000 != 0)
         opt_errors_add_at(errors, conf, "domain", name, "hsts", "not whole seconds (such as 365d)");
-    if (strncmp(name, "*.", 2) == 0 && p->www > POLICY_WWW_AS_IS)
-        opt_errors_add_at(errors, conf, "domain", name, "www",
-                          "a wildcard has no www. of its own; leave it out");
+    if (p->www > POLICY_WWW_AS_IS)
+        check_www(conf, name, aliases, errors);
 }

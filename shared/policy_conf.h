@@ -16,9 +16,9 @@ struct policy_conf {
 /* The object; what was not given is no member of it. The page's file is read: NULL with the reason when that fails.
  * A new reference. */
 json_t *policy_of_conf(const struct policy_conf *conf, struct err *e);
-/* Adds what is wrong with the section [domain `name`]. */
-void policy_conf_check(struct opt_conf *conf, const char *name, const struct policy_conf *p,
-                       struct opt_errors *errors);
+/* Adds what is wrong with the section [domain `name`]. aliases: its further names; NULL where they are not known. */
+void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
+                       const struct policy_conf *p, struct opt_errors *errors);
 
 extern const char *const policy_log_words[];
 
