@@ -40,7 +40,7 @@ static int read_page(const char *path, struct buf *page, struct err *e)
 {
     if (file_read(path, POLICY_PAGE_BYTES, page, e) != 0)
         return -1;
-    return policy_check_page(buf_bytes(page), page->len, e) == 0 ? 0 : err_wrap(e, "%s", path);
+    return policy_check_page(buf_bytes(page), page->len, e);
 }
 
 static int set_page(json_t *to, const char *path, struct err *e)

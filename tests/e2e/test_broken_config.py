@@ -404,6 +404,27 @@ AGENT_ROWS = [
                      "ssh-ed25519 MD5:5a:0c:5e:a4:4a:5b:8e:7a:a4:7a:fc:d6:0a:3c:11:22",
                      f"256 {HOST_KEY[12:]} (ED25519)"))),
 
+    # ---- how visitors are treated ----
+    *rows_inside(SITE, "https", ("maybe", "not redirect, both or only"), ("", "not redirect, both or only")),
+    *rows_inside(SITE, "www", ("add", "needs both names; add www.a.test to aliases"), ("yes", "not as-is, add or strip")),
+    *rows_inside(SITE, "hsts", ("500ms", "not whole seconds"), ("731d", "not a duration from 0s to 730d"), ("365", "not a duration")),
+    *rows_inside(SITE, "max_body", ("-1", "not a size"), ("ten", "not a size")),
+    *rows_inside(SITE, "park", ("6m", "not a duration from 0s to 5m")),
+    *rows_inside(SITE, "error_page", ("/dev/nothing.html", "cannot open /dev/nothing.html: No such file or directory"), ("/dev", "/dev")),
+    *rows_inside(SITE, "priority", ("1001", "not a whole number from 0 to 1000"), ("low", "not a whole number")),
+    *rows_inside(SITE, "share", ("on", "not off, balance or standby")),
+    row("header without a word", SITE.replace("KEY", "set_header = x"), ("6: domain a.test.set_header = x", "needs a word before the =")),
+    row("header that frames", SITE.replace("KEY", "set_header Content-Length = 5"),
+        ("6: domain a.test.set_header = Content-Length = 5", "Content-Length cannot be changed")),
+    row("header with a colon", SITE.replace("KEY", "set_header X-A: = 5"), ("6: domain a.test.set_header = X-A: = 5", "X-A: is not the name of a header")),
+    row("header without a value", SITE.replace("KEY", "set_header X-A ="), ("6: domain a.test.set_header = X-A = ", "write unset_header X-A =")),
+    row("header to unset with a value", SITE.replace("KEY", "unset_header X-A = b"),
+        ("6: domain a.test.unset_header = X-A = b", "write unset_header X-A = without one")),
+    row("one header twice", SITE.replace("KEY", "set_header X-A = b\nset_header X-A = c"), ("7: domain a.test.set_header X-A = c", "was given before")),
+    row("a page that is no text", SITE.replace("KEY", "error_page = page.html"), ("6: domain a.test.error_page = PLACE/page.html", "not UTF-8 text"),
+        files={"page.html": "\x01"}),
+    row("an empty page", SITE.replace("KEY", "error_page = page.html"), ("6: domain a.test.error_page = PLACE/page.html", "the page is empty"), files={"page.html": ""}),
+
     # ---- domains ----
     row("domain without a name", "[domain]\nservice = http://nas\n",
         ("5: [domain]", "needs a name; write [domain NAME]")),
