@@ -22,14 +22,19 @@ static enum h1_framing framing_down(const struct exchange *x)
     return x->visitor_1_0 ? H1_UNTIL_CLOSE : H1_CHUNKED; /* HTTP/1.0 knows no chunks */
 }
 
-/* The service works, and nothing will be sent to it again. */
-static void begin_response(struct exchange *x)
+static void note_that_it_works(struct exchange *x)
 {
     atomic_llong *failing = &x->site->counts->failing_since;
 
-    access_request_answered(x->access, x->response->status);
     if (x->target == &x->site->own && atomic_load_explicit(failing, memory_order_relaxed) != 0)
         atomic_store_explicit(failing, 0, memory_order_relaxed);
+}
+
+/* From now on nothing will be sent again. */
+static void begin_response(struct exchange *x)
+{
+    access_request_answered(x->access, x->response->status);
+    note_that_it_works(x);
     buf_free(&x->request_body);
 }
 
@@ -76,6 +81,7 @@ static void send_response_head(struct exchange *x)
 
 static void upgrade(struct exchange *x)
 {
+    note_that_it_works(x);
     access_request_answered(x->access, x->response->status);
     access_request_detach(x->access, x->lane);
     x->tunnelled = tunnelled_new(x->client, x->upstream, x->access);
