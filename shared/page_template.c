@@ -55,7 +55,7 @@ static struct str next_word(struct str text, size_t *at)
 int page_template_check(struct str text, struct err *e)
 {
     struct str word;
-    size_t line = 1, counted = 0;
+    size_t line = 1, counted = 0, n = 0;
 
     for (size_t at = 0; (word = next_word(text, &at)).n > 0; at++) {
         for (; counted < at; counted++)
@@ -67,6 +67,9 @@ int page_template_check(struct str text, struct err *e)
                 "{domain} and {request_id}. Where it is meant as it stands, put a blank into the "
                 "braces",
                 line, (int)(word.n < 40 ? word.n : 40), word.p);
+        if (++n > PAGE_TEMPLATE_MOST)
+            return err_set(e, ERR_INPUT, "line %zu: the page has more than %d placeholders; write fewer",
+                           line, PAGE_TEMPLATE_MOST);
     }
     return 0;
 }

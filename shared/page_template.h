@@ -10,7 +10,10 @@
 
 enum page_word { PAGE_STATUS, PAGE_TITLE, PAGE_TEXT, PAGE_SINCE, PAGE_DOMAIN, PAGE_REQUEST_ID, PAGE_WORDS };
 
-/* ERR_INPUT names a placeholder that is none of these, with its line. */
+/* How many placeholders a page may have: then it is not much larger than its template. */
+enum { PAGE_TEMPLATE_MOST = 64 };
+
+/* ERR_INPUT names a placeholder that is none of these, with its line; or there are too many. */
 must_check int page_template_check(struct str text, struct err *e);
 /* Adds the page; the values are escaped, so they may hold anything. A placeholder that is none is left as it is. */
 void page_template_render(struct buf *out, struct str text, const char *const values[PAGE_WORDS]);

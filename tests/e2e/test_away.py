@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import pytest
 from fake_agent import FakeAgent
 from http1 import content, content_sha256
 from path import DOMAIN, WholePath, edges, fronts
-from programs import limit, run, wait_until
+from programs import limit, need, run, wait_until
 from visitor import Visitor, request_bytes
 from website import Site
 
@@ -332,6 +333,35 @@ def test_a_killed_ssh_session_too(house):
         os.kill(house.session().sshd, signal.SIGKILL)
         house.site.gate.set()
         assert visitor.reply().status == 200
+
+
+# ---- curl ----
+
+
+def curl(house, target, *args):
+    """curl, started."""
+    return subprocess.Popen([need("curl"), "-sS", "--cacert", house.root, "--resolve", f"a.test:{house.port}:127.0.0.1",
+                             *args, f"https://a.test:{house.port}{target}"], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, text=True)
+
+
+def test_curl_is_parked_with_its_upload(house, folder):
+    size = 3 << 20  # from 1 MiB on curl wants to be told to continue
+    (folder / "upload").write_bytes(b"".join(content(size)))
+    house.agent.stop()
+    with curl(house, "/echo", "-T", folder / "upload") as upload, curl(house, "/echo") as get:
+        wait_parked(house, 2)
+        house.agent.start()
+        assert f"{size} {content_sha256(size)}" in upload.communicate()[0]
+        assert "GET /echo" in get.communicate()[0]
+
+
+def test_a_killed_curl_makes_room(house):
+    house.agent.stop()
+    with curl(house, "/echo") as get:
+        wait_parked(house)
+        get.kill()
+    wait_until(lambda: parked(house) == 0, "its place is free", timeout=limit(3))
 
 
 # ---- a lane dies under a request ----

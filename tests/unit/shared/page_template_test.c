@@ -109,12 +109,27 @@ static void test_a_long_word_is_cut(void **state)
     assert_int_equal(page_template_check((struct str){ text, sizeof text - 1 }, &e), 0);
 }
 
+static void test_too_many(void **state)
+{
+    char text[PAGE_TEMPLATE_MOST * 8 + 9] = "";
+    struct err e = { 0 };
+
+    (void)state;
+    for (int i = 0; i < PAGE_TEMPLATE_MOST; i++)
+        strcat(text, "{domain}");
+    assert_int_equal(page_template_check(str_of(text), &e), 0);
+    strcat(text, "{domain}");
+    assert_int_equal(page_template_check(str_of(text), &e), -1);
+    assert_non_null(strstr(e.text, "more than 64 placeholders"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_render),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_a_long_word_is_cut),
+        cmocka_unit_test(test_too_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
