@@ -103,6 +103,7 @@ static void add_site(void *user, const struct lanes_site *site)
     policies_for(&p->relay->policies, site, &policy, &texts);
     if (tls) {
         added = snapshot_add_site(p->snapshot, site->name, tls, &policy, counts_of(p->relay, site->name));
+        added->away_since = site->away_since;
         added->trusted_cert = files_has(p->relay->files, site->name);
         for (size_t i = 0; i <= site->aliases_n; i++)
             snapshot_add_name(p->snapshot, added, names[i]);
@@ -364,6 +365,15 @@ struct domains_status {
     json_t *list;
 };
 
+static void note_parked(json_t *domain, long long parked)
+{
+    bool up = strcmp(json_string_value(json_object_get(domain, "state")), "up") == 0;
+
+    json_object_set_new(domain, "parked", json_integer(parked));
+    if (parked > 0 && !up)
+        json_object_set_new(domain, "state", json_string("parked"));
+}
+
 static void add_domain_status(void *user, const struct lanes_site *site)
 {
     struct domains_status *d = user;
@@ -373,6 +383,7 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     if (!domain)
         domain = lanes_site_status(d->relay->lanes, site->name);
 
+    note_parked(domain, atomic_load(&counts->parked));
     json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
     json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
     json_object_set_new(domain, "cert",

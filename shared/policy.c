@@ -1,6 +1,7 @@
 #include "shared/policy.h"
 
 #include "shared/json.h"
+#include "shared/page_template.h"
 #include "shared/str.h"
 #include "shared/utf8.h"
 
@@ -78,6 +79,7 @@ int policy_check_path(const char *path, struct err *e)
 
 int policy_check_page(const char *text, size_t n, struct err *e)
 {
+    const struct str page = { text, n };
     size_t used;
 
     if (n == 0 || n > POLICY_PAGE_BYTES)
@@ -88,7 +90,7 @@ int policy_check_page(const char *text, size_t n, struct err *e)
         if (used == 0)
             return err_set(e, ERR_INPUT, "the page is not UTF-8 text");
     }
-    return 0;
+    return page_template_check(page, e);
 }
 
 /* ---- members ---- */

@@ -54,8 +54,9 @@ extern const char *const policy_log_words[];
         POLICY_ROW(                                                                                          \
             struct_name, member, "error_page", OPT_PATH, error_page, .sample = "/etc/tunnel/error.html",     \
             .help =                                                                                          \
-                "HTML file, UTF-8, for pages that the relay answers with itself, such as 503. {status}, "    \
-                "{title}, {text}, {since}, {domain} and {request_id} are replaced in it."),                  \
+                "HTML file, UTF-8, at most 24 KiB, for pages that the relay answers with itself, such as "   \
+                "503. {status}, {title}, {text}, {since}, {domain} and {request_id} are replaced in it; "    \
+                "another word in braces is an error, while CSS in braces is left alone."),                   \
         POLICY_ROW(                                                                                          \
             struct_name, member, "access_log", OPT_CHOICE, access_log, .sample = "off",                      \
             .choices = policy_log_words,                                                                     \

@@ -167,14 +167,30 @@ static void name_lane(struct access_request *a, uint64_t lane)
         }
 }
 
+static void keep(char **own, const char **text)
+{
+    char *before = *own;
+
+    *text = *own = mem_copy(*text);
+    free(before);
+}
+
 void access_request_detach(struct access_request *a, uint64_t lane)
 {
     if (!a)
         return;
     name_lane(a, lane);
     a->site = NULL;
-    a->entry.domain = a->domain = mem_copy(a->entry.domain);
-    a->entry.agent = a->agent = mem_copy(a->entry.agent);
+    keep(&a->domain, &a->entry.domain);
+    keep(&a->agent, &a->entry.agent);
+}
+
+void access_request_attach(struct access_request *a, const struct snap_site *site)
+{
+    if (!a)
+        return;
+    a->site = site;
+    a->entry.domain = site->name;
 }
 
 void access_request_end(struct access_request *a, uint64_t lane, bool complete)

@@ -20,8 +20,10 @@ void access_request_page(struct access_request *a, int status,
                          struct str page);                   /* by ourselves: a whole answer */
 void access_request_in(struct access_request *a, size_t n);  /* bytes of its body */
 void access_request_out(struct access_request *a, size_t n); /* bytes of the response's */
-/* Borrows nothing of the site any more: it will live long. lane: as below. */
+/* Borrows nothing of the site any more: it will live long, or go on to another. lane: as below. */
 void access_request_detach(struct access_request *a, uint64_t lane);
+/* It has been detached, and now goes on to this site, which may have another name. */
+void access_request_attach(struct access_request *a, const struct snap_site *site);
 /* Writes the line. lane: the last one that it went to, 0 for none; complete: the answer is whole. */
 void access_request_end(struct access_request *a, uint64_t lane, bool complete);
 #endif

@@ -28,6 +28,7 @@ enum {
     PROGRESS_MS = 300000, /* of an exchange without any progress */
     LINGER_MS = 2000,     /* for the visitor to close in his turn, once he has our last words */
     UNREAD_MS = 60000,    /* without any progress of what he has yet to read */
+    LOOK_MS = 1000,       /* while a request is parked: has the visitor gone? */
     PLAIN_BYTES = 65536,  /* decrypted and not yet used: beyond it the socket is not read */
 };
 
@@ -48,6 +49,7 @@ struct client {
     struct headers_visitor visitor;
     uint64_t sent_bytes, gone_bytes; /* gone: of these, as far as it was known at the last deadline */
     bool head_began, visitor_ended, draining, said_goodbye, resets;
+    bool waits;     /* his request is parked */
     bool half_ends; /* nothing more will be sent, but the visitor may go on */
 };
 
@@ -195,7 +197,7 @@ void client_run(struct client *c)
     if (c->state == C_CLOSE)
         return;
     flush(c);
-    if (c->plain.len >= PLAIN_BYTES)
+    if (c->plain.len >= (c->waits ? 1 : PLAIN_BYTES))
         stream_pause(c->sock);
     else
         stream_resume(c->sock);
@@ -219,7 +221,6 @@ static void log_page(struct client *c, int status, const struct buf *page)
     struct str name = c->head->why ? server_name(c) : h1_text(c->head, c->head->host);
     struct access_request *access;
 
-    request_id_make(c->host->ids, c->visitor.request_id);
     access = access_request_new(c->host->access_log, snapshot_find(snapshot, name), c->head, &c->visitor,
                                 client_tls_version(c));
     access_request_page(access, status, (struct str){ buf_bytes(page), page->len });
@@ -242,9 +243,15 @@ static bool wants_body(const struct client *c)
 
 static enum state answer_page(struct client *c, int status, const char *text)
 {
+    struct page page = { .status = status, .text = text, .domain = "", .close = true };
     struct buf out = { 0 };
 
-    page_add(&out, status, text, wants_body(c), true);
+    request_id_make(c->host->ids, c->visitor.request_id);
+    page.request_id = c->visitor.request_id;
+    page.with_body = wants_body(c);
+    if (!c->head->why) /* the fields of a refused head mean nothing */
+        page.form = accept_form(c->head);
+    page_add(&out, &page);
     return answer(c, status, &out);
 }
 
@@ -252,6 +259,7 @@ static enum state answer_redirect(struct client *c, const struct buf *location)
 {
     struct buf out = { 0 };
 
+    request_id_make(c->host->ids, c->visitor.request_id);
     redirect_add(&out, location, wants_body(c), true);
     return answer(c, 308, &out);
 }
@@ -317,8 +325,9 @@ static enum state step_exchange(struct client *c)
 {
     enum exchange_state state = exchange_run(c->exchange, &c->plain);
 
-    if (state == EXCHANGE_RUNS) {
-        set_deadline(c, PROGRESS_MS);
+    c->waits = state == EXCHANGE_WAITS;
+    if (state == EXCHANGE_RUNS || c->waits) {
+        set_deadline(c, c->waits ? LOOK_MS : PROGRESS_MS);
         return C_EXCHANGE;
     }
     if (state == EXCHANGE_UPGRADED) {
@@ -365,13 +374,25 @@ bool client_has_ended(const struct client *c)
     return c->visitor_ended;
 }
 
-bool client_is_gone(const struct client *c)
+/* As the kernel sees it; also of what we have not read yet. */
+static int tcp_state(const struct client *c)
 {
     struct tcp_info info = { 0 };
     socklen_t size = sizeof info;
 
-    return getsockopt(stream_fd(c->sock), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-           info.tcpi_state == TCP_CLOSE;
+    return getsockopt(stream_fd(c->sock), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_state : 0;
+}
+
+bool client_is_gone(const struct client *c)
+{
+    return tcp_state(c) == TCP_CLOSE;
+}
+
+bool client_has_left(const struct client *c)
+{
+    int state = tcp_state(c);
+
+    return c->visitor_ended || state == TCP_CLOSE_WAIT || state == TCP_CLOSE;
 }
 
 const char *client_tls_version(const struct client *c)

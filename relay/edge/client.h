@@ -6,6 +6,7 @@
 #include "relay/edge/access_log.h"
 #include "relay/edge/headers.h"
 #include "relay/edge/snapshot.h"
+#include "relay/edge/parking.h"
 #include "relay/edge/pool.h"
 #include "shared/stream.h"
 
@@ -16,6 +17,7 @@ struct client_host {
     SSL_CTX *tls_begin;  /* the current snapshot's */
     uint16_t https_port; /* where visitors find us over TLS; 0: nowhere */
     struct pool *pool;
+    struct parking *parking;
     struct request_ids *ids;
     struct access_log *access_log;
     struct snapshot *(*snapshot)(void *user); /* the current one, borrowed */
@@ -41,7 +43,8 @@ void client_end(struct client *c);                             /* half-close, be
 struct stream *client_stream(struct client *c);                /* for backpressure */
 uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_events */
 bool client_has_ended(const struct client *c);                 /* the visitor has said all that he will say */
-bool client_is_gone(const struct client *c); /* has reset the connection, though we do not read it now */
+bool client_has_left(const struct client *c); /* likewise, or he hung up without being read */
+bool client_is_gone(const struct client *c);  /* has reset the connection, though we do not read it now */
 const char *client_tls_version(const struct client *c); /* NULL: there is no TLS */
 void client_run(struct client *c);                      /* something happened; c may be gone afterwards */
 #endif

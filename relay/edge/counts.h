@@ -8,8 +8,10 @@
 
 struct counts {
     atomic_size_t refs;
-    atomic_ullong requests, errors;    /* of a site */
-    atomic_llong streams;              /* of a lane: in use now */
+    atomic_ullong requests, errors; /* of a site */
+    atomic_llong parked;            /* of a site: how many wait for it now */
+    atomic_llong failing_since;     /* of a site: Unix time since when its service cannot be had; 0: it can */
+    atomic_llong streams;           /* of a lane: in use now */
     atomic_ullong bytes_in, bytes_out; /* of a lane: from it, to it */
 };
 

@@ -10,6 +10,7 @@ struct exchange;
 
 enum exchange_state {
     EXCHANGE_RUNS,
+    EXCHANGE_WAITS,    /* parked: the visitor is not read beyond what he has said already */
     EXCHANGE_UPGRADED, /* the same, without any deadline: the bytes are another protocol's */
     EXCHANGE_KEEP,     /* complete; the visitor may ask again */
     EXCHANGE_CLOSE,    /* complete; the connection ends behind it */

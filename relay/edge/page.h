@@ -1,11 +1,25 @@
-/* relay/edge/page.h - the plain pages that we answer ourselves. They name neither this software nor its version. Pure. */
+/* relay/edge/page.h - what we answer ourselves, as HTML or JSON. It names neither this software nor its version. Pure. */
 #ifndef RELAY_EDGE_PAGE_H
 #define RELAY_EDGE_PAGE_H
+#include "relay/edge/accept.h"
 #include "shared/buf.h"
 
 #include <stdbool.h>
+#include <time.h>
 
-/* A whole answer. text says in one sentence what is the matter; it is a constant, which is not escaped. Without a body
- * for HEAD. */
-void page_add(struct buf *out, int status, const char *text, bool with_body, bool close);
+struct page {
+    int status;
+    const char *text;       /* in one sentence, what is the matter */
+    const char *cause;      /* the same in one word, for programs; NULL: the status says all */
+    time_t since;           /* 0: it is not known */
+    const char *domain;     /* "": none */
+    const char *request_id; /* as in the access log; "": none */
+    const char *template;   /* the site's own page, as HTML; NULL: there is none */
+    enum accept_form form;
+    bool with_body; /* without it: the answer to HEAD */
+    bool close;
+};
+
+/* Adds a whole answer. Every text is escaped. */
+void page_add(struct buf *out, const struct page *page);
 #endif

@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
 
 struct snap_lane {
     uint64_t id;       /* never reused while the relay runs */
@@ -41,6 +42,7 @@ struct snap_site {
     size_t routes_n;
     SSL_CTX *tls;
     struct counts *counts;
+    time_t away_since; /* while no lane serves it; 0: that is not known */
     struct policy policy;
     bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
 };

@@ -243,7 +243,9 @@ static void begin_use(struct upstream *u)
 
 static enum upstream_end end_of_dial(const struct err *why)
 {
-    return why->code == ERR_TIMEOUT ? UPSTREAM_SILENT : UPSTREAM_REFUSED;
+    return why->code == ERR_TIMEOUT ? UPSTREAM_SILENT
+           : why->code == ERR_PEER  ? UPSTREAM_REFUSED
+                                    : UPSTREAM_UNREACHABLE;
 }
 
 /* A plain stream is opened for a request, and that has not gone away, or the dial would have been stopped. */
@@ -322,8 +324,8 @@ static enum upstream_end end_of(const struct upstream *u)
         return UPSTREAM_LOST;
     switch (u->how) {
     case LANE_EOF: return UPSTREAM_EOF;
-    case LANE_REFUSED:
-    case LANE_UNREACHABLE: return UPSTREAM_REFUSED;
+    case LANE_REFUSED: return UPSTREAM_REFUSED;
+    case LANE_UNREACHABLE: return UPSTREAM_UNREACHABLE;
     case LANE_SILENT: return UPSTREAM_SILENT;
     case LANE_RESET: break;
     }

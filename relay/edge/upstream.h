@@ -26,7 +26,8 @@ enum upstream_end {
     UPSTREAM_EOF,         /* the service ended its side, and the agent confirms that it meant to */
     UPSTREAM_BROKEN,      /* the service broke off */
     UPSTREAM_LOST,        /* nobody says why it ended: the lane has died */
-    UPSTREAM_REFUSED,     /* the service's machine refused the connection, or could not be reached */
+    UPSTREAM_REFUSED,     /* the service's machine refused the connection */
+    UPSTREAM_UNREACHABLE, /* that machine could not be reached */
     UPSTREAM_SILENT,      /* the service did not answer the connection in time */
     UPSTREAM_UNAVAILABLE, /* no stream could be had from the lane */
 };

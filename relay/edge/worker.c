@@ -22,7 +22,8 @@ struct worker {
     uv_thread_t thread;
     struct mailbox mailbox;
     struct listener *listeners;
-    struct pool *pool; /* NULL once ended */
+    struct pool *pool;       /* NULL once ended */
+    struct parking *parking; /* likewise */
     uint64_t next_id;
     struct snapshot *snapshot;
     struct client_host host;
@@ -73,6 +74,14 @@ static void on_pool_ended(void *user)
     struct worker *w = user;
 
     w->pool = NULL;
+    end_if_done(w);
+}
+
+static void on_parking_closed(void *user)
+{
+    struct worker *w = user;
+
+    w->parking = NULL;
     end_if_done(w);
 }
 
@@ -163,8 +172,11 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     access_log_hold(conf->access_log);
     w->pool = pool_new(&w->loop, &conf->limits, &pool_events, w);
     pool_follow(w->pool, w->snapshot);
+    w->parking = parking_new(&w->loop, conf->limits.workers);
+    parking_follow(w->parking, w->snapshot);
     w->host = (struct client_host){ .tls_begin = snapshot_tls_begin(w->snapshot),
                                     .pool = w->pool,
+                                    .parking = w->parking,
                                     .ids = &w->ids,
                                     .access_log = conf->access_log,
                                     .snapshot = current_snapshot,
@@ -275,6 +287,7 @@ static void stop(struct worker *w)
         splice_stop(w->splices[i - 1]);
     if (w->pool)
         pool_stop(w->pool);
+    parking_stop(w->parking, on_parking_closed, w);
     end_if_done(w);
 }
 
@@ -282,7 +295,7 @@ static void end_if_done(struct worker *w)
 {
     if (w->draining && !w->stopping && w->clients_n == 0)
         stop(w);
-    if (w->stopping && w->clients_n == 0 && w->splices_n == 0 && !w->pool &&
+    if (w->stopping && w->clients_n == 0 && w->splices_n == 0 && !w->pool && !w->parking &&
         !uv_is_closing((uv_handle_t *)&w->mailbox.async))
         mailbox_close(&w->mailbox, NULL);
 }
@@ -295,6 +308,8 @@ static void follow(struct worker *w, struct snapshot *takes)
     w->host.tls_begin = snapshot_tls_begin(takes);
     if (w->pool && !w->stopping)
         pool_follow(w->pool, takes);
+    if (w->parking && !w->stopping)
+        parking_follow(w->parking, takes);
     snapshot_release(before);
 }
 
@@ -316,6 +331,8 @@ static void on_mail(void *user, const struct mail *mail)
         w->draining = true;
         close_listeners(w);
         each_client(w, client_drain);
+        if (w->parking)
+            parking_drain(w->parking);
         end_if_done(w);
         break;
     case MAIL_STOP: stop(w); break;

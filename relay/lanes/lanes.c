@@ -485,7 +485,8 @@ void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struc
     struct claims_site site;
 
     for (size_t i = 0; claims_site(l->claims, i, &site); i++)
-        each(user, &(struct lanes_site){ site.name, site.aliases, site.aliases_n, site.policy });
+        each(user, &(struct lanes_site){ site.name, site.aliases, site.aliases_n, site.policy,
+                                         presence_away_since(&l->presence, site.agent) });
 }
 
 /* A lane serves what its agent has claimed; opening lanes are in the snapshot so that the edge can prove them. */

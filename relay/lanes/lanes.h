@@ -40,6 +40,7 @@ struct lanes_site {
     const char *const *aliases;
     size_t aliases_n;
     const json_t *policy; /* that its agent asks for; NULL: none */
+    time_t away_since;    /* of its agent; 0: it is there */
 };
 /* Calls back for each site, in the order of names. Sites without a lane are there too: expected. */
 void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struct lanes_site *site),

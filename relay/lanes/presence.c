@@ -62,6 +62,13 @@ time_t presence_since(const struct presence *p, const char *agent)
     return entry ? entry->since : p->began;
 }
 
+time_t presence_away_since(const struct presence *p, const char *agent)
+{
+    const struct presence_entry *entry = find(p, agent);
+
+    return entry && entry->there ? 0 : presence_since(p, agent);
+}
+
 void presence_note_end(struct presence *p, const char *agent, const struct presence_lane *last)
 {
     find_or_add(p, agent)->last = *last;

@@ -3,7 +3,8 @@
     reply = path.visit("GET", "/echo")      # path: sshd, tunnel-relay with its internal issuer, tunnel-agent, a site
     reply = edge.visit("GET", "/")          # edge: tunnel-relay, and a FakeAgent as edge.agent
 
-The relay inherits its listening socket: no race for a port, and visitors wait while it restarts.
+The relay inherits its listening socket: no race for a port, and visitors wait while it restarts. Nobody is parked
+(park = 0s) unless a test asks for it.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Front:
             self.port = self.inherited[-1].getsockname()[1]
             listen = {"listen_https": f"127.0.0.1:{self.port}"}
         own = {"name": "e2e", "state_dir": self.relay.state_dir, "control_socket": self.relay.socket,
-               "lane_socket": self.lane_socket, "lane_user": user(), "workers": "1", "listen_http": "", **listen, **keys}
+               "lane_socket": self.lane_socket, "lane_user": user(), "workers": "1", "park": "0s", "listen_http": "", **listen, **keys}
         lines = [f"{key} = {value}" for key, value in own.items()]
         self.relay.configure("\n".join(["[relay]", *lines, "[agent pi]", f"key = {key}", f"domains = {domains}", ""]))
 

@@ -8,8 +8,17 @@
 #include <cmocka.h>
 
 #include "shared/http/h1.h"
+#include "shared/json.h"
 
 static const struct h1_limits limits = { .max_uri = 100, .max_header = 1000 };
+static const time_t then = 1795960980; /* 2026-11-29T14:03:00Z */
+
+static struct page plain_page(int status)
+{
+    return (struct page){
+        .status = status, .text = "What is the matter.", .domain = "", .request_id = "", .with_body = true
+    };
+}
 
 static size_t parse(struct h1_head *head, const struct buf *page, const char *method)
 {
@@ -50,52 +59,137 @@ static void test_pages(void **state)
         { 505, "HTTP Version Not Supported", "retry-after", "none" },
         { 599, "Error", "retry-after", "none" },
     };
+    static const char *const types[] = { "text/html; charset=utf-8", "application/json",
+                                         "application/problem+json" };
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        for (int with_body = 0; with_body <= 1; with_body++)
-            for (int close = 0; close <= 1; close++) {
-                struct buf page = { 0 };
-                struct h1_head head;
-                size_t n;
+        for (int bits = 0; bits < 12; bits++) {
+            struct page page = plain_page(rows[i].status);
+            struct buf out = { 0 };
+            struct h1_head head;
+            size_t n;
 
-                page_add(&page, rows[i].status, "What is the matter.", with_body, close);
-                n = parse(&head, &page, with_body ? "GET" : "HEAD");
-                assert_int_equal(head.status, rows[i].status);
-                assert_true(str_eq(h1_text(&head, head.reason), rows[i].reason));
-                assert_int_equal(head.framing, with_body ? H1_LENGTH : H1_NO_BODY);
-                assert_int_equal(page.len - n, with_body ? head.content_length : 0);
-                assert_true(head.content_length > 0); /* for HEAD the same as for GET */
-                assert_int_equal(head.keep_alive, !close);
-                assert_true(str_eq(field(&head, rows[i].field), rows[i].value));
-                assert_true(str_eq(field(&head, "cache-control"), "no-store"));
-                assert_true(str_eq(field(&head, "content-type"), "text/html; charset=utf-8"));
-                buf_free(&page);
-            }
+            page.with_body = bits & 1;
+            page.close = bits & 2;
+            page.form = (enum accept_form)(bits / 4);
+            page_add(&out, &page);
+            n = parse(&head, &out, page.with_body ? "GET" : "HEAD");
+            assert_int_equal(head.status, rows[i].status);
+            assert_true(str_eq(h1_text(&head, head.reason), rows[i].reason));
+            assert_int_equal(head.framing, page.with_body ? H1_LENGTH : H1_NO_BODY);
+            assert_int_equal(out.len - n, page.with_body ? head.content_length : 0);
+            assert_true(head.content_length > 0); /* for HEAD the same as for GET */
+            assert_int_equal(head.keep_alive, !page.close);
+            assert_true(str_eq(field(&head, rows[i].field), rows[i].value));
+            assert_true(str_eq(field(&head, "cache-control"), "no-store"));
+            assert_true(str_eq(field(&head, "content-type"), types[bits / 4]));
+            assert_true(str_eq(field(&head, "server"), "none"));
+            assert_true(str_eq(field(&head, "x-request-id"), "none"));
+            buf_free(&out);
+        }
 }
 
-static void test_the_text(void **state)
+/* Behind the head. */
+static const char *body_of(struct buf *out)
 {
-    struct buf page = { 0 };
+    const char *end = strstr(buf_text(out), "\r\n\r\n");
+
+    assert_non_null(end);
+    return end + 4;
+}
+
+static void test_html(void **state)
+{
+    struct page page = plain_page(503);
+    struct buf out = { 0 };
 
     (void)state;
-    buf_add_text(&page, "before");
-    page_add(&page, 503, "The site is away since 12:00.", true, false);
-    assert_int_equal(strncmp(buf_text(&page), "beforeHTTP/1.1 503 ", 19), 0);
-    assert_non_null(strstr(buf_text(&page), "\r\n\r\n<!doctype html>\n"));
-    assert_non_null(strstr(buf_text(&page), "<title>503 Service Unavailable</title>"));
-    assert_non_null(strstr(buf_text(&page), "<p>The site is away since 12:00.</p>\n"));
-    assert_null(strcasestr(buf_text(&page), "tunnel"));
-    assert_null(strcasestr(buf_text(&page), "relay"));
-    assert_null(strstr(buf_text(&page), TUNNEL_VERSION));
-    buf_free(&page);
+    buf_add_text(&out, "before");
+    page.text = "It's <away> & \"gone\".";
+    page.since = then;
+    page.request_id = "0123abcd";
+    page_add(&out, &page);
+    assert_int_equal(strncmp(buf_text(&out), "beforeHTTP/1.1 503 ", 19), 0);
+    assert_non_null(strstr(buf_text(&out), "\r\nX-Request-ID: 0123abcd\r\n"));
+    assert_int_equal(strncmp(body_of(&out), "<!doctype html>\n", 16), 0);
+    assert_non_null(strstr(buf_text(&out), "<title>503 Service Unavailable</title>"));
+    assert_non_null(strstr(buf_text(&out), "<p>It&#39;s &lt;away&gt; &amp; &quot;gone&quot;.</p>\n"));
+    assert_non_null(strstr(buf_text(&out), "<p>Since 29 November 2026, 14:03 UTC.</p>\n"));
+    assert_non_null(strstr(buf_text(&out), "Request 0123abcd<"));
+    assert_null(strcasestr(buf_text(&out), "tunnel"));
+    assert_null(strcasestr(buf_text(&out), "relay"));
+    assert_null(strstr(buf_text(&out), TUNNEL_VERSION));
+    buf_free(&out);
+}
+
+static void test_what_is_not_known_is_not_said(void **state)
+{
+    struct page page = plain_page(503);
+    struct buf out = { 0 };
+
+    (void)state;
+    page_add(&out, &page);
+    assert_null(strstr(buf_text(&out), "Since"));
+    assert_null(strstr(buf_text(&out), "Request"));
+    assert_null(strchr(body_of(&out), '{'));
+    buf_free(&out);
+}
+
+static void test_json(void **state)
+{
+    struct page page = plain_page(502);
+    struct err e = { 0 };
+
+    (void)state;
+    for (int known = 0; known <= 1; known++) {
+        struct buf out = { 0 };
+        const char *expected =
+            known ? "{\"status\":502,\"title\":\"Bad Gateway\",\"detail\":\"\\\"<b>\\\\ \\\\n\\\"\","
+                    "\"since\":\"2026-11-29T14:03:00Z\",\"request_id\":\"0123abcd\",\"cause\":\"refused\"}\n"
+                  : "{\"status\":502,\"title\":\"Bad Gateway\",\"detail\":\"\\\"<b>\\\\ \\\\n\\\"\","
+                    "\"since\":null,\"request_id\":null}\n";
+        json_t *doc;
+
+        page.form = known ? ACCEPT_JSON : ACCEPT_PROBLEM;
+        page.text = "\"<b>\\ \\n\"";
+        page.since = known ? then : 0;
+        page.request_id = known ? "0123abcd" : "";
+        page.cause = known ? "refused" : NULL;
+        page.template = "the site's own page";
+        page_add(&out, &page);
+        assert_string_equal(body_of(&out), expected);
+        doc = json_read(body_of(&out), strlen(body_of(&out)), &e);
+        assert_non_null(doc);
+        json_decref(doc);
+        buf_free(&out);
+    }
+}
+
+static void test_the_sites_own_page(void **state)
+{
+    struct page page = plain_page(504);
+    struct buf out = { 0 };
+
+    (void)state;
+    page.template = "<style>p{color:red}</style>{status}|{title}|{text}|{since}|{domain}|{request_id}\n";
+    page.domain = "<a.test>";
+    page.request_id = "0123";
+    page.since = then - 60;
+    page_add(&out, &page);
+    assert_string_equal(body_of(&out), "<style>p{color:red}</style>504|Gateway Timeout|What is the matter.|"
+                                       "29 November 2026, 14:02 UTC|&lt;a.test&gt;|0123\n");
+    buf_free(&out);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pages),
-        cmocka_unit_test(test_the_text),
+        cmocka_unit_test(test_html),
+        cmocka_unit_test(test_what_is_not_known_is_not_said),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_the_sites_own_page),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

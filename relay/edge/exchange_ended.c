@@ -1,0 +1,290 @@
+/* What becomes of a request whose stream has ended before the response began, or that got none:
+ *
+ *   ended ─┬─ another stream, where nothing was lost with the one before ───────▶ as at first
+ *          ├─ its lane has died, or there is none: PARKED ── a lane is back ────▶ as at first
+ *          │                                        └─ its time is over, the visitor has left ─┐
+ *          └─ a page that says what is down, and since when ◀────────────────────────────────┘ */
+#include "relay/edge/exchange_parts.h"
+#include "relay/edge/page.h"
+#include "relay/edge/route.h"
+#include "shared/domain.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    MAX_TRIES =
+        3, /* after the first one: a lane that dies takes some streams with it before all have heard of it */
+    MAX_SENDS = 4, /* of one request in all: it may be what they die of */
+};
+
+static void on_woken(void *user, enum parking_news news);
+
+/* ---- the request, read once more ---- */
+
+/* Its head as it went to the service. Reading it again costs nothing while all is well. */
+static bool read_own_head(const struct exchange *x, struct h1_head *head)
+{
+    static const struct h1_limits limits = { .max_uri = 65536, .max_header = 1 << 20 };
+
+    h1_request_init(head);
+    return h1_head_parse(head, buf_bytes(&x->request_head), x->request_head.len, &limits) > 0;
+}
+
+static struct str own_host(const struct h1_head *head)
+{
+    struct str host;
+
+    return h1_authority_parse(h1_text(head, head->authority), &host) ? host : STR("");
+}
+
+/* The site may be served by others now, or by nobody any more: then false, and the one it had stays. */
+static bool follow_site(struct exchange *x, const struct h1_head *head)
+{
+    struct snapshot *now = x->host->snapshot(x->host->user);
+    const struct snap_site *site;
+
+    if (x->snapshot == now)
+        return true;
+    site = snapshot_find(now, own_host(head));
+    if (!site)
+        return false;
+    if (x->snapshot)
+        access_request_detach(x->access, x->lane);
+    access_request_attach(x->access, site);
+    snapshot_release(x->snapshot);
+    x->snapshot = snapshot_hold(now);
+    x->site = site;
+    x->target = route_find(site, h1_text(head, head->path));
+    return true;
+}
+
+/* ---- pages ---- */
+
+static const struct {
+    int status;
+    const char *cause, *text;
+} causes[] = {
+    [EXCHANGE_BAD_BODY] = { 400, NULL, "The request could not be understood." },
+    [EXCHANGE_TOO_LARGE] = { 413, NULL, "The request is larger than this site takes." },
+    [EXCHANGE_NOT_HTTP] = { 502, "broken",
+                            "The service behind this site answered in a way that could not be understood." },
+    [EXCHANGE_OFFLINE] = { 503, "offline", "The server behind this site is offline." },
+    [EXCHANGE_BUSY] = { 503, "busy", "The server behind this site cannot take a request at the moment." },
+    [EXCHANGE_REFUSED] = { 502, "refused",
+                           "The server behind this site is online, but its service refused the connection." },
+    [EXCHANGE_UNREACHABLE] = { 502, "unreachable",
+                               "The server behind this site is online, but its service cannot be reached from there." },
+    [EXCHANGE_SILENT] = { 504, "silent",
+                          "The server behind this site is online, but its service does not answer." },
+    [EXCHANGE_BROKE_OFF] = { 502, "broken",
+                             "The service behind this site broke off before it had answered." },
+    [EXCHANGE_LOST] = { 502, "lost",
+                        "The connection to the server behind this site was lost before it had answered. The request may "
+                        "have reached it." },
+    [EXCHANGE_NO_SITE] = { 404, NULL, "There is no such site here." },
+};
+
+/* When this service was first found to be down, of all that have asked for it since it last answered. That is only kept
+ * of the site's own, not of its routes'. */
+static time_t failing_since(const struct exchange *x)
+{
+    long long now = (long long)time(NULL), before = 0;
+
+    if (x->target != &x->site->own)
+        return 0;
+    if (atomic_compare_exchange_strong(&x->site->counts->failing_since, &before, now))
+        return (time_t)now;
+    return (time_t)before;
+}
+
+static time_t since(const struct exchange *x, enum exchange_cause cause)
+{
+    switch (cause) {
+    case EXCHANGE_OFFLINE: return x->site->away_since;
+    case EXCHANGE_REFUSED:
+    case EXCHANGE_UNREACHABLE:
+    case EXCHANGE_SILENT: return failing_since(x);
+    default: return 0;
+    }
+}
+
+void exchange_answer(struct exchange *x, enum exchange_cause cause)
+{
+    struct page page = { .status = causes[cause].status,
+                         .cause = causes[cause].cause,
+                         .text = causes[cause].text,
+                         .domain = "",
+                         .request_id = "" };
+    char host[DOMAIN_BYTES] = "", id[REQUEST_ID_BYTES] = "";
+    struct h1_head head;
+    struct buf out = { 0 };
+
+    if (read_own_head(x, &head)) {
+        int field = h1_field_find(&head, "x-request-id", 0);
+
+        snprintf(host, sizeof host, "%.*s", STR_ARG(own_host(&head)));
+        if (field >= 0)
+            snprintf(id, sizeof id, "%.*s", STR_ARG(h1_text(&head, head.fields[field].value)));
+        page.form = accept_form(&head);
+        page.domain = host;
+        page.request_id = id;
+    }
+    if (x->site) {
+        counts_add(&x->site->counts->errors, 1);
+        page.since = since(x, cause);
+        page.template = x->site->policy.error_page;
+    }
+    x->visitor_keeps = x->visitor_keeps && x->request_done;
+    page.with_body = strcmp(x->method, "HEAD") != 0;
+    page.close = !x->visitor_keeps;
+    page_add(&out, &page);
+    access_request_page(x->access, page.status, (struct str){ buf_bytes(&out), out.len });
+    exchange_send_down(x, buf_bytes(&out), out.len);
+    buf_free(&out);
+    x->response_done = true;
+}
+
+/* ---- another stream ---- */
+
+static bool has_died(const struct exchange *x)
+{
+    return x->end == UPSTREAM_LOST || x->end == UPSTREAM_UNAVAILABLE;
+}
+
+/* Nothing of the response has come, and what the service may have seen does no harm twice and is held. */
+static bool may_be_sent_again(const struct exchange *x)
+{
+    return !x->began && x->in.len == 0 &&
+           (x->sends == 0 || (x->idempotent && !x->body_lost && x->sends < MAX_SENDS));
+}
+
+static enum exchange_cause cause_of_end(const struct exchange *x)
+{
+    bool away = x->target->lanes_n == 0;
+
+    switch (x->end) {
+    case UPSTREAM_REFUSED: return EXCHANGE_REFUSED;
+    case UPSTREAM_UNREACHABLE: return EXCHANGE_UNREACHABLE;
+    case UPSTREAM_SILENT: return EXCHANGE_SILENT;
+    case UPSTREAM_UNAVAILABLE: return away ? EXCHANGE_OFFLINE : EXCHANGE_BUSY;
+    case UPSTREAM_LOST: return away && may_be_sent_again(x) ? EXCHANGE_OFFLINE : EXCHANGE_LOST;
+    case UPSTREAM_EOF:
+    case UPSTREAM_BROKEN: break;
+    }
+    return EXCHANGE_BROKE_OFF;
+}
+
+/* For a kept stream that the service closed before it saw the request, or one that died with its lane, while there is
+ * another: nobody has noticed anything. */
+static bool take_another(struct exchange *x)
+{
+    bool was_kept = x->stream_was_kept;
+
+    if (x->target->lanes_n == 0 || x->tries == MAX_TRIES)
+        return false;
+    x->tries++;
+    exchange_take_stream(x, POOL_FRESH, has_died(x) ? x->lane : 0);
+    if (x->ended && has_died(x) && was_kept)
+        exchange_take_stream(x, POOL_FRESH, 0); /* perhaps the stream died alone */
+    return !x->ended;
+}
+
+/* Lanes that have merely no room are not waited for, but by those that have waited for a lane. */
+static bool park(struct exchange *x, const struct h1_head *head, size_t plain_bytes)
+{
+    struct parking_place place = { .host = own_host(head),
+                                   .counts = x->site->counts,
+                                   .not_lane = x->lane,
+                                   .bytes = x->request_head.len + x->request_body.len + plain_bytes,
+                                   .ms = x->site->policy.park_ms };
+
+    if (x->target->lanes_n > 0 && x->lane == 0 && x->parked.until_ms == 0)
+        return false;
+    x->parked.wake = on_woken;
+    x->parked.user = x;
+    if (!parking_enter(x->host->parking, &x->parked, &place))
+        return false;
+    x->ended = false;
+    access_request_detach(x->access, x->lane);
+    snapshot_release(x->snapshot); /* the site is found anew */
+    x->snapshot = NULL;
+    x->site = NULL;
+    x->target = NULL;
+    return true;
+}
+
+static bool go_on(struct exchange *x, size_t plain_bytes)
+{
+    struct h1_head head;
+
+    if (!may_be_sent_again(x) || !(x->stream_was_kept || has_died(x)) || !read_own_head(x, &head))
+        return false;
+    (void)follow_site(x, &head);
+    return take_another(x) || (has_died(x) && park(x, &head, plain_bytes));
+}
+
+void exchange_settle_end(struct exchange *x, size_t plain_bytes)
+{
+    if (x->response_done || x->broken || go_on(x, plain_bytes))
+        return;
+    if (!x->response_head_done)
+        exchange_answer(x, cause_of_end(x));
+    else if (x->end == UPSTREAM_EOF && h1_body_eof(&x->body) == H1_BODY_END)
+        exchange_end_response(x);
+    else
+        x->broken = true;
+}
+
+/* ---- parked ---- */
+
+static void answer_parked(struct exchange *x)
+{
+    struct h1_head head;
+
+    if (read_own_head(x, &head) && follow_site(x, &head))
+        exchange_answer(x, cause_of_end(x));
+    else
+        exchange_answer(x, EXCHANGE_NO_SITE);
+}
+
+/* Who has ended his side has hung up, as far as anybody can tell: he gets an answer at once, and his place is free. */
+bool exchange_waits(struct exchange *x, size_t plain_bytes)
+{
+    if (!x->parked.parking)
+        return false;
+    if (!client_has_left(x->client) &&
+        parking_grow(&x->parked, x->request_head.len + x->request_body.len + plain_bytes))
+        return true;
+    parking_leave(&x->parked);
+    answer_parked(x);
+    return false;
+}
+
+/* What was sent before may only be sent again by another lane. */
+static void resume(struct exchange *x, enum parking_news news)
+{
+    struct h1_head head;
+
+    x->tries = 0;
+    if (!read_own_head(x, &head) || !follow_site(x, &head))
+        exchange_answer(x, EXCHANGE_NO_SITE);
+    else if (x->sends == 0)
+        exchange_take_stream(x, x->idempotent ? POOL_ANY : POOL_RECENT, 0);
+    else if (news == PARKING_SAME)
+        exchange_answer(x, cause_of_end(x));
+    else
+        exchange_take_stream(x, POOL_FRESH, x->lane);
+}
+
+static void on_woken(void *user, enum parking_news news)
+{
+    struct exchange *x = user;
+
+    if (news == PARKING_OVER)
+        answer_parked(x);
+    else
+        resume(x, news);
+    client_run(x->client);
+}

@@ -1,0 +1,187 @@
+/* The way of a response: its head, in our words, its body as it comes, its end. */
+#include "relay/edge/exchange_parts.h"
+#include "relay/edge/upgrade.h"
+#include "shared/log.h"
+
+#include <stdio.h>
+
+/* ---- its head ---- */
+
+void exchange_send_down(struct exchange *x, const void *bytes, size_t n)
+{
+    client_send(x->client, bytes, n);
+    x->began = true;
+}
+
+static enum h1_framing framing_down(const struct exchange *x)
+{
+    enum h1_framing framing = x->response->framing;
+
+    if (framing != H1_CHUNKED && framing != H1_UNTIL_CLOSE)
+        return framing;
+    return x->visitor_1_0 ? H1_UNTIL_CLOSE : H1_CHUNKED; /* HTTP/1.0 knows no chunks */
+}
+
+static void note_that_it_works(struct exchange *x)
+{
+    atomic_llong *failing = &x->site->counts->failing_since;
+
+    if (x->target == &x->site->own && atomic_load_explicit(failing, memory_order_relaxed) != 0)
+        atomic_store_explicit(failing, 0, memory_order_relaxed);
+}
+
+/* From now on nothing will be sent again. */
+static void begin_response(struct exchange *x)
+{
+    access_request_answered(x->access, x->response->status);
+    note_that_it_works(x);
+    buf_free(&x->request_body);
+}
+
+/* A 1xx is about the request alone. */
+static struct headers_changes changes_for(const struct exchange *x, bool interim)
+{
+    const struct snap_site *site = x->site;
+
+    if (interim)
+        return (struct headers_changes){ 0 };
+    return (struct headers_changes){ &site->policy,
+                                     x->secure && site->trusted_cert ? site->policy.hsts_s : 0 };
+}
+
+static void send_response_head(struct exchange *x)
+{
+    struct h1_head *head = x->response;
+    bool interim = head->status < 200;
+    struct headers_changes changes = changes_for(x, interim);
+    struct buf out = { 0 };
+
+    x->framing = framing_down(x);
+    if (!interim && (x->framing == H1_UNTIL_CLOSE || !x->request_done))
+        x->visitor_keeps = false;
+    if (interim || head->status == 204)
+        head->content_length = -1;
+    if (!interim || !x->visitor_1_0) {
+        headers_add_response(&out, head, x->framing,
+                             interim             ? ""
+                             : !x->visitor_keeps ? "close"
+                             : x->visitor_1_0    ? "keep-alive"
+                                                 : "",
+                             &changes);
+        exchange_send_down(x, buf_bytes(&out), out.len);
+        buf_free(&out);
+    }
+    x->began = x->began && !interim; /* after 100 (Continue) another answer may still be given */
+    x->service_keeps = head->keep_alive;
+    x->response_head_done = !interim;
+    if (!interim)
+        begin_response(x);
+    h1_body_init(&x->body, head->framing, head->content_length);
+}
+
+static void upgrade(struct exchange *x)
+{
+    note_that_it_works(x);
+    access_request_answered(x->access, x->response->status);
+    access_request_detach(x->access, x->lane);
+    x->tunnelled = tunnelled_new(x->client, x->upstream, x->access);
+    x->upstream = NULL;
+    exchange_forget_request(x);
+}
+
+static const char *why_not_http(const struct exchange *x, ssize_t parsed)
+{
+    struct str offer = { buf_bytes(&x->offer), x->offer.len };
+
+    if (parsed < 0)
+        return x->response->why;
+    if (x->response->status != 101 || upgrade_is_granted(x->response, offer))
+        return NULL;
+    return offer.n > 0 ? "101 to a protocol that was not offered"
+                       : "101 without having been asked to upgrade";
+}
+
+/* Bytes used of those given; all of them while the head is not whole. */
+static size_t read_response_head(struct exchange *x, const char *bytes, size_t n)
+{
+    static const struct h1_limits limits = { .max_uri = 16384, .max_header = 65536 };
+    size_t before = x->in.len;
+    const char *wrong;
+    ssize_t got;
+
+    buf_add(&x->in, bytes, n);
+    got = h1_head_parse(x->response, buf_bytes(&x->in), x->in.len, &limits);
+    if (got == 0)
+        return n;
+    wrong = why_not_http(x, got);
+    if (wrong) {
+        log_warn_limited(x->site->name, "a service answered with what is not HTTP",
+                         kv_str("domain", x->site->name), kv_str("error", wrong));
+        x->service_keeps = false;
+        exchange_answer(x, EXCHANGE_NOT_HTTP);
+        return n;
+    }
+    send_response_head(x);
+    buf_free(&x->in);
+    if (x->response->status == 101)
+        upgrade(x);
+    else if (!x->response_head_done)
+        h1_response_init(x->response, str_of(x->method));
+    return (size_t)got - before;
+}
+
+/* ---- its body ---- */
+
+static void pass_body_on(struct exchange *x, struct str data)
+{
+    char size[24];
+
+    access_request_out(x->access, data.n);
+    if (x->framing == H1_CHUNKED)
+        exchange_send_down(x, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", data.n));
+    exchange_send_down(x, data.p, data.n);
+    if (x->framing == H1_CHUNKED)
+        exchange_send_down(x, "\r\n", 2);
+}
+
+void exchange_end_response(struct exchange *x)
+{
+    if (x->framing == H1_CHUNKED && !exchange_end_chunks(&x->response_trailers, exchange_send_down, x))
+        x->broken = true;
+    else
+        x->response_done = true;
+}
+
+static size_t read_response_body(struct exchange *x, const char *bytes, size_t n)
+{
+    struct str data;
+    size_t used;
+
+    switch (h1_body_feed(&x->body, bytes, n, &used, &data)) {
+    case H1_BODY_DATA: pass_body_on(x, data); break;
+    case H1_BODY_TRAILER: buf_add(&x->response_trailers, data.p, data.n); break;
+    case H1_BODY_END: exchange_end_response(x); break;
+    case H1_BODY_BAD: x->broken = true; break;
+    case H1_BODY_MORE: break;
+    }
+    return used;
+}
+
+void exchange_read_response(struct exchange *x, const char *bytes, size_t n)
+{
+    do {
+        size_t used =
+            x->response_head_done ? read_response_body(x, bytes, n) : read_response_head(x, bytes, n);
+
+        bytes += used;
+        n -= used;
+        if (x->response_head_done && !x->response_done && n == 0)
+            read_response_body(x, bytes, 0); /* a body of no bytes ends without any */
+    } while (n > 0 && !x->response_done && !x->broken && !x->tunnelled);
+    if (x->tunnelled) {
+        access_request_out(x->access, n);
+        client_send(x->client, bytes, n);
+    } else if (n > 0) {
+        x->service_keeps = false; /* more than it was asked for */
+    }
+}
