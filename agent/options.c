@@ -92,8 +92,14 @@ static const struct opt options[] = {
     { "domain", "service", OPT_TEXT, offsetof(struct agent_domain_conf, service),
       .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "http://127.0.0.1:80",
       .help =
-          "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, or unix:/PATH for "
-          "HTTP over a Unix socket. A name is looked up anew after 5 seconds." },
+          "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, the same with "
+          "https:// where the service itself speaks TLS, or unix:/PATH for HTTP over a Unix socket. A name is looked up "
+          "anew after 5 seconds." },
+    { "domain", "verify", OPT_FLAG, offsetof(struct agent_domain_conf, verify), .def = "on",
+      .flags = OPT_RELOAD,
+      .help =
+          "Whether an https:// service has to show a certificate for its host name or address, from an authority that "
+          "this machine trusts. Off is for services that made their certificate themselves." },
     { "domain", "aliases", OPT_WORDS, offsetof(struct agent_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site." },
@@ -158,6 +164,11 @@ static void check_plain(struct opt_conf *conf, const char *name, const struct ag
                           "http://127.0.0.1:80)");
     else if (service_parse(&service, r->service, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", name, "service", "%s", why.text);
+    else if (service.kind == SERVICE_HTTPS)
+        opt_errors_add_at(
+            errors, conf, "relay", name, "service",
+            "with protocol = plain the bytes are carried as they are; write tcp://HOST:PORT, and "
+            "whoever connects there speaks TLS with the service");
 }
 
 static void check_relay(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
@@ -210,8 +221,12 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
     if (service_parse(&service, d->service, &why) != 0)
         opt_errors_add_at(errors, conf, "domain", name, "service", "%s", why.text);
     else if (service.kind == SERVICE_TCP)
-        opt_errors_add_at(errors, conf, "domain", name, "service",
-                          "a site's visitors speak HTTP; write http://HOST:PORT or unix:/PATH");
+        opt_errors_add_at(
+            errors, conf, "domain", name, "service",
+            "a site's visitors speak HTTP; write http://HOST:PORT, https://HOST:PORT or unix:/PATH");
+    else if (service.kind != SERVICE_HTTPS && !d->verify)
+        opt_errors_add_at(errors, conf, "domain", name, "verify",
+                          "is for https:// services, and this site has none; leave it out");
     policy_conf_check(conf, name, &d->policy, errors);
     if (other)
         opt_errors_add_at(errors, conf, "domain", name, NULL,

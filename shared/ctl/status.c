@@ -167,6 +167,15 @@ static bool show_relay_lanes(struct ctl *c, const json_t *status)
     return well;
 }
 
+/* Why a service is not well. */
+static void print_detail(const char *name, const json_t *served)
+{
+    const char *detail = ctl_text(served, "service_detail");
+
+    if (*detail)
+        printf("  %s: %s: %s\n", name, ctl_text(served, "service"), detail);
+}
+
 /* With protocol = plain a relay has a service of its own. */
 static bool print_forward(const json_t *relay)
 {
@@ -177,6 +186,7 @@ static bool print_forward(const json_t *relay)
     printf("  %s: %s port %s there goes to %s, %s\n", ctl_text(relay, "name"),
            ctl_text(relay, "remote_address"), number_cell(relay, "remote_port", "", &port),
            ctl_text(relay, "service"), ctl_text(relay, "service_state"));
+    print_detail(ctl_text(relay, "name"), relay);
     return is_well(relay, "service_state");
 }
 
@@ -254,6 +264,8 @@ static bool show_agent_domains(struct ctl *c, const json_t *status)
         well = well && is_well(domain, "service_state");
     }
     print_table(c, "domains", &table);
+    json_array_foreach(json_object_get(status, "domains"), i, domain)
+        print_detail(ctl_text(domain, "name"), domain);
     return well;
 }
 

@@ -49,8 +49,8 @@ static void test_is_filled_from_the_configuration(void **state)
     assert_string_equal(site_name(&s.list[0]), "a.test");
     assert_int_equal(s.list[0].aliases_n, 2);
     assert_string_equal(s.list[0].aliases[1], "*.c.test");
-    assert_string_equal(s.list[0].service.at.host, "nas");
-    assert_int_equal(s.list[0].service.at.port, 81);
+    assert_string_equal(s.list[0].services[0].at.at.host, "nas");
+    assert_int_equal(s.list[0].services[0].at.at.port, 81);
     assert_ptr_equal(sites_find(&s, STR("domain:*.d.test")), &s.list[1]);
     assert_null(sites_find(&s, STR("domain:b.test"))); /* claimed by its site's name */
     assert_null(sites_find(&s, STR("domain:a.tes")));
@@ -97,13 +97,14 @@ static void test_a_reload_keeps_what_is_known(void **state)
     (void)state;
     init(&s, "[domain a.test]\nservice = http://x\n[domain b.test]\nservice = http://y\n");
     for (size_t i = 0; i < s.n; i++) {
-        s.list[i].state = LANE_SERVICE_REFUSED;
+        s.list[i].services[0].state = LANE_SERVICE_REFUSED;
         s.list[i].claim = SITE_ACCEPTED;
     }
     reload(&s, "[domain b.test]\nservice = http://z\n[domain a.test]\nservice = http://x\n");
-    assert_int_equal(sites_find(&s, STR("domain:a.test"))->state, LANE_SERVICE_REFUSED);
+    assert_int_equal(sites_find(&s, STR("domain:a.test"))->services[0].state, LANE_SERVICE_REFUSED);
     assert_int_equal(sites_find(&s, STR("domain:a.test"))->claim, SITE_ACCEPTED);
-    assert_int_equal(sites_find(&s, STR("domain:b.test"))->state, LANE_SERVICE_UNKNOWN); /* another service */
+    assert_int_equal(sites_find(&s, STR("domain:b.test"))->services[0].state,
+                     LANE_SERVICE_UNKNOWN); /* another service */
     sites_free(&s);
 }
 
@@ -119,7 +120,7 @@ static void test_status(void **state)
     text = json_dumps(list, JSON_COMPACT);
     assert_string_equal(
         text, "[{\"name\":\"a.test\",\"mode\":\"tunnel\",\"service\":\"http://x\",\"service_state\":"
-              "\"unknown\",\"claim\":\"waiting\"}]");
+              "\"unknown\",\"service_detail\":\"\",\"claim\":\"waiting\"}]");
     free(text);
     json_decref(list);
     sites_free(&s);
