@@ -40,6 +40,21 @@ static json_t *policy_of(const char *name, const struct agent_domain_conf *d)
     return policy;
 }
 
+static json_t *add_routes(json_t *policy, const struct opt_pairs *routes)
+{
+    json_t *paths;
+
+    if (routes->n == 0)
+        return policy;
+    paths = json_array();
+    for (size_t i = 0; i < routes->n; i++)
+        json_array_append_new(paths, json_string(routes->list[i].name));
+    if (!policy)
+        policy = json_object();
+    json_object_set_new(policy, "routes", paths);
+    return policy;
+}
+
 static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d)
 {
     const char **aliases = arena_get(arena, d->aliases.n * sizeof *aliases + 1);
@@ -48,13 +63,16 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
         aliases[i] = arena_copy(arena, d->aliases.words[i]);
     *site = (struct site){
         .item = copy_item(arena, prefix, name),
-        .policy = policy_of(name, d),
+        .policy = add_routes(policy_of(name, d), &d->routes),
         .aliases = aliases,
         .aliases_n = d->aliases.n,
-        .services = arena_get(arena, sizeof *site->services),
-        .services_n = 1,
+        .services = arena_get(arena, (1 + d->routes.n) * sizeof *site->services),
+        .services_n = 1 + d->routes.n,
     };
     read_service(&site->services[0], site->item, "", arena_copy(arena, d->service), d->verify);
+    for (size_t i = 0; i < d->routes.n; i++)
+        read_service(&site->services[1 + i], site->item, arena_copy(arena, d->routes.list[i].name),
+                     arena_copy(arena, d->routes.list[i].value), d->verify);
 }
 
 static void read_sites(struct sites *s, const struct opt_conf *conf)
@@ -195,6 +213,26 @@ const char *site_name(const struct site *site)
     return site->item + sizeof prefix - 1;
 }
 
+static void add_service_status(json_t *to, const struct site_service *service)
+{
+    json_object_set_new(to, "service", json_string(service->text));
+    json_object_set_new(to, "service_state", json_string(lane_service_text(service->state)));
+    json_object_set_new(to, "service_detail", json_any_text(detail_of(service)));
+}
+
+static json_t *routes_status(const struct site *site)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 1; i < site->services_n; i++) {
+        json_t *route = json_pack("{s:s}", "path", site->services[i].route);
+
+        add_service_status(route, &site->services[i]);
+        json_array_append_new(list, route);
+    }
+    return list;
+}
+
 json_t *sites_status(const struct sites *s)
 {
     static const char *const claims[] = { "waiting", "accepted", "refused" };
@@ -202,12 +240,12 @@ json_t *sites_status(const struct sites *s)
 
     for (size_t i = 0; i < s->n; i++) {
         const struct site *site = &s->list[i];
-        const struct site_service *own = &site->services[0];
+        json_t *domain = json_pack("{s:s, s:s}", "name", site_name(site), "mode", "tunnel");
 
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "name", site_name(site),
-                                              "mode", "tunnel", "service", own->text, "service_state",
-                                              lane_service_text(own->state), "service_detail",
-                                              json_any_text(detail_of(own)), "claim", claims[site->claim]));
+        add_service_status(domain, &site->services[0]);
+        json_object_set_new(domain, "routes", routes_status(site));
+        json_object_set_new(domain, "claim", json_string(claims[site->claim]));
+        json_array_append_new(list, domain);
     }
     return list;
 }
