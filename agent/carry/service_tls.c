@@ -17,7 +17,10 @@ void service_tls_init(struct service_tls *t, struct trust *trust, const struct s
 
 void service_tls_free(struct service_tls *t)
 {
+    /* Or OpenSSL would take a connection that was reset for a reason not to resume its session. */
+    SSL_set_shutdown(t->pipe.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     tls_pipe_free(&t->pipe);
+    trust_peer_free(&t->peer);
 }
 
 /* ---- what is wrong ---- */
@@ -83,7 +86,6 @@ static void say_certificate(const struct service_tls *t, long result, struct err
 {
     const char *reason = X509_verify_cert_error_string(result);
     char names[100];
-    X509 *certificate;
 
     switch (result) {
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
@@ -93,12 +95,10 @@ static void say_certificate(const struct service_tls *t, long result, struct err
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: say_unknown_authority(t, reason, e); break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        certificate = SSL_get1_peer_certificate(t->pipe.ssl);
         err_set(
             e, ERR_PEER,
             "its certificate is not for this name or address, but for %s; write one of those into service, " OR_OFF,
-            names_of(certificate, names, sizeof names));
-        X509_free(certificate);
+            names_of(t->peer.refused, names, sizeof names));
         break;
     case X509_V_ERR_CERT_NOT_YET_VALID:
         err_set(e, ERR_PEER, "its certificate is not valid yet; set this machine's clock right, " OR_OFF);

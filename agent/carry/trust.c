@@ -205,6 +205,19 @@ static void name_of(const struct service *service, char name[HOST_BYTES])
         name[n - 1] = 0;
 }
 
+/* OpenSSL drops the certificate with the connection, and it has to be told what is wrong with it. */
+static int on_verified(int is_well, X509_STORE_CTX *chain)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct trust_peer *p = SSL_get_app_data(ssl);
+
+    if (!is_well && !p->refused) {
+        p->refused = X509_STORE_CTX_get0_cert(chain);
+        X509_up_ref(p->refused);
+    }
+    return is_well;
+}
+
 static void set_verification(SSL *ssl, const struct service *service, const char *name)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
@@ -215,7 +228,7 @@ static void set_verification(SSL *ssl, const struct service *service, const char
                                WEAK); /* who proves nothing may as well have a small key: old devices do */
         return;
     }
-    SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, on_verified);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (*name ? X509_VERIFY_PARAM_set1_host(param, name, 0) != 1
               : X509_VERIFY_PARAM_set1_ip_asc(param, service->at.host) != 1)
@@ -238,4 +251,10 @@ void trust_prepare(struct trust_peer *p, struct trust *t, const struct service *
     if (at < SESSIONS)
         SSL_set_session(ssl, t->sessions[at].session);
     SSL_set_connect_state(ssl);
+}
+
+void trust_peer_free(struct trust_peer *p)
+{
+    X509_free(p->refused);
+    p->refused = NULL;
 }

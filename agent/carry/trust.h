@@ -23,16 +23,18 @@ bool trust_has_authorities(const struct trust *t);
 /* Where they are looked for. A constant. */
 const char *trust_folder(void);
 
-/* One connection, as seen from here: embedded in whoever has the SSL, and alive as long. */
+/* One connection, as seen from here: a value, embedded in whoever has the SSL, and alive as long. */
 struct trust_peer {
     struct trust *trust;
     const struct service *service; /* borrowed */
     bool wants_certificate;        /* it has asked who we are, which nobody can tell it */
+    X509 *refused;                 /* its certificate, when that is the reason; owned */
 };
 
 /* A client's connection to this service: which name is asked for, what has to be verified, and the session it is resumed
  * with when there is one. Further ones that the service gives are kept. */
 void trust_prepare(struct trust_peer *p, struct trust *t, const struct service *service, SSL *ssl);
+void trust_peer_free(struct trust_peer *p);
 /* The handshake has failed: the next one is to begin from nothing. */
 void trust_forget_session(const struct trust_peer *p);
 #endif
