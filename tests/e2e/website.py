@@ -37,7 +37,7 @@ def secured(sock: socket.socket, tls: ssl.SSLContext | None) -> socket.socket | 
 def notify(peer: Peer) -> None:
     """A close_notify alone: TCP stays open both ways."""
     timeout = peer.socket.gettimeout()
-    with contextlib.suppress(OSError):  # it would like to read the other side's too; or is closed
+    with contextlib.suppress(OSError, ValueError):  # it would like to read the other side's too; or is closed
         peer.socket.setblocking(False)
         peer.socket.unwrap()
     if peer.socket.fileno() >= 0:
@@ -137,12 +137,13 @@ class Site:
         self.seen.append(Seen(number, head, body))
         if kind == "slow":
             self.gate.wait()
-        more = getattr(self, f"_{kind.replace('-', '_')}", self._echo)(peer, head, body, *map(int, numbers))
+        answer = getattr(self, f"_{kind.replace('-', '_')}", None)
+        more = answer(peer, head, body, *map(int, numbers)) if answer else self._echo(peer, head, body)
         return more and not self.ends
 
     # ---- answers ----
 
-    def _echo(self, peer: Peer, head: Head, body: Body, *_: int) -> bool:
+    def _echo(self, peer: Peer, head: Head, body: Body, *_: int) -> bool:  # whatever else the path is
         text = head.raw + f"{body.size} {body.sha256}\n".encode()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
         return True
