@@ -2,6 +2,7 @@
 
 #include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
+#include "agent/carry/trust.h"
 #include "agent/link/netwatch.h"
 #include "agent/link/pair.h"
 #include "agent/link/supervise.h"
@@ -22,6 +23,7 @@ struct agent {
     struct daemon_parts_ended ended;
     char boot[2 * BOOT_BYTES + 1]; /* tells this run of the program from any other one with the same key */
     struct sites sites;
+    struct trust *trust; /* of https:// services */
     struct limits limits;
     struct supervise **relays; /* those of the configuration, in its order */
     size_t relays_n;
@@ -105,13 +107,13 @@ static void on_network_changed(void *user)
             supervise_look(a->relays[i]);
 }
 
-static void on_service_changed(void *user, const struct site *site)
+static void on_service_changed(void *user, const struct site_service *service)
 {
     struct agent *a = user;
 
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i])
-            supervise_service(a->relays[i], site);
+            supervise_service(a->relays[i], service);
 }
 
 static void on_netwatch_ended(void *user)
@@ -170,6 +172,8 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
         return NULL;
     }
     sites_init(&a->sites, conf);
+    a->trust = trust_new();
+    a->sites.trust = a->trust;
     a->sites.service_changed = on_service_changed;
     a->sites.user = a;
     set_limits(a);
@@ -188,6 +192,7 @@ static void agent_reload(void *parts, const struct opt_conf *conf)
     struct agent *a = parts;
     bool changed = sites_reload(&a->sites, conf);
 
+    trust_renew(a->trust);
     a->conf = conf;
     set_limits(a);
     set_relays(a);
@@ -227,6 +232,7 @@ static void on_closed(uv_handle_t *handle)
     struct daemon_parts_ended ended = a->ended;
 
     sites_free(&a->sites);
+    trust_free(a->trust);
     free(a->relays);
     free(a);
     ended.call(ended.user);

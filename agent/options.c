@@ -93,8 +93,19 @@ static const struct opt options[] = {
     { "domain", "service", OPT_TEXT, offsetof(struct agent_domain_conf, service),
       .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "http://127.0.0.1:80",
       .help =
-          "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, or unix:/PATH for "
-          "HTTP over a Unix socket. A name is looked up anew after 5 seconds." },
+          "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, the same with "
+          "https:// where the service itself speaks TLS, or unix:/PATH for HTTP over a Unix socket. A name is looked up "
+          "anew after 5 seconds." },
+    { "domain", "route", OPT_PAIRS, offsetof(struct agent_domain_conf, routes), .flags = OPT_RELOAD,
+      .sample = "/api = http://127.0.0.1:8080",
+      .help =
+          "Requests for this path, and for all below it, go to this service instead; of several such paths the longest "
+          "counts. The service sees the path as the visitor wrote it." },
+    { "domain", "verify", OPT_FLAG, offsetof(struct agent_domain_conf, verify), .def = "on",
+      .flags = OPT_RELOAD,
+      .help =
+          "Whether its https:// services have to show a certificate for their host name or address, from an authority "
+          "that this machine trusts. Off is for services that made their certificate themselves." },
     { "domain", "aliases", OPT_DOMAINS, offsetof(struct agent_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site." },
@@ -159,6 +170,11 @@ static void check_plain(struct opt_conf *conf, const char *name, const struct ag
                           "http://127.0.0.1:80)");
     else if (service_parse(&service, r->service, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", name, "service", "%s", why.text);
+    else if (service.kind == SERVICE_HTTPS)
+        opt_errors_add_at(
+            errors, conf, "relay", name, "service",
+            "with protocol = plain the bytes are carried as they are; write tcp://HOST:PORT, and "
+            "whoever connects there speaks TLS with the service");
 }
 
 static void check_relay(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
@@ -201,18 +217,50 @@ static const char *names_take(struct names *names, const char *host, const char 
     return NULL;
 }
 
+/* Of a domain or a route: where HTTP is spoken. */
+static int check_service(const char *text, bool *speaks_tls, struct err *e)
+{
+    struct service service;
+
+    if (service_parse(&service, text, e) != 0)
+        return -1;
+    if (service.kind == SERVICE_TCP)
+        return err_set(
+            e, ERR_INPUT,
+            "a site's visitors speak HTTP; write http://HOST:PORT, https://HOST:PORT or unix:/PATH");
+    *speaks_tls = *speaks_tls || service.kind == SERVICE_HTTPS;
+    return 0;
+}
+
+static void check_services(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
+                           struct opt_errors *errors)
+{
+    bool speaks_tls = false;
+    struct err why = { 0 };
+
+    if (check_service(d->service, &speaks_tls, &why) != 0)
+        opt_errors_add_at(errors, conf, "domain", name, "service", "%s", why.text);
+    if (d->routes.n > POLICY_ROUTES)
+        opt_errors_add_at(errors, conf, "domain", name, "route", "more than %d of them", POLICY_ROUTES);
+    for (size_t i = 0; i < d->routes.n; i++) {
+        const struct opt_pair *route = &d->routes.list[i];
+
+        if (policy_check_path(route->name, &why) != 0 || check_service(route->value, &speaks_tls, &why) != 0)
+            opt_errors_add_at(errors, conf, "domain", name, "route", "%.80s = %.80s: %s", route->name,
+                              route->value, why.text);
+    }
+    if (!d->verify && !speaks_tls)
+        opt_errors_add_at(errors, conf, "domain", name, "verify",
+                          "is for https:// services, and this site has none; leave it out");
+}
+
 static void check_domain(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
                          struct names *names, struct opt_errors *errors)
 {
     const char *other = names_take(names, name, name);
-    struct service service;
     struct err why = { 0 };
 
-    if (service_parse(&service, d->service, &why) != 0)
-        opt_errors_add_at(errors, conf, "domain", name, "service", "%s", why.text);
-    else if (service.kind == SERVICE_TCP)
-        opt_errors_add_at(errors, conf, "domain", name, "service",
-                          "a site's visitors speak HTTP; write http://HOST:PORT or unix:/PATH");
+    check_services(conf, name, d, errors);
     policy_conf_check(conf, name, &d->aliases, &d->policy, errors);
     if (other)
         opt_errors_add_at(errors, conf, "domain", name, NULL,

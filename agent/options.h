@@ -31,6 +31,8 @@ enum { AGENT_PROTOCOL_TUNNEL, AGENT_PROTOCOL_PLAIN };
 /* [domain NAME] */
 struct agent_domain_conf {
     const char *service;
+    bool verify;             /* of https:// services */
+    struct opt_pairs routes; /* paths, and a service for each */
     struct opt_words aliases;
     struct policy_conf policy;
 };

@@ -4,6 +4,28 @@
 
 #include <assert.h>
 
+void limits_add(struct limits *l, struct carry *c)
+{
+    struct carry_link *link = carry_link(c);
+
+    link->next = l->first;
+    if (link->next)
+        carry_link(link->next)->prev = c;
+    l->first = c;
+}
+
+void limits_remove(struct limits *l, struct carry *c)
+{
+    const struct carry_link *link = carry_link(c);
+
+    if (link->prev)
+        carry_link(link->prev)->next = link->next;
+    else
+        l->first = link->next;
+    if (link->next)
+        carry_link(link->next)->prev = link->prev;
+}
+
 bool limits_use(struct limits *l)
 {
     if (l->used >= l->max_streams)

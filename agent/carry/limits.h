@@ -15,6 +15,9 @@ struct limits {
     uint64_t max_buffered;
 };
 
+/* Every stream, from its start to its end. */
+void limits_add(struct limits *l, struct carry *c);
+void limits_remove(struct limits *l, struct carry *c);
 /* One stream more is in use. False when that would be too many: it is not counted then. */
 bool limits_use(struct limits *l);
 void limits_unuse(struct limits *l);

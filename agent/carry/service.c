@@ -34,7 +34,7 @@ int service_parse(struct service *s, const char *text, struct err *e)
 {
     struct str rest;
 
-    *s = (struct service){ .kind = SERVICE_HTTP };
+    *s = (struct service){ .kind = SERVICE_HTTP, .verify = true };
     if (begins(text, "unix:", &rest)) {
         s->kind = SERVICE_UNIX;
         return set_path(s, rest, e);
@@ -43,12 +43,17 @@ int service_parse(struct service *s, const char *text, struct err *e)
         s->kind = SERVICE_TCP;
         return host_port_read(&s->at, rest, 0, "not tcp://HOST:PORT (such as tcp://127.0.0.1:5432)", e);
     }
-    if (!begins(text, "http://", &rest))
+    if (begins(text, "https://", &rest))
+        s->kind = SERVICE_HTTPS;
+    else if (!begins(text, "http://", &rest))
         return err_set(e, ERR_INPUT,
-                       "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), unix:/PATH or "
-                       "tcp://HOST:PORT");
+                       "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), "
+                       "https://HOST:PORT, unix:/PATH or tcp://HOST:PORT");
     if (rest.n > 0 && rest.p[rest.n - 1] == '/') /* http://HOST/ says no more than http://HOST */
         rest.n--;
-    return host_port_read(&s->at, rest, 80,
-                          "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)", e);
+    return s->kind == SERVICE_HTTPS
+               ? host_port_read(&s->at, rest, 443,
+                                "not https://HOST or https://HOST:PORT (such as https://nas:8443)", e)
+               : host_port_read(&s->at, rest, 80,
+                                "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)", e);
 }

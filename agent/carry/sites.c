@@ -2,8 +2,11 @@
 
 #include "agent/options.h"
 #include "shared/lane_msg.h"
+#include "shared/json.h"
 #include "shared/log.h"
+#include "shared/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char prefix[] = "domain:";
@@ -16,10 +19,13 @@ static char *copy_item(struct arena *arena, const char *kind, const char *name)
     return strcat(item, name);
 }
 
-static void read_service(struct site *site)
+static void read_service(struct site_service *service, const char *item, const char *route, const char *text,
+                         bool verify)
 {
-    if (service_parse(&site->service, site->service_text, NULL) != 0)
-        site->service.at.port = 0; /* cannot be: the configuration was checked; nothing listens on port 0 */
+    *service = (struct site_service){ .item = item, .route = route, .text = text };
+    if (service_parse(&service->at, text, NULL) != 0)
+        service->at.at.port = 0; /* cannot be: the configuration was checked; nothing listens on port 0 */
+    service->at.verify = verify;
 }
 
 /* The files it names were there when the configuration was checked. */
@@ -34,6 +40,21 @@ static json_t *policy_of(const char *name, const struct agent_domain_conf *d)
     return policy;
 }
 
+static json_t *add_routes(json_t *policy, const struct opt_pairs *routes)
+{
+    json_t *paths;
+
+    if (routes->n == 0)
+        return policy;
+    paths = json_array();
+    for (size_t i = 0; i < routes->n; i++)
+        json_array_append_new(paths, json_string(routes->list[i].name));
+    if (!policy)
+        policy = json_object();
+    json_object_set_new(policy, "routes", paths);
+    return policy;
+}
+
 static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d)
 {
     const char **aliases = arena_get(arena, d->aliases.n * sizeof *aliases + 1);
@@ -42,12 +63,16 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
         aliases[i] = arena_copy(arena, d->aliases.words[i]);
     *site = (struct site){
         .item = copy_item(arena, prefix, name),
-        .policy = policy_of(name, d),
+        .policy = add_routes(policy_of(name, d), &d->routes),
         .aliases = aliases,
         .aliases_n = d->aliases.n,
-        .service_text = arena_copy(arena, d->service),
+        .services = arena_get(arena, (1 + d->routes.n) * sizeof *site->services),
+        .services_n = 1 + d->routes.n,
     };
-    read_service(site);
+    read_service(&site->services[0], site->item, "", arena_copy(arena, d->service), d->verify);
+    for (size_t i = 0; i < d->routes.n; i++)
+        read_service(&site->services[1 + i], site->item, arena_copy(arena, d->routes.list[i].name),
+                     arena_copy(arena, d->routes.list[i].value), d->verify);
 }
 
 static void read_sites(struct sites *s, const struct opt_conf *conf)
@@ -76,8 +101,9 @@ void sites_init_plain(struct sites *s, const char *relay, const char *service)
     *s = (struct sites){ .n = 1 };
     s->list = arena_get(&s->arena, sizeof *s->list);
     *s->list = (struct site){ .item = copy_item(&s->arena, "relay:", relay),
-                              .service_text = arena_copy(&s->arena, service) };
-    read_service(s->list);
+                              .services = arena_get(&s->arena, sizeof *s->list->services),
+                              .services_n = 1 };
+    read_service(&s->list->services[0], s->list->item, "", arena_copy(&s->arena, service), true);
 }
 
 static bool same_claim(const struct site *a, const struct site *b)
@@ -90,6 +116,17 @@ static bool same_claim(const struct site *a, const struct site *b)
     return a->policy == b->policy || (a->policy && b->policy && json_equal(a->policy, b->policy));
 }
 
+static void keep_state(struct site *site, struct site_service *old)
+{
+    struct site_service *service = sites_service(site, str_of(old->route));
+
+    if (!service || strcmp(service->text, old->text) != 0 || service->at.verify != old->at.verify)
+        return;
+    service->state = old->state;
+    service->detail = old->detail;
+    old->detail = NULL;
+}
+
 static void keep_states(struct sites *s, const struct site *old)
 {
     struct site *site = sites_find(s, str_of(old->item));
@@ -97,8 +134,8 @@ static void keep_states(struct sites *s, const struct site *old)
     if (!site)
         return;
     site->claim = old->claim;
-    if (strcmp(site->service_text, old->service_text) == 0)
-        site->state = old->state;
+    for (size_t i = 0; i < old->services_n; i++)
+        keep_state(site, &old->services[i]);
 }
 
 bool sites_reload(struct sites *s, const struct opt_conf *conf)
@@ -119,8 +156,11 @@ bool sites_reload(struct sites *s, const struct opt_conf *conf)
 
 void sites_free(struct sites *s)
 {
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
         json_decref(s->list[i].policy);
+        for (size_t j = 0; j < s->list[i].services_n; j++)
+            free(s->list[i].services[j].detail);
+    }
     arena_free(&s->arena);
     s->list = NULL;
     s->n = 0;
@@ -134,22 +174,63 @@ struct site *sites_find(struct sites *s, struct str item)
     return NULL;
 }
 
-void sites_note_service(struct sites *s, const char *item, enum lane_service state)
+struct site_service *sites_service(const struct site *site, struct str route)
 {
-    struct site *site = sites_find(s, str_of(item));
+    for (size_t i = 0; i < site->services_n; i++)
+        if (str_eq(route, site->services[i].route))
+            return &site->services[i];
+    return NULL;
+}
 
-    if (!site || site->state == state)
+static const char *detail_of(const struct site_service *service)
+{
+    return service->detail ? service->detail : "";
+}
+
+void sites_note_service(struct sites *s, const char *item, const char *route, enum lane_service state,
+                        const char *detail)
+{
+    const struct site *site = sites_find(s, str_of(item));
+    struct site_service *service = site ? sites_service(site, str_of(route)) : NULL;
+
+    if (!service || (service->state == state && strcmp(detail_of(service), detail) == 0))
         return;
-    site->state = state;
-    log_info("service state changed", kv_str("item", item), kv_str("service", site->service_text),
-             kv_str("state", lane_service_text(state)));
+    service->state = state;
+    free(service->detail);
+    service->detail = *detail ? mem_copy(detail) : NULL;
+    if (*detail)
+        log_warn_limited(item, "service is not well", kv_str("item", item), kv_str("service", service->text),
+                         kv_str("state", lane_service_text(state)), kv_str("error", detail));
+    else
+        log_info_limited(item, "service state changed", kv_str("item", item),
+                         kv_str("service", service->text), kv_str("state", lane_service_text(state)));
     if (s->service_changed)
-        s->service_changed(s->user, site);
+        s->service_changed(s->user, service);
 }
 
 const char *site_name(const struct site *site)
 {
     return site->item + sizeof prefix - 1;
+}
+
+static void add_service_status(json_t *to, const struct site_service *service)
+{
+    json_object_set_new(to, "service", json_string(service->text));
+    json_object_set_new(to, "service_state", json_string(lane_service_text(service->state)));
+    json_object_set_new(to, "service_detail", json_any_text(detail_of(service)));
+}
+
+static json_t *routes_status(const struct site *site)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 1; i < site->services_n; i++) {
+        json_t *route = json_pack("{s:s}", "path", site->services[i].route);
+
+        add_service_status(route, &site->services[i]);
+        json_array_append_new(list, route);
+    }
+    return list;
 }
 
 json_t *sites_status(const struct sites *s)
@@ -159,10 +240,12 @@ json_t *sites_status(const struct sites *s)
 
     for (size_t i = 0; i < s->n; i++) {
         const struct site *site = &s->list[i];
+        json_t *domain = json_pack("{s:s, s:s}", "name", site_name(site), "mode", "tunnel");
 
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", site_name(site), "mode",
-                                              "tunnel", "service", site->service_text, "service_state",
-                                              lane_service_text(site->state), "claim", claims[site->claim]));
+        add_service_status(domain, &site->services[0]);
+        json_object_set_new(domain, "routes", routes_status(site));
+        json_object_set_new(domain, "claim", json_string(claims[site->claim]));
+        json_array_append_new(list, domain);
     }
     return list;
 }

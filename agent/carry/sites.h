@@ -4,6 +4,7 @@
 #ifndef AGENT_CARRY_SITES_H
 #define AGENT_CARRY_SITES_H
 #include "agent/carry/service.h"
+#include "agent/carry/trust.h"
 #include "shared/arena.h"
 #include "shared/dial.h"
 #include "shared/lane_types.h"
@@ -15,14 +16,23 @@
 
 enum site_claim { SITE_UNCLAIMED, SITE_ACCEPTED, SITE_REFUSED };
 
+/* Where its visitors go, and what the last attempt to reach it has shown. */
+struct site_service {
+    const char *item;  /* the site's */
+    const char *route; /* "" for the site's own, or the path of what goes to this one instead */
+    const char *text;
+    struct service at;
+    enum lane_service state;
+    char *detail; /* why it is not well, and what to do; NULL: nothing to say */
+};
+
 struct site {
     const char *item; /* "domain:NAME", as in a claim */
     const char *const *aliases;
     size_t aliases_n;
-    json_t *policy; /* for visitors, as the claim has it; owned */
-    const char *service_text;
-    struct service service;
-    enum lane_service state;
+    json_t *policy;                /* for visitors, as the claim has it; owned */
+    struct site_service *services; /* its own first, and always */
+    size_t services_n;
     enum site_claim claim; /* what the relay said last */
 };
 
@@ -31,8 +41,8 @@ struct sites {
     size_t n;
     int64_t serial; /* of the claim: from 1 on, one more for each changed set of names and policies */
     struct dial_names names; /* of the services' machines */
-    void (*service_changed)(void *user,
-                            const struct site *site); /* its state is another one; NULL: tell nobody */
+    struct trust *trust;     /* for https:// services; borrowed; NULL where there can be none */
+    void (*service_changed)(void *user, const struct site_service *service); /* NULL: tell nobody */
     void *user;
     struct arena arena; /* holds the list and its texts, copied from the configuration */
 };
@@ -44,11 +54,14 @@ void sites_init_plain(struct sites *s, const char *relay, const char *service);
 bool sites_reload(struct sites *s, const struct opt_conf *conf);
 void sites_free(struct sites *s);
 
-/* What an attempt to reach the site's service has shown. */
-void sites_note_service(struct sites *s, const char *item, enum lane_service state);
+/* What an attempt to reach a service has shown. */
+void sites_note_service(struct sites *s, const char *item, const char *route, enum lane_service state,
+                        const char *detail);
 
 /* NULL when nothing is served by this name. */
 struct site *sites_find(struct sites *s, struct str item);
+/* NULL when the site has no such route. */
+struct site_service *sites_service(const struct site *site, struct str route);
 const char *site_name(const struct site *site); /* the domain's name, without "domain:" */
 /* domains[] of /v1/status. A new reference. */
 json_t *sites_status(const struct sites *s);

@@ -7,15 +7,15 @@
  * has gone into the conversation's channel as a whole. */
 #include "agent/carry/stream.h"
 
+#include "agent/carry/service_conn.h"
 #include "shared/log.h"
 #include "shared/mem.h"
-#include "shared/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPENING_MS = 5000, HEADER_MS = 5000, DIAL_MS = 10000 };
+enum { OPENING_MS = 5000, HEADER_MS = 5000 };
 enum {
     CONSUMED_BYTES = 64 * 1024,
     REST_BYTES = 4096
@@ -28,7 +28,7 @@ struct carry {
     struct carry *next;
     LIBSSH2_CHANNEL *channel; /* NULL once given back */
     enum state state;
-    int pending;  /* what libuv or the service's stream still holds of us */
+    int pending;  /* what libuv or the service's connection still holds of us */
     bool stopped; /* by the lane: whatever the state is, it ends now */
 
     uv_timer_t deadline;
@@ -38,11 +38,12 @@ struct carry {
     bool opened;   /* id is valid */
     struct buf in; /* the opening, then the second header and what came behind it */
     char *item;    /* "domain:NAME" */
-    struct service target;
-    struct dial *dial;   /* while there is no service yet */
-    struct err dial_why; /* why there will be none */
+    char *route;   /* "" for the item's own service */
 
-    struct stream *service; /* NULL before it is reached and after it has ended */
+    struct service_conn *service; /* NULL before it is dialled and after it has ended */
+    bool ready, answered;         /* it is reached; it has said something */
+    enum lane_how service_how;    /* once it has ended */
+    char *service_why;
     bool service_eof, paused;
     uint64_t to_service, consumed; /* bytes after the second header; those that the relay knows to be taken */
     struct buf out;                /* from the service, not taken by libssh2 yet */
@@ -56,16 +57,18 @@ struct carry {
     uint64_t moved, moved_before; /* bytes that have left it, now and at the last look */
 };
 
+static void dial(struct carry *c, const struct site_service *service);
 static enum state step_opening(struct carry *c);
 static enum state step_warm(struct carry *c);
 static enum state step_dial(struct carry *c);
 static enum state step_carry(struct carry *c);
 static void close_if_explained(struct carry *c);
+static void on_service_ready(void *user);
 static void on_service_received(void *user, const char *bytes, size_t n);
 static void on_service_eof(void *user);
 static void on_service_drained(void *user);
-static void on_service_ended(void *user, const struct err *why);
 static void on_service_took(void *user);
+static void on_service_ended(void *user, enum lane_how how, const char *detail);
 
 /* ---- the life, in outline ---- */
 
@@ -86,28 +89,6 @@ static void set_deadline(struct carry *c, uint64_t ms)
         uv_timer_stop(&c->deadline);
 }
 
-static void link_in(struct carry *c)
-{
-    struct limits *limits = c->lane->limits;
-
-    c->all.next = limits->first;
-    if (c->all.next)
-        c->all.next->all.prev = c;
-    limits->first = c;
-}
-
-static void link_out(struct carry *c)
-{
-    if (c->all.prev)
-        c->all.prev->all.next = c->all.next;
-    else
-        c->lane->limits->first = c->all.next;
-    if (c->all.next)
-        c->all.next->all.prev = c->all.prev;
-    if (c->counted)
-        limits_unuse(c->lane->limits);
-}
-
 struct carry *carry_start(struct carry_lane *lane, LIBSSH2_CHANNEL *channel)
 {
     struct carry *c = mem_new(sizeof *c);
@@ -118,7 +99,7 @@ struct carry *carry_start(struct carry_lane *lane, LIBSSH2_CHANNEL *channel)
     c->deadline.data = c;
     c->pending = 1;
     set_deadline(c, OPENING_MS);
-    link_in(c);
+    limits_add(lane->limits, c);
     return c;
 }
 
@@ -126,11 +107,10 @@ struct carry *carry_start_plain(struct carry_lane *lane, LIBSSH2_CHANNEL *channe
 {
     struct carry *c = carry_start(lane, channel);
 
-    c->item = mem_copy(site->item);
-    c->target = site->service;
-    c->state = C_DIAL;
     c->counted = limits_use(lane->limits);
     c->stopped = !c->counted; /* too many: it ends with its first run */
+    dial(c, &site->services[0]);
+    c->state = C_DIAL;
     set_deadline(c, 0);
     return c;
 }
@@ -150,21 +130,23 @@ static void enter(struct carry *c, enum state next)
     if (next != C_CLOSE)
         return;
     uv_close((uv_handle_t *)&c->deadline, on_closed);
-    if (c->dial)
-        dial_stop(c->dial);
     if (c->service)
-        stream_reset(c->service);
+        service_conn_reset(c->service);
 }
 
 static void free_if_idle(struct carry *c)
 {
     if (c->pending > 0 || c->channel)
         return;
-    link_out(c);
+    limits_remove(c->lane->limits, c);
+    if (c->counted)
+        limits_unuse(c->lane->limits);
     c->lane->ended(c->lane->user, c);
     buf_free(&c->in);
     buf_free(&c->out);
     free(c->item);
+    free(c->route);
+    free(c->service_why);
     free(c);
 }
 
@@ -275,17 +257,16 @@ static enum state step_opening(struct carry *c)
 
 static enum state use(struct carry *c, const struct proxy2_use *use)
 {
-    struct site *site = sites_find(c->lane->sites, use->item);
+    const struct site *site = sites_find(c->lane->sites, use->item);
+    const struct site_service *service = site ? sites_service(site, use->route) : NULL;
 
     c->counted = limits_use(c->lane->limits);
     if (!c->counted)
         return fail(c, LANE_REFUSED, "as many streams as max_streams admits are in use");
     c->item = mem_copy_n(use->item.p, use->item.n);
-    if (!site)
-        return fail(c, LANE_REFUSED, "this item is not served here");
-    if (use->route.n > 0)
-        return fail(c, LANE_REFUSED, "this route is not served here");
-    c->target = site->service;
+    if (!service)
+        return fail(c, LANE_REFUSED, site ? "this route is not served here" : "this item is not served here");
+    dial(c, service);
     return C_DIAL;
 }
 
@@ -318,40 +299,51 @@ static enum state step_warm(struct carry *c)
 
 /* ---- DIAL ---- */
 
-static void note_service(struct carry *c, enum lane_service state)
+static void dial(struct carry *c, const struct site_service *service)
 {
-    sites_note_service(c->lane->sites, c->item, state);
+    static const struct service_conn_events events = { on_service_ready, on_service_received,
+                                                       on_service_eof,   on_service_drained,
+                                                       on_service_took,  on_service_ended };
+    struct sites *sites = c->lane->sites;
+
+    if (!c->item)
+        c->item = mem_copy(service->item);
+    c->route = mem_copy(service->route);
+    c->service = service_conn_start(c->lane->loop, &service->at, &sites->names, sites->trust, &events, c);
+    c->pending++;
 }
 
-static void on_dialled(void *user, struct stream *s, const struct err *why)
+static void note_service(struct carry *c, enum lane_service state, const char *detail)
 {
-    static const struct stream_events events = { on_service_received, on_service_eof, on_service_drained,
-                                                 on_service_ended, on_service_took };
+    sites_note_service(c->lane->sites, c->item, c->route, state, detail);
+}
+
+static void on_service_ready(void *user)
+{
     struct carry *c = user;
 
-    c->dial = NULL;
-    if (s) {
-        c->service = s;
-        c->pending++;
-        stream_hand_over(s, &events, c);
-    } else {
-        c->dial_why = *why;
-    }
+    c->ready = true;
+    if (service_conn_is_proof(c->service))
+        note_service(c, LANE_SERVICE_OK, "");
     carry_run(c);
 }
 
-static enum state fail_dial(struct carry *c)
+/* It was not reached, or it turned out not to be what it should be. */
+static enum state fail_service(struct carry *c)
 {
-    switch (c->dial_why.code) {
-    case ERR_PEER: note_service(c, LANE_SERVICE_REFUSED); return fail(c, LANE_REFUSED, c->dial_why.text);
-    case ERR_TIMEOUT: note_service(c, LANE_SERVICE_SILENT); return fail(c, LANE_SILENT, c->dial_why.text);
-    default: note_service(c, LANE_SERVICE_UNREACHABLE); return fail(c, LANE_UNREACHABLE, c->dial_why.text);
+    switch (c->service_how) {
+    case LANE_REFUSED: note_service(c, LANE_SERVICE_REFUSED, c->service_why); break;
+    case LANE_SILENT: note_service(c, LANE_SERVICE_SILENT, c->service_why); break;
+    case LANE_UNREACHABLE: note_service(c, LANE_SERVICE_UNREACHABLE, c->service_why); break;
+    case LANE_EOF:
+    case LANE_RESET: break; /* such as one that was restarted meanwhile */
     }
+    return fail(c, c->service_how == LANE_EOF ? LANE_RESET : c->service_how, c->service_why);
 }
 
 static void note_consumed(struct carry *c, uint64_t step)
 {
-    uint64_t total = c->to_service - stream_queued(c->service);
+    uint64_t total = c->to_service - service_conn_unsent(c->service);
 
     if (!c->channel || total < c->consumed + step)
         return;
@@ -363,23 +355,16 @@ static void to_service(struct carry *c, const char *bytes, size_t n)
 {
     c->lane->bytes_in += n;
     c->to_service += n;
-    stream_write(c->service, bytes, n);
+    service_conn_write(c->service, bytes, n);
     note_consumed(c, CONSUMED_BYTES);
 }
 
 static enum state step_dial(struct carry *c)
 {
-    struct sites *sites = c->lane->sites;
-
-    if (c->dial_why.code != ERR_NONE)
-        return fail_dial(c);
-    if (!c->service) {
-        if (!c->dial)
-            c->dial = dial_start(c->lane->loop, c->target.at.host, c->target.at.port, DIAL_MS, &sites->names,
-                                 on_dialled, c);
+    if (!c->service)
+        return fail_service(c);
+    if (!c->ready)
         return C_DIAL;
-    }
-    note_service(c, LANE_SERVICE_OK);
     to_service(c, buf_bytes(&c->in), c->in.len); /* what came right behind the header */
     buf_free(&c->in);
     return C_CARRY;
@@ -393,6 +378,9 @@ static void on_service_received(void *user, const char *bytes, size_t n)
     ssize_t taken = 0;
 
     c->lane->bytes_out += n;
+    if (!c->answered)
+        note_service(c, LANE_SERVICE_OK, "");
+    c->answered = true;
     if (c->out.len == 0)
         taken = ssh_channel_write(c->channel, bytes, n);
     c->moved += taken > 0 ? (uint64_t)taken : 0;
@@ -421,21 +409,24 @@ static void on_service_took(void *user)
     note_consumed(user, CONSUMED_BYTES);
 }
 
-static void on_service_ended(void *user, const struct err *why)
+/* It can end and be done in one. */
+static void on_service_ended(void *user, enum lane_how how, const char *detail)
 {
     struct carry *c = user;
 
     c->pending--;
     c->service = NULL;
-    c->service_eof = c->service_eof || why->code == ERR_NONE; /* it can end and be done in one */
+    c->service_how = how;
+    c->service_why = mem_copy(detail);
+    c->service_eof = c->service_eof || how == LANE_EOF;
     carry_run(c);
 }
 
 void carry_hold(struct carry *c)
 {
-    if (c->service && !c->paused) {
+    if (c->service && c->ready && !c->paused) {
         c->paused = true;
-        stream_pause(c->service);
+        service_conn_pause(c->service);
     }
 }
 
@@ -444,12 +435,12 @@ static void carry_in(struct carry *c)
 {
     char *chunk = c->lane->loop->read_buf;
 
-    while (c->service && !c->relay_eof && !stream_full(c->service)) {
+    while (c->service && !c->relay_eof && !service_conn_full(c->service)) {
         ssize_t n = ssh_channel_read(c->channel, chunk, LOOP_READ_BYTES);
 
         if (n == SSH_EOF) {
             c->relay_eof = true;
-            stream_shutdown(c->service);
+            service_conn_shutdown(c->service);
         }
         if (n <= 0)
             return;
@@ -468,7 +459,7 @@ static void carry_out(struct carry *c)
     }
     if (c->paused && c->service && c->out.len == 0 && c->lane->added(c->lane->user)) {
         c->paused = false;
-        stream_resume(c->service);
+        service_conn_resume(c->service);
     }
 }
 
@@ -476,10 +467,11 @@ static enum state step_carry(struct carry *c)
 {
     carry_in(c);
     carry_out(c);
-    if (!c->service && !c->service_eof)
-        return fail(c, LANE_RESET, "the service broke the connection");
-    if (c->relay_eof && !c->eof_sent && ssh_channel_closed(c->channel))
+    if (!c->eof_sent && (c->relay_eof || !c->service) && ssh_channel_closed(c->channel))
         return C_CLOSE; /* nobody is left who could hear why */
+    /* What it said before may be all that the visitor has asked for. */
+    if (!c->service && !c->service_eof && c->out.len == 0)
+        return fail_service(c);
     /* When the service is gone and all it said is on its way, nothing is left to do: what the visitor may still send
      * has nowhere to go. */
     return c->eof_sent && !c->service ? C_CLOSE : C_CARRY;
@@ -537,7 +529,7 @@ uint64_t carry_held(const struct carry *c)
     uint64_t held = c->in.len + c->out.len;
 
     if (c->service)
-        held += stream_queued(c->service);
+        held += service_conn_queued(c->service);
     if (c->channel)
         held += ssh_channel_unread(c->channel);
     return held;
@@ -545,7 +537,7 @@ uint64_t carry_held(const struct carry *c)
 
 void carry_look(struct carry *c)
 {
-    uint64_t moved = c->moved + (c->service ? c->to_service - stream_queued(c->service) : 0);
+    uint64_t moved = c->moved + (c->service ? c->to_service - service_conn_unsent(c->service) : 0);
 
     c->stuck = moved == c->moved_before;
     c->moved_before = moved;

@@ -109,10 +109,13 @@ static void say_part(struct converse *c, int64_t part, size_t from, size_t n)
     free(items);
 }
 
-void converse_service(struct converse *c, const struct site *site)
+void converse_service(struct converse *c, const struct site_service *service)
 {
     const struct lane_msg m = { .type = LANE_SERVICE,
-                                .service = { .item = site->item, .state = site->state } };
+                                .service = { .item = service->item,
+                                             .route = service->route,
+                                             .state = service->state,
+                                             .detail = service->detail ? service->detail : "" } };
 
     if (c->state == CONVERSE_UP)
         lane_msg_write(&c->out, &m);
@@ -121,9 +124,13 @@ void converse_service(struct converse *c, const struct site *site)
 /* Those that somebody has tried. */
 static void say_services(struct converse *c)
 {
-    for (size_t i = 0; i < c->sites->n; i++)
-        if (c->sites->list[i].state != LANE_SERVICE_UNKNOWN)
-            converse_service(c, &c->sites->list[i]);
+    for (size_t i = 0; i < c->sites->n; i++) {
+        const struct site *site = &c->sites->list[i];
+
+        for (size_t j = 0; j < site->services_n; j++)
+            if (site->services[j].state != LANE_SERVICE_UNKNOWN)
+                converse_service(c, &site->services[j]);
+    }
 }
 
 void converse_claim(struct converse *c)

@@ -55,7 +55,7 @@ void converse_took(struct converse *c, size_t n); /* takes n bytes off converse_
 
 void converse_claim(
     struct converse *c); /* the sites are others; does nothing before welcome, which claims anyway */
-void converse_service(struct converse *c, const struct site *site); /* its service's state is another one */
+void converse_service(struct converse *c, const struct site_service *service); /* its state is another one */
 /* False when an answer is not to be expected: nobody is there, or the ping before has none. */
 bool converse_ping(struct converse *c, int64_t now_ms);
 void converse_goodbye(struct converse *c, const char *why);

@@ -29,9 +29,9 @@ struct duty_ops {
     int (*converse)(struct duty *d, struct err *e);
     int (*forward)(struct duty *d, struct err *e);
     int (*run)(struct duty *d, struct err *e);
-    void (*beat)(struct duty *d);                             /* makes the other side say something */
-    void (*claim)(struct duty *d);                            /* the names of the sites have changed */
-    void (*service)(struct duty *d, const struct site *site); /* its service's state is another one */
+    void (*beat)(struct duty *d);  /* makes the other side say something */
+    void (*claim)(struct duty *d); /* the names of the sites have changed */
+    void (*service)(struct duty *d, const struct site_service *service); /* its state is another one */
     void (*talk)(struct duty *d);  /* what there is to be said goes into the pipe */
     void (*drain)(struct duty *d); /* takes no new streams */
     void (*stop)(struct duty *d);  /* the last moment to say something */

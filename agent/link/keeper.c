@@ -288,10 +288,10 @@ void keeper_claim(struct keeper *k)
         session_claim(k->session);
 }
 
-void keeper_service(struct keeper *k, const struct site *site)
+void keeper_service(struct keeper *k, const struct site_service *service)
 {
     if (k->session)
-        session_service(k->session, site);
+        session_service(k->session, service);
 }
 
 void keeper_look(struct keeper *k)

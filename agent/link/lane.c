@@ -21,7 +21,7 @@ static int lane_forward(struct duty *d, struct err *e);
 static int lane_run(struct duty *d, struct err *e);
 static void lane_beat(struct duty *d);
 static void lane_claim(struct duty *d);
-static void lane_service(struct duty *d, const struct site *site);
+static void lane_service(struct duty *d, const struct site_service *service);
 static void lane_talk(struct duty *d);
 static void lane_drain(struct duty *d);
 static void lane_stop(struct duty *d);
@@ -151,9 +151,9 @@ static void lane_claim(struct duty *d)
     converse_claim(&lane_of(d)->talk);
 }
 
-static void lane_service(struct duty *d, const struct site *site)
+static void lane_service(struct duty *d, const struct site_service *service)
 {
-    converse_service(&lane_of(d)->talk, site);
+    converse_service(&lane_of(d)->talk, service);
 }
 
 static void lane_talk(struct duty *d)

@@ -27,7 +27,7 @@ static void plain_beat(struct duty *d);
 static void plain_drain(struct duty *d);
 static void plain_view(const struct duty *d, struct duty_view *out);
 static void plain_ignore(struct duty *d);
-static void plain_ignore_service(struct duty *d, const struct site *site);
+static void plain_ignore_service(struct duty *d, const struct site_service *service);
 static void plain_free(struct duty *d);
 static uint64_t say_ended(void *user, uint64_t stream, enum lane_how how, const char *detail);
 static void say_consumed(void *user, uint64_t stream, uint64_t total);
@@ -163,9 +163,9 @@ static void plain_ignore(struct duty *d)
     (void)d; /* nobody there claims names, or waits for a last word */
 }
 
-static void plain_ignore_service(struct duty *d, const struct site *site)
+static void plain_ignore_service(struct duty *d, const struct site_service *service)
 {
-    (void)d, (void)site;
+    (void)d, (void)service;
 }
 
 static void plain_free(struct duty *d)

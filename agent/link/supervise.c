@@ -194,7 +194,7 @@ static bool same_plain(const struct supervise *s, const struct agent_relay_conf 
         return false;
     return !s->conf.plain || (strcmp(s->conf.remote_address, conf->remote_address) == 0 &&
                               s->conf.remote_port == conf->remote_port &&
-                              strcmp(s->own.list[0].service_text, conf->service) == 0);
+                              strcmp(s->own.list[0].services[0].text, conf->service) == 0);
 }
 
 bool supervise_follow(struct supervise *s, const char *name, const struct agent_relay_conf *conf,
@@ -222,10 +222,10 @@ void supervise_claim(struct supervise *s)
     each(s, keeper_claim);
 }
 
-void supervise_service(struct supervise *s, const struct site *site)
+void supervise_service(struct supervise *s, const struct site_service *service)
 {
     for (size_t i = 0; i < s->n; i++)
-        keeper_service(s->keepers[i], site);
+        keeper_service(s->keepers[i], service);
 }
 
 void supervise_look(struct supervise *s)
@@ -252,13 +252,14 @@ static const char *state_of(const json_t *lanes)
 
 static void add_plain_status(const struct supervise *s, json_t *relay)
 {
-    const struct site *site = &s->own.list[0];
+    const struct site_service *own = &s->own.list[0].services[0];
 
     json_object_set_new(relay, "protocol", json_string("plain"));
     json_object_set_new(relay, "remote_address", json_string(s->conf.remote_address));
     json_object_set_new(relay, "remote_port", json_integer(s->conf.remote_port));
-    json_object_set_new(relay, "service", json_string(site->service_text));
-    json_object_set_new(relay, "service_state", json_string(lane_service_text(site->state)));
+    json_object_set_new(relay, "service", json_string(own->text));
+    json_object_set_new(relay, "service_state", json_string(lane_service_text(own->state)));
+    json_object_set_new(relay, "service_detail", json_any_text(own->detail ? own->detail : ""));
 }
 
 json_t *supervise_status(const struct supervise *s)

@@ -23,8 +23,9 @@ struct supervise *supervise_start(struct loop *loop, const char *name, const str
 void supervise_stop(struct supervise *s);  /* ends now */
 void supervise_drain(struct supervise *s); /* ends with the last stream in use */
 void supervise_claim(struct supervise *s); /* the names of the sites have changed */
-void supervise_service(struct supervise *s, const struct site *site); /* its service's state is another one */
-void supervise_look(struct supervise *s);                             /* the network has changed */
+void supervise_service(struct supervise *s,
+                       const struct site_service *service); /* its state is another one */
+void supervise_look(struct supervise *s);                   /* the network has changed */
 
 /* True when it was started with these very values, but for the number of lanes, which it then follows: a reload leaves
  * it alone. */

@@ -2,76 +2,19 @@
 
 #include "shared/domain.h"
 #include "shared/mem.h"
+#include "shared/tls_pipe.h"
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct tls {
-    SSL *ssl;
+    struct tls_pipe pipe;
     tls_pick_cb pick;
     void *user;
     const struct tickets *tickets; /* held by the context that the connection began with */
-    const char *in;                /* lent by tls_feed for the length of its call */
-    size_t in_n;
-    struct buf out;
     char server_name[DOMAIN_BYTES]; /* as sent; OpenSSL forgets it when it resumes a session of TLS 1.2 */
 };
-
-/* ---- a BIO over the two buffers: OpenSSL never sees a descriptor ---- */
-
-static int bio_read(BIO *bio, char *out, int room)
-{
-    struct tls *t = BIO_get_data(bio);
-    size_t n = t->in_n < (size_t)room ? t->in_n : (size_t)room;
-
-    BIO_clear_retry_flags(bio);
-    if (n == 0) {
-        BIO_set_retry_read(bio);
-        return -1;
-    }
-    memcpy(out, t->in, n);
-    t->in += n;
-    t->in_n -= n;
-    return (int)n;
-}
-
-static int bio_write(BIO *bio, const char *bytes, int n)
-{
-    struct tls *t = BIO_get_data(bio);
-
-    BIO_clear_retry_flags(bio);
-    buf_add(&t->out, bytes, (size_t)n);
-    return n;
-}
-
-static long bio_ctrl(BIO *bio, int command, long number, void *p)
-{
-    (void)bio, (void)number, (void)p;
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
-static int bio_create(BIO *bio)
-{
-    BIO_set_init(bio, 1);
-    return 1;
-}
-
-static BIO_METHOD *bio_method(void)
-{
-    static BIO_METHOD *method; /* made once, before the workers start, and constant from then on */
-
-    if (!method) {
-        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "buffers");
-        BIO_meth_set_read(method, bio_read);
-        BIO_meth_set_write(method, bio_write);
-        BIO_meth_set_ctrl(method, bio_ctrl);
-        BIO_meth_set_create(method, bio_create);
-    }
-    return method;
-}
 
 /* ---- which certificate ---- */
 
@@ -86,7 +29,7 @@ static void note_name(struct tls *t, struct str name)
         t->server_name[name.n] = 0;
     }
     SHA256((const unsigned char *)name.p, name.n, context);
-    SSL_set_session_id_context(t->ssl, context, sizeof context);
+    SSL_set_session_id_context(t->pipe.ssl, context, sizeof context);
 }
 
 static int on_client_hello(SSL *ssl, int *alert, void *unused)
@@ -190,14 +133,12 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets)
 {
     SSL_CTX *ctx = new_context();
 
-    bio_method();
+    tls_pipe_set_context(ctx);
     SSL_CTX_set_min_proto_version(ctx, profile == TLS_MODERN ? TLS1_3_VERSION : TLS1_2_VERSION);
     if (SSL_CTX_set1_groups_list(ctx, groups) != 1)
         abort(); /* out of memory */
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+    SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(ctx, TICKETS_SESSION_S);
     SSL_CTX_set_ex_data(ctx, tickets_index(), tickets_hold(tickets));
@@ -211,18 +152,13 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets)
 struct tls *tls_new(SSL_CTX *begin, tls_pick_cb pick, void *user)
 {
     struct tls *t = mem_new(sizeof *t);
-    BIO *bio = BIO_new(bio_method());
 
-    t->ssl = SSL_new(begin);
-    if (!t->ssl || !bio)
-        abort(); /* out of memory */
+    tls_pipe_init(&t->pipe, begin);
     t->pick = pick;
     t->user = user;
     t->tickets = SSL_CTX_get_ex_data(begin, tickets_index());
-    BIO_set_data(bio, t);
-    SSL_set_bio(t->ssl, bio, bio);
-    SSL_set_app_data(t->ssl, t);
-    SSL_set_accept_state(t->ssl);
+    SSL_set_app_data(t->pipe.ssl, t);
+    SSL_set_accept_state(t->pipe.ssl);
     return t;
 }
 
@@ -230,79 +166,38 @@ void tls_free(struct tls *t)
 {
     if (!t)
         return;
-    SSL_free(t->ssl);
-    buf_free(&t->out);
+    tls_pipe_free(&t->pipe);
     free(t);
 }
 
-static int fail(struct err *e)
-{
-    unsigned long code = ERR_peek_error();
-    const char *reason = ERR_reason_error_string(code);
-
-    err_set(e, ERR_PEER, "TLS: %s", reason ? reason : "the visitor broke the protocol");
-    ERR_clear_error();
-    return -1;
-}
-
-/* By way of the stack: `plain` then has the size of what came, not that of a whole record. */
 int tls_feed(struct tls *t, const char *bytes, size_t n, struct buf *plain, struct err *e)
 {
-    char record[SSL3_RT_MAX_PLAIN_LENGTH];
-
-    t->in = bytes;
-    t->in_n = n;
-    ERR_clear_error();
-    for (;;) {
-        int got = SSL_read(t->ssl, record, sizeof record);
-
-        if (got > 0) {
-            buf_add(plain, record, (size_t)got);
-            continue;
-        }
-        switch (SSL_get_error(t->ssl, got)) {
-        case SSL_ERROR_WANT_READ: return 0;
-        case SSL_ERROR_ZERO_RETURN: return 1;
-        default: return fail(e);
-        }
-    }
+    return tls_pipe_feed(&t->pipe, bytes, n, plain, NULL, e);
 }
 
 bool tls_established(const struct tls *t)
 {
-    return SSL_is_init_finished(t->ssl);
+    return tls_pipe_established(&t->pipe);
 }
 
 void tls_write(struct tls *t, const char *bytes, size_t n)
 {
-    while (n > 0) {
-        int part = n > (1u << 20) ? 1 << 20 : (int)n;
-        int sent = SSL_write(t->ssl, bytes, part); /* never short: the BIO takes everything */
-
-        if (sent <= 0) {
-            ERR_clear_error();
-            return; /* after a fatal alert; the connection is about to end */
-        }
-        bytes += sent;
-        n -= (size_t)sent;
-    }
+    tls_pipe_write(&t->pipe, bytes, n);
 }
 
 void tls_end(struct tls *t)
 {
-    if (SSL_is_init_finished(t->ssl))
-        SSL_shutdown(t->ssl);
-    ERR_clear_error();
+    tls_pipe_end(&t->pipe);
 }
 
 struct buf *tls_output(struct tls *t)
 {
-    return &t->out;
+    return &t->pipe.out;
 }
 
 const char *tls_version(const struct tls *t)
 {
-    return SSL_get_version(t->ssl);
+    return SSL_get_version(t->pipe.ssl);
 }
 
 const char *tls_server_name(const struct tls *t)

@@ -167,6 +167,15 @@ static bool show_relay_lanes(struct ctl *c, const json_t *status)
     return well;
 }
 
+/* Why a service is not well. */
+static void print_detail(const char *name, const json_t *served)
+{
+    const char *detail = ctl_text(served, "service_detail");
+
+    if (*detail)
+        printf("  %s: %s: %s\n", name, ctl_text(served, "service"), detail);
+}
+
 /* With protocol = plain a relay has a service of its own. */
 static bool print_forward(const json_t *relay)
 {
@@ -177,6 +186,7 @@ static bool print_forward(const json_t *relay)
     printf("  %s: %s port %s there goes to %s, %s\n", ctl_text(relay, "name"),
            ctl_text(relay, "remote_address"), number_cell(relay, "remote_port", "", &port),
            ctl_text(relay, "service"), ctl_text(relay, "service_state"));
+    print_detail(ctl_text(relay, "name"), relay);
     return is_well(relay, "service_state");
 }
 
@@ -237,23 +247,63 @@ static bool show_relay_domains(struct ctl *c, const json_t *status)
     return well;
 }
 
+/* A site's own service and those of its routes. */
+static void service_rows(struct table *table, const json_t *domain)
+{
+    const json_t *route;
+    struct buf name = { 0 };
+    size_t i;
+
+    table_row(table,
+              (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "mode"),
+                                     text_cell(domain, "service"), text_cell(domain, "service_state") });
+    json_array_foreach(json_object_get(domain, "routes"), i, route)
+    {
+        buf_take(&name, name.len);
+        buf_printf(&name, "%s%s", ctl_text(domain, "name"), ctl_text(route, "path"));
+        table_row(table,
+                  (const char *const[]){ buf_text(&name), text_cell(domain, "mode"),
+                                         text_cell(route, "service"), text_cell(route, "service_state") });
+    }
+    buf_free(&name);
+}
+
+static bool are_services_well(const json_t *domain)
+{
+    const json_t *route;
+    size_t i;
+
+    json_array_foreach(json_object_get(domain, "routes"), i,
+                       route) if (!is_well(route, "service_state")) return false;
+    return is_well(domain, "service_state");
+}
+
+static void print_details(const json_t *domain)
+{
+    const json_t *route;
+    size_t i;
+
+    print_detail(ctl_text(domain, "name"), domain);
+    json_array_foreach(json_object_get(domain, "routes"), i, route)
+        print_detail(ctl_text(domain, "name"), route);
+}
+
 static bool show_agent_domains(struct ctl *c, const json_t *status)
 {
     static const char *const headings[] = { "DOMAIN", "MODE", "SERVICE", "STATE" };
-    const json_t *domain;
+    const json_t *domains = json_object_get(status, "domains"), *domain;
     struct table table;
     bool well = true;
     size_t i;
 
     table_init(&table, 4, headings);
-    json_array_foreach(json_object_get(status, "domains"), i, domain)
+    json_array_foreach(domains, i, domain)
     {
-        table_row(&table,
-                  (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "mode"),
-                                         text_cell(domain, "service"), text_cell(domain, "service_state") });
-        well = well && is_well(domain, "service_state");
+        service_rows(&table, domain);
+        well = well && are_services_well(domain);
     }
     print_table(c, "domains", &table);
+    json_array_foreach(domains, i, domain) print_details(domain);
     return well;
 }
 
@@ -316,9 +366,9 @@ static enum ctl_exit judge(const json_t *status)
     json_array_foreach(json_object_get(status, "relays"), i, entry) json_array_foreach(
         json_object_get(entry, "lanes"), j, lane) if (!is_lane_well(lane)) return CTL_FAILING;
     json_array_foreach(json_object_get(status, "domains"), i,
-                       entry) if (!is_well(entry, json_object_get(entry, "state")
-                                                      ? "state"
-                                                      : "service_state")) return CTL_FAILING;
+                       entry) if (!(json_object_get(entry, "state")
+                                        ? is_well(entry, "state")
+                                        : are_services_well(entry))) return CTL_FAILING;
     return CTL_WELL;
 }
 

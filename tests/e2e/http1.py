@@ -17,6 +17,7 @@ from typing import Callable, Iterator, NamedTuple
 from programs import PATIENCE_S
 
 PIECE = 256 * 1024
+TCP_CLOSE = 7  # where a reset leads at once, while an end leads to CLOSE_WAIT
 KEPT = 1 << 20  # of a body, to be looked at; of the rest only size and hash
 
 
@@ -182,6 +183,10 @@ class Peer:
         for piece in self.pieces(head, body, asked):
             body.add(piece)
         return body
+
+    def was_reset(self) -> bool:
+        """True once a reset has come, for Python's ssl tells of it as of an end."""
+        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE
 
     def ended(self) -> bool:
         """Waits for the end of the connection; anything else that arrives is wrong."""

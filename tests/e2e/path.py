@@ -156,12 +156,15 @@ class WholePath(Front):
         self.lanes, self.agent_keys, self.relay_keys = lanes, agent_keys or {}, relay_keys or {}
         self.sshd.follow(self.relay.state_dir / "authorized_keys")
         self.start_relay()
-        self.site = Site()
+        self.site = self._make_site()
         started.append(self.site)
         self.agent = daemons("agent")
         self.agent.configure(self._agent_ini(self.agent, folder))
         self.start_agent()
         self.wait_up()
+
+    def _make_site(self) -> Site:
+        return Site()
 
     def start_agent(self) -> None:
         self.agent.start()
@@ -188,6 +191,9 @@ class WholePath(Front):
         sections = {"agent": own, "relay e2e": relay, f"domain {DOMAIN}": {"service": self.site.url}}
         return "\n".join(line for name, keys in sections.items()
                          for line in [f"[{name}]", *(f"{key} = {value}" for key, value in keys.items())]) + "\n"
+
+    def streams(self) -> int:
+        return sum(lane["streams"] for lane in self.status()["lanes"])
 
     def sessions(self) -> list[Session]:
         found = []

@@ -18,7 +18,8 @@ from path import edge, edges, fronts, private_kb
 from programs import PATIENCE_S, limit, wait_until
 from test_upstream import add_domain, reload
 from upgraded import (ASKING, SWITCHING, Service, ServiceProcess, Through, WebSockets, break_off, digest_of, end_with_fin,
-                      end_with_notify, has_fin, is_reset, send_and_receive, send_content, upgrade)
+                      has_fin, is_reset, send_and_receive, send_content, upgrade)
+from website import notify
 
 MB = 1_000_000
 FRAME = 16 * 1024 * 1024
@@ -254,7 +255,7 @@ def test_frames_of_16_mb_go_both_ways_at_once(front, service):
 # ---- ends ----
 
 
-@pytest.mark.parametrize("end", [end_with_notify, end_with_fin])
+@pytest.mark.parametrize("end", [notify, end_with_fin])
 def test_the_visitor_may_end_first(front, service, end):
     """The service sees it behind all bytes, and may answer for as long as it likes."""
 
@@ -392,7 +393,7 @@ def test_an_end_that_nobody_explains_is_a_reset(edge, how):
             assert visitor.exactly(4) == b"part"
             visitor.send("x")
             if ends:
-                end_with_notify(visitor)
+                notify(visitor)
             assert is_reset(visitor)
 
 
@@ -408,7 +409,7 @@ def test_an_explanation_that_comes_late_still_counts(edge):
 
     def ends_well():
         with upgrade(edge) as visitor:
-            end_with_notify(visitor)
+            notify(visitor)
             try:
                 return digest_of(visitor) == (4, hashlib.sha256(b"last").hexdigest())
             except OSError:

@@ -22,6 +22,7 @@ from http1 import Body, Cut, Head, Peer, content, each_connection
 from path import Front, WholePath
 from programs import PATIENCE_S, unavailable, wait_until
 from visitor import Visitor
+from website import notify, secured
 
 ASKING = "Connection: Upgrade\r\nUpgrade: raw\r\n"
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n"
@@ -36,16 +37,6 @@ def upgrade(front: Front, behind: bytes = b"") -> Visitor:
     return visitor
 
 
-def end_with_notify(visitor: Visitor) -> None:
-    """A close_notify alone: TCP stays open both ways."""
-    visitor.socket.setblocking(False)
-    try:
-        visitor.socket.unwrap()
-    except OSError:
-        pass  # it would like to read the other side's, too; or that one has broken off
-    visitor.socket.settimeout(PATIENCE_S)
-
-
 def end_with_fin(visitor: Visitor) -> None:
     socket.socket.shutdown(visitor.socket, socket.SHUT_WR)
 
@@ -54,7 +45,7 @@ def has_fin(visitor: Visitor) -> bool:
     return visitor.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == CLOSE_WAIT
 
 
-def is_reset(visitor: Visitor) -> bool:
+def is_reset(visitor: Peer) -> bool:
     """Waits for the end, and tells what it was."""
     try:
         while visitor.socket.recv(65536):
@@ -116,14 +107,15 @@ class Service:
 
     title = "the raw service"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.server = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self.server.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.serve: Callable[[Peer], Any] = self.echo
         self.heads: list[Head] = []
         self.results: list[Any] = []  # what serve has returned, or the OSError that ended it
-        each_connection(self.server, lambda sock: self._live(Peer(sock)))
+        each_connection(self.server, lambda sock: self._live(Peer(secured(sock, tls))))
 
     @staticmethod
     def echo(peer: Peer) -> None:
@@ -144,6 +136,8 @@ class Service:
         except (Cut, OSError) as e:
             self.results.append(e)
         finally:
+            if self.tls:
+                notify(peer)
             peer.close()
 
     def result(self) -> Any:
@@ -200,9 +194,6 @@ class Through(WholePath):
     def _agent_ini(self, *args: Any) -> str:
         return super()._agent_ini(*args).replace(self.site.url, self.service.url)
 
-    def streams(self) -> int:
-        return sum(lane["streams"] for lane in self.status()["lanes"])
-
 
 class WebSockets:
     """A loop of asyncio in a thread, with a server of the websockets library's on it: an echo, of any message."""
@@ -220,7 +211,7 @@ class WebSockets:
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         self.server = self.run(self._start())
         self.port = self.server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if how.get('ssl') else 'http'}://127.0.0.1:{self.port}"
 
     def run(self, work: Any, timeout: float = 240) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)

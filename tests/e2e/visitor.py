@@ -14,8 +14,6 @@ from typing import Any, NamedTuple, Sequence
 from http1 import Body, Head, Peer
 from programs import PATIENCE_S
 
-TCP_CLOSE = 7  # where a reset leads at once, while an end leads to CLOSE_WAIT
-
 
 class Reply(NamedTuple):
     head: Head
@@ -66,10 +64,6 @@ class Visitor(Peer):
             host: str | None = None) -> Reply:
         self.send(request_bytes(method, host or self.host, target, fields, body))
         return self.reply(method)
-
-    def was_reset(self) -> bool:
-        """True once a reset has come, for Python's ssl tells of it as of an end."""
-        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE
 
     def break_off(self) -> None:
         """Goes away like a killed browser: the other side sees a reset."""

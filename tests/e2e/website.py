@@ -7,16 +7,41 @@
     /slow-read         begins to read the body once site.gate is open, then like /echo
     /early             answers 413 and does not read the body
     /events            a line for each that is put into site.events, at once; None ends it
+
+With a context for TLS it speaks that, and ends with a close_notify unless site.notifies is False.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
+import ssl
 import threading
 from typing import NamedTuple
 
 from http1 import Body, Cut, Head, Peer, content
+
+
+def secured(sock: socket.socket, tls: ssl.SSLContext | None) -> socket.socket | ssl.SSLSocket:
+    """The server's side of TLS on it, where there is a context. An end without close_notify is an error there."""
+    if not tls:
+        return sock
+    try:
+        return tls.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False)
+    except OSError:
+        sock.close()
+        raise
+
+
+def notify(peer: Peer) -> None:
+    """A close_notify alone: TCP stays open both ways."""
+    timeout = peer.socket.gettimeout()
+    with contextlib.suppress(OSError, ValueError):  # it would like to read the other side's too; or is closed
+        peer.socket.setblocking(False)
+        peer.socket.unwrap()
+    if peer.socket.fileno() >= 0:
+        peer.socket.settimeout(timeout)
 
 
 class Seen(NamedTuple):
@@ -28,19 +53,23 @@ class Seen(NamedTuple):
 class Site:
     title = "the site"
 
-    def __init__(self, path: object = None) -> None:
-        """On a port of its own, or on the Unix socket of this path."""
+    def __init__(self, path: object = None, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+        """On a port of its own, or on this one, or on the Unix socket of this path."""
+        self.tls, self.notifies = tls, True
         if path:
             self.server, self.port = socket.socket(socket.AF_UNIX), 0
             self.server.bind(str(path))
             self.server.listen(1024)
         else:
-            self.server = socket.create_server(("127.0.0.1", 0), backlog=1024)
+            self.server = socket.create_server(("127.0.0.1", port), backlog=1024)
             self.port = self.server.getsockname()[1]
-        self.url = f"unix:{path}" if path else f"http://127.0.0.1:{self.port}"
+        self.url = f"unix:{path}" if path else f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.connections = 0
         self.seen: list[Seen] = []
+        self.spoken: list[str | None] = []  # ALPN of each connection
+        self.failures: list[OSError] = []  # handshakes that came to nothing
         self.sent = 0  # bytes of bodies that the kernel has taken
+        self.ends = False  # each connection, behind its first answer, without having said so
         self.gate = threading.Event()
         self.events: queue.Queue[bytes | None] = queue.Queue()
         self._peers: set[Peer] = set()
@@ -52,7 +81,8 @@ class Site:
     def end(self) -> None:
         self.gate.set()
         self.events.put(None)
-        self.server.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)  # the test may have done so
         self.server.close()
         for peer in list(self._peers):
             try:
@@ -71,16 +101,25 @@ class Site:
             if self.port:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
-            threading.Thread(target=self._serve, args=(Peer(sock), self.connections), daemon=True).start()
+            threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
 
-    def _serve(self, peer: Peer, number: int) -> None:
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        try:
+            peer = Peer(secured(sock, self.tls))
+        except OSError as e:
+            self.failures.append(e)
+            return
         self._peers.add(peer)
+        if self.tls:
+            self.spoken.append(peer.socket.selected_alpn_protocol())
         try:
             while (head := peer.head()) and self._answer(peer, number, head):
                 pass
         except (Cut, OSError):
             pass  # whoever asked is gone
         self._peers.discard(peer)
+        if self.tls and self.notifies:
+            notify(peer)
         peer.close()
 
     def _answer(self, peer: Peer, number: int, head: Head) -> bool:
@@ -98,11 +137,13 @@ class Site:
         self.seen.append(Seen(number, head, body))
         if kind == "slow":
             self.gate.wait()
-        return getattr(self, f"_{kind.replace('-', '_')}", self._echo)(peer, head, body, *map(int, numbers))
+        answer = getattr(self, f"_{kind.replace('-', '_')}", None)
+        more = answer(peer, head, body, *map(int, numbers)) if answer else self._echo(peer, head, body)
+        return more and not self.ends
 
     # ---- answers ----
 
-    def _echo(self, peer: Peer, head: Head, body: Body, *_: int) -> bool:
+    def _echo(self, peer: Peer, head: Head, body: Body, *_: int) -> bool:  # whatever else the path is
         text = head.raw + f"{body.size} {body.sha256}\n".encode()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
         return True

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 import subprocess
 from pathlib import Path
@@ -29,8 +30,15 @@ class Pair(NamedTuple):
         return path
 
 
+def is_address(name: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
 def alternatives(names: Sequence[str]) -> str:
-    return "subjectAltName=" + ",".join(f"DNS:{name}" for name in names)
+    return "subjectAltName=" + ",".join(f"{'IP' if is_address(name) else 'DNS'}:{name}" for name in names)
 
 
 def openssl(*args: object) -> None:

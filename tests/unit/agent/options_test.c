@@ -61,6 +61,10 @@ static void test_values_and_defaults(void **state)
     opt_errors_free(&errors);
 }
 
+#define SITE        "[domain a.test]\nservice = http://x\n"
+#define PATH_OF_50  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define PATH_OF_200 PATH_OF_50 PATH_OF_50 PATH_OF_50 PATH_OF_50
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -81,7 +85,20 @@ static void test_refused(void **state)
           "agent.ini:2: domain a.test.service = ftp://x: not http://HOST, http://HOST:PORT" },
         { "[domain a.test]\nservice = tcp://x:1\n", "a site's visitors speak HTTP; write http://HOST:PORT" },
         { "[domain a.test]\nservice = unix:app.sock\n", "not unix: and an absolute path" },
+        { "[domain a.test]\nservice = http://x\nverify = off\n",
+          "domain a.test.verify = off: is for https:// services, and this site has none" },
+        { "[domain a.test]\nservice = https://x/y\n", "not https://HOST or https://HOST:PORT" },
+        { SITE "route /api =\n", "/api = : not http://HOST" },
+        { SITE "route api = http://y\n", "api is not a path: it begins with /" },
+        { SITE "route /a?b = http://y\n", "/a?b is not a path" },
+        { SITE "route /a\x01 = http://y\n", "agent.ini:3: " },
+        { SITE "route /\xc3\xa4 = http://y\n", "is not a path: printable ASCII" },
+        { SITE "route /a = tcp://y:1\n", "/a = tcp://y:1: a site's visitors speak HTTP" },
+        { SITE "route /a = http://y\nroute /a = http://z\n", "was given before, at agent.ini:3" },
+        { SITE "route /" PATH_OF_200 " = http://y\n", "is longer than 200 bytes" },
         { RELAY "known_hosts_file = /k\n", "host_key is given too" },
+        { RELAY "protocol = plain\nservice = https://x\nremote_port = 1\n",
+          "with protocol = plain the bytes are carried as they are; write tcp://HOST:PORT" },
         { RELAY "protocol = ssh\n", "relay fra1.protocol = ssh" },
         { RELAY "protocol = plain\nservice = http://x\n",
           "has no remote_port, which protocol = plain needs" },

@@ -37,8 +37,10 @@ static void test_reads(void **state)
 static void test_refuses(void **state)
 {
     static const char kinds[] =
-        "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), unix:/PATH or tcp://HOST:PORT";
+        "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), https://HOST:PORT, unix:/PATH or "
+        "tcp://HOST:PORT";
     static const char shape[] = "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)";
+    static const char tls[] = "not https://HOST or https://HOST:PORT (such as https://nas:8443)";
     static const char tcp[] = "not tcp://HOST:PORT (such as tcp://127.0.0.1:5432)";
     static const char path[] = "not unix: and an absolute path (such as unix:/run/app.sock)";
     static const char brackets[] =
@@ -49,7 +51,11 @@ static void test_refuses(void **state)
     } rows[] = {
         { "", kinds },
         { "127.0.0.1:80", kinds },
-        { "https://127.0.0.1", kinds },
+        { "HTTPS://127.0.0.1", kinds },
+        { "https:/127.0.0.1", kinds },
+        { "https://", tls },
+        { "https://nas/path", tls },
+        { "https://nas:0", port },
         { "HTTP://127.0.0.1", kinds },
         { "http:/127.0.0.1", kinds },
         { "http://", shape },
@@ -100,6 +106,14 @@ static void test_other_kinds(void **state)
     (void)state;
     assert_int_equal(service_parse(&s, "http://nas", NULL), 0);
     assert_int_equal(s.kind, SERVICE_HTTP);
+    assert_int_equal(service_parse(&s, "https://nas", NULL), 0);
+    assert_int_equal(s.kind, SERVICE_HTTPS);
+    assert_true(s.verify);
+    assert_string_equal(s.at.host, "nas");
+    assert_int_equal(s.at.port, 443);
+    assert_int_equal(service_parse(&s, "https://[::1]:8443/", NULL), 0);
+    assert_string_equal(s.at.host, "::1");
+    assert_int_equal(s.at.port, 8443);
     assert_int_equal(service_parse(&s, "tcp://[::1]:5432", NULL), 0);
     assert_int_equal(s.kind, SERVICE_TCP);
     assert_string_equal(s.at.host, "::1");

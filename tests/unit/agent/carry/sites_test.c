@@ -1,11 +1,14 @@
 #include "agent/carry/sites.h"
 
 #include "agent/options.h"
+#include "shared/lane_msg.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -49,8 +52,8 @@ static void test_is_filled_from_the_configuration(void **state)
     assert_string_equal(site_name(&s.list[0]), "a.test");
     assert_int_equal(s.list[0].aliases_n, 2);
     assert_string_equal(s.list[0].aliases[1], "*.c.test");
-    assert_string_equal(s.list[0].service.at.host, "nas");
-    assert_int_equal(s.list[0].service.at.port, 81);
+    assert_string_equal(s.list[0].services[0].at.at.host, "nas");
+    assert_int_equal(s.list[0].services[0].at.at.port, 81);
     assert_ptr_equal(sites_find(&s, STR("domain:*.d.test")), &s.list[1]);
     assert_null(sites_find(&s, STR("domain:b.test"))); /* claimed by its site's name */
     assert_null(sites_find(&s, STR("domain:a.tes")));
@@ -97,13 +100,95 @@ static void test_a_reload_keeps_what_is_known(void **state)
     (void)state;
     init(&s, "[domain a.test]\nservice = http://x\n[domain b.test]\nservice = http://y\n");
     for (size_t i = 0; i < s.n; i++) {
-        s.list[i].state = LANE_SERVICE_REFUSED;
+        s.list[i].services[0].state = LANE_SERVICE_REFUSED;
         s.list[i].claim = SITE_ACCEPTED;
     }
     reload(&s, "[domain b.test]\nservice = http://z\n[domain a.test]\nservice = http://x\n");
-    assert_int_equal(sites_find(&s, STR("domain:a.test"))->state, LANE_SERVICE_REFUSED);
+    assert_int_equal(sites_find(&s, STR("domain:a.test"))->services[0].state, LANE_SERVICE_REFUSED);
     assert_int_equal(sites_find(&s, STR("domain:a.test"))->claim, SITE_ACCEPTED);
-    assert_int_equal(sites_find(&s, STR("domain:b.test"))->state, LANE_SERVICE_UNKNOWN); /* another service */
+    assert_int_equal(sites_find(&s, STR("domain:b.test"))->services[0].state,
+                     LANE_SERVICE_UNKNOWN); /* another service */
+    sites_free(&s);
+}
+
+static void test_routes(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        bool changed;
+        const char *policy; /* of the claim */
+    } rows[] = {
+        { "the same", "route /a = http://y\nroute /b = unix:/b\n", false, "[\"/a\",\"/b\"]" },
+        { "another service", "route /a = https://z\nroute /b = unix:/b\nverify = off\n", false,
+          "[\"/a\",\"/b\"]" },
+        { "one less", "route /b = unix:/b\n", true, "[\"/b\"]" },
+        { "another path", "route /b/ = unix:/b\n", true, "[\"/b/\"]" },
+        { "none", "", true, NULL },
+    };
+    struct sites s;
+    int64_t serial = 1;
+
+    (void)state;
+    init(&s, "[domain a.test]\nservice = http://x\nroute /a = http://y\nroute /b = unix:/b\n");
+    assert_int_equal(s.list[0].services_n, 3);
+    assert_ptr_equal(sites_service(&s.list[0], STR("")), &s.list[0].services[0]);
+    assert_string_equal(sites_service(&s.list[0], STR("/a"))->text, "http://y");
+    assert_int_equal(sites_service(&s.list[0], STR("/b"))->at.kind, SERVICE_UNIX);
+    assert_null(sites_service(&s.list[0], STR("/")));
+    assert_null(sites_service(&s.list[0], STR("/a/")));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *text = NULL;
+        char ini[200];
+
+        snprintf(ini, sizeof ini, "[domain a.test]\nservice = http://x\n%s", rows[i].text);
+        assert_int_equal(reload(&s, ini), rows[i].changed);
+        serial += rows[i].changed;
+        assert_int_equal(s.serial, serial);
+        if (json_object_get(s.list[0].policy, "routes"))
+            text = json_dumps(json_object_get(s.list[0].policy, "routes"), JSON_COMPACT);
+        assert_int_equal(!text, !rows[i].policy);
+        if (text)
+            assert_string_equal(text, rows[i].policy);
+        free(text);
+    }
+    sites_free(&s);
+}
+
+static void on_changed(void *user, const struct site_service *service)
+{
+    struct buf *out = user;
+
+    buf_printf(out, "%s%s %s %s;", service->item, service->route, lane_service_text(service->state),
+               service->detail ? service->detail : "-");
+}
+
+static void test_what_attempts_have_shown(void **state)
+{
+    static const char text[] = "[domain a.test]\nservice = https://x\nroute /a = https://y\n";
+    struct buf told = { 0 };
+    struct sites s;
+
+    (void)state;
+    init(&s, text);
+    s.service_changed = on_changed;
+    s.user = &told;
+    sites_note_service(&s, "domain:a.test", "", LANE_SERVICE_REFUSED, "why");
+    sites_note_service(&s, "domain:a.test", "", LANE_SERVICE_REFUSED, "why");
+    sites_note_service(&s, "domain:a.test", "", LANE_SERVICE_REFUSED, "why not");
+    sites_note_service(&s, "domain:a.test", "/a", LANE_SERVICE_OK, "");
+    sites_note_service(&s, "domain:a.test", "/b", LANE_SERVICE_OK, "");
+    sites_note_service(&s, "domain:b.test", "", LANE_SERVICE_OK, "");
+    assert_string_equal(buf_text(&told),
+                        "domain:a.test refused why;domain:a.test refused why not;domain:a.test/a ok -;");
+    reload(&s, text);
+    assert_string_equal(s.list[0].services[0].detail, "why not");
+    assert_int_equal(s.list[0].services[1].state, LANE_SERVICE_OK);
+    reload(&s,
+           "[domain a.test]\nservice = https://x\nroute /a = https://y\nverify = off\n"); /* that may help */
+    assert_int_equal(s.list[0].services[0].state, LANE_SERVICE_UNKNOWN);
+    assert_null(s.list[0].services[0].detail);
+    assert_int_equal(s.list[0].services[1].state, LANE_SERVICE_UNKNOWN);
+    buf_free(&told);
     sites_free(&s);
 }
 
@@ -114,12 +199,14 @@ static void test_status(void **state)
     char *text;
 
     (void)state;
-    init(&s, "[domain a.test]\nservice = http://x\n");
+    init(&s, "[domain a.test]\nservice = http://x\nroute /api = https://y\n");
+    sites_note_service(&s, "domain:a.test", "/api", LANE_SERVICE_REFUSED, "no \xff trust");
     list = sites_status(&s);
     text = json_dumps(list, JSON_COMPACT);
     assert_string_equal(
         text, "[{\"name\":\"a.test\",\"mode\":\"tunnel\",\"service\":\"http://x\",\"service_state\":"
-              "\"unknown\",\"claim\":\"waiting\"}]");
+              "\"unknown\",\"service_detail\":\"\",\"routes\":[{\"path\":\"/api\",\"service\":\"https://y\","
+              "\"service_state\":\"refused\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\"}]");
     free(text);
     json_decref(list);
     sites_free(&s);
@@ -131,6 +218,8 @@ int main(void)
         cmocka_unit_test(test_is_filled_from_the_configuration),
         cmocka_unit_test(test_a_reload_counts_changed_names_only),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_what_attempts_have_shown),
         cmocka_unit_test(test_status),
     };
 

@@ -1,0 +1,151 @@
+#include "shared/tls_pipe.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a BIO over the two buffers: OpenSSL never sees a descriptor ---- */
+
+static int bio_read(BIO *bio, char *out, int room)
+{
+    struct tls_pipe *t = BIO_get_data(bio);
+    size_t n = t->in_n < (size_t)room ? t->in_n : (size_t)room;
+
+    BIO_clear_retry_flags(bio);
+    if (n == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(out, t->in, n);
+    t->in += n;
+    t->in_n -= n;
+    return (int)n;
+}
+
+static int bio_write(BIO *bio, const char *bytes, int n)
+{
+    struct tls_pipe *t = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    buf_add(&t->out, bytes, (size_t)n);
+    return n;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *p)
+{
+    (void)bio, (void)number, (void)p;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static int bio_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static BIO_METHOD *method; /* constant once it is made, by whichever thread comes first */
+
+static void make_method(void)
+{
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "buffers");
+    if (!method)
+        abort(); /* out of memory */
+    BIO_meth_set_read(method, bio_read);
+    BIO_meth_set_write(method, bio_write);
+    BIO_meth_set_ctrl(method, bio_ctrl);
+    BIO_meth_set_create(method, bio_create);
+}
+
+/* ---- life ---- */
+
+void tls_pipe_set_context(SSL_CTX *ctx)
+{
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+}
+
+void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    BIO *bio;
+
+    pthread_once(&once, make_method);
+    *t = (struct tls_pipe){ .ssl = SSL_new(ctx) };
+    bio = BIO_new(method);
+    if (!t->ssl || !bio)
+        abort(); /* out of memory */
+    BIO_set_data(bio, t);
+    SSL_set_bio(t->ssl, bio, bio);
+}
+
+void tls_pipe_free(struct tls_pipe *t)
+{
+    SSL_free(t->ssl);
+    buf_free(&t->out);
+    t->ssl = NULL;
+}
+
+static int fail(unsigned long *code, struct err *e)
+{
+    unsigned long first = ERR_peek_error();
+    const char *reason = ERR_reason_error_string(first);
+
+    if (code)
+        *code = first;
+    err_set(e, ERR_PEER, "TLS: %s", reason ? reason : "the other side broke the protocol");
+    ERR_clear_error();
+    return -1;
+}
+
+/* By way of the stack: `plain` then has the size of what came, not that of a whole record. */
+int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *plain, unsigned long *code,
+                  struct err *e)
+{
+    char record[SSL3_RT_MAX_PLAIN_LENGTH];
+
+    t->in = bytes;
+    t->in_n = n;
+    ERR_clear_error();
+    for (;;) {
+        int got = SSL_read(t->ssl, record, sizeof record);
+
+        if (got > 0) {
+            buf_add(plain, record, (size_t)got);
+            continue;
+        }
+        switch (SSL_get_error(t->ssl, got)) {
+        case SSL_ERROR_WANT_READ: return 0;
+        case SSL_ERROR_ZERO_RETURN: return 1;
+        default: return fail(code, e);
+        }
+    }
+}
+
+bool tls_pipe_established(const struct tls_pipe *t)
+{
+    return SSL_is_init_finished(t->ssl);
+}
+
+void tls_pipe_write(struct tls_pipe *t, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        int part = n > (1u << 20) ? 1 << 20 : (int)n;
+        int sent = SSL_write(t->ssl, bytes, part); /* never short: the BIO takes everything */
+
+        if (sent <= 0) {
+            ERR_clear_error();
+            return; /* after a fatal alert; the connection is about to end */
+        }
+        bytes += sent;
+        n -= (size_t)sent;
+    }
+}
+
+void tls_pipe_end(struct tls_pipe *t)
+{
+    if (SSL_is_init_finished(t->ssl))
+        SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}

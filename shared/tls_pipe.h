@@ -1,0 +1,35 @@
+/* shared/tls_pipe.h - TLS as a pure machine, either side of it: bytes in, bytes out, no descriptor.
+ *
+ * A value, embedded. Which side it is, and on what terms, its context and the owner of `ssl` say; the pipe is the BIO
+ * between OpenSSL and two buffers. Encrypted bytes go in through tls_pipe_feed and come out in `out`. */
+#ifndef SHARED_TLS_PIPE_H
+#define SHARED_TLS_PIPE_H
+#include "shared/buf.h"
+#include "shared/err.h"
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+struct tls_pipe {
+    SSL *ssl;
+    const char *in; /* lent by tls_pipe_feed for the length of its call */
+    size_t in_n;
+    struct buf out; /* to send, and then to empty */
+};
+
+/* What all connections of ours have in common: no renegotiation, no compression, no buffers while they are idle. */
+void tls_pipe_set_context(SSL_CTX *ctx);
+/* Holds the context. The pipe must stay where it is. */
+void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx);
+void tls_pipe_free(struct tls_pipe *t);
+
+/* Takes all n bytes and adds what they decrypt to to plain; a handshake goes on by it too, and a client's begins with 0
+ * bytes. 1: the other side has ended (close_notify). -1 with the reason, and *code, which may be NULL, as OpenSSL has it;
+ * an alert may wait in the output. */
+must_check int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *plain,
+                             unsigned long *code, struct err *e);
+bool tls_pipe_established(const struct tls_pipe *t);
+/* Encrypts into the output. Only once established. */
+void tls_pipe_write(struct tls_pipe *t, const char *bytes, size_t n);
+void tls_pipe_end(struct tls_pipe *t); /* adds a close_notify to the output */
+#endif

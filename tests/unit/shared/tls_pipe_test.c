@@ -1,0 +1,179 @@
+#include "shared/tls_pipe.h"
+
+#include "tests/unit/certificate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+struct end {
+    struct tls_pipe pipe;
+    SSL_CTX *ctx;
+    struct buf plain;
+    int fed; /* what tls_pipe_feed has said last */
+    unsigned long code;
+    struct err why;
+};
+
+struct pair {
+    struct certificate own;
+    struct end client, server;
+    size_t piece; /* bytes that arrive at once; 0: all */
+};
+
+/* Each piece lies in a block of its own: reading past it, or later, fails under ASan. */
+static void feed(struct end *to, struct buf *from, size_t piece)
+{
+    while (from->len > 0 && to->fed == 0) {
+        size_t n = piece > 0 && piece < from->len ? piece : from->len;
+        char *copy = malloc(n);
+
+        memcpy(copy, buf_bytes(from), n);
+        to->fed = tls_pipe_feed(&to->pipe, copy, n, &to->plain, &to->code, &to->why);
+        free(copy);
+        buf_take(from, n);
+    }
+    buf_take(from, from->len);
+}
+
+static void run(struct pair *p)
+{
+    while (p->client.pipe.out.len > 0 || p->server.pipe.out.len > 0) {
+        feed(&p->server, &p->client.pipe.out, p->piece);
+        feed(&p->client, &p->server.pipe.out, p->piece);
+    }
+}
+
+static void open_pair(struct pair *p, int version, size_t piece)
+{
+    *p = (struct pair){ .piece = piece };
+    certificate_make(&p->own, "DNS:a.test", 30, NULL);
+    p->server.ctx = certificate_context(&p->own);
+    p->client.ctx = SSL_CTX_new(TLS_client_method());
+    tls_pipe_set_context(p->server.ctx);
+    tls_pipe_set_context(p->client.ctx);
+    SSL_CTX_set_max_proto_version(p->client.ctx, version);
+    tls_pipe_init(&p->server.pipe, p->server.ctx);
+    tls_pipe_init(&p->client.pipe, p->client.ctx);
+    SSL_set_accept_state(p->server.pipe.ssl);
+    SSL_set_connect_state(p->client.pipe.ssl);
+    assert_int_equal(tls_pipe_feed(&p->client.pipe, "", 0, &p->client.plain, NULL, NULL), 0);
+}
+
+static void close_end(struct end *e)
+{
+    tls_pipe_free(&e->pipe);
+    SSL_CTX_free(e->ctx);
+    buf_free(&e->plain);
+}
+
+static void close_pair(struct pair *p)
+{
+    close_end(&p->client);
+    close_end(&p->server);
+    certificate_free(&p->own);
+}
+
+static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+
+static void test_bytes_both_ways(void **state)
+{
+    static const size_t pieces[] = { 0, 1, 1000 };
+    static char bytes[100000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 7 + i / 251);
+    for (size_t i = 0; i < 6; i++) {
+        struct pair p;
+
+        open_pair(&p, versions[i % 2], pieces[i / 2]);
+        assert_false(tls_pipe_established(&p.client.pipe));
+        run(&p);
+        assert_true(tls_pipe_established(&p.client.pipe) && tls_pipe_established(&p.server.pipe));
+        tls_pipe_write(&p.client.pipe, bytes, sizeof bytes);
+        tls_pipe_write(&p.server.pipe, bytes, sizeof bytes);
+        run(&p);
+        assert_int_equal(p.client.plain.len, sizeof bytes);
+        assert_memory_equal(buf_bytes(&p.client.plain), bytes, sizeof bytes);
+        assert_memory_equal(buf_bytes(&p.server.plain), bytes, sizeof bytes);
+        close_pair(&p);
+    }
+}
+
+/* The other side still may say something, and hears the end as an end. */
+static void test_ends(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct pair p;
+
+        open_pair(&p, versions[i], 0);
+        tls_pipe_end(&p.client.pipe); /* nothing to end yet */
+        run(&p);
+        tls_pipe_write(&p.client.pipe, "last", 4);
+        tls_pipe_end(&p.client.pipe);
+        tls_pipe_write(&p.client.pipe, "too late", 8);
+        run(&p);
+        assert_int_equal(p.server.fed, 1);
+        assert_string_equal(buf_text(&p.server.plain), "last");
+        tls_pipe_write(&p.server.pipe, "answer", 6);
+        tls_pipe_end(&p.server.pipe);
+        run(&p);
+        assert_int_equal(p.client.fed, 1);
+        assert_string_equal(buf_text(&p.client.plain), "answer");
+        close_pair(&p);
+    }
+}
+
+static void test_says_what_is_wrong(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    open_pair(&p, TLS1_3_VERSION, 0);
+    p.client.fed = tls_pipe_feed(&p.client.pipe, "HTTP/1.1 400 Bad Request\r\n\r\n", 28, &p.client.plain,
+                                 &p.client.code, &p.client.why);
+    assert_int_equal(p.client.fed, -1);
+    assert_int_equal(p.client.why.code, ERR_PEER);
+    assert_memory_equal(p.client.why.text, "TLS: ", 5);
+    assert_int_equal(ERR_GET_LIB(p.client.code), ERR_LIB_SSL);
+    assert_int_equal(ERR_peek_error(), 0); /* nothing is left for the next one to stumble over */
+    tls_pipe_write(&p.client.pipe, "x", 1);
+    tls_pipe_end(&p.client.pipe);
+    close_pair(&p);
+}
+
+static void test_nobody_negotiates_anew(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    open_pair(&p, TLS1_2_VERSION, 0);
+    run(&p);
+    assert_int_equal(SSL_renegotiate(p.client.pipe.ssl), 0); /* ours does not even ask */
+    SSL_clear_options(p.server.pipe.ssl, SSL_OP_NO_RENEGOTIATION);
+    assert_int_equal(SSL_renegotiate(p.server.pipe.ssl), 1);
+    SSL_do_handshake(p.server.pipe.ssl);
+    run(&p);
+    assert_int_equal(p.client.fed, -1);
+    assert_string_equal(p.server.why.text, "TLS: no renegotiation"); /* as ours has said */
+    ERR_clear_error();
+    close_pair(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bytes_both_ways),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_says_what_is_wrong),
+        cmocka_unit_test(test_nobody_negotiates_anew),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
