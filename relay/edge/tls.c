@@ -120,7 +120,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused)
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
                    unsigned in_n, void *unused)
 {
-    static const unsigned char known[] = "\x08http/1.1";
+    static const unsigned char known[] = "\x08http/1.1\x08http/1.0"; /* `curl -0` offers the second alone */
     unsigned char *chosen;
 
     (void)ssl, (void)unused;
