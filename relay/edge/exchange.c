@@ -133,7 +133,8 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
         answer_too_large(x);
         return x;
     }
-    take_stream(x, x->idempotent ? POOL_ANY : POOL_RECENT, 0);
+    /* Where the service may have closed the stream by now, only what can be sent again is: no other method, no body. */
+    take_stream(x, x->idempotent && x->request_done ? POOL_ANY : POOL_RECENT, 0);
     return x;
 }
 
