@@ -288,6 +288,16 @@ void tls_write(struct tls *t, const char *bytes, size_t n)
     }
 }
 
+/* A session ticket may come at any time. */
+bool tls_probe(struct tls *t)
+{
+    bool added = SSL_version(t->ssl) == TLS1_3_VERSION && SSL_new_session_ticket(t->ssl) == 1 &&
+                 SSL_do_handshake(t->ssl) == 1;
+
+    ERR_clear_error();
+    return added;
+}
+
 void tls_end(struct tls *t)
 {
     if (SSL_is_init_finished(t->ssl))

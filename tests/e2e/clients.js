@@ -106,7 +106,7 @@ const questions = {
             socket.once("message", (data, binary) => done(binary ? data : data.toString()));
             socket.send(message);
         });
-        let socket = await opened(["second", "first"]);
+        let socket = await opened(["second"]);
         seen.protocol = socket.protocol;
         seen.extensions = socket.extensions;
         seen.texts = [];

@@ -87,13 +87,14 @@ class Pages(Site):
 
 @pytest.fixture
 def browse(houses, started, folder):
-    """browse({"ws.test": url}) is the house, with Pages at page.test, and a browser."""
+    """browse({"ws.test": url}) is the house, with Pages at page.test, and a browser; browser.house is the former."""
 
     def make(services=None):
         site = Pages()
         started.append(site)
         house = houses({"page.test": site.url, **(services or {})})
         browser = Chromium(folder, house.root, house.port)
+        browser.house = house
         started.append(browser)
         return site, browser
 
@@ -201,6 +202,7 @@ def test_server_sent_events(browse):
     assert page.run("opened") == 2
     assert site.seen[-1].head.get("last-event-id") == "19" and site.seen[-1].head.get("accept") == "text/event-stream"
     page.run("events.close()")
+    wait_until(lambda: browser.house.status()["lanes"][0]["streams"] == 0, "the stream has ended, with no event", limit(5))
     wait_until(lambda: site.events.put(b": is anybody there?\n\n") or site.left, "the service is told that he has left")
 
 

@@ -174,6 +174,10 @@ static void test_the_visitor_ends_first(void **state)
         assert_string_equal(buf_text(&p.plain), "last");
         assert_int_equal(tls_feed(p.server, "more", 4, &p.plain, &p.why), 1);
         assert_int_equal(p.plain.len, 4);
+        assert_int_equal(tls_probe(p.server), version == V1_3);
+        assert_int_equal(tls_output(p.server)->len > 0, version == V1_3);
+        pair_run(&p);
+        assert_int_equal(p.got.len, 0);
         tls_write(p.server, "answer", 6); /* our side goes on */
         pair_run(&p);
         assert_string_equal(buf_text(&p.got), "answer");
