@@ -258,7 +258,6 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
                          struct names *names, struct opt_errors *errors)
 {
     const char *other = names_take(names, name, name);
-    struct err why = { 0 };
 
     check_services(conf, name, d, errors);
     policy_conf_check(conf, name, &d->aliases, &d->policy, errors);

@@ -26,6 +26,7 @@ enum {
     IDLE_MS = 75000,      /* between requests */
     HEAD_MS = 30000,      /* from a head's first byte to its last */
     PROGRESS_MS = 300000, /* of an exchange without any progress */
+    GONE_MS = 2000,       /* in which a visitor who is gone has told so, when asked */
     LINGER_MS = 2000,     /* for the visitor to close in his turn, once he has our last words */
     UNREAD_MS = 60000,    /* without any progress of what he has yet to read */
     LOOK_MS = 1000,       /* while a request is parked: has the visitor gone? */
@@ -49,7 +50,8 @@ struct client {
     struct headers_visitor visitor;
     uint64_t sent_bytes, gone_bytes; /* gone: of these, as far as it was known at the last deadline */
     bool head_began, visitor_ended, draining, said_goodbye, resets;
-    bool waits;     /* his request is parked */
+    bool waits; /* his request is parked */
+    bool asked_if_gone;
     bool half_ends; /* nothing more will be sent, but the visitor may go on */
 };
 
@@ -327,7 +329,7 @@ static enum state step_exchange(struct client *c)
 
     c->waits = state == EXCHANGE_WAITS;
     if (state == EXCHANGE_RUNS || c->waits) {
-        set_deadline(c, c->waits ? LOOK_MS : PROGRESS_MS);
+        set_deadline(c, c->waits ? LOOK_MS : c->asked_if_gone ? GONE_MS : PROGRESS_MS);
         return C_EXCHANGE;
     }
     if (state == EXCHANGE_UPGRADED) {
@@ -466,12 +468,16 @@ static void on_received(void *user, const char *bytes, size_t n)
     client_run(c);
 }
 
-/* A visitor may end its side behind a whole request, and still wait for the answer. */
+/* A visitor may end its side behind a whole request, and still wait for the answer. Or it has gone altogether, as when a
+ * page with an event stream is closed: that looks the same until something is sent, to which its system then says that
+ * nobody is there. So it is sent something that means nothing. */
 static void on_eof(void *user)
 {
     struct client *c = user;
 
     c->visitor_ended = true;
+    c->asked_if_gone = c->state == C_EXCHANGE && uv_is_active((uv_handle_t *)&c->deadline) && c->tls &&
+                       tls_probe(c->tls);
     if (c->state == C_FIRST || c->state == C_HANDSHAKE)
         client_enter(c, C_CLOSE);
     client_run(c);
@@ -506,6 +512,14 @@ static void on_late(uv_timer_t *timer)
     struct client *c = timer->data;
     enum exchange_state state;
 
+    if (c->state == C_EXCHANGE && c->asked_if_gone) {
+        c->asked_if_gone = false;
+        if (client_is_gone(c))
+            client_stop(c);
+        else
+            set_deadline(c, c->waits ? LOOK_MS : PROGRESS_MS);
+        return;
+    }
     if ((c->state == C_LINGER || c->state == C_HEAD || c->state == C_EXCHANGE) && still_reads(c)) {
         set_deadline(c, c->state == C_EXCHANGE ? PROGRESS_MS : UNREAD_MS);
         return;

@@ -63,6 +63,13 @@ void exchange_take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t no
         send_request(x);
 }
 
+/* Only such a request goes on a stream that the service may have closed by now. */
+static bool can_be_sent_again(const struct exchange *x, const struct h1_head *head)
+{
+    return x->idempotent && (x->request_done ||
+                             (head->framing == H1_LENGTH && head->content_length <= (int64_t)RESEND_BYTES));
+}
+
 struct exchange *exchange_new(struct client *client, const struct client_host *host, struct snapshot *holds,
                               const struct snap_site *site, const struct h1_head *head,
                               const struct headers_visitor *visitor)
@@ -93,7 +100,7 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
         exchange_answer(x, EXCHANGE_TOO_LARGE);
         return x;
     }
-    exchange_take_stream(x, x->idempotent ? POOL_ANY : POOL_RECENT, 0);
+    exchange_take_stream(x, can_be_sent_again(x, head) ? POOL_ANY : POOL_RECENT, 0);
     return x;
 }
 

@@ -63,7 +63,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused)
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
                    unsigned in_n, void *unused)
 {
-    static const unsigned char known[] = "\x08http/1.1";
+    static const unsigned char known[] = "\x08http/1.1\x08http/1.0"; /* `curl -0` offers the second alone */
     unsigned char *chosen;
 
     (void)ssl, (void)unused;
@@ -183,6 +183,16 @@ bool tls_established(const struct tls *t)
 void tls_write(struct tls *t, const char *bytes, size_t n)
 {
     tls_pipe_write(&t->pipe, bytes, n);
+}
+
+/* A session ticket may come at any time. */
+bool tls_probe(struct tls *t)
+{
+    bool added = SSL_version(t->ssl) == TLS1_3_VERSION && SSL_new_session_ticket(t->ssl) == 1 &&
+                 SSL_do_handshake(t->ssl) == 1;
+
+    ERR_clear_error();
+    return added;
 }
 
 void tls_end(struct tls *t)

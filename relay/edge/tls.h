@@ -33,6 +33,8 @@ must_check int tls_feed(struct tls *t, const char *bytes, size_t n, struct buf *
 bool tls_established(const struct tls *t);
 /* Encrypts into the output. Only once established. */
 void tls_write(struct tls *t, const char *bytes, size_t n);
+/* Adds to the output what a visitor reads and takes no notice of. False: this version of TLS has no such thing. */
+must_check bool tls_probe(struct tls *t);
 void tls_end(struct tls *t);                      /* adds a close_notify to the output */
 struct buf *tls_output(struct tls *t);            /* to send, and then to empty */
 const char *tls_version(const struct tls *t);     /* "TLSv1.3"; only once established; a constant */

@@ -147,12 +147,15 @@ class WholePath(Front):
 
     def __init__(self, daemons: Callable[..., Daemon], started: list, folder: Path, lanes: int | None = 1,
                  sshd_options: str = "", agent_keys: dict[str, object] | None = None,
-                 relay_keys: dict[str, object] | None = None, **keys: object) -> None:
+                 relay_keys: dict[str, object] | None = None, services: dict[str, str] | None = None,
+                 **keys: object) -> None:
         """Keys of the relay; agent_keys and relay_keys are for the agent's [agent] and [relay e2e]. lanes: None leaves
-        their number to the agent."""
+        their number to the agent. services: further domains, and the URL of what serves each."""
         self.folder, self.sshd_options = folder, sshd_options
         self.sshd = self._start_sshd(folder, started)
-        super().__init__(daemons, new_key(folder, "agent_key"), DOMAIN, ssh_port=self.sshd.port, **keys)
+        self.services = services or {}
+        super().__init__(daemons, new_key(folder, "agent_key"), " ".join([DOMAIN, *self.services]),
+                         ssh_port=self.sshd.port, **keys)
         self.lanes, self.agent_keys, self.relay_keys = lanes, agent_keys or {}, relay_keys or {}
         self.sshd.follow(self.relay.state_dir / "authorized_keys")
         self.start_relay()
@@ -161,7 +164,8 @@ class WholePath(Front):
         self.agent = daemons("agent")
         self.agent.configure(self._agent_ini(self.agent, folder))
         self.start_agent()
-        self.wait_up()
+        for name in [DOMAIN, *self.services]:
+            self.wait_up(name)
 
     def _make_site(self) -> Site:
         return Site()
@@ -188,7 +192,8 @@ class WholePath(Front):
         relay = {"host": host, "port": port, "user": self.sshd.user, "key_file": folder / "agent_key",
                  "host_key": f"ssh-ed25519 {shown.split()[1]}", **({"lanes": self.lanes} if self.lanes else {}),
                  **self.relay_keys}
-        sections = {"agent": own, "relay e2e": relay, f"domain {DOMAIN}": {"service": self.site.url}}
+        sections = {"agent": own, "relay e2e": relay, **{f"domain {name}": {"service": url} for name, url in
+                                                         {DOMAIN: self.site.url, **self.services}.items()}}
         return "\n".join(line for name, keys in sections.items()
                          for line in [f"[{name}]", *(f"{key} = {value}" for key, value in keys.items())]) + "\n"
 
@@ -248,6 +253,20 @@ def edge(edges: Callable[..., Front]) -> Front:
     made.agent.start()
     made.wait_up()
     return made
+
+
+@pytest.fixture
+def houses(daemons: Callable[..., Daemon], started: list, folder: Path) -> Iterator[Callable[..., WholePath]]:
+    """houses({"b.test": url}) is the whole path, with these services beside the site of a.test."""
+    made: list[WholePath] = []
+
+    def make(services: dict[str, str], **how: Any) -> WholePath:
+        made.append(WholePath(daemons, started, folder, services=services, **how))
+        return made[-1]
+
+    yield make
+    for house in made:
+        house.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from http1 import Cut
 from path import edge, edges, fronts
-from programs import wait_until
+from programs import limit, wait_until
 from visitor import Visitor, request_bytes
 
 
@@ -127,14 +127,30 @@ def test_a_visitor_who_wants_to_close(edge):
     assert len(edge.agent.used) == 1  # the service's connection was kept
 
 
-def test_a_visitor_who_half_closes_gets_the_answer(edge):
+@pytest.mark.parametrize("after_s", [0, 2.5])  # the second: behind the moment at which he is asked whether he is gone
+def test_a_visitor_who_half_closes_gets_the_answer(edge, after_s):
     gate = threading.Event()
     edge.agent.serve = lambda stream: gate.wait() and stream.answer("late")
     with edge.visitor() as visitor:
         visitor.send(request_bytes("POST", "a.test", body=b"all"))
         socket.socket.shutdown(visitor.socket, socket.SHUT_WR)
-        gate.set()
+        threading.Timer(after_s, gate.set).start()
         assert visitor.reply("POST").body.data == b"late"
+
+
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"],
+                         ids=["before the answer", "in mid answer"])
+def test_a_visitor_who_is_gone_is_noticed_without_an_answer(edge, before):
+    """A closed page with an event stream, or a question that nobody waits for: the service hears of it, though it says
+    nothing that could not arrive."""
+    with edge.visitor() as visitor:
+        assert visitor.ask().status == 200  # so that nothing is left unread, for which a close would be a reset
+        edge.agent.serve = lambda stream: stream.send(before) or stream.ended()
+        visitor.send(request_bytes("GET", "a.test"))
+        wait_until(lambda: len(edge.agent.requests) == 2, "the service has the request")
+        if before:
+            visitor.head()
+    assert wait_until(lambda: edge.agent.aborted, "the agent is told", limit(5))
 
 
 def test_a_service_that_closes_after_each_answer(edge):

@@ -10,6 +10,7 @@
 #include "tests/unit/relay/edge/tls_peer.h"
 
 #define HTTP1   "\x08http/1.1"
+#define HTTP0   "\x08http/1.0"
 #define H2      "\x02h2"
 #define V1_1    TLS1_1_VERSION
 #define V1_2    TLS1_2_VERSION
@@ -53,6 +54,8 @@ static void test_handshakes(void **state)
         { "no ALPN", "a.test", V1_2, V1_3, "", V1_3, "", 0 },
         { "no ALPN, 1.2", "a.test", V1_2, V1_2, "", V1_2, "", 0 },
         { "more protocols", "a.test", V1_2, V1_3, H2 HTTP1, V1_3, "http/1.1", 0 },
+        { "only the old one", "a.test", V1_2, V1_3, HTTP0, V1_3, "http/1.0", 0 },
+        { "both, the old one first", "a.test", V1_2, V1_3, HTTP0 HTTP1, V1_3, "http/1.1", 0 },
         { "only one that we do not speak", "a.test", V1_2, V1_3, H2, 0, "", SSL_AD_NO_APPLICATION_PROTOCOL },
         { "the same, 1.2", "a.test", V1_2, V1_2, H2, 0, "", SSL_AD_NO_APPLICATION_PROTOCOL },
         { "unknown site", "c.test", V1_2, V1_3, HTTP1, 0, "", NO_SITE },
@@ -171,6 +174,10 @@ static void test_the_visitor_ends_first(void **state)
         assert_string_equal(buf_text(&p.plain), "last");
         assert_int_equal(tls_feed(p.server, "more", 4, &p.plain, &p.why), 1);
         assert_int_equal(p.plain.len, 4);
+        assert_int_equal(tls_probe(p.server), version == V1_3);
+        assert_int_equal(tls_output(p.server)->len > 0, version == V1_3);
+        pair_run(&p);
+        assert_int_equal(p.got.len, 0);
         tls_write(p.server, "answer", 6); /* our side goes on */
         pair_run(&p);
         assert_string_equal(buf_text(&p.got), "answer");
