@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 const char *const daemon_log_levels[] = { "error", "warn", "info", "debug", NULL };
@@ -362,12 +363,25 @@ static int start_all(struct daemon *d, struct err *e)
     return d->parts ? start_control(d, e) : -1;
 }
 
+/* The lower, soft limit is for programs that use select(). */
+static void allow_many_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("cannot raise the number of descriptors", kv_str("error", strerror(errno)));
+}
+
 static int daemon_run(struct daemon *d)
 {
     struct err why = { 0 };
     int rc;
 
     signal(SIGPIPE, SIG_IGN);
+    allow_many_descriptors();
     /* Inherited descriptors first: whatever we open ourselves must not be taken for one of them. */
     if (inherited_read(&d->inherited, &why) != 0 || loop_init(&d->loop, &why) != 0) {
         log_error("cannot start", kv_str("error", why.text));

@@ -88,19 +88,12 @@ static struct stream *begin(struct stream *s)
     return s;
 }
 
-struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *events, void *user,
-                             struct err *e)
-{
-    struct stream *s = stream_new(listener->loop, listener->type == UV_TCP, events, user);
-    int rc = uv_accept(listener, &s->uv.stream);
-
-    return rc == 0 ? begin(s) : give_up(s, "cannot take a connection", rc, e);
-}
-
 struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
                            struct err *e)
 {
-    bool is_tcp = uv_guess_handle(fd) == UV_TCP;
+    int family = AF_UNSPEC;
+    socklen_t size = sizeof family;
+    bool is_tcp = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 || family != AF_UNIX;
     struct stream *s = stream_new(&loop->uv, is_tcp, events, user);
     int rc = is_tcp ? uv_tcp_open(&s->uv.tcp, fd) : uv_pipe_open(&s->uv.pipe, fd);
 

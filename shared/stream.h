@@ -24,9 +24,6 @@ struct stream_events {
     void (*sent)(void *user); /* the kernel has taken more of what was queued; may be NULL */
 };
 
-/* Takes the next connection of a listening handle. NULL with the reason when the kernel has none to give. */
-struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *events, void *user,
-                             struct err *e);
 /* Takes a connected socket; closes it also when it fails. */
 struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
                            struct err *e);

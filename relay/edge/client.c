@@ -27,6 +27,7 @@ enum {
     HEAD_MS = 30000,      /* from a head's first byte to its last */
     PROGRESS_MS = 300000, /* of an exchange without any progress */
     GONE_MS = 2000,       /* in which a visitor who is gone has told so, when asked */
+    LAST_CALL_MS = 3000,  /* for the first request of a visitor who has come, when we are about to end */
     LINGER_MS = 2000,     /* for the visitor to close in his turn, once he has our last words */
     UNREAD_MS = 60000,    /* without any progress of what he has yet to read */
     LOOK_MS = 1000,       /* while a request is parked: has the visitor gone? */
@@ -52,6 +53,7 @@ struct client {
     bool head_began, visitor_ended, draining, said_goodbye, resets;
     bool waits; /* his request is parked */
     bool asked_if_gone;
+    bool has_asked; /* at least once */
     bool half_ends; /* nothing more will be sent, but the visitor may go on */
 };
 
@@ -95,18 +97,18 @@ static void learn_addresses(struct client *c)
         c->visitor.port = ntohs(here.sin6_port);
 }
 
-struct client *client_accept(uv_stream_t *listener, const struct client_host *host, bool secure,
+struct client *client_accept(struct loop *loop, int fd, const struct client_host *host, bool secure,
                              struct err *e)
 {
     struct client *c = mem_new(sizeof *c);
 
     c->host = host;
-    c->sock = stream_accept(listener, &stream_events, c, e);
+    c->sock = stream_open(loop, fd, &stream_events, c, e);
     if (!c->sock) {
         free(c);
         return NULL;
     }
-    uv_timer_init(listener->loop, &c->deadline);
+    uv_timer_init(&loop->uv, &c->deadline);
     c->deadline.data = c;
     c->pending = 2;
     c->visitor.secure = secure;
@@ -135,7 +137,7 @@ static void client_enter(struct client *c, enum state next)
     case C_HANDSHAKE: break;
     case C_HEAD:
         c->head_began = false;
-        set_deadline(c, IDLE_MS);
+        set_deadline(c, c->draining ? LAST_CALL_MS : IDLE_MS);
         break;
     case C_EXCHANGE: set_deadline(c, PROGRESS_MS); break;
     case C_LINGER: set_deadline(c, LINGER_MS); break;
@@ -266,16 +268,22 @@ static enum state answer_redirect(struct client *c, const struct buf *location)
     return answer(c, 308, &out);
 }
 
+/* Nobody is hung up on who was let in and has not asked yet: he would take it for a failure. Who has been answered
+ * knows that an idle connection may end. */
+static enum state await_head(struct client *c)
+{
+    buf_free(&c->plain);
+    return (c->draining && c->has_asked) || c->visitor_ended ? C_LINGER : C_HEAD;
+}
+
 static enum state step_head(struct client *c)
 {
     ssize_t n;
 
-    if (c->plain.len == 0) {
-        buf_free(&c->plain);
-        return c->draining || c->visitor_ended ? C_LINGER : C_HEAD;
-    }
+    if (c->plain.len == 0)
+        return await_head(c);
     if (!c->head_began) {
-        c->head_began = true;
+        c->head_began = c->has_asked = true;
         set_deadline(c, HEAD_MS);
         c->head = c->head ? c->head : mem_new(sizeof *c->head);
         h1_request_init(c->head);
@@ -542,6 +550,8 @@ static void on_late(uv_timer_t *timer)
 void client_drain(struct client *c)
 {
     c->draining = true;
+    if (c->state == C_FIRST || c->state == C_HANDSHAKE || (c->state == C_HEAD && !c->has_asked))
+        set_deadline(c, LAST_CALL_MS);
     client_run(c);
 }
 

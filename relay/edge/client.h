@@ -29,8 +29,8 @@ struct client_host {
     void *user;
 };
 
-/* Takes the next connection of a listener; secure: it begins with TLS. NULL when the kernel has none to give. */
-struct client *client_accept(uv_stream_t *listener, const struct client_host *host, bool secure,
+/* Takes a visitor's socket; closes it also when it fails. secure: the connection begins with TLS. */
+struct client *client_accept(struct loop *loop, int fd, const struct client_host *host, bool secure,
                              struct err *e);
 void client_drain(struct client *c); /* ends behind the request in progress, or at once */
 void client_stop(struct client *c);

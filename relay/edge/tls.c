@@ -4,6 +4,7 @@
 #include "shared/mem.h"
 #include "shared/tls_pipe.h"
 
+#include <openssl/err.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,8 +189,8 @@ void tls_write(struct tls *t, const char *bytes, size_t n)
 /* A session ticket may come at any time. */
 bool tls_probe(struct tls *t)
 {
-    bool added = SSL_version(t->ssl) == TLS1_3_VERSION && SSL_new_session_ticket(t->ssl) == 1 &&
-                 SSL_do_handshake(t->ssl) == 1;
+    bool added = SSL_version(t->pipe.ssl) == TLS1_3_VERSION && SSL_new_session_ticket(t->pipe.ssl) == 1 &&
+                 SSL_do_handshake(t->pipe.ssl) == 1;
 
     ERR_clear_error();
     return added;

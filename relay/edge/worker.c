@@ -3,16 +3,16 @@
 #include "relay/edge/client.h"
 #include "relay/edge/pool.h"
 #include "relay/edge/splice.h"
+#include "shared/door.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-struct listener {
-    uv_tcp_t handle;
+struct entrance {
+    struct door *door; /* NULL once closed */
     struct worker *worker;
-    struct listener *next;
+    struct entrance *next;
     bool secure;
 };
 
@@ -21,7 +21,7 @@ struct worker {
     struct loop loop;
     uv_thread_t thread;
     struct mailbox mailbox;
-    struct listener *listeners;
+    struct entrance *entrances;
     struct pool *pool;       /* NULL once ended */
     struct parking *parking; /* likewise */
     uint64_t next_id;
@@ -36,7 +36,7 @@ struct worker {
 };
 
 static void on_mail(void *user, const struct mail *mail);
-static void on_connection(uv_stream_t *handle, int rc);
+static void on_came(void *user, int fd);
 static void end_if_done(struct worker *w);
 
 /* ---- what streams and visitors ask of their worker ---- */
@@ -200,23 +200,17 @@ static void note_port(struct worker *w, int fd)
 
 int worker_add_listener(struct worker *w, int fd, bool secure, struct err *e)
 {
-    struct listener *l = mem_new(sizeof *l);
-    int rc;
+    static const struct door_kind kind = { .name = "visitors", .leaves_some = true, .came = on_came };
+    struct entrance *entrance = mem_new(sizeof *entrance);
 
     if (secure)
         note_port(w, fd);
-    l->secure = secure;
-    l->worker = w;
-    l->next = w->listeners;
-    w->listeners = l;
-    uv_tcp_init(&w->loop.uv, &l->handle);
-    l->handle.data = l;
-    rc = uv_tcp_open(&l->handle, fd);
-    if (rc != 0)
-        close(fd);
-    else
-        rc = uv_listen((uv_stream_t *)&l->handle, 1024, on_connection);
-    return rc == 0 ? 0 : err_set(e, ERR_SYSTEM, "cannot listen: %s", uv_strerror(rc));
+    entrance->secure = secure;
+    entrance->worker = w;
+    entrance->next = w->entrances;
+    w->entrances = entrance;
+    entrance->door = door_open(&w->loop, fd, &kind, entrance, e);
+    return entrance->door ? 0 : -1;
 }
 
 static void run_thread(void *user)
@@ -237,18 +231,13 @@ int worker_run(struct worker *w, struct err *e)
 
 /* ---- visitors ---- */
 
-static void on_connection(uv_stream_t *handle, int rc)
+static void on_came(void *user, int fd)
 {
-    struct listener *l = handle->data;
-    struct worker *w = l->worker;
+    const struct entrance *entrance = user;
+    struct worker *w = entrance->worker;
     struct err why = { 0 };
-    struct client *client;
+    struct client *client = client_accept(&w->loop, fd, &w->host, entrance->secure, &why);
 
-    if (rc != 0) {
-        log_warn_limited("edge", "cannot accept", kv_str("error", uv_strerror(rc)));
-        return;
-    }
-    client = client_accept(handle, &w->host, l->secure, &why);
     if (!client) {
         log_warn_limited("edge", "cannot accept", kv_str("error", why.text));
         return;
@@ -262,11 +251,14 @@ static void on_connection(uv_stream_t *handle, int rc)
 
 /* ---- mail and end ---- */
 
-static void close_listeners(struct worker *w)
+static void close_doors(struct worker *w)
 {
-    for (struct listener *l = w->listeners; l; l = l->next)
-        if (!uv_is_closing((uv_handle_t *)&l->handle))
-            uv_close((uv_handle_t *)&l->handle, NULL);
+    for (struct entrance *entrance = w->entrances; entrance; entrance = entrance->next) {
+        struct door *door = entrance->door;
+
+        entrance->door = NULL;
+        door_close(door);
+    }
 }
 
 /* Backwards: a client that ends at once takes the last one's place. */
@@ -281,7 +273,7 @@ static void stop(struct worker *w)
     if (w->stopping)
         return;
     w->stopping = true;
-    close_listeners(w);
+    close_doors(w);
     each_client(w, client_stop);
     for (size_t i = w->splices_n; i > 0; i--)
         splice_stop(w->splices[i - 1]);
@@ -329,7 +321,7 @@ static void on_mail(void *user, const struct mail *mail)
         break;
     case MAIL_DRAIN:
         w->draining = true;
-        close_listeners(w);
+        close_doors(w);
         each_client(w, client_drain);
         if (w->parking)
             parking_drain(w->parking);
@@ -353,11 +345,11 @@ void worker_free(struct worker *w)
         stop(w);
         loop_run(&w->loop);
     }
-    while (w->listeners) {
-        struct listener *l = w->listeners;
+    while (w->entrances) {
+        struct entrance *entrance = w->entrances;
 
-        w->listeners = l->next;
-        free(l);
+        w->entrances = entrance->next;
+        free(entrance);
     }
     loop_free(&w->loop);
     mailbox_free(&w->mailbox);

@@ -91,19 +91,19 @@ static int check_peer(struct lane *l, uid_t uid, struct err *e)
     return 0;
 }
 
-struct lane *lane_accept(uv_stream_t *listener, uid_t uid, uint64_t id, const struct lane_host *host,
+struct lane *lane_accept(struct loop *loop, int fd, uid_t uid, uint64_t id, const struct lane_host *host,
                          struct err *e)
 {
     struct lane *l = mem_new(sizeof *l);
 
     l->host = host;
-    l->loop = listener->loop->data;
+    l->loop = loop;
     l->id = id;
     l->rtt_ms = -1;
     l->since = time(NULL);
     l->joined_ms = l->heard_ms = loop_now_ms(l->loop);
     l->counts = counts_new();
-    l->sock = stream_accept(listener, &stream_events, l, e);
+    l->sock = stream_open(loop, fd, &stream_events, l, e);
     if (!l->sock) {
         counts_release(l->counts);
         free(l);

@@ -64,8 +64,8 @@ struct lane_facts {
     const char *last_error; /* "" when there was none */
 };
 
-/* Takes the next connection of the lane socket; uid is who may come. NULL with the reason. */
-struct lane *lane_accept(uv_stream_t *listener, uid_t uid, uint64_t id, const struct lane_host *host,
+/* Takes a connection to the lane socket; uid is who may come. NULL with the reason. */
+struct lane *lane_accept(struct loop *loop, int fd, uid_t uid, uint64_t id, const struct lane_host *host,
                          struct err *e);
 void lane_facts(const struct lane *l, struct lane_facts *facts);
 const char *lane_state_text(enum lane_state state);

@@ -16,7 +16,7 @@ enum { PUBLISH_S = 60 }; /* how often our addresses are looked up */
 enum { TICK_MS = 1000, LATE_MS = 3000 };
 enum { KEEP_MS = 1000 }; /* between two writes of what is claimed */
 
-static void on_connection(uv_stream_t *listener, int rc);
+static void on_came(void *user, int fd);
 static void on_tick(uv_timer_t *timer);
 static int refresh(struct lanes *l, struct err *e);
 static void end_if_done(struct lanes *l);
@@ -221,14 +221,14 @@ static void on_lane_ended(void *user, struct lane *lane)
     end_if_done(l);
 }
 
-static void on_connection(uv_stream_t *listener, int rc)
+static void on_came(void *user, int fd)
 {
-    struct lanes *l = listener->data;
+    struct lanes *l = user;
     struct err why = { 0 };
-    struct lane *lane = rc == 0 ? lane_accept(listener, l->lane_uid, l->next_id, &l->host, &why) : NULL;
+    struct lane *lane = lane_accept(l->loop, fd, l->lane_uid, l->next_id, &l->host, &why);
 
     if (!lane) {
-        log_warn_limited("lane socket", "cannot accept", kv_str("error", rc ? uv_strerror(rc) : why.text));
+        log_warn_limited("lane socket", "cannot accept", kv_str("error", why.text));
         return;
     }
     l->next_id++;
@@ -361,20 +361,15 @@ static void set_host(struct lanes *l)
 
 static int start_listening(struct lanes *l, struct err *e)
 {
-    int rc;
+    static const struct door_kind kind = { .name = "lane socket", .came = on_came };
 
-    uv_pipe_init(&l->loop->uv, &l->listener, 0);
     uv_timer_init(&l->loop->uv, &l->tick);
-    l->listener.data = l;
     l->tick.data = l;
     l->ticked_ms = loop_now_ms(l->loop);
-    l->pending = 2;
-    rc = uv_pipe_open(&l->listener, l->socket.fd);
-    if (rc == 0)
-        rc = uv_listen((uv_stream_t *)&l->listener, 128, on_connection);
-    if (rc == 0)
-        rc = uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
-    return rc == 0 ? 0 : err_set(e, ERR_SYSTEM, "cannot listen on the lane socket: %s", uv_strerror(rc));
+    l->pending = 1;
+    uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
+    l->door = door_open(l->loop, l->socket.fd, &kind, l, e);
+    return l->door ? 0 : err_wrap(e, "lane_socket");
 }
 
 static void free_parts(struct lanes *l)
@@ -540,7 +535,7 @@ void lanes_drain(struct lanes *l)
     keep_claims(l);
     enrol_stop(l->enrol);
     unix_listener_remove(&l->socket);
-    uv_close((uv_handle_t *)&l->listener, on_closed);
+    door_close(l->door);
     for (size_t i = l->n; i > 0; i--)
         lane_close(l->list[i - 1]);
     end_if_done(l);

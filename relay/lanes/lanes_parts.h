@@ -11,6 +11,7 @@
 #include "relay/lanes/presence.h"
 #include "relay/lanes/publish.h"
 #include "relay/lanes/roster.h"
+#include "shared/door.h"
 #include "shared/unix_socket.h"
 
 struct lanes {
@@ -19,7 +20,7 @@ struct lanes {
     const struct lanes_events *events;
     void *user;
     struct unix_listener socket;
-    uv_pipe_t listener;
+    struct door *door; /* of the lane socket; NULL once closed */
     uv_timer_t tick;
     int64_t ticked_ms;
     int pending;

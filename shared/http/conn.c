@@ -62,7 +62,7 @@ static void await_request(struct http_conn *c)
     set_deadline(c, HTTP_SERVER_IDLE_MS);
 }
 
-struct http_conn *http_conn_accept(uv_stream_t *listener, const struct http_routes *routes,
+struct http_conn *http_conn_accept(struct loop *loop, int fd, const struct http_routes *routes,
                                    const struct http_conn_events *events, void *user, struct err *e)
 {
     struct http_conn *c = mem_new(sizeof *c);
@@ -70,13 +70,13 @@ struct http_conn *http_conn_accept(uv_stream_t *listener, const struct http_rout
     c->routes = routes;
     c->events = events;
     c->user = user;
-    c->stream = stream_accept(listener, &stream_events, c, e);
+    c->stream = stream_open(loop, fd, &stream_events, c, e);
     if (!c->stream) {
         free(c);
         return NULL;
     }
     stream_set_source(c->stream, c->stream);
-    uv_timer_init(listener->loop, &c->deadline);
+    uv_timer_init(&loop->uv, &c->deadline);
     c->deadline.data = c;
     c->pending = 2;
     await_request(c);

@@ -10,8 +10,8 @@ struct http_conn_events {
     void (*ended)(void *user, struct http_conn *conn);  /* last */
 };
 
-/* Takes the next connection of a listener. NULL when the kernel has none to give. */
-struct http_conn *http_conn_accept(uv_stream_t *listener, const struct http_routes *routes,
+/* Takes a connected socket; closes it also when it fails. */
+struct http_conn *http_conn_accept(struct loop *loop, int fd, const struct http_routes *routes,
                                    const struct http_conn_events *events, void *user, struct err *e);
 void http_conn_drain(struct http_conn *c); /* ends when the request that has begun is answered, or at once */
 void http_conn_stop(struct http_conn *c);

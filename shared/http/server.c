@@ -1,20 +1,17 @@
 #include "shared/http/server.h"
 
+#include "shared/door.h"
 #include "shared/http/conn.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 struct http_server {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } listener;
+    struct loop *loop;
+    struct door *door; /* NULL once closed */
+    int newcomer;      /* waits for a place; -1: nobody */
     struct http_routes routes, more;
     void (*ended)(void *user);
     void *user;
@@ -23,12 +20,11 @@ struct http_server {
         uint64_t since_ms;            /* of the loop's clock: accepted, or last heard from */
     } conns[HTTP_SERVER_CONNECTIONS]; /* the longest idle first */
     uv_timer_t full;                  /* runs while a newcomer waits for a place */
+    int conns_n, alive;               /* alive counts also those that have given way and are still closing */
     bool full_closed;
-    int conns_n, alive; /* alive counts also those that have given way and are still closing */
-    bool listener_closed;
 };
 
-static void on_connection(uv_stream_t *listener, int rc);
+static void on_came(void *server, int fd);
 static void on_conn_active(void *server, struct http_conn *conn);
 static void on_conn_ended(void *server, struct http_conn *conn);
 
@@ -38,7 +34,7 @@ static const struct http_conn_events conn_events = { on_conn_active, on_conn_end
 
 static void end_if_empty(struct http_server *s)
 {
-    if (!s->listener_closed || !s->full_closed || s->alive > 0)
+    if (!s->full_closed || s->alive > 0)
         return;
     s->ended(s->user);
     free(s);
@@ -57,14 +53,17 @@ static void forget(struct http_server *s, const struct http_conn *conn)
 static void take_place(struct http_server *s, struct http_conn *conn)
 {
     s->conns[s->conns_n].conn = conn;
-    s->conns[s->conns_n++].since_ms = uv_now(s->listener.handle.loop);
+    s->conns[s->conns_n++].since_ms = (uint64_t)loop_now_ms(s->loop);
 }
 
 static void on_place_free(uv_timer_t *full)
 {
     struct http_server *s = full->data;
+    int fd = s->newcomer;
 
-    on_connection(&s->listener.stream, 0);
+    s->newcomer = -1;
+    door_resume(s->door);
+    on_came(s, fd);
 }
 
 static void on_conn_ended(void *server, struct http_conn *conn)
@@ -93,7 +92,7 @@ static void on_conn_active(void *server, struct http_conn *conn)
 /* Nobody gives way before it could send its request: until then newcomers wait in the kernel's queue. */
 static bool make_room(struct http_server *s)
 {
-    uint64_t age = uv_now(s->listener.handle.loop) - s->conns[0].since_ms;
+    uint64_t age = (uint64_t)loop_now_ms(s->loop) - s->conns[0].since_ms;
     struct http_conn *conn = s->conns[0].conn;
 
     if (s->conns_n < HTTP_SERVER_CONNECTIONS)
@@ -107,19 +106,18 @@ static bool make_room(struct http_server *s)
     return true;
 }
 
-static void on_connection(uv_stream_t *listener, int rc)
+static void on_came(void *server, int fd)
 {
-    struct http_server *s = listener->data;
+    struct http_server *s = server;
     struct err why = { 0 };
     struct http_conn *conn;
 
-    if (rc != 0) {
-        log_warn_limited("listener", "cannot accept", kv_str("error", uv_strerror(rc)));
+    if (!make_room(s)) {
+        s->newcomer = fd;
+        door_pause(s->door);
         return;
     }
-    if (!make_room(s))
-        return;
-    conn = http_conn_accept(listener, &s->routes, &conn_events, s, &why);
+    conn = http_conn_accept(s->loop, fd, &s->routes, &conn_events, s, &why);
     if (!conn) {
         log_warn_limited("listener", "cannot accept", kv_str("error", why.text));
         return;
@@ -130,50 +128,28 @@ static void on_connection(uv_stream_t *listener, int rc)
 
 /* ---- start ---- */
 
-static void on_unused_timer_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 static void on_unused_closed(uv_handle_t *handle)
 {
-    struct http_server *s = handle->data;
-
-    uv_close((uv_handle_t *)&s->full, on_unused_timer_closed);
-}
-
-static int open_listener(struct http_server *s, struct loop *loop, int fd)
-{
-    bool is_tcp = uv_guess_handle(fd) == UV_TCP;
-    int rc;
-
-    if (is_tcp)
-        uv_tcp_init(&loop->uv, &s->listener.tcp);
-    else
-        uv_pipe_init(&loop->uv, &s->listener.pipe, 0);
-    s->listener.handle.data = s;
-    rc = is_tcp ? uv_tcp_open(&s->listener.tcp, fd) : uv_pipe_open(&s->listener.pipe, fd);
-    if (rc != 0)
-        close(fd);
-    return rc == 0 ? uv_listen(&s->listener.stream, 128, on_connection) : rc;
+    free(handle->data);
 }
 
 struct http_server *http_server_start(struct loop *loop, int fd, const struct http_route *routes,
                                       size_t routes_n, void *user, void (*ended)(void *user), struct err *e)
 {
+    static const struct door_kind kind = { .name = "control socket", .came = on_came };
     struct http_server *s = mem_new(sizeof *s);
-    int rc;
 
+    s->loop = loop;
+    s->newcomer = -1;
     s->routes = (struct http_routes){ routes, routes_n, user, &s->more };
     s->ended = ended;
     s->user = user;
     uv_timer_init(&loop->uv, &s->full);
     s->full.data = s;
-    rc = open_listener(s, loop, fd);
-    if (rc == 0)
+    s->door = door_open(loop, fd, &kind, s, e);
+    if (s->door)
         return s;
-    err_set(e, ERR_SYSTEM, "cannot listen: %s", uv_strerror(rc));
-    uv_close(&s->listener.handle, on_unused_closed);
+    uv_close((uv_handle_t *)&s->full, on_unused_closed);
     return NULL;
 }
 
@@ -183,14 +159,6 @@ void http_server_more_routes(struct http_server *s, const struct http_route *rou
 }
 
 /* ---- end ---- */
-
-static void on_listener_closed(uv_handle_t *handle)
-{
-    struct http_server *s = handle->data;
-
-    s->listener_closed = true;
-    end_if_empty(s);
-}
 
 static void on_full_closed(uv_handle_t *handle)
 {
@@ -202,8 +170,11 @@ static void on_full_closed(uv_handle_t *handle)
 
 static void end_with(struct http_server *s, void (*end_conn)(struct http_conn *c))
 {
-    if (!uv_is_closing(&s->listener.handle))
-        uv_close(&s->listener.handle, on_listener_closed);
+    door_close(s->door);
+    s->door = NULL;
+    if (s->newcomer >= 0)
+        close(s->newcomer);
+    s->newcomer = -1;
     if (!uv_is_closing((uv_handle_t *)&s->full))
         uv_close((uv_handle_t *)&s->full, on_full_closed);
     for (int i = 0; i < s->conns_n; i++)

@@ -2,6 +2,7 @@
  *
  * usage: echosite ADDRESS:PORT   (port 0: the kernel picks one; the address in use is printed) */
 #include "shared/buf.h"
+#include "shared/door.h"
 #include "shared/http/h1.h"
 #include "shared/loop.h"
 #include "shared/mem.h"
@@ -117,39 +118,37 @@ static void on_ended(void *user, const struct err *why)
     free(c);
 }
 
-static void on_connection(uv_stream_t *listener, int rc)
+static void on_came(void *loop, int fd)
 {
     static const struct stream_events events = { .received = on_received, .eof = on_eof, .ended = on_ended };
-    struct conn *c;
+    struct conn *c = mem_new(sizeof *c);
     struct err why;
 
-    if (rc != 0)
-        return;
-    c = mem_new(sizeof *c);
     await_request(c);
-    c->stream = stream_accept(listener, &events, c, &why);
+    c->stream = stream_open(loop, fd, &events, c, &why);
     if (c->stream)
         stream_set_source(c->stream, c->stream);
     else
         free(c);
 }
 
-static int listen_on(uv_tcp_t *listener, struct loop *loop, const char *text)
+static int listen_on(struct loop *loop, const char *text, struct err *e)
 {
-    struct sockaddr_in addr, bound;
-    int size = sizeof bound;
+    static const struct door_kind kind = { .name = "visitors", .came = on_came };
+    const int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in addr;
+    socklen_t size = sizeof addr;
     char host[64];
     unsigned port;
 
     if (sscanf(text, "%63[0-9.]:%u", host, &port) != 2 || port > 65535 ||
         uv_ip4_addr(host, (int)port, &addr) != 0)
         return -1;
-    uv_tcp_init(&loop->uv, listener);
-    if (uv_tcp_bind(listener, (struct sockaddr *)&addr, 0) != 0 ||
-        uv_listen((uv_stream_t *)listener, 1024, on_connection) != 0)
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&addr, size) != 0 || !door_open(loop, fd, &kind, loop, e) ||
+        getsockname(fd, (struct sockaddr *)&addr, &size) != 0)
         return -1;
-    uv_tcp_getsockname(listener, (struct sockaddr *)&bound, &size);
-    printf("%s:%u\n", host, ntohs(bound.sin_port));
+    printf("%s:%u\n", host, ntohs(addr.sin_port));
     return fflush(stdout);
 }
 
@@ -157,10 +156,9 @@ int main(int argc, char **argv)
 {
     struct err why = { 0 };
     struct loop loop;
-    uv_tcp_t listener;
 
     signal(SIGPIPE, SIG_IGN);
-    if (argc != 2 || loop_init(&loop, &why) != 0 || listen_on(&listener, &loop, argv[1]) != 0) {
+    if (argc != 2 || loop_init(&loop, &why) != 0 || listen_on(&loop, argv[1], &why) != 0) {
         fprintf(stderr, "echosite: cannot listen; usage: echosite ADDRESS:PORT %s\n", why.text);
         return 1;
     }

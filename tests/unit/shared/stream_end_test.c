@@ -1,4 +1,4 @@
-/* How streams begin and end: accepted, stopped in every state, reset, broken by the peer. Their bytes are in
+/* How streams begin and end: stopped in every state, reset, broken by the peer. Their bytes are in
  * stream_test.c. */
 #include "tests/unit/shared/stream_side.h"
 
@@ -297,48 +297,6 @@ static void test_a_peer_that_goes_while_we_are_full(void **state)
 
 /* ---- start ---- */
 
-static struct {
-    struct side side;
-    struct err why;
-    int failures;
-} accepted;
-
-static void on_connection(uv_stream_t *listener, int rc)
-{
-    assert_int_equal(rc, 0);
-    accepted.side.stream = stream_accept(listener, &side_events, &accepted.side, NULL);
-    accepted.failures +=
-        !stream_accept(listener, &side_events, &accepted.side, &accepted.why); /* no second one */
-    uv_close((uv_handle_t *)listener, NULL);
-}
-
-static void test_accept(void **state)
-{
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct side client = { 0 };
-    socklen_t size = sizeof addr;
-    uv_tcp_t listener;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    uv_tcp_init(&((struct loop *)*state)->uv, &listener);
-    assert_int_equal(uv_tcp_bind(&listener, (struct sockaddr *)&addr, 0), 0);
-    assert_int_equal(uv_listen((uv_stream_t *)&listener, 8, on_connection), 0);
-    uv_tcp_getsockname(&listener, (struct sockaddr *)&addr, (int *)&size);
-    assert_int_equal(connect(fd, (struct sockaddr *)&addr, size), 0);
-    accepted.side.on_received = side_echo;
-    accepted.side.on_eof = side_shut;
-    client.stream = stream_open(*state, fd, &side_events, &client, NULL);
-    stream_write(client.stream, "hello", 5);
-    stream_shutdown(client.stream);
-    loop_run(*state);
-    assert_string_equal(buf_text(&client.got), "hello");
-    assert_string_equal(accepted.side.events, "rfe"); /* once: what failed had no user */
-    assert_int_equal(accepted.failures, 1);
-    assert_non_null(strstr(accepted.why.text, "cannot take a connection: "));
-    buf_free(&client.got);
-    buf_free(&accepted.side.got);
-}
-
 static void test_open_without_a_descriptor(void **state)
 {
     struct side s = { 0 };
@@ -381,7 +339,6 @@ int main(void)
         LOOP_TEST(test_a_reset_is_seen_by_the_peer),
         LOOP_TEST(test_a_reset_by_the_peer),
         LOOP_TEST(test_a_peer_that_goes_while_we_are_full),
-        LOOP_TEST(test_accept),
         LOOP_TEST(test_open_without_a_descriptor),
         LOOP_TEST(test_fd_is_for_looking_at),
     };
