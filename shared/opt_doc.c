@@ -34,6 +34,7 @@ static void print_form(struct buf *out, const struct opt *o)
         break;
     case OPT_WORDS: buf_add_text(out, "WORD ..."); break;
     case OPT_LISTEN: buf_add_text(out, "ADDRESS:PORT ..."); break;
+    case OPT_NETWORKS: buf_add_text(out, "ADDRESS[/BITS] ..."); break;
     case OPT_INCLUDE: buf_add_text(out, "FILE ..."); break;
     case OPT_PAIRS: buf_add_text(out, "VALUE"); break;
     }
