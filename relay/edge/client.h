@@ -5,6 +5,7 @@
 #define RELAY_EDGE_CLIENT_H
 #include "relay/edge/access_log.h"
 #include "relay/edge/headers.h"
+#include "relay/edge/first.h"
 #include "relay/edge/snapshot.h"
 #include "relay/edge/pool.h"
 #include "shared/stream.h"
@@ -27,8 +28,8 @@ struct client_host {
     void *user;
 };
 
-/* Takes the next connection of a listener; secure: it begins with TLS. NULL when the kernel has none to give. */
-struct client *client_accept(uv_stream_t *listener, const struct client_host *host, bool secure,
+/* Takes the next connection of a listener. NULL when the kernel has none to give. */
+struct client *client_accept(uv_stream_t *listener, const struct client_host *host, struct entrance entrance,
                              struct err *e);
 void client_drain(struct client *c); /* ends behind the request in progress, or at once */
 void client_stop(struct client *c);

@@ -13,7 +13,7 @@ struct listener {
     uv_tcp_t handle;
     struct worker *worker;
     struct listener *next;
-    bool secure;
+    struct entrance entrance;
 };
 
 struct worker {
@@ -186,14 +186,14 @@ static void note_port(struct worker *w, int fd)
         w->host.https_port = ntohs(here.sin6_port);
 }
 
-int worker_add_listener(struct worker *w, int fd, bool secure, struct err *e)
+int worker_add_listener(struct worker *w, int fd, struct entrance entrance, struct err *e)
 {
     struct listener *l = mem_new(sizeof *l);
     int rc;
 
-    if (secure)
+    if (entrance.secure)
         note_port(w, fd);
-    l->secure = secure;
+    l->entrance = entrance;
     l->worker = w;
     l->next = w->listeners;
     w->listeners = l;
@@ -236,7 +236,7 @@ static void on_connection(uv_stream_t *handle, int rc)
         log_warn_limited("edge", "cannot accept", kv_str("error", uv_strerror(rc)));
         return;
     }
-    client = client_accept(handle, &w->host, l->secure, &why);
+    client = client_accept(handle, &w->host, l->entrance, &why);
     if (!client) {
         log_warn_limited("edge", "cannot accept", kv_str("error", why.text));
         return;
