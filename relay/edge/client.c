@@ -392,7 +392,7 @@ bool client_is_gone(const struct client *c)
 
 const char *client_tls_version(const struct client *c)
 {
-    return c->tls ? tls_version(c->tls) : NULL;
+    return c->tls ? tls_version(c->tls) : "";
 }
 
 struct stream *client_stream(struct client *c)

@@ -171,17 +171,14 @@ static void take_request_id(struct headers_visitor *visitor, const struct h1_hea
     }
 }
 
-/* How the visitor came to the first proxy, where one says so. */
-static void take_scheme(struct headers_visitor *visitor, const struct h1_head *head)
+/* True when a proxy says that the visitor came to the first of them by https://. */
+static bool says_https(const struct h1_head *head)
 {
     int at = h1_field_find(head, "x-forwarded-proto", 0);
-    struct str list, scheme;
+    struct str list = at < 0 ? (struct str){ "", 0 } : h1_text(head, head->fields[at].value), scheme;
 
-    if (at < 0)
-        return;
-    list = h1_text(head, head->fields[at].value);
-    if (str_next_word(&list, ",", &scheme))
-        visitor->https = str_eq_nocase(scheme, "https") || str_eq_nocase(scheme, "wss");
+    return str_next_word(&list, ",", &scheme) &&
+           (str_eq_nocase(scheme, "https") || str_eq_nocase(scheme, "wss"));
 }
 
 void headers_know_visitor(struct headers_visitor *visitor, const struct h1_head *head,
@@ -192,7 +189,7 @@ void headers_know_visitor(struct headers_visitor *visitor, const struct h1_head 
     visitor->https = visitor->secure;
     if (!visitor->trusted)
         return;
-    take_scheme(visitor, head);
+    visitor->https = visitor->secure || says_https(head);
     (void)forwarded_client(head, trusted, &visitor->addr);
     take_request_id(visitor, head);
 }

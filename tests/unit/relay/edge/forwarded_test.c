@@ -293,8 +293,12 @@ static void test_how_the_visitor_came(void **state)
         headers_know_visitor(&visitor, &head, &trusted);
         assert_int_equal(visitor.https, rows[i].https);
         assert_false(visitor.secure);
-        know(&visitor, &head, "203.0.113.200");
-        assert_true(visitor.https); /* what he says of it counts for nothing */
+        know(&visitor, &head, "10.0.0.1"); /* over TLS */
+        assert_true(visitor.https);
+        visitor = (struct headers_visitor){ .peer = visitor.peer };
+        assert_true(cidr_address(STR("203.0.113.200"), &visitor.peer)); /* a stranger */
+        headers_know_visitor(&visitor, &head, &trusted);
+        assert_false(visitor.https);
     }
 }
 
