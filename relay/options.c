@@ -81,14 +81,13 @@ static const struct opt options[] = {
       .help =
           "How much memory requests that stand still may hold. Beyond it the one that holds most is reset." },
     { "relay", "trusted_proxies", OPT_NETWORKS, offsetof(struct relay_conf, trusted_proxies), .def = "",
-      .flags = OPT_RELOAD, .sample = "192.0.2.10 10.0.0.0/8 2001:db8::/32",
+      .flags = OPT_RELOAD,
       .help =
-          "Addresses and networks of load balancers and other proxies in front of this relay. What they say of the visitor "
-          "in X-Forwarded-For, -Proto, -Host and -Port, in Forwarded and in X-Request-ID is believed and added to, from "
+          "Addresses and networks, such as 192.0.2.10 10.0.0.0/8, of proxies and load balancers in front of this relay. "
+          "What they say of the visitor in X-Forwarded-For, -Proto, -Host and -Port, in Forwarded and in X-Request-ID is believed and added to, from "
           "everybody else it is replaced. The visitor is then the rightmost address of X-Forwarded-For (or of Forwarded, "
           "where there is no other) that is not one of these." },
     { "relay", "proxy_listeners", OPT_LISTEN, offsetof(struct relay_conf, proxy_listeners), .def = "",
-      .sample = ":443",
       .help =
           "Which of listen_https and listen_http are behind proxies that speak the PROXY protocol, as they are written "
           "there. A connection of one of trusted_proxies has to begin with a PROXY header, v1 or v2, there; anybody else's "
