@@ -5,6 +5,7 @@
 #include "relay/lanes/publish.h"
 #include "shared/domain.h"
 #include "shared/ssh_key.h"
+#include "shared/value.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -79,6 +80,27 @@ static const struct opt options[] = {
       .min = 1 << 20, .max = (int64_t)64 << 30,
       .help =
           "How much memory requests that stand still may hold. Beyond it the one that holds most is reset." },
+    { "relay", "trusted_proxies", OPT_NETWORKS, offsetof(struct relay_conf, trusted_proxies), .def = "",
+      .flags = OPT_RELOAD,
+      .help =
+          "Addresses and networks, such as 192.0.2.10 10.0.0.0/8, of proxies and load balancers in front of this relay. "
+          "What they say of the visitor in X-Forwarded-For, -Proto, -Host and -Port, in Forwarded and in X-Request-ID is believed and added to, from "
+          "everybody else it is replaced. The visitor is then the rightmost address of X-Forwarded-For (or of Forwarded, "
+          "where there is no other) that is not one of these." },
+    { "relay", "proxy_listeners", OPT_LISTEN, offsetof(struct relay_conf, proxy_listeners), .def = "",
+      .help =
+          "Which of listen_https and listen_http are behind proxies that speak the PROXY protocol, as they are written "
+          "there. A connection of one of trusted_proxies has to begin with a PROXY header, v1 or v2, there; anybody else's "
+          "must not, and is served as usual." },
+    { "relay", "max_uri", OPT_SIZE, offsetof(struct relay_conf, max_uri), .def = "16k", .min = 256,
+      .max = 1 << 20, .flags = OPT_RELOAD,
+      .help =
+          "How long what is asked for, path and query, may be in a request. A longer one is answered with 414." },
+    { "relay", "max_header", OPT_SIZE, offsetof(struct relay_conf, max_header), .def = "64k", .min = 1024,
+      .max = 1 << 20, .flags = OPT_RELOAD,
+      .help =
+          "How long the head of a request may be, from its first line to the empty one. A longer one is answered with "
+          "431." },
     { "relay", "access_log", OPT_LOG, offsetof(struct relay_conf, access_log), .def = "off",
       .choices = access_log_words, .flags = OPT_RELOAD,
       .help =
@@ -302,6 +324,26 @@ static void check_default_cert(struct opt_conf *conf, struct opt_errors *errors)
         opt_errors_add_at(errors, conf, "relay", NULL, "default_cert", "%s", why.text);
 }
 
+/* Elsewhere there is nobody to hear a PROXY header. */
+static void check_proxy_listeners(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct relay_conf *relay = relay_conf_of(conf);
+
+    for (size_t i = 0; i < relay->proxy_listeners.n; i++) {
+        const struct opt_address *listener = &relay->proxy_listeners.list[i];
+        struct buf text = { 0 };
+
+        value_print_address(&text, listener);
+        if (!opt_addresses_have(&relay->listen_https, listener) &&
+            !opt_addresses_have(&relay->listen_http, listener))
+            opt_errors_add_at(
+                errors, conf, "relay", NULL, "proxy_listeners",
+                "%s is none of listen_https and listen_http; write it as it stands there, or add it there",
+                buf_text(&text));
+        buf_free(&text);
+    }
+}
+
 static void check(struct opt_conf *conf, struct opt_errors *errors)
 {
     struct err why = { 0 };
@@ -312,6 +354,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
             "is empty, and nobody could be served; give a port or address (such as :443, the default)");
     if (publish_check(&relay_conf_of(conf)->publish, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", NULL, "publish", "%s", why.text);
+    check_proxy_listeners(conf, errors);
     check_workers(conf, errors);
     check_shared_keys(conf, errors);
     check_domains(conf, errors);

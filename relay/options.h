@@ -9,11 +9,12 @@
 /* [relay] */
 struct relay_conf {
     struct daemon_conf base;
-    struct opt_addresses listen_https, listen_http;
+    struct opt_addresses listen_https, listen_http, proxy_listeners;
+    struct cidrs trusted_proxies;
     int64_t park_ms;
     const char *lane_socket, *lane_user;
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
-    int64_t max_streams, max_buffered, ssh_port;
+    int64_t max_uri, max_header, max_streams, max_buffered, ssh_port;
     bool ssh_on_https;
     const char *access_log;   /* "off", "stdout" or a path */
     int access_log_format;    /* enum access_format */

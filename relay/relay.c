@@ -115,6 +115,16 @@ static void add_site(void *user, const struct lanes_site *site)
     free(names);
 }
 
+static void set_rules(struct relay *r, struct snapshot *snapshot)
+{
+    const struct relay_conf *conf = relay_conf_of(r->conf);
+    const struct snap_rules rules = { conf->trusted_proxies,
+                                      { .max_uri = (uint32_t)conf->max_uri,
+                                        .max_header = (uint32_t)conf->max_header } };
+
+    snapshot_set_rules(snapshot, &rules);
+}
+
 static struct snapshot *make_snapshot(struct relay *r)
 {
     struct publication p = { r, snapshot_new() };
@@ -123,6 +133,7 @@ static struct snapshot *make_snapshot(struct relay *r)
     snapshot_set_tls(p.snapshot,
                      begin_context(r->begin, (enum tls_profile)relay_conf_of(r->conf)->tls_profile, now),
                      files_default(r->files, now));
+    set_rules(r, p.snapshot);
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
     certs_forget_unused(r->certs);
@@ -302,6 +313,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
         return -1;
     edge.listen_https = &conf->listen_https;
     edge.listen_http = &conf->listen_http;
+    edge.proxy_listeners = &conf->proxy_listeners;
     edge.workers = (unsigned)relay_workers(conf);
     edge.max_streams = (unsigned)conf->max_streams;
     edge.max_buffered = (uint64_t)conf->max_buffered;

@@ -10,6 +10,7 @@
 #define SHARED_OPT_H
 #include "shared/arena.h"
 #include "shared/buf.h"
+#include "shared/cidr.h"
 #include "shared/err.h"
 
 #include <stdbool.h>
@@ -31,7 +32,8 @@ enum opt_type {
     OPT_CHOICE,   /* int                   index into choices */
     OPT_WORDS,    /* struct opt_words      a list, separated by blanks or commas */
     OPT_DOMAINS, /* struct opt_words      host names, *.NAME among them, each as domain_check has it, also from ü */
-    OPT_LISTEN,  /* struct opt_addresses  a list of :PORT, ADDRESS:PORT, [V6]:PORT; empty is an empty list */
+    OPT_LISTEN,   /* struct opt_addresses  a list of :PORT, ADDRESS:PORT, [V6]:PORT; empty is an empty list */
+    OPT_NETWORKS, /* struct cidrs          a list of addresses and networks: 192.0.2.7 2001:db8::/32 */
     OPT_INCLUDE, /* struct opt_words      further files; patterns may match nothing, plain paths must exist */
     OPT_PAIRS, /* struct opt_pairs      KEY NAME = VALUE, once for each NAME, such as route /PATH = SERVICE */
 };
@@ -57,6 +59,8 @@ struct opt_addresses {
     size_t n;
     const struct opt_address *list;
 };
+/* True when one of them is written like this one. */
+bool opt_addresses_have(const struct opt_addresses *list, const struct opt_address *address);
 
 enum opt_flags {
     OPT_RELOAD = 1,    /* may change while the daemon runs */

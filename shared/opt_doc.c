@@ -35,6 +35,7 @@ static void print_form(struct buf *out, const struct opt *o)
     case OPT_WORDS: buf_add_text(out, "WORD ..."); break;
     case OPT_DOMAINS: buf_add_text(out, "HOST ..."); break;
     case OPT_LISTEN: buf_add_text(out, "ADDRESS:PORT ..."); break;
+    case OPT_NETWORKS: buf_add_text(out, "ADDRESS[/BITS] ..."); break;
     case OPT_INCLUDE: buf_add_text(out, "FILE ..."); break;
     case OPT_PAIRS: buf_add_text(out, "VALUE"); break;
     }

@@ -20,6 +20,7 @@ union field {
     int *choice;
     struct opt_words *words;
     struct opt_addresses *addresses;
+    struct cidrs *networks;
     struct opt_pairs *pairs;
 };
 
@@ -56,6 +57,7 @@ void opt_value_clear(const struct opt *o, void *values)
     case OPT_DOMAINS:
     case OPT_INCLUDE: *f.words = (struct opt_words){ 0 }; break;
     case OPT_LISTEN: *f.addresses = (struct opt_addresses){ 0 }; break;
+    case OPT_NETWORKS: *f.networks = (struct cidrs){ 0 }; break;
     case OPT_PAIRS: *f.pairs = (struct opt_pairs){ 0 }; break;
     }
 }
@@ -185,9 +187,18 @@ static int set_domains(const struct opt_place *place, struct str text, struct op
     return rc;
 }
 
-static bool same_address(const struct opt_address *a, const struct opt_address *b)
+bool opt_addresses_have(const struct opt_addresses *list, const struct opt_address *address)
 {
-    return a->any == b->any && memcmp(&a->addr, &b->addr, sizeof a->addr) == 0;
+    for (size_t i = 0; i < list->n; i++)
+        if (list->list[i].any == address->any &&
+            memcmp(&list->list[i].addr, &address->addr, sizeof address->addr) == 0)
+            return true;
+    return false;
+}
+
+static int refuse_twice(struct str word, struct err *e)
+{
+    return err_set(e, ERR_INPUT, "%.*s stands there twice; write it once", STR_ARG(word));
 }
 
 /* Tells which one of a list is wrong. */
@@ -212,9 +223,26 @@ static int set_addresses(const struct opt *o, const struct opt_place *place, str
     while (value_next(&text, &word)) {
         if (value_address(word, o->flags & OPT_BARE_PORT, &list[out->n], e) != 0)
             return n > 1 ? name_word(word, e) : -1;
+        if (opt_addresses_have(out, &list[out->n]))
+            return refuse_twice(word, e);
+        out->n++;
+    }
+    return 0;
+}
+
+static int set_networks(const struct opt_place *place, struct str text, struct cidrs *out, struct err *e)
+{
+    size_t n = count_words(text);
+    struct cidr *list = arena_get(place->arena, n * sizeof *list);
+    struct str word;
+
+    *out = (struct cidrs){ .list = list };
+    while (value_next(&text, &word)) {
+        if (cidr_read(word, &list[out->n], e) != 0)
+            return n > 1 ? name_word(word, e) : -1;
         for (size_t i = 0; i < out->n; i++)
-            if (same_address(&list[i], &list[out->n]))
-                return err_set(e, ERR_INPUT, "%.*s stands there twice; write it once", STR_ARG(word));
+            if (cidr_same(&list[i], &list[out->n]))
+                return refuse_twice(word, e);
         out->n++;
     }
     return 0;
@@ -316,6 +344,7 @@ int opt_value_set(const struct opt *o, void *values, const struct opt_place *pla
     case OPT_INCLUDE: return set_words(place, text, f.words);
     case OPT_DOMAINS: return set_domains(place, text, f.words, e);
     case OPT_LISTEN: return set_addresses(o, place, text, f.addresses, e);
+    case OPT_NETWORKS: return set_networks(place, text, f.networks, e);
     case OPT_PAIRS: return set_pair(place, arg, text, f.pairs, e);
     }
     assert(false && "a type without a reader");
@@ -335,6 +364,14 @@ static void print_addresses(struct buf *out, const struct opt_addresses *address
     for (size_t i = 0; i < addresses->n; i++) {
         buf_add_text(out, i == 0 ? "" : " ");
         value_print_address(out, &addresses->list[i]);
+    }
+}
+
+static void print_networks(struct buf *out, const struct cidrs *networks)
+{
+    for (size_t i = 0; i < networks->n; i++) {
+        buf_add_text(out, i == 0 ? "" : " ");
+        cidr_print(out, &networks->list[i]);
     }
 }
 
@@ -363,6 +400,7 @@ void opt_value_text(struct buf *out, const struct opt *o, const void *values)
     case OPT_DOMAINS:
     case OPT_INCLUDE: print_words(out, f.words); break;
     case OPT_LISTEN: print_addresses(out, f.addresses); break;
+    case OPT_NETWORKS: print_networks(out, f.networks); break;
     case OPT_PAIRS: print_pairs(out, f.pairs); break;
     }
 }

@@ -1,5 +1,6 @@
 #include "shared/proxy2.h"
 
+#include "shared/proxy_wire.h"
 #include "shared/utf8.h"
 
 #include <assert.h>
@@ -12,22 +13,20 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-/* What the protocol's own document fixes: 12 bytes of signature, version and command, family, length. */
-#define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-enum { SIGNATURE_BYTES = 12, HEAD_BYTES = 16 };
-enum { LOCAL = 0x20, PROXY = 0x21, UNSPEC = 0x00, TCP4 = 0x11, TCP6 = 0x21 };
-enum { ADDRESS4_BYTES = 12, ADDRESS6_BYTES = 36 }; /* two addresses, two ports */
-enum { TLV_HEAD_BYTES = 3, TLV_AUTHORITY = 0x02, TLV_ROUTE = 0xe3, TLV_ITEM = 0xe4 };
+enum { HEAD_BYTES = PROXY_WIRE_HEAD_BYTES };
+enum { LOCAL = PROXY_WIRE_LOCAL, PROXY = PROXY_WIRE_PROXY };
+enum { UNSPEC = PROXY_WIRE_UNSPEC, TCP4 = PROXY_WIRE_TCP4, TCP6 = PROXY_WIRE_TCP6 };
+enum { TLV_AUTHORITY = 0x02, TLV_ROUTE = 0xe3, TLV_ITEM = 0xe4 };
 
 /* ---- the opening and its answer ---- */
 
 /* Where things stand in an opening; the bytes between are the same in every one. */
 enum { STREAM_AT = 19, STREAM_BYTES = 8, RANDOM_AT = 30, PROOF_AT = 49 };
 
-static const char opening[] = SIGNATURE "\x20\0\0\x31"
-                                        "\xe0\0\x08--stream"
-                                        "\xe1\0\x10---- random ----"
-                                        "\xe2\0\x10---- proof -----";
+static const char opening[] = PROXY_WIRE_SIGNATURE "\x20\0\0\x31"
+                                                   "\xe0\0\x08--stream"
+                                                   "\xe1\0\x10---- random ----"
+                                                   "\xe2\0\x10---- proof -----";
 
 _Static_assert(sizeof opening - 1 == PROXY2_OPEN_BYTES && PROOF_AT + PROXY2_ANSWER_BYTES == PROXY2_OPEN_BYTES,
                "an opening is as long as its parts");
@@ -168,7 +167,7 @@ static unsigned char add_addresses(struct buf *out, const struct proxy2_use *use
 
 static void add_text(struct buf *out, unsigned char type, struct str text)
 {
-    unsigned char head[TLV_HEAD_BYTES] = { type, (unsigned char)(text.n >> 8), (unsigned char)text.n };
+    unsigned char head[PROXY_WIRE_TLV_BYTES] = { type, (unsigned char)(text.n >> 8), (unsigned char)text.n };
 
     if (text.n == 0)
         return;
@@ -179,11 +178,11 @@ static void add_text(struct buf *out, unsigned char type, struct str text)
 
 void proxy2_use_write(struct buf *out, const struct proxy2_use *use)
 {
-    unsigned char head[HEAD_BYTES] = { [SIGNATURE_BYTES] = use->local ? LOCAL : PROXY };
+    unsigned char head[HEAD_BYTES] = { [PROXY_WIRE_SIGNATURE_BYTES] = use->local ? LOCAL : PROXY };
     struct buf rest = { 0 };
 
     assert(use->item.n > 0);
-    memcpy(head, SIGNATURE, SIGNATURE_BYTES);
+    memcpy(head, PROXY_WIRE_SIGNATURE, PROXY_WIRE_SIGNATURE_BYTES);
     if (!use->local)
         head[13] = add_addresses(&rest, use);
     add_text(&rest, TLV_ITEM, use->item);
@@ -201,7 +200,8 @@ void proxy2_use_write(struct buf *out, const struct proxy2_use *use)
 /* Of the first 16 bytes, as many as are there. A stranger is refused at his first wrong byte. */
 static int check_head(const unsigned char *in, size_t n, struct err *e)
 {
-    if (memcmp(in, SIGNATURE, n < SIGNATURE_BYTES ? n : SIGNATURE_BYTES) != 0)
+    if (memcmp(in, PROXY_WIRE_SIGNATURE, n < PROXY_WIRE_SIGNATURE_BYTES ? n : PROXY_WIRE_SIGNATURE_BYTES) !=
+        0)
         return err_set(e, ERR_PEER, "the stream goes on with something other than a PROXY v2 header");
     if (n > 12 && in[12] != LOCAL && in[12] != PROXY)
         return err_set(e, ERR_PEER,
@@ -214,46 +214,10 @@ static int check_head(const unsigned char *in, size_t n, struct err *e)
         return err_set(e, ERR_PEER,
                        "a PROXY header's address family 0x%02x is neither TCP over IPv4 nor over IPv6",
                        in[13]);
-    if (n >= HEAD_BYTES && HEAD_BYTES + (in[14] << 8 | in[15]) > PROXY2_USE_MAX_BYTES)
-        return err_set(e, ERR_LIMIT, "a PROXY header of %d bytes; at most %d are allowed",
-                       HEAD_BYTES + (in[14] << 8 | in[15]), PROXY2_USE_MAX_BYTES);
+    if (n >= HEAD_BYTES && HEAD_BYTES + proxy_wire_length(in) > PROXY2_USE_MAX_BYTES)
+        return err_set(e, ERR_LIMIT, "a PROXY header of %zu bytes; at most %d are allowed",
+                       HEAD_BYTES + proxy_wire_length(in), PROXY2_USE_MAX_BYTES);
     return 0;
-}
-
-static void read_ipv4(struct sockaddr_storage *to, const unsigned char *address, const unsigned char *port)
-{
-    struct sockaddr_in v4 = { .sin_family = AF_INET };
-
-    memcpy(&v4.sin_addr, address, 4);
-    memcpy(&v4.sin_port, port, 2);
-    memcpy(to, &v4, sizeof v4);
-}
-
-static void read_ipv6(struct sockaddr_storage *to, const unsigned char *address, const unsigned char *port)
-{
-    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
-
-    memcpy(&v6.sin6_addr, address, 16);
-    memcpy(&v6.sin6_port, port, 2);
-    memcpy(to, &v6, sizeof v6);
-}
-
-/* Returns how many bytes the addresses take, or -1. */
-static ssize_t read_addresses(struct proxy2_use *use, unsigned char family, const unsigned char *in, size_t n,
-                              struct err *e)
-{
-    size_t wanted = family == TCP4 ? ADDRESS4_BYTES : family == TCP6 ? ADDRESS6_BYTES : 0;
-
-    if (n < wanted)
-        return err_set(e, ERR_PEER, "a PROXY header is too short for its addresses");
-    if (family == TCP4) {
-        read_ipv4(&use->source, in, in + 8);
-        read_ipv4(&use->dest, in + 4, in + 10);
-    } else if (family == TCP6) {
-        read_ipv6(&use->source, in, in + 32);
-        read_ipv6(&use->dest, in + 16, in + 34);
-    }
-    return (ssize_t)wanted;
 }
 
 static bool is_printable(struct str text)
@@ -309,24 +273,24 @@ static int set_text(struct proxy2_use *use, unsigned char type, struct str text,
     return 0;
 }
 
-static int read_texts(struct proxy2_use *use, const unsigned char *in, size_t n, struct err *e)
+static int read_texts(struct proxy2_use *use, struct str rest, struct err *e)
 {
-    while (n > 0) {
-        size_t len = n < TLV_HEAD_BYTES ? n : (size_t)(in[1] << 8 | in[2]);
+    unsigned char type;
+    struct str text;
+    int rc;
 
-        if (n < TLV_HEAD_BYTES || len > n - TLV_HEAD_BYTES)
-            return err_set(e, ERR_PEER, "a PROXY header's last TLV is cut short");
-        if (set_text(use, in[0], (struct str){ (const char *)in + TLV_HEAD_BYTES, len }, e) != 0)
+    while ((rc = proxy_wire_next_tlv(&rest, &type, &text)) > 0)
+        if (set_text(use, type, text, e) != 0)
             return -1;
-        in += TLV_HEAD_BYTES + len;
-        n -= TLV_HEAD_BYTES + len;
-    }
+    if (rc < 0)
+        return err_set(e, ERR_PEER, "a PROXY header's last TLV is cut short");
     return use->item.n > 0 ? 0 : err_set(e, ERR_PEER, "a PROXY header does not say what the stream is for");
 }
 
 ssize_t proxy2_use_read(struct proxy2_use *use, const unsigned char *in, size_t n, struct err *e)
 {
-    size_t len = n < HEAD_BYTES ? 0 : (size_t)(in[14] << 8 | in[15]);
+    size_t len = n < HEAD_BYTES ? 0 : proxy_wire_length(in);
+    struct str texts;
     ssize_t used;
 
     *use = (struct proxy2_use){ 0 };
@@ -335,8 +299,11 @@ ssize_t proxy2_use_read(struct proxy2_use *use, const unsigned char *in, size_t 
     if (n < HEAD_BYTES || n - HEAD_BYTES < len)
         return 0;
     use->local = in[12] == LOCAL;
-    used = read_addresses(use, in[13], in + HEAD_BYTES, len, e);
-    if (used < 0 || read_texts(use, in + HEAD_BYTES + used, len - (size_t)used, e) != 0)
+    used = proxy_wire_addresses(in[13], in + HEAD_BYTES, len, &use->source, &use->dest);
+    if (used < 0)
+        return err_set(e, ERR_PEER, "a PROXY header is too short for its addresses");
+    texts = (struct str){ (const char *)in + HEAD_BYTES + used, len - (size_t)used };
+    if (read_texts(use, texts, e) != 0)
         return -1;
     return (ssize_t)(HEAD_BYTES + len);
 }

@@ -10,11 +10,11 @@
 
 enum {
     WORD_BYTES = 64, /* of any other text */
-    WORDS = 6,
+    WORDS = 5,
     FRAME_BYTES = 512, /* keys, quotes, times and numbers */
 };
 static_assert(ACCESS_TARGET_BYTES + ACCESS_REFERER_BYTES + ACCESS_AGENT_BYTES + 2 * ACCESS_HOST_BYTES +
-                      WORDS * WORD_BYTES + FRAME_BYTES <
+                      ACCESS_ID_BYTES + WORDS * WORD_BYTES + FRAME_BYTES <
                   ACCESS_LINE_BYTES,
               "every part of a line fits");
 
@@ -211,7 +211,7 @@ static void put_time_member(struct line *l, const struct access_entry *e)
 static void put_json(struct line *l, const struct access_entry *e)
 {
     put_time_member(l, e);
-    put_member(l, ",\"request_id\":", str_of(e->request_id), WORD_BYTES);
+    put_member(l, ",\"request_id\":", str_of(e->request_id), ACCESS_ID_BYTES);
     put_member(l, ",\"client\":", str_of(e->client), WORD_BYTES);
     put_member(l, ",\"host\":", e->host, ACCESS_HOST_BYTES);
     put_member(l, ",\"method\":", e->method, WORD_BYTES);

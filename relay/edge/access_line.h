@@ -14,7 +14,8 @@ enum {
     ACCESS_TARGET_BYTES = 4096,
     ACCESS_REFERER_BYTES = 1408,
     ACCESS_AGENT_BYTES = 1024,
-    ACCESS_HOST_BYTES = 264
+    ACCESS_HOST_BYTES = 264,
+    ACCESS_ID_BYTES = 128 /* of a request id, which others may have made */
 };
 enum { ACCESS_NO_ANSWER = 499 }; /* the status of a request that ended before anything was answered */
 

@@ -4,13 +4,12 @@
  *     │           │         ▲────────────────┘    (but not after an upgrade); without TLS it begins with HEAD
  *     │           │         └── refused, told to close ──▶ LINGER -> CLOSE -> freed
  *     │           └── refused, broken, late ─────────────────────────▶
- *     └── "SSH-": the socket goes to splice.c */
+ *     ├── "SSH-": the socket goes to splice.c
+ *     └── first.c knows what the first bytes are, and who the visitor of a load balancer is */
 #include "relay/edge/client.h"
 
-#include "relay/edge/access_request.h"
 #include "relay/edge/exchange.h"
-#include "relay/edge/page.h"
-#include "relay/edge/redirect.h"
+#include "relay/edge/gate.h"
 #include "relay/edge/tls.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -31,7 +30,7 @@ enum {
     LINGER_MS = 2000,     /* for the visitor to close in his turn, once he has our last words */
     UNREAD_MS = 60000,    /* without any progress of what he has yet to read */
     LOOK_MS = 1000,       /* while a request is parked: has the visitor gone? */
-    PLAIN_BYTES = 65536,  /* decrypted and not yet used: beyond it the socket is not read */
+    PLAIN_BYTES = 65536,  /* decrypted and not yet used, where it is no head */
 };
 
 enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_LINGER, C_CLOSE };
@@ -43,12 +42,13 @@ struct client {
     uv_timer_t deadline;
     int pending;
 
-    struct buf first;       /* fewer than it takes to tell SSH from TLS */
+    struct first first;
     struct tls *tls;        /* NULL: without TLS */
     struct buf plain, send; /* received and decrypted; to be encrypted and sent */
     struct h1_head *head;   /* only while one is being read */
     struct exchange *exchange;
-    struct headers_visitor visitor;
+    struct h1_limits limits; /* of that head: they may change while it comes */
+    struct origin from;
     uint64_t sent_bytes, gone_bytes; /* gone: of these, as far as it was known at the last deadline */
     bool head_began, visitor_ended, draining, said_goodbye, resets;
     bool waits; /* his request is parked */
@@ -74,7 +74,6 @@ static SSL_CTX *pick_certificate(void *user, struct str server_name);
 static const struct stream_events stream_events = {
     .received = on_received, .eof = on_eof, .drained = on_drained, .ended = on_ended, .sent = on_sent
 };
-static const struct h1_limits limits = { .max_uri = 16384, .max_header = 65536 };
 
 /* ---- start ---- */
 
@@ -83,22 +82,13 @@ static void set_deadline(struct client *c, uint64_t ms)
     uv_timer_start(&c->deadline, on_late, ms, 0);
 }
 
-static void learn_addresses(struct client *c)
+static enum state state_for(enum first_kind kind)
 {
-    struct sockaddr_in6 here = { 0 }; /* the port lies alike in both families */
-    socklen_t size = sizeof c->visitor.addr;
-    int fd = stream_fd(c->sock);
-
-    /* A visitor that has gone already has no address; its connection ends with the first read. */
-    if (getpeername(fd, (struct sockaddr *)&c->visitor.addr, &size) != 0)
-        c->visitor.addr.ss_family = AF_INET;
-    size = sizeof here;
-    if (getsockname(fd, (struct sockaddr *)&here, &size) == 0)
-        c->visitor.port = ntohs(here.sin6_port);
+    return kind == FIRST_MORE ? C_FIRST : kind == FIRST_TLS ? C_HANDSHAKE : C_HEAD;
 }
 
-struct client *client_accept(struct loop *loop, int fd, const struct client_host *host, bool secure,
-                             struct err *e)
+struct client *client_accept(struct loop *loop, int fd, const struct client_host *host,
+                             struct entrance entrance, struct err *e)
 {
     struct client *c = mem_new(sizeof *c);
 
@@ -111,12 +101,13 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
     uv_timer_init(&loop->uv, &c->deadline);
     c->deadline.data = c;
     c->pending = 2;
-    c->visitor.secure = secure;
-    if (secure)
+    if (entrance.secure)
         c->tls = tls_new(host->tls_begin, pick_certificate, c);
-    c->state = !secure ? C_HEAD : host->ssh ? C_FIRST : C_HANDSHAKE;
-    learn_addresses(c);
-    set_deadline(c, secure ? HANDSHAKE_MS : HEAD_MS);
+    c->first.entrance = entrance;
+    c->first.ssh = host->ssh;
+    c->state = state_for(first_begin(&c->first));
+    origin_of_socket(&c->from, stream_fd(c->sock));
+    set_deadline(c, c->state == C_HEAD ? HEAD_MS : HANDSHAKE_MS);
     return c;
 }
 
@@ -181,6 +172,12 @@ static void flush(struct client *c)
         stream_shutdown(c->sock);
 }
 
+/* Beyond it the socket is not read. */
+static size_t most_plain(const struct client *c)
+{
+    return c->state == C_HEAD && c->limits.max_header > PLAIN_BYTES ? c->limits.max_header : PLAIN_BYTES;
+}
+
 void client_run(struct client *c)
 {
     while (c->state != C_CLOSE) {
@@ -201,7 +198,7 @@ void client_run(struct client *c)
     if (c->state == C_CLOSE)
         return;
     flush(c);
-    if (c->plain.len >= (c->waits ? 1 : PLAIN_BYTES))
+    if (c->plain.len >= (c->waits ? 1 : most_plain(c)))
         stream_pause(c->sock);
     else
         stream_resume(c->sock);
@@ -212,60 +209,28 @@ static enum state step_handshake(struct client *c)
     return tls_established(c->tls) ? C_HEAD : C_HANDSHAKE;
 }
 
-/* The name that the visitor named before his first request; "" when he did not. */
-static struct str server_name(const struct client *c)
+/* Of a head that was not understood nothing is believed. */
+static void know_visitor(const struct client *c, const struct snapshot *snapshot,
+                         struct headers_visitor *visitor)
 {
-    return str_of(c->tls ? tls_server_name(c->tls) : "");
+    *visitor = (struct headers_visitor){
+        .peer = c->from.peer, .addr = c->from.peer, .port = c->from.port, .secure = c->tls
+    };
+    request_id_make(c->host->ids, visitor->request_id);
+    if (!c->head->why)
+        headers_know_visitor(visitor, c->head, &snapshot_rules(snapshot)->trusted);
 }
 
-/* A request that no exchange saw; one that was not understood counts for the site of the connection. */
-static void log_page(struct client *c, int status, const struct buf *page)
+static struct gate gate_for(const struct client *c, const struct snapshot *snapshot,
+                            const struct headers_visitor *visitor)
 {
-    const struct snapshot *snapshot = c->host->snapshot(c->host->user);
-    struct str name = c->head->why ? server_name(c) : h1_text(c->head, c->head->host);
-    struct access_request *access;
-
-    access = access_request_new(c->host->access_log, snapshot_find(snapshot, name), c->head, &c->visitor,
-                                client_tls_version(c));
-    access_request_page(access, status, (struct str){ buf_bytes(page), page->len });
-    access_request_end(access, 0, true);
-}
-
-/* Takes the answer; the connection ends with it. */
-static enum state answer(struct client *c, int status, struct buf *out)
-{
-    log_page(c, status, out);
-    client_send(c, buf_bytes(out), out->len);
-    buf_free(out);
-    return C_LINGER;
-}
-
-static bool wants_body(const struct client *c)
-{
-    return !str_eq(h1_text(c->head, c->head->method), "HEAD");
-}
-
-static enum state answer_page(struct client *c, int status, const char *text)
-{
-    struct page page = { .status = status, .text = text, .domain = "", .close = true };
-    struct buf out = { 0 };
-
-    request_id_make(c->host->ids, c->visitor.request_id);
-    page.request_id = c->visitor.request_id;
-    page.with_body = wants_body(c);
-    if (!c->head->why) /* the fields of a refused head mean nothing */
-        page.form = accept_form(c->head);
-    page_add(&out, &page);
-    return answer(c, status, &out);
-}
-
-static enum state answer_redirect(struct client *c, const struct buf *location)
-{
-    struct buf out = { 0 };
-
-    request_id_make(c->host->ids, c->visitor.request_id);
-    redirect_add(&out, location, wants_body(c), true);
-    return answer(c, 308, &out);
+    return (struct gate){ .snapshot = snapshot,
+                          .access_log = c->host->access_log,
+                          .head = c->head,
+                          .visitor = visitor,
+                          .server_name = str_of(c->tls ? tls_server_name(c->tls) : ""),
+                          .tls = client_tls_version(c),
+                          .https_port = c->host->https_port };
 }
 
 /* Nobody is hung up on who was let in and has not asked yet: he would take it for a failure. Who has been answered
@@ -274,6 +239,18 @@ static enum state await_head(struct client *c)
 {
     buf_free(&c->plain);
     return (c->draining && c->has_asked) || c->visitor_ended ? C_LINGER : C_HEAD;
+}
+
+static enum state refuse_head(struct client *c)
+{
+    const struct snapshot *snapshot = c->host->snapshot(c->host->user);
+    struct headers_visitor visitor;
+    struct gate gate;
+
+    know_visitor(c, snapshot, &visitor);
+    gate = gate_for(c, snapshot, &visitor);
+    gate_refuse_head(&gate, &c->send);
+    return C_LINGER;
 }
 
 static enum state step_head(struct client *c)
@@ -286,45 +263,30 @@ static enum state step_head(struct client *c)
         c->head_began = c->has_asked = true;
         set_deadline(c, HEAD_MS);
         c->head = c->head ? c->head : mem_new(sizeof *c->head);
+        c->limits = snapshot_rules(c->host->snapshot(c->host->user))->limits;
         h1_request_init(c->head);
     }
-    n = h1_head_parse(c->head, buf_bytes(&c->plain), c->plain.len, &limits);
+    n = h1_head_parse(c->head, buf_bytes(&c->plain), c->plain.len, &c->limits);
     if (n < 0)
-        return answer_page(c, c->head->status, "The request could not be understood.");
+        return refuse_head(c);
     if (n == 0)
         return c->visitor_ended ? C_LINGER : C_HEAD;
     return begin_exchange(c, (size_t)n);
-}
-
-/* Answers what is for no service; otherwise C_EXCHANGE. */
-static enum state step_route(struct client *c, struct snapshot *snapshot, const struct snap_site *site)
-{
-    const struct redirect_from from = { c->visitor.secure, c->host->https_port };
-    struct buf location = { 0 };
-    enum state next = C_EXCHANGE;
-
-    if (str_eq(h1_text(c->head, c->head->method), "CONNECT"))
-        return answer_page(c, 405, "This is not a proxy.");
-    if (!site || (!c->visitor.secure && site->policy.https == POLICY_ONLY))
-        return answer_page(c, 404, "There is no such site here.");
-    if (c->tls && site != snapshot_find(snapshot, server_name(c)))
-        return answer_page(c, 421, "This connection was made for another site.");
-    if (redirect_find(snapshot, site, c->head, &from, &location))
-        next = answer_redirect(c, &location);
-    buf_free(&location);
-    return next;
 }
 
 static enum state begin_exchange(struct client *c, size_t head_bytes)
 {
     struct snapshot *snapshot = c->host->snapshot(c->host->user);
     const struct snap_site *site = snapshot_find(snapshot, h1_text(c->head, c->head->host));
-    enum state next = step_route(c, snapshot, site);
+    struct headers_visitor visitor;
+    struct gate gate;
+    enum state next;
 
-    if (next == C_EXCHANGE) {
-        request_id_make(c->host->ids, c->visitor.request_id);
-        c->exchange = exchange_new(c, c->host, snapshot, site, c->head, &c->visitor);
-    }
+    know_visitor(c, snapshot, &visitor);
+    gate = gate_for(c, snapshot, &visitor);
+    next = gate_answers(&gate, site, &c->send) ? C_LINGER : C_EXCHANGE;
+    if (next == C_EXCHANGE)
+        c->exchange = exchange_new(c, c->host, snapshot, site, c->head, &visitor);
     buf_take(&c->plain, head_bytes);
     free(c->head);
     c->head = NULL;
@@ -407,7 +369,7 @@ bool client_has_left(const struct client *c)
 
 const char *client_tls_version(const struct client *c)
 {
-    return c->tls ? tls_version(c->tls) : NULL;
+    return c->tls ? tls_version(c->tls) : "";
 }
 
 struct stream *client_stream(struct client *c)
@@ -426,24 +388,39 @@ static void hand_over(struct client *c)
     c->sock = NULL;
     c->pending--;
     uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
-    c->host->spliced(c->host->user, sock, &c->visitor.addr, buf_bytes(&c->first), c->first.len);
+    c->host->spliced(c->host->user, sock, &c->from.peer, buf_bytes(&c->first.bytes), c->first.bytes.len);
 }
 
-/* True when these bytes, and those before, begin a TLS connection; TLS never begins with an S. */
-static bool is_tls(struct client *c, const char *bytes, size_t n)
+static void refuse_first(struct client *c, const struct err *why)
 {
-    static const char ssh[] = "SSH-";
-    size_t known;
+    char peer[64];
 
-    if (c->first.len == 0 && bytes[0] != ssh[0])
-        return true;
-    buf_add(&c->first, bytes, n);
-    known = c->first.len < sizeof ssh - 1 ? c->first.len : sizeof ssh - 1;
-    if (memcmp(buf_bytes(&c->first), ssh, known) != 0)
-        client_enter(c, C_CLOSE);
-    else if (known == sizeof ssh - 1)
-        hand_over(c);
-    return false;
+    headers_address_text(&c->from.peer, peer, sizeof peer);
+    if (why->code != ERR_NONE)
+        log_warn_limited(peer, "closed a connection to one of proxy_listeners", kv_str("peer", peer),
+                         kv_str("error", why->text));
+    client_enter(c, C_CLOSE);
+}
+
+static void read_first(struct client *c, const char *bytes, size_t n)
+{
+    const struct cidrs *trusted = &snapshot_rules(c->host->snapshot(c->host->user))->trusted;
+    struct err why = { 0 };
+    enum first_kind kind = first_feed(&c->first, &c->from, trusted, bytes, n, &why);
+    struct buf rest = c->first.bytes;
+
+    switch (kind) {
+    case FIRST_MORE: return;
+    case FIRST_REFUSED: refuse_first(c, &why); return;
+    case FIRST_SSH: hand_over(c); return;
+    case FIRST_TLS:
+    case FIRST_HTTP: break;
+    }
+    buf_init(&c->first.bytes);
+    client_enter(c, state_for(kind));
+    if (rest.len > 0)
+        on_received(c, buf_bytes(&rest), rest.len);
+    buf_free(&rest);
 }
 
 static void on_received(void *user, const char *bytes, size_t n)
@@ -453,9 +430,8 @@ static void on_received(void *user, const char *bytes, size_t n)
     int rc;
 
     if (c->state == C_FIRST) {
-        if (!is_tls(c, bytes, n))
-            return;
-        client_enter(c, C_HANDSHAKE);
+        read_first(c, bytes, n);
+        return;
     }
     if (!c->tls) {
         buf_add(&c->plain, bytes, n);
@@ -466,7 +442,7 @@ static void on_received(void *user, const char *bytes, size_t n)
     if (rc < 0) {
         char peer[64];
 
-        headers_address_text(&c->visitor.addr, peer, sizeof peer);
+        headers_address_text(&c->from.peer, peer, sizeof peer);
         log_debug("TLS ended", kv_str("peer", peer), kv_str("error", why.text));
         flush(c); /* the alert */
         client_enter(c, C_CLOSE);
@@ -484,8 +460,8 @@ static void on_eof(void *user)
     struct client *c = user;
 
     c->visitor_ended = true;
-    c->asked_if_gone = c->state == C_EXCHANGE && uv_is_active((uv_handle_t *)&c->deadline) && c->tls &&
-                       tls_probe(c->tls);
+    c->asked_if_gone =
+        c->state == C_EXCHANGE && uv_is_active((uv_handle_t *)&c->deadline) && c->tls && tls_probe(c->tls);
     if (c->state == C_FIRST || c->state == C_HANDSHAKE)
         client_enter(c, C_CLOSE);
     client_run(c);
@@ -570,7 +546,7 @@ static void release(struct client *c)
         return;
     exchange_free(c->exchange);
     tls_free(c->tls);
-    buf_free(&c->first);
+    buf_free(&c->first.bytes);
     buf_free(&c->plain);
     buf_free(&c->send);
     free(c->head);

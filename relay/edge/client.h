@@ -5,6 +5,7 @@
 #define RELAY_EDGE_CLIENT_H
 #include "relay/edge/access_log.h"
 #include "relay/edge/headers.h"
+#include "relay/edge/first.h"
 #include "relay/edge/snapshot.h"
 #include "relay/edge/parking.h"
 #include "relay/edge/pool.h"
@@ -29,9 +30,9 @@ struct client_host {
     void *user;
 };
 
-/* Takes a visitor's socket; closes it also when it fails. secure: the connection begins with TLS. */
-struct client *client_accept(struct loop *loop, int fd, const struct client_host *host, bool secure,
-                             struct err *e);
+/* Takes a visitor's socket; closes it also when it fails. */
+struct client *client_accept(struct loop *loop, int fd, const struct client_host *host,
+                             struct entrance entrance, struct err *e);
 void client_drain(struct client *c); /* ends behind the request in progress, or at once */
 void client_stop(struct client *c);
 
@@ -45,6 +46,6 @@ uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_e
 bool client_has_ended(const struct client *c);                 /* the visitor has said all that he will say */
 bool client_has_left(const struct client *c); /* likewise, or he hung up without being read */
 bool client_is_gone(const struct client *c);  /* has reset the connection, though we do not read it now */
-const char *client_tls_version(const struct client *c); /* NULL: there is no TLS */
+const char *client_tls_version(const struct client *c); /* "": there is no TLS */
 void client_run(struct client *c);                      /* something happened; c may be gone afterwards */
 #endif

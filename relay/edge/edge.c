@@ -90,31 +90,34 @@ static void on_mail(void *user, const struct mail *mail)
 /* ---- start ---- */
 
 /* Takes the sockets, one for each worker. */
-static int hand_out(struct edge *edge, const int *fds, bool secure, struct err *e)
+static int hand_out(struct edge *edge, const int *fds, struct entrance entrance, struct err *e)
 {
     int rc = 0;
 
     for (unsigned i = 0; i < edge->workers_n; i++) {
         if (rc == 0)
-            rc = worker_add_listener(edge->workers[i], fds[i], secure, e);
+            rc = worker_add_listener(edge->workers[i], fds[i], entrance, e);
         else
             close(fds[i]);
     }
     return rc;
 }
 
-static int add_listeners(struct edge *edge, const struct opt_addresses *listen, bool secure,
+static int add_listeners(struct edge *edge, const struct edge_conf *conf, bool secure,
                          struct inherited *inherited, struct err *e)
 {
+    const struct opt_addresses *listen = secure ? conf->listen_https : conf->listen_http;
     int *fds = mem_new(edge->workers_n * sizeof *fds);
     int rc = 0, second;
 
     for (size_t i = 0; rc == 0 && i < listen->n; i++) {
+        struct entrance entrance = { secure, opt_addresses_have(conf->proxy_listeners, &listen->list[i]) };
+
         rc = listen_sockets(&listen->list[i], inherited, edge->workers_n, fds, e);
         if (rc == 0)
-            rc = hand_out(edge, fds, secure, e);
+            rc = hand_out(edge, fds, entrance, e);
         second = rc == 0 ? listen_second(&listen->list[i], inherited, edge->workers_n, fds, e) : 1;
-        rc = second == 0 ? hand_out(edge, fds, secure, e) : second < 0 ? -1 : rc;
+        rc = second == 0 ? hand_out(edge, fds, entrance, e) : second < 0 ? -1 : rc;
     }
     free(fds);
     return rc;
@@ -185,8 +188,8 @@ struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct 
     mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
     rc = make_workers(edge, conf, takes, e);
     snapshot_release(takes);
-    if (rc == 0 && add_listeners(edge, conf->listen_https, true, inherited, e) == 0 &&
-        add_listeners(edge, conf->listen_http, false, inherited, e) == 0 && run_workers(edge, e) == 0)
+    if (rc == 0 && add_listeners(edge, conf, true, inherited, e) == 0 &&
+        add_listeners(edge, conf, false, inherited, e) == 0 && run_workers(edge, e) == 0)
         return edge;
     edge->failed = true;
     edge_stop(edge);

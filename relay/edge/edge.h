@@ -23,6 +23,8 @@ struct edge;
 
 struct edge_conf {
     const struct opt_addresses *listen_https, *listen_http;
+    const struct opt_addresses
+        *proxy_listeners;          /* those of them where trusted peers begin with a PROXY header */
     unsigned workers, max_streams; /* max_streams: of a lane */
     uint64_t max_buffered;
     struct access_log *access_log; /* each worker gets a reference */

@@ -1,11 +1,13 @@
 #include "relay/edge/headers.h"
 
+#include "relay/edge/forwarded.h"
 #include "relay/edge/upgrade.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Each of these says who the visitor is, or which way he came; believed from a visitor, it would let him be anyone.
@@ -79,22 +81,117 @@ static void add_framing(struct buf *out, enum h1_framing framing, int64_t length
         buf_printf(out, "Content-Length: %" PRId64 "\r\n", length);
 }
 
+/* All values of a field as one list; false when there is none. */
+static bool add_values(struct buf *out, const struct h1_head *head, const char *name)
+{
+    bool any = false;
+
+    for (int i = h1_field_find(head, name, 0); i >= 0; i = h1_field_find(head, name, (uint32_t)i + 1)) {
+        struct str value = h1_text(head, head->fields[i].value);
+
+        if (value.n == 0)
+            continue;
+        if (any)
+            buf_add(out, ", ", 2);
+        buf_add(out, value.p, value.n);
+        any = true;
+    }
+    return any;
+}
+
+/* As a trusted peer says it, or ours. */
+static void add_claim(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor,
+                      const char *name, struct str ours)
+{
+    buf_add_text(out, name);
+    buf_add(out, ": ", 2);
+    if (!visitor->trusted || !add_values(out, head, name))
+        buf_add(out, ours.p, ours.n);
+    buf_add(out, "\r\n", 2);
+}
+
+static void add_forwarded_for(struct buf *out, const struct h1_head *head,
+                              const struct headers_visitor *visitor, const char *peer)
+{
+    buf_add_text(out, "X-Forwarded-For: ");
+    if (visitor->trusted && add_values(out, head, "x-forwarded-for"))
+        buf_add(out, ", ", 2);
+    else if (visitor->trusted)
+        forwarded_add_chain(out, head, visitor->trusted, false);
+    buf_printf(out, "%s\r\n", peer);
+}
+
+/* Behind one that is not well formed, ours could be taken for a part of it. */
+static void add_forwarded(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor,
+                          struct str host, const char *proto)
+{
+    buf_add_text(out, "Forwarded: ");
+    if (visitor->trusted && forwarded_is_well(head)) {
+        add_values(out, head, "forwarded");
+        buf_add(out, ", ", 2);
+    } else if (visitor->trusted) {
+        forwarded_add_chain(out, head, visitor->trusted, true);
+    }
+    forwarded_add_node(out, &visitor->peer);
+    /* RFC 7239: a host with a port stands in quotes. */
+    buf_printf(out, memchr(host.p, ':', host.n) ? ";host=\"%.*s\";proto=%s\r\n" : ";host=%.*s;proto=%s\r\n",
+               STR_ARG(host), proto);
+}
+
 static void add_visitor(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)
 {
     struct str host = h1_text(head, head->authority);
     const char *proto = visitor->secure ? "https" : "http";
-    char address[INET6_ADDRSTRLEN];
+    char peer[INET6_ADDRSTRLEN], client[INET6_ADDRSTRLEN], port[8];
 
-    headers_address_text(&visitor->addr, address, sizeof address);
-    buf_printf(out,
-               "X-Forwarded-For: %s\r\nX-Forwarded-Proto: %s\r\nX-Forwarded-Host: %.*s\r\n"
-               "X-Forwarded-Port: %u\r\nX-Real-IP: %s\r\n",
-               address, proto, STR_ARG(host), visitor->port, address);
-    /* RFC 7239: an IPv6 address stands in brackets and quotes; a host with a port in quotes. */
-    buf_printf(out, strchr(address, ':') ? "Forwarded: for=\"[%s]\"" : "Forwarded: for=%s", address);
-    buf_printf(out, memchr(host.p, ':', host.n) ? ";host=\"%.*s\";proto=%s\r\n" : ";host=%.*s;proto=%s\r\n",
-               STR_ARG(host), proto);
-    buf_printf(out, "X-Request-ID: %s\r\n", visitor->request_id);
+    headers_address_text(&visitor->peer, peer, sizeof peer);
+    headers_address_text(&visitor->addr, client, sizeof client);
+    snprintf(port, sizeof port, "%u", visitor->port);
+    add_forwarded_for(out, head, visitor, peer);
+    add_claim(out, head, visitor, "X-Forwarded-Proto", str_of(proto));
+    add_claim(out, head, visitor, "X-Forwarded-Host", host);
+    add_claim(out, head, visitor, "X-Forwarded-Port", str_of(port));
+    add(out, "X-Real-IP", str_of(client));
+    add_forwarded(out, head, visitor, host, proto);
+    add(out, "X-Request-ID", str_of(visitor->request_id));
+}
+
+/* Exactly one, or it cannot be said which. */
+static void take_request_id(struct headers_visitor *visitor, const struct h1_head *head)
+{
+    int at = h1_field_find(head, "x-request-id", 0);
+    struct str id;
+
+    if (at < 0 || h1_field_find(head, "x-request-id", (uint32_t)at + 1) >= 0)
+        return;
+    id = h1_text(head, head->fields[at].value);
+    if (request_id_is_well(id)) {
+        memcpy(visitor->request_id, id.p, id.n);
+        visitor->request_id[id.n] = 0;
+    }
+}
+
+/* True when a proxy says that the visitor came to the first of them by https://. */
+static bool says_https(const struct h1_head *head)
+{
+    int at = h1_field_find(head, "x-forwarded-proto", 0);
+    struct str list = at < 0 ? (struct str){ "", 0 } : h1_text(head, head->fields[at].value), scheme;
+
+    return str_next_word(&list, ",", &scheme) &&
+           (str_eq_nocase(scheme, "https") || str_eq_nocase(scheme, "wss"));
+}
+
+void headers_know_visitor(struct headers_visitor *visitor, const struct h1_head *head,
+                          const struct cidrs *trusted)
+{
+    visitor->trusted = cidrs_have(trusted, &visitor->peer) ? trusted : NULL;
+    visitor->addr = visitor->peer;
+    visitor->https = visitor->secure;
+    if (!visitor->trusted)
+        return;
+    visitor->https = visitor->secure || says_https(head);
+    (void)forwarded_client(head, trusted, &visitor->addr);
+    take_request_id(visitor, head);
 }
 
 /* What is for this connection alone, of what the visitor said of his. */

@@ -4,21 +4,30 @@
 #define RELAY_EDGE_HEADERS_H
 #include "relay/edge/request_id.h"
 #include "shared/buf.h"
+#include "shared/cidr.h"
 #include "shared/http/h1.h"
 #include "shared/policy.h"
 
 #include <sys/socket.h>
 
 struct headers_visitor {
-    struct sockaddr_storage addr; /* who asks */
+    struct sockaddr_storage peer; /* whose connection it is */
+    struct sockaddr_storage addr; /* who asks: the peer, or whom a trusted one names */
+    const struct cidrs *trusted;  /* NULL: the peer's word counts for nothing; borrowed */
     uint16_t port;                /* the port asked at */
-    bool secure;                  /* over TLS */
+    bool secure;                  /* over TLS, to us */
+    bool https;                   /* the same, or a trusted peer says that he came to it by https:// */
     char request_id[REQUEST_ID_BYTES];
 };
 
+/* Given peer, port, secure and a request id: who asks, by the head of the request and the proxies that are trusted, which
+ * are borrowed as long as the visitor lives. A trusted peer's X-Request-ID is taken, if it looks like one. */
+void headers_know_visitor(struct headers_visitor *visitor, const struct h1_head *head,
+                          const struct cidrs *trusted);
+
 /* The request as the service gets it: hop-by-hop fields and everything that claims to know the visitor left out, the
- * truth put in. The framing is ours: Content-Length or chunked as the visitor's was. An upgrade that he asks for is asked
- * for anew. */
+ * truth put in; what a trusted peer says of him is kept, and ours added. The framing is ours: Content-Length or chunked as
+ * the visitor's was. An upgrade that he asks for is asked for anew. */
 void headers_add_request(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor);
 
 /* What the site changes in its responses. */

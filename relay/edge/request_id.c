@@ -1,10 +1,12 @@
 #include "relay/edge/request_id.h"
 
+#include "shared/http/h1.h"
+
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 
-enum { RANDOM_BYTES = (REQUEST_ID_BYTES - 1) / 2 };
+enum { RANDOM_BYTES = 16 };
 
 void request_id_make(struct request_ids *ids, char out[REQUEST_ID_BYTES])
 {
@@ -21,7 +23,12 @@ void request_id_make(struct request_ids *ids, char out[REQUEST_ID_BYTES])
         out[2 * i] = digits[random[i] >> 4];
         out[2 * i + 1] = digits[random[i] & 15];
     }
-    out[REQUEST_ID_BYTES - 1] = 0;
+    out[2 * RANDOM_BYTES] = 0;
     OPENSSL_cleanse(random, RANDOM_BYTES);
     ids->left -= RANDOM_BYTES;
+}
+
+bool request_id_is_well(struct str id)
+{
+    return h1_is_token(id) && id.n < REQUEST_ID_BYTES;
 }

@@ -16,6 +16,7 @@ struct name {
 struct snapshot {
     atomic_int refs;
     struct arena texts;
+    struct snap_rules rules;
     SSL_CTX *tls_begin, *tls_fallback; /* either may be NULL */
     struct snap_lane **lanes;
     struct snap_site **sites;
@@ -40,6 +41,15 @@ void snapshot_set_tls(struct snapshot *s, SSL_CTX *begin, SSL_CTX *fallback)
     SSL_CTX_up_ref(begin);
     if (fallback)
         SSL_CTX_up_ref(fallback);
+}
+
+void snapshot_set_rules(struct snapshot *s, const struct snap_rules *rules)
+{
+    size_t size = rules->trusted.n * sizeof *rules->trusted.list;
+
+    s->rules = *rules;
+    if (size > 0)
+        s->rules.trusted.list = memcpy(arena_get(&s->texts, size), rules->trusted.list, size);
 }
 
 static struct snap_lane *add_lane(struct snapshot *s, uint64_t id, const char *agent, struct counts *counts)
@@ -238,6 +248,11 @@ SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name)
     const struct snap_site *site = snapshot_find(s, server_name);
 
     return site ? site->tls : s->tls_fallback;
+}
+
+const struct snap_rules *snapshot_rules(const struct snapshot *s)
+{
+    return &s->rules;
 }
 
 SSL_CTX *snapshot_tls_begin(const struct snapshot *s)

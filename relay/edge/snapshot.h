@@ -6,7 +6,9 @@
 #define RELAY_EDGE_SNAPSHOT_H
 #include "relay/edge/counts.h"
 #include "shared/arena.h"
+#include "shared/cidr.h"
 #include "shared/host_port.h"
+#include "shared/http/h1.h"
 #include "shared/policy.h"
 #include "shared/proxy2.h"
 #include "shared/str.h"
@@ -47,11 +49,18 @@ struct snap_site {
     bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
 };
 
+/* What counts for every connection, whatever it asks for. */
+struct snap_rules {
+    struct cidrs trusted; /* proxies whose word is taken */
+    struct h1_limits limits;
+};
+
 struct snapshot;
 
 struct snapshot *snapshot_new(void); /* with one reference */
 /* What TLS connections begin with, and the certificate for unknown names (NULL: they are refused). */
 void snapshot_set_tls(struct snapshot *s, SSL_CTX *begin, SSL_CTX *fallback);
+void snapshot_set_rules(struct snapshot *s, const struct snap_rules *rules); /* copied */
 /* While building. Secrets and texts are copied, contexts and counts get references of their own. */
 const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
                                           bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
@@ -80,6 +89,7 @@ const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
 /* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. */
 SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name);
 SSL_CTX *snapshot_tls_begin(const struct snapshot *s); /* borrowed */
+const struct snap_rules *snapshot_rules(const struct snapshot *s);
 bool snap_lane_is_plain(const struct snap_lane *lane);
 size_t snapshot_lanes(const struct snapshot *s, const struct snap_lane *const **lanes);
 #endif

@@ -13,7 +13,7 @@ struct tls {
     struct tls_pipe pipe;
     tls_pick_cb pick;
     void *user;
-    const struct tickets *tickets; /* held by the context that the connection began with */
+    const struct tickets *tickets;  /* held by the context that the connection began with */
     char server_name[DOMAIN_BYTES]; /* as sent; OpenSSL forgets it when it resumes a session of TLS 1.2 */
 };
 

@@ -9,11 +9,11 @@
 
 #include <stdlib.h>
 
-struct entrance {
+struct listener {
     struct door *door; /* NULL once closed */
     struct worker *worker;
-    struct entrance *next;
-    bool secure;
+    struct listener *next;
+    struct entrance entrance;
 };
 
 struct worker {
@@ -21,7 +21,7 @@ struct worker {
     struct loop loop;
     uv_thread_t thread;
     struct mailbox mailbox;
-    struct entrance *entrances;
+    struct listener *listeners;
     struct pool *pool;       /* NULL once ended */
     struct parking *parking; /* likewise */
     uint64_t next_id;
@@ -198,19 +198,19 @@ static void note_port(struct worker *w, int fd)
         w->host.https_port = ntohs(here.sin6_port);
 }
 
-int worker_add_listener(struct worker *w, int fd, bool secure, struct err *e)
+int worker_add_listener(struct worker *w, int fd, struct entrance entrance, struct err *e)
 {
     static const struct door_kind kind = { .name = "visitors", .leaves_some = true, .came = on_came };
-    struct entrance *entrance = mem_new(sizeof *entrance);
+    struct listener *l = mem_new(sizeof *l);
 
-    if (secure)
+    if (entrance.secure)
         note_port(w, fd);
-    entrance->secure = secure;
-    entrance->worker = w;
-    entrance->next = w->entrances;
-    w->entrances = entrance;
-    entrance->door = door_open(&w->loop, fd, &kind, entrance, e);
-    return entrance->door ? 0 : -1;
+    l->entrance = entrance;
+    l->worker = w;
+    l->next = w->listeners;
+    w->listeners = l;
+    l->door = door_open(&w->loop, fd, &kind, l, e);
+    return l->door ? 0 : -1;
 }
 
 static void run_thread(void *user)
@@ -233,10 +233,10 @@ int worker_run(struct worker *w, struct err *e)
 
 static void on_came(void *user, int fd)
 {
-    const struct entrance *entrance = user;
-    struct worker *w = entrance->worker;
+    const struct listener *l = user;
+    struct worker *w = l->worker;
     struct err why = { 0 };
-    struct client *client = client_accept(&w->loop, fd, &w->host, entrance->secure, &why);
+    struct client *client = client_accept(&w->loop, fd, &w->host, l->entrance, &why);
 
     if (!client) {
         log_warn_limited("edge", "cannot accept", kv_str("error", why.text));
@@ -253,10 +253,10 @@ static void on_came(void *user, int fd)
 
 static void close_doors(struct worker *w)
 {
-    for (struct entrance *entrance = w->entrances; entrance; entrance = entrance->next) {
-        struct door *door = entrance->door;
+    for (struct listener *l = w->listeners; l; l = l->next) {
+        struct door *door = l->door;
 
-        entrance->door = NULL;
+        l->door = NULL;
         door_close(door);
     }
 }
@@ -345,11 +345,11 @@ void worker_free(struct worker *w)
         stop(w);
         loop_run(&w->loop);
     }
-    while (w->entrances) {
-        struct entrance *entrance = w->entrances;
+    while (w->listeners) {
+        struct listener *l = w->listeners;
 
-        w->entrances = entrance->next;
-        free(entrance);
+        w->listeners = l->next;
+        free(l);
     }
     loop_free(&w->loop);
     mailbox_free(&w->mailbox);

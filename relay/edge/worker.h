@@ -3,6 +3,7 @@
 #define RELAY_EDGE_WORKER_H
 #include "relay/edge/access_log.h"
 #include "relay/edge/mailbox.h"
+#include "relay/edge/first.h"
 #include "relay/edge/places.h"
 #include "relay/edge/pool.h"
 #include "relay/edge/snapshot.h"
@@ -25,7 +26,7 @@ struct worker_conf {
 
 /* Makes the worker and gives it listening sockets, which it takes; then worker_run starts its thread. */
 struct worker *worker_new(const struct worker_conf *conf, struct err *e);
-must_check int worker_add_listener(struct worker *w, int fd, bool secure, struct err *e);
+must_check int worker_add_listener(struct worker *w, int fd, struct entrance entrance, struct err *e);
 must_check int worker_run(struct worker *w, struct err *e);
 
 void worker_post(struct worker *w, const struct mail *mail); /* from any thread */

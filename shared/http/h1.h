@@ -93,6 +93,7 @@ int h1_field_find(const struct h1_head *h, const char *name, uint32_t from);
 bool h1_field_is_hop(const struct h1_head *h, const struct h1_field *field);
 /* True for NAME, IPv4 or [IPv6], maybe with a port; *host is set without it. For :authority of HTTP/2 too. */
 bool h1_authority_parse(struct str authority, struct str *host);
+bool h1_is_token(struct str s); /* of RFC 9110, such as a field's name */
 
 enum h1_body_event {
     H1_BODY_MORE,    /* all input is used; more is to come */

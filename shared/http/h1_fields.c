@@ -59,7 +59,7 @@ static bool spells(struct str name, const char *text)
     return true;
 }
 
-static bool is_token(struct str s)
+bool h1_is_token(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!byte_is(s.p[i], BYTE_TOKEN))
@@ -107,7 +107,7 @@ static int refuse_coding(struct h1_head *h, struct str list)
     bool chunked = false;
 
     while (next_element(&list, &coding)) {
-        if (!is_token(coding))
+        if (!h1_is_token(coding))
             return h1_refuse(h, 400, "Transfer-Encoding is not a list of codings");
         if (chunked)
             return h1_refuse(h, 400, "chunked is not the last transfer coding");
@@ -146,7 +146,7 @@ static int connection_field(struct h1_head *h, struct str list)
     while (next_element(&list, &option)) {
         if (h->connection_options++ == H1_MAX_CONNECTION_OPTIONS)
             return h1_refuse(h, 400, "too many options in Connection");
-        if (option.n > 0 && !is_token(option))
+        if (option.n > 0 && !h1_is_token(option))
             return h1_refuse(h, 400, "Connection is not a list of tokens");
         if (str_eq_nocase(option, "close"))
             h->closes = true;

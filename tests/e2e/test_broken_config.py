@@ -270,6 +270,7 @@ def rows_inside(body, key, *values):
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM1lpi4cG2RySJSjOWE1VT9N2RskL5u7FLBsEN7L2qFk"
 HOST_KEY = "ssh-ed25519 SHA256:" + "A" * 43
 PORT = "not a number from 1 to 65535; the default is :443"
+NETWORK = "not an address or a network (such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32)"
 WORKERS = "not auto or a whole number from 1 to 64; the default is auto"
 FORMAT = "not combined or json; the default is combined"
 ISSUER = "not internal; the default is internal"
@@ -292,6 +293,15 @@ RELAY_ROWS = [
              ("[1.2.3.4]:443", "not an IPv6 address between the brackets"), ("*:443", "write :443 for all addresses"),
              ("", "nobody could be served; give a port or address (such as :443, the default)"),
              (":443 :8443 :443", ":443 stands there twice; write it once"), (":8443 443", "with a colon in front")),
+    *rows_of("trusted_proxies", ("nas", NETWORK), ("10.0.0.0-10.0.0.9", NETWORK), ("10.0.0.1:80", NETWORK), ("[::1]", NETWORK),
+             ("10.0.0.0/33", "is not a number of bits from 0 to 32"), ("::/129", "is not a number of bits from 0 to 128"),
+             ("10.0.0.1/8", "write 10.0.0.0/8 for the network, or the address alone"),
+             ("10.0.0.1 10.0.0.1", "10.0.0.1 stands there twice; write it once")),
+    *rows_of("proxy_listeners", ("443", "a port is written with a colon in front (such as :443)"),
+             (":444", ":444 is none of listen_https and listen_http; write it as it stands there, or add it there"),
+             (":443 127.0.0.1:443", "127.0.0.1:443 is none of listen_https"), (":443 :443", "stands there twice")),
+    *rows_of("max_uri", *((text, "not a size from 256 to 1m") for text in ("", "0", "255", "1025k", "-1", "16 k", "16K"))),
+    *rows_of("max_header", *((text, "not a size from 1k to 1m") for text in ("", "0", "1023", "2m", "many"))),
     *rows_of("workers", *((text, WORKERS) for text in (
         "0", "65", "abc", "-1", "+1", "1.5", "01", "0x10", "1 2", "Auto", "auto 2", "18446744073709551617"))),
     *rows_of("workers", ("", "give a value; the default is auto")),

@@ -15,7 +15,8 @@ POLICY = ("https", "www", "hsts", "max_body", "park", "error_page", "access_log"
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "workers", "publish", "lane_socket", "lane_user", "lane_command",
-                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "access_log", "access_log_format",
+                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "trusted_proxies",
+                        "proxy_listeners", "max_uri", "max_header", "access_log", "access_log_format",
                         "tls_profile", "default_cert"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
               "domain NAME": ("upstream", "aliases", "route", *POLICY, "cert_file", "key_file")},
@@ -102,7 +103,9 @@ FURTHER_DUMPED = {
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
     FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
                                      "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "listen_http": (":80", "default"), "park": ("10s", "default"),
-                                     "publish": ("auto", "default"),
+                                     "publish": ("auto", "default"), "trusted_proxies": ("", "default"),
+                                     "proxy_listeners": ("", "default"), "max_uri": ("16k", "default"),
+                                     "max_header": ("64k", "default"),
                                      "tls_profile": ("intermediate", "default")},
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
     by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
@@ -163,7 +166,8 @@ def defaults(role):
               "log_level": "info", "drain": "10s"}
     relay = {"listen_https": ":443", "listen_http": ":80", "park": "10s", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
-             "max_streams": "900", "max_buffered": "64m", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate",
+             "max_streams": "900", "max_buffered": "64m", "trusted_proxies": "", "proxy_listeners": "",
+             "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate",
              "acme.issuer": "internal"}
     agent = {"max_streams": "4000", "max_buffered": "64m"}
     return {**common, **(relay if role == "relay" else agent)}

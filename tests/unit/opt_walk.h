@@ -154,6 +154,7 @@ static inline size_t walk_field_size(const struct opt *o)
     case OPT_DOMAINS:
     case OPT_INCLUDE: return sizeof(struct opt_words);
     case OPT_LISTEN: return sizeof(struct opt_addresses);
+    case OPT_NETWORKS: return sizeof(struct cidrs);
     case OPT_PAIRS: return sizeof(struct opt_pairs);
     default: return sizeof(const char *);
     }

@@ -93,13 +93,49 @@ static void test_domains_that_are_refused(void **state)
     }
 }
 
+static void test_proxies(void **state)
+{
+    struct buf text = { 0 };
+    struct opt_conf *conf;
+    const struct relay_conf *c;
+
+    (void)state;
+    buf_add_text(&text,
+                 "[relay]\nlisten_https = :443 127.0.0.1:8443\nlisten_http = [::1]:80\n"
+                 "proxy_listeners = [0::1]:80, :443\ntrusted_proxies = 10.0.0.0/8 ::1\nmax_uri = 1k\n");
+    conf = walk_load(&relay_schema, &text);
+    c = relay_conf_of(conf);
+    assert_int_equal(c->proxy_listeners.n, 2);
+    assert_true(opt_addresses_have(&c->proxy_listeners, &c->listen_https.list[0]));
+    assert_false(opt_addresses_have(&c->proxy_listeners, &c->listen_https.list[1]));
+    assert_true(opt_addresses_have(&c->proxy_listeners, &c->listen_http.list[0]));
+    assert_int_equal(c->trusted_proxies.n, 2);
+    assert_true(c->max_uri == 1024 && c->max_header == 65536);
+    walk_dump(&relay_schema, conf);
+    opt_conf_free(conf);
+    buf_free(&text);
+}
+
+static void test_proxy_listeners_that_are_none(void **state)
+{
+    static const char text[] = "[relay]\nproxy_listeners = :80 :443 0.0.0.0:443\n";
+    struct opt_errors errors = { 0 };
+
+    (void)state;
+    assert_null(opt_load_text(&relay_schema, "relay.ini", text, sizeof text - 1, &errors));
+    assert_int_equal(errors.n, 1);
+    assert_string_equal(errors.lines[0],
+                        "relay.ini:2: relay.proxy_listeners = :80 :443 0.0.0.0:443: 0.0.0.0:443 is none of "
+                        "listen_https and listen_http; write it as it stands there, or add it there");
+    opt_errors_free(&errors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_table),
-        cmocka_unit_test(test_what_an_empty_file_means),
-        cmocka_unit_test(test_what_a_file_says),
-        cmocka_unit_test(test_domains_that_are_refused),
+        cmocka_unit_test(test_the_table),        cmocka_unit_test(test_what_an_empty_file_means),
+        cmocka_unit_test(test_what_a_file_says), cmocka_unit_test(test_domains_that_are_refused),
+        cmocka_unit_test(test_proxies),          cmocka_unit_test(test_proxy_listeners_that_are_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

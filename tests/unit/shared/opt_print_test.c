@@ -81,6 +81,7 @@ static void test_a_dump_of_defaults(void **state)
         "tags     =                            ; default\n"
         "listen   = :443 127.0.0.1:80 [::1]:80 ; default\n"
         "ports    =                            ; default\n"
+        "peers    = 192.0.2.0/24               ; default\n"
         "; default: include = all.d/*.ini: the sections of these files are part of this text\n"
         "include  =                            ; default\n"
         "\n"

@@ -13,6 +13,7 @@ struct all_values { /* [all] */
     int choice, mode;
     struct opt_words words, include, tags;
     struct opt_addresses listen, ports;
+    struct cidrs peers;
 };
 
 struct site_values { /* [site NAME] */
@@ -78,6 +79,7 @@ static const struct opt table_opts[] = {
       .help = "Where to listen." },
     { "all", "ports", OPT_LISTEN, ALL(ports), .def = "", .flags = OPT_BARE_PORT | OPT_RELOAD,
       .help = "Where else to listen." },
+    { "all", "peers", OPT_NETWORKS, ALL(peers), .def = "192.0.2.0/24", .flags = OPT_RELOAD, .help = "Who." },
     { "all", "include", OPT_INCLUDE, ALL(include), .def = "all.d/*.ini", .help = "More files." },
     { "site", "service", OPT_TEXT, SITE(service), .sample = "http://127.0.0.1:80",
       .flags = OPT_REQUIRED | OPT_RELOAD, .help = "What is reached." },

@@ -17,6 +17,7 @@
 #define NAME   "not a name of 1 to 32 characters a-z, 0-9 and - (such as pi-2)"
 #define TILDE  "~ is not expanded; write the whole path (or ./~… for such a name)"
 #define LISTEN "; the default is :443 127.0.0.1:80 [::1]:80"
+#define PEERS  "; the default is 192.0.2.0/24"
 
 static void test_broken_values(void **state)
 {
@@ -83,6 +84,14 @@ static void test_broken_values(void **state)
           "all.ini:2: all.ports = 80 70000: 70000: the port is not a number from 1 to 65535" },
         { LINE("[all]\nports = 80 :80\n"),
           "all.ini:2: all.ports = 80 :80: :80 stands there twice; write it once" },
+        { LINE("[all]\npeers = nas\n"),
+          "all.ini:2: all.peers = nas: not an address or a network (such as 192.0.2.7, 192.0.2.0/24 or "
+          "2001:db8::/32)" PEERS },
+        { LINE("[all]\npeers = 10.0.0.0/8 10.1.2.3/16\n"),
+          "all.ini:2: all.peers = 10.0.0.0/8 10.1.2.3/16: 10.1.2.3/16: the address has bits behind the /; "
+          "write 10.1.0.0/16 for the network, or the address alone" PEERS },
+        { LINE("[all]\npeers = ::1 0::1/128\n"),
+          "all.ini:2: all.peers = ::1 0::1/128: 0::1/128 stands there twice; write it once" PEERS },
         { LINE("[all]\ninclude = more.ini\n"),
           "all.ini:2: all.include = more.ini: nothing can be included into a text; put the sections into it" },
     };
@@ -152,6 +161,9 @@ static void test_values_that_are_well(void **state)
         { "listen =", "listen", "" },
         { "listen = :80,[::]:80,0.0.0.0:80", "listen", ":80 [::]:80 0.0.0.0:80" },
         { "ports = 80 [0::1]:80", "ports", ":80 [::1]:80" },
+        { "peers =", "peers", "" },
+        { "peers = 10.0.0.0/8, 2001:DB8::/32\t::ffff:192.0.2.7 0.0.0.0/0", "peers",
+          "10.0.0.0/8 2001:db8::/32 192.0.2.7 0.0.0.0/0" },
         { "include =", "include", "" },
     };
 

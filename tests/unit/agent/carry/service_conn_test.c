@@ -1,5 +1,6 @@
 #include "agent/carry/service_conn.h"
 
+#include "shared/door.h"
 #include "shared/stream.h"
 #include "shared/tls_pipe.h"
 #include "tests/unit/certificate.h"
@@ -21,7 +22,7 @@ struct scene {
     struct loop *loop;
     bool secure;
     /* the service */
-    uv_tcp_t listener;
+    struct door *door;
     uint16_t port;
     struct certificate own;
     SSL_CTX *ctx;
@@ -99,17 +100,16 @@ static void on_sock_gone(void *user, const struct err *why)
     s->sock_why = *why;
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_came(void *user, int fd)
 {
     static const struct stream_events events = { on_told, on_told_end, NULL, on_sock_gone, NULL };
-    struct scene *s = listener->data;
+    struct scene *s = user;
 
-    assert_int_equal(status, 0);
     if (s->secure) {
         tls_pipe_init(&s->tls, s->ctx);
         SSL_set_accept_state(s->tls.ssl);
     }
-    s->sock = stream_accept(listener, &events, s, NULL);
+    s->sock = stream_open(s->loop, fd, &events, s, NULL);
     assert_non_null(s->sock);
 }
 
@@ -165,13 +165,14 @@ static const struct service_conn_events events = { on_ready,   on_received, on_e
 static void listen_there(struct scene *s)
 {
     struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int size = sizeof addr;
+    static const struct door_kind kind = { .name = "test", .came = on_came };
+    socklen_t size = sizeof addr;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    uv_tcp_init(&s->loop->uv, &s->listener);
-    s->listener.data = s;
-    assert_int_equal(uv_tcp_bind(&s->listener, (struct sockaddr *)&addr, 0), 0);
-    assert_int_equal(uv_listen((uv_stream_t *)&s->listener, 8, on_connection), 0);
-    uv_tcp_getsockname(&s->listener, (struct sockaddr *)&addr, &size);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &size), 0);
+    s->door = door_open(s->loop, fd, &kind, s, NULL);
+    assert_non_null(s->door);
     s->port = ntohs(addr.sin_port);
 }
 
@@ -197,7 +198,7 @@ static void finish(struct scene *s)
         service_conn_reset(s->conn);
     if (s->sock)
         stream_stop(s->sock);
-    uv_close((uv_handle_t *)&s->listener, NULL);
+    door_close(s->door);
     loop_run(s->loop);
     assert_true(s->ended);
     if (s->tls.ssl)

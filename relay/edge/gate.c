@@ -1,0 +1,69 @@
+#include "relay/edge/gate.h"
+
+#include "relay/edge/accept.h"
+#include "relay/edge/access_request.h"
+#include "relay/edge/page.h"
+#include "relay/edge/redirect.h"
+
+/* One that was not understood counts for the site of the connection. */
+static void log_answer(const struct gate *g, int status, const struct buf *answer)
+{
+    struct str name = g->head->why ? g->server_name : h1_text(g->head, g->head->host);
+    struct access_request *access =
+        access_request_new(g->access_log, snapshot_find(g->snapshot, name), g->head, g->visitor, g->tls);
+
+    access_request_page(access, status, (struct str){ buf_bytes(answer), answer->len });
+    access_request_end(access, 0, true);
+}
+
+static bool wants_body(const struct gate *g)
+{
+    return !str_eq(h1_text(g->head, g->head->method), "HEAD");
+}
+
+static bool answer(const struct gate *g, int status, const char *text, struct buf *out)
+{
+    struct page page = { .status = status,
+                         .text = text,
+                         .domain = "",
+                         .request_id = g->visitor->request_id,
+                         .with_body = wants_body(g),
+                         .close = true };
+
+    if (!g->head->why) /* the fields of a refused head mean nothing */
+        page.form = accept_form(g->head);
+    page_add(out, &page);
+    log_answer(g, status, out);
+    return true;
+}
+
+static bool redirect(const struct gate *g, const struct snap_site *site, struct buf *out)
+{
+    /* Behind a proxy, visitors find TLS where the proxy has it. */
+    const struct redirect_from from = { g->visitor->https, g->visitor->trusted ? 443 : g->https_port };
+    struct buf location = { 0 };
+    bool goes = redirect_find(g->snapshot, site, g->head, &from, &location);
+
+    if (goes) {
+        redirect_add(out, &location, wants_body(g), true);
+        log_answer(g, 308, out);
+    }
+    buf_free(&location);
+    return goes;
+}
+
+void gate_refuse_head(const struct gate *g, struct buf *out)
+{
+    answer(g, g->head->status, "The request could not be understood.", out);
+}
+
+bool gate_answers(const struct gate *g, const struct snap_site *site, struct buf *out)
+{
+    if (str_eq(h1_text(g->head, g->head->method), "CONNECT"))
+        return answer(g, 405, "This is not a proxy.", out);
+    if (!site || (!g->visitor->https && site->policy.https == POLICY_ONLY))
+        return answer(g, 404, "There is no such site here.", out);
+    if (g->tls[0] && site != snapshot_find(g->snapshot, g->server_name))
+        return answer(g, 421, "This connection was made for another site.", out);
+    return redirect(g, site, out);
+}
