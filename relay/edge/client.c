@@ -484,8 +484,8 @@ static void on_eof(void *user)
     struct client *c = user;
 
     c->visitor_ended = true;
-    c->asked_if_gone = c->state == C_EXCHANGE && uv_is_active((uv_handle_t *)&c->deadline) && c->tls &&
-                       tls_probe(c->tls);
+    c->asked_if_gone =
+        c->state == C_EXCHANGE && uv_is_active((uv_handle_t *)&c->deadline) && c->tls && tls_probe(c->tls);
     if (c->state == C_FIRST || c->state == C_HANDSHAKE)
         client_enter(c, C_CLOSE);
     client_run(c);

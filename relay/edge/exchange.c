@@ -66,8 +66,8 @@ void exchange_take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t no
 /* Only such a request goes on a stream that the service may have closed by now. */
 static bool can_be_sent_again(const struct exchange *x, const struct h1_head *head)
 {
-    return x->idempotent && (x->request_done ||
-                             (head->framing == H1_LENGTH && head->content_length <= (int64_t)RESEND_BYTES));
+    return x->idempotent &&
+           (x->request_done || (head->framing == H1_LENGTH && head->content_length <= (int64_t)RESEND_BYTES));
 }
 
 struct exchange *exchange_new(struct client *client, const struct client_host *host, struct snapshot *holds,
