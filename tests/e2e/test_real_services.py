@@ -216,6 +216,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
+SENT = [("GET", b""), ("PUT", b"x" * 300), ("PUT", b"x" * 100_000), ("POST", b"x" * 300), ("DELETE", b"")]
 VISITORS, EACH, IDLE_S, DELAY_S = 24, 5, 1.3, 0.03
 
 
@@ -230,7 +231,7 @@ def test_no_request_is_lost_to_a_connection_that_closes(lined, started, folder):
         luck, wrong = random.Random(n), []
         with house.visitor(f"s{n}.test") as visitor:
             for i in range(EACH):
-                method, body = [("GET", b""), ("PUT", b"x" * 300), ("POST", b"x" * 300), ("DELETE", b"")][(n + i) % 4]
+                method, body = SENT[(n + i) % len(SENT)]
                 reply = visitor.ask(method, f"/{n}-{i}", body=body)
                 if reply.status != 200 or json.loads(reply.body.data) != [len(body), 1]:
                     wrong.append((method, n, i, reply.status, reply.body.data))
