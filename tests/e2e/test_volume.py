@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from far_path import LONG
 from http1 import content, content_sha256
 from path import path, private_kb
 from programs import PATIENCE_S, wait_until
@@ -178,3 +179,35 @@ def test_a_visitor_who_leaves_in_mid_upload_is_noticed(path):
         visitor.send(f"PUT /echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: {MB}\r\n\r\n" + "x" * 1000)
         wait_until(lambda: path.status()["lanes"][0]["streams"] == 1, "it is on its way")
     wait_until(lambda: path.status()["lanes"][0]["streams"] == 0, "the stream is given up")
+
+
+# ---- very large ----
+
+
+@pytest.mark.parametrize("size", [500 * MB, pytest.param(10_000 * MB, marks=pytest.mark.skipif(
+    not LONG, reason="takes minutes; E2E_LONG=1"))])
+def test_huge_ones_both_ways_at_once_in_little_memory(path, size):
+    path.visit("GET", f"/bytes/{MB}")
+    memory, over = Memory(path), threading.Event()
+
+    def sample():
+        while not over.wait(0.2):
+            memory.check()
+
+    def download():
+        with path.visitor() as visitor:
+            return visitor.ask("GET", f"/bytes/{size}/8")
+
+    def upload_it():
+        with path.visitor() as visitor:
+            return upload(visitor, "/echo", size, 9)
+
+    with ThreadPoolExecutor(3) as pool:
+        sampling, down, up = pool.submit(sample), pool.submit(download), pool.submit(upload_it)
+        try:
+            assert (down.result().body.size, down.result().body.sha256) == (size, content_sha256(size, 8))
+            assert up.result().status == 200
+        finally:
+            over.set()
+        sampling.result()
+    assert path.site.seen[-1].body.sha256 == content_sha256(size, 9)
