@@ -12,6 +12,7 @@
 #include "relay/edge/page.h"
 #include "relay/edge/redirect.h"
 #include "relay/edge/tls.h"
+#include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -40,7 +41,7 @@ struct client {
     const struct client_host *host;
     enum state state;
     struct stream *sock;
-    uv_timer_t deadline;
+    struct deadline deadline;
     int pending;
 
     struct buf first;       /* fewer than it takes to tell SSH from TLS */
@@ -67,8 +68,8 @@ static void on_eof(void *user);
 static void on_drained(void *user);
 static void on_sent(void *user);
 static void on_ended(void *user, const struct err *why);
-static void on_late(uv_timer_t *timer);
-static void on_timer_closed(uv_handle_t *handle);
+static void on_late(void *user);
+static void on_deadline_closed(void *user);
 static SSL_CTX *pick_certificate(void *user, struct str server_name);
 
 static const struct stream_events stream_events = {
@@ -80,7 +81,7 @@ static const struct h1_limits limits = { .max_uri = 16384, .max_header = 65536 }
 
 static void set_deadline(struct client *c, uint64_t ms)
 {
-    uv_timer_start(&c->deadline, on_late, ms, 0);
+    deadline_set(&c->deadline, ms);
 }
 
 static void learn_addresses(struct client *c)
@@ -108,8 +109,7 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
         free(c);
         return NULL;
     }
-    uv_timer_init(&loop->uv, &c->deadline);
-    c->deadline.data = c;
+    deadline_init(&c->deadline, &loop->uv, on_late, c);
     c->pending = 2;
     c->visitor.secure = secure;
     if (secure)
@@ -146,7 +146,7 @@ static void client_enter(struct client *c, enum state next)
             stream_reset(c->sock);
         else
             stream_stop(c->sock);
-        uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+        deadline_close(&c->deadline, on_deadline_closed);
         break;
     }
 }
@@ -341,7 +341,7 @@ static enum state step_exchange(struct client *c)
         return C_EXCHANGE;
     }
     if (state == EXCHANGE_UPGRADED) {
-        uv_timer_stop(&c->deadline);
+        deadline_clear(&c->deadline);
         return C_EXCHANGE;
     }
     exchange_free(c->exchange);
@@ -425,7 +425,7 @@ static void hand_over(struct client *c)
     c->state = C_CLOSE;
     c->sock = NULL;
     c->pending--;
-    uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+    deadline_close(&c->deadline, on_deadline_closed);
     c->host->spliced(c->host->user, sock, &c->visitor.addr, buf_bytes(&c->first), c->first.len);
 }
 
@@ -515,9 +515,9 @@ static void on_sent(void *user)
         set_deadline(c, LINGER_MS);
 }
 
-static void on_late(uv_timer_t *timer)
+static void on_late(void *user)
 {
-    struct client *c = timer->data;
+    struct client *c = user;
     enum exchange_state state;
 
     if (c->state == C_EXCHANGE && c->asked_if_gone) {
@@ -578,9 +578,9 @@ static void release(struct client *c)
     free(c);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_deadline_closed(void *user)
 {
-    release(handle->data);
+    release(user);
 }
 
 static void on_ended(void *user, const struct err *why)
@@ -590,7 +590,7 @@ static void on_ended(void *user, const struct err *why)
     (void)why; /* a visitor that goes away concerns nobody but the exchange */
     if (c->state != C_CLOSE) {
         c->state = C_CLOSE;
-        uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+        deadline_close(&c->deadline, on_deadline_closed);
     }
     exchange_free(c->exchange);
     c->exchange = NULL;
