@@ -99,6 +99,12 @@ static int fail(unsigned long *code, struct err *e)
     return -1;
 }
 
+/* When every byte is used and no record is open, another call would only find that out again. */
+static bool is_used_up(const struct tls_pipe *t)
+{
+    return t->in_n == 0 && !SSL_has_pending(t->ssl);
+}
+
 /* By way of the stack: `plain` then has the size of what came, not that of a whole record. */
 int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *plain, unsigned long *code,
                   struct err *e)
@@ -113,6 +119,8 @@ int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *p
 
         if (got > 0) {
             buf_add(plain, record, (size_t)got);
+            if (is_used_up(t))
+                return 0;
             continue;
         }
         switch (SSL_get_error(t->ssl, got)) {
