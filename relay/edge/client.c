@@ -366,6 +366,11 @@ void client_send(struct client *c, const void *bytes, size_t n)
     buf_add(&c->send, bytes, n);
 }
 
+struct buf *client_output(struct client *c)
+{
+    return &c->send;
+}
+
 void client_end(struct client *c)
 {
     c->half_ends = true;

@@ -39,6 +39,7 @@ void client_stop(struct client *c);
 
 void client_send(struct client *c, const void *bytes,
                  size_t n);                                    /* plain; goes out at the end of client_run */
+struct buf *client_output(struct client *c);                   /* where client_send puts it */
 void client_end(struct client *c);                             /* half-close, behind what was sent */
 struct stream *client_stream(struct client *c);                /* for backpressure */
 uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_events */
