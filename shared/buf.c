@@ -79,6 +79,17 @@ void buf_add_text(struct buf *b, const char *text)
     buf_add(b, text, strlen(text));
 }
 
+void buf_add_number(struct buf *b, uint64_t n)
+{
+    char digits[20], *p = digits + sizeof digits;
+
+    do {
+        *--p = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    buf_add(b, p, (size_t)(digits + sizeof digits - p));
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list args, again;

@@ -73,10 +73,13 @@ static void add_field(struct buf *out, const struct h1_head *head, const struct 
 
 static void add_framing(struct buf *out, enum h1_framing framing, int64_t length)
 {
-    if (framing == H1_CHUNKED)
+    if (framing == H1_CHUNKED) {
         buf_add_text(out, "Transfer-Encoding: chunked\r\n");
-    else if (length >= 0)
-        buf_printf(out, "Content-Length: %" PRId64 "\r\n", length);
+    } else if (length >= 0) {
+        buf_add_text(out, "Content-Length: ");
+        buf_add_number(out, (uint64_t)length);
+        buf_add(out, "\r\n", 2);
+    }
 }
 
 static void add_visitor(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)
@@ -173,7 +176,11 @@ void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_f
     struct str reason = h1_text(head, head->reason);
     struct buf upgrade = { 0 };
 
-    buf_printf(out, "HTTP/1.1 %d %.*s\r\n", head->status, STR_ARG(reason));
+    buf_add_text(out, "HTTP/1.1 ");
+    buf_add_number(out, (uint64_t)head->status);
+    buf_add(out, " ", 1);
+    buf_add(out, reason.p, reason.n);
+    buf_add(out, "\r\n", 2);
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct h1_field *field = &head->fields[i];
 

@@ -92,6 +92,20 @@ static void test_formats_texts_of_every_length(void **state)
     }
 }
 
+static void test_adds_numbers(void **state)
+{
+    struct buf b = { 0 };
+
+    (void)state;
+    buf_add_number(&b, 0);
+    buf_add_text(&b, " ");
+    buf_add_number(&b, 1090);
+    buf_add_text(&b, " ");
+    buf_add_number(&b, UINT64_MAX);
+    assert_string_equal(buf_text(&b), "0 1090 18446744073709551615");
+    buf_free(&b);
+}
+
 static void test_max_is_exact_and_a_refusal_adds_nothing(void **state)
 {
     static const struct {
@@ -174,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_zero_is_empty),
         cmocka_unit_test(test_adds_in_every_way),
         cmocka_unit_test(test_text_of_every_length),
+        cmocka_unit_test(test_adds_numbers),
         cmocka_unit_test(test_formats_texts_of_every_length),
         cmocka_unit_test(test_max_is_exact_and_a_refusal_adds_nothing),
         cmocka_unit_test(test_a_long_queue_stays_small),
