@@ -14,7 +14,7 @@ struct tls {
     tls_pick_cb pick;
     void *user;
     const struct tickets *tickets; /* held by the context that the connection began with */
-    char server_name[DOMAIN_BYTES]; /* as sent; OpenSSL forgets it when it resumes a session of TLS 1.2 */
+    char *server_name; /* as sent, or NULL; OpenSSL forgets it when it resumes a session of TLS 1.2 */
 };
 
 /* ---- which certificate ---- */
@@ -24,11 +24,8 @@ static void note_name(struct tls *t, struct str name)
 {
     unsigned char context[SHA256_DIGEST_LENGTH];
 
-    t->server_name[0] = 0;
-    if (name.n < sizeof t->server_name) {
-        memcpy(t->server_name, name.p, name.n);
-        t->server_name[name.n] = 0;
-    }
+    free(t->server_name);
+    t->server_name = name.n < DOMAIN_BYTES ? mem_copy_n(name.p, name.n) : NULL;
     SHA256((const unsigned char *)name.p, name.n, context);
     SSL_set_session_id_context(t->pipe.ssl, context, sizeof context);
 }
@@ -168,6 +165,7 @@ void tls_free(struct tls *t)
     if (!t)
         return;
     tls_pipe_free(&t->pipe);
+    free(t->server_name);
     free(t);
 }
 
@@ -213,5 +211,5 @@ const char *tls_version(const struct tls *t)
 
 const char *tls_server_name(const struct tls *t)
 {
-    return t->server_name;
+    return t->server_name ? t->server_name : "";
 }
