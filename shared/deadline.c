@@ -29,6 +29,11 @@ void deadline_clear(struct deadline *d)
     d->at_ms = 0;
 }
 
+bool deadline_is_set(const struct deadline *d)
+{
+    return d->at_ms > 0;
+}
+
 static void on_fired(uv_timer_t *timer)
 {
     struct deadline *d = timer->data;

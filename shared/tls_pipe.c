@@ -29,7 +29,7 @@ static int bio_write(BIO *bio, const char *bytes, int n)
     struct tls_pipe *t = BIO_get_data(bio);
 
     BIO_clear_retry_flags(bio);
-    buf_add(&t->out, bytes, (size_t)n);
+    buf_add(t->out, bytes, (size_t)n);
     return n;
 }
 
@@ -66,13 +66,13 @@ void tls_pipe_set_context(SSL_CTX *ctx)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
 }
 
-void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx)
+void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx, struct buf *out)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     BIO *bio;
 
     pthread_once(&once, make_method);
-    *t = (struct tls_pipe){ .ssl = SSL_new(ctx) };
+    *t = (struct tls_pipe){ .ssl = SSL_new(ctx), .out = out };
     bio = BIO_new(method);
     if (!t->ssl || !bio)
         abort(); /* out of memory */
@@ -83,7 +83,6 @@ void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx)
 void tls_pipe_free(struct tls_pipe *t)
 {
     SSL_free(t->ssl);
-    buf_free(&t->out);
     t->ssl = NULL;
 }
 

@@ -16,6 +16,7 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -33,6 +34,10 @@ enum {
     UNREAD_MS = 60000,    /* without any progress of what he has yet to read */
     LOOK_MS = 1000,       /* while a request is parked: has the visitor gone? */
     PLAIN_BYTES = 65536,  /* decrypted and not yet used: beyond it the socket is not read */
+};
+enum {
+    LARGE_BYTES = 16384,   /* a whole record of TLS: nothing is gained by gathering more */
+    SEALED_BYTES = 262144, /* what a worker keeps for the next time */
 };
 
 enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_LINGER, C_CLOSE };
@@ -113,7 +118,7 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
     c->pending = 2;
     c->visitor.secure = secure;
     if (secure)
-        c->tls = tls_new(host->tls_begin, pick_certificate, c);
+        c->tls = tls_new(host->tls_begin, host->sealed, pick_certificate, c);
     c->state = !secure ? C_HEAD : host->ssh ? C_FIRST : C_HANDSHAKE;
     learn_addresses(c);
     set_deadline(c, secure ? HANDSHAKE_MS : HEAD_MS);
@@ -151,32 +156,42 @@ static void client_enter(struct client *c, enum state next)
     }
 }
 
-/* What goes to the socket: what the visitor is sent, or that encrypted. */
-static struct buf *output(struct client *c, bool ends)
+/* At once: another connection's bytes may be the next in there. */
+static void send_sealed(struct client *c)
 {
-    if (!c->tls)
-        return &c->send;
-    if (c->send.len > 0) {
-        tls_write(c->tls, buf_bytes(&c->send), c->send.len);
-        buf_free(&c->send);
+    struct buf *sealed = c->host->sealed;
+
+    c->sent_bytes += sealed->len;
+    stream_write(c->sock, buf_bytes(sealed), sealed->len);
+    buf_take(sealed, sealed->len);
+    if (sealed->room > SEALED_BYTES)
+        buf_free(sealed);
+}
+
+/* Behind what went before: nothing is gathered in c->send then, or it is that. */
+static void send_now(struct client *c, const char *bytes, size_t n, bool goodbye)
+{
+    if (!c->tls) {
+        c->sent_bytes += n;
+        stream_write(c->sock, bytes, n);
+        return;
     }
-    if (ends && !c->said_goodbye) {
-        c->said_goodbye = true;
+    assert(c->host->sealed->len == 0);
+    tls_write(c->tls, bytes, n);
+    if (goodbye)
         tls_end(c->tls);
-    }
-    return tls_output(c->tls);
+    send_sealed(c);
 }
 
 static void flush(struct client *c)
 {
     bool ends = c->state == C_LINGER || c->half_ends;
-    struct buf *out = output(c, ends);
+    bool goodbye = ends && !c->said_goodbye;
 
-    if (out->len > 0) {
-        c->sent_bytes += out->len;
-        stream_write(c->sock, buf_bytes(out), out->len);
-        buf_free(out);
-    }
+    if (c->send.len > 0 || goodbye)
+        send_now(c, buf_bytes(&c->send), c->send.len, goodbye);
+    buf_free(&c->send);
+    c->said_goodbye = c->said_goodbye || goodbye;
     if (ends)
         stream_shutdown(c->sock);
 }
@@ -363,7 +378,10 @@ static enum state step_linger(struct client *c)
 
 void client_send(struct client *c, const void *bytes, size_t n)
 {
-    buf_add(&c->send, bytes, n);
+    if (n >= LARGE_BYTES && c->send.len == 0)
+        send_now(c, bytes, n, false);
+    else
+        buf_add(&c->send, bytes, n);
 }
 
 struct buf *client_output(struct client *c)
@@ -467,13 +485,14 @@ static void on_received(void *user, const char *bytes, size_t n)
         client_run(c);
         return;
     }
+    assert(c->host->sealed->len == 0);
     rc = tls_feed(c->tls, bytes, n, &c->plain, &why);
+    send_sealed(c); /* of the handshake, or an alert */
     if (rc < 0) {
         char peer[64];
 
         headers_address_text(&c->visitor.addr, peer, sizeof peer);
         log_debug("TLS ended", kv_str("peer", peer), kv_str("error", why.text));
-        flush(c); /* the alert */
         client_enter(c, C_CLOSE);
         return;
     }
@@ -489,8 +508,9 @@ static void on_eof(void *user)
     struct client *c = user;
 
     c->visitor_ended = true;
-    c->asked_if_gone = c->state == C_EXCHANGE && uv_is_active((uv_handle_t *)&c->deadline) && c->tls &&
-                       tls_probe(c->tls);
+    c->asked_if_gone = c->state == C_EXCHANGE && deadline_is_set(&c->deadline) && c->tls && tls_probe(c->tls);
+    if (c->asked_if_gone)
+        send_sealed(c);
     if (c->state == C_FIRST || c->state == C_HANDSHAKE)
         client_enter(c, C_CLOSE);
     client_run(c);

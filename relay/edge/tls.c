@@ -147,11 +147,11 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets)
 
 /* ---- life ---- */
 
-struct tls *tls_new(SSL_CTX *begin, tls_pick_cb pick, void *user)
+struct tls *tls_new(SSL_CTX *begin, struct buf *out, tls_pick_cb pick, void *user)
 {
     struct tls *t = mem_new(sizeof *t);
 
-    tls_pipe_init(&t->pipe, begin);
+    tls_pipe_init(&t->pipe, begin, out);
     t->pick = pick;
     t->user = user;
     t->tickets = SSL_CTX_get_ex_data(begin, tickets_index());
@@ -197,11 +197,6 @@ bool tls_probe(struct tls *t)
 void tls_end(struct tls *t)
 {
     tls_pipe_end(&t->pipe);
-}
-
-struct buf *tls_output(struct tls *t)
-{
-    return &t->pipe.out;
 }
 
 const char *tls_version(const struct tls *t)

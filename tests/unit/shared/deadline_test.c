@@ -81,8 +81,11 @@ static void test_cleared_it_is_never_late(void **state)
     struct watched w = { 0 };
 
     begin(&w, state);
+    assert_false(deadline_is_set(&w.d));
     deadline_set(&w.d, 1);
+    assert_true(deadline_is_set(&w.d));
     deadline_clear(&w.d);
+    assert_false(deadline_is_set(&w.d));
     loop_run(w.loop); /* until nothing is left to wait for */
     assert_int_equal(w.lates, 0);
     deadline_close(&w.d, on_closed);
