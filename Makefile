@@ -61,7 +61,7 @@ UNIT_SRC  := $(filter tests/unit/%_test.c,$(SRC))
 UNIT_BIN  := $(UNIT_SRC:%.c=$(B)/%)
 FUZZ_SRC  := $(filter tests/fuzz/%_fuzz.c,$(SRC))
 REPLAY_BIN := $(FUZZ_SRC:%.c=$(B)/%_replay)
-TOOLS     := linesim echosite laneload bulksite
+TOOLS     := linesim echosite laneload bulksite tlsload
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -103,7 +103,7 @@ $(B)/linesim: $(patsubst %.c,$(B)/%.o,$(filter tests/linesim/%,$(SRC))) $(B)/lib
 	$(call link)
 $(B)/echosite: $(B)/tests/echosite/main.o $(B)/libshared.a
 	$(call link)
-$(B)/laneload $(B)/bulksite: $(B)/%: $(B)/tests/bench/%.o $(B)/tests/bench/pattern.o $(B)/libshared.a
+$(B)/laneload $(B)/bulksite $(B)/tlsload: $(B)/%: $(B)/tests/bench/%.o $(B)/tests/bench/pattern.o $(B)/libshared.a
 	$(call link)
 
 # A unit test links its own side and what both sides share, never the other side.

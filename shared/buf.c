@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PRINTF_BYTES = 128 }; /* what most texts of buf_printf fit in: they are formatted once */
+
 void buf_init(struct buf *b)
 {
     *b = (struct buf){ 0 };
@@ -77,19 +79,33 @@ void buf_add_text(struct buf *b, const char *text)
     buf_add(b, text, strlen(text));
 }
 
+void buf_add_number(struct buf *b, uint64_t n)
+{
+    char digits[20], *p = digits + sizeof digits;
+
+    do {
+        *--p = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    buf_add(b, p, (size_t)(digits + sizeof digits - p));
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list args, again;
+    size_t room = PRINTF_BYTES;
     int n;
 
     va_start(args, fmt);
     va_copy(again, args);
-    n = vsnprintf(NULL, 0, fmt, args);
+    n = vsnprintf(buf_space(b, room), room, fmt, args);
     va_end(args);
-    if (n > 0) {
-        vsnprintf(buf_space(b, (size_t)n + 1), (size_t)n + 1, fmt, again);
-        b->len += (size_t)n;
+    if (n >= (int)room) {
+        room = (size_t)n + 1;
+        n = vsnprintf(buf_space(b, room), room, fmt, again);
     }
+    if (n > 0)
+        b->len += (size_t)n;
     va_end(again);
 }
 

@@ -6,6 +6,7 @@
 #include "shared/err.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
     char *mem;
@@ -20,6 +21,7 @@ const char *buf_text(struct buf *b); /* the same with a NUL behind the last byte
 /* For sizes we choose: aborts when memory is out. */
 void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_add_text(struct buf *b, const char *text);
+void buf_add_number(struct buf *b, uint64_t n); /* decimal */
 void buf_printf(struct buf *b, const char *fmt, ...) printf_like(2, 3);
 /* For sizes a peer chooses: -1, and nothing added, when the buffer would pass max bytes or memory is out. */
 must_check int buf_add_max(struct buf *b, const void *bytes, size_t n, size_t max, struct err *e);

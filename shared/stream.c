@@ -26,13 +26,15 @@ struct stream {
     const struct stream_events *events;
     void (*connected)(void *user);
     void *user;
-    struct err why;
+    struct err *why; /* NULL: nothing has gone wrong */
 
     struct buf queue, flight; /* queue waits; flight is in libuv's hands while writing */
     size_t flight_bytes;      /* of flight: what libuv has been given */
-    uv_connect_t connect_req;
-    uv_write_t write_req;
-    uv_shutdown_t shutdown_req;
+    union {                   /* one after another: no bytes before it is connected, nor behind its end */
+        uv_connect_t connect;
+        uv_write_t write;
+        uv_shutdown_t shutdown;
+    } req;
     struct stream *source, *sink;
 
     bool connecting, writing, full;
@@ -49,9 +51,18 @@ static void on_shut_down(uv_shutdown_t *req, int rc);
 static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf);
 static void read_if_wanted(struct stream *s);
 static void close_with(struct stream *s, enum err_code code, const char *what, int rc);
+static void send_queued(struct stream *s);
 static void shut_down_if_wanted(struct stream *s);
 
 /* ---- start ---- */
+
+/* Most never need the room for it. */
+static struct err *why_of(struct stream *s)
+{
+    if (!s->why)
+        s->why = mem_new(sizeof *s->why);
+    return s->why;
+}
 
 static struct stream *stream_new(uv_loop_t *loop, bool is_tcp, const struct stream_events *events, void *user)
 {
@@ -112,13 +123,13 @@ struct stream *stream_connect_from(struct loop *loop, const struct sockaddr *fro
     int rc = from ? uv_tcp_bind(&s->uv.tcp, from, 0) : 0;
 
     if (is_tcp && rc == 0)
-        rc = uv_tcp_connect(&s->connect_req, &s->uv.tcp, addr, on_connected);
+        rc = uv_tcp_connect(&s->req.connect, &s->uv.tcp, addr, on_connected);
     else if (rc == 0)
-        uv_pipe_connect(&s->connect_req, &s->uv.pipe, ((const struct sockaddr_un *)addr)->sun_path,
+        uv_pipe_connect(&s->req.connect, &s->uv.pipe, ((const struct sockaddr_un *)addr)->sun_path,
                         on_connected);
     if (rc != 0)
         return give_up(s, "cannot connect", rc, e);
-    s->connect_req.data = s;
+    s->req.connect.data = s;
     s->connected = connected;
     s->connecting = true;
     return s;
@@ -152,6 +163,7 @@ static void on_connected(uv_connect_t *req, int rc)
     }
     s->connecting = false;
     begin(s);
+    send_queued(s);
     shut_down_if_wanted(s);
     if (s->connected)
         s->connected(s->user);
@@ -188,7 +200,7 @@ static void close_with(struct stream *s, enum err_code code, const char *what, i
     if (uv_is_closing(&s->uv.handle))
         return;
     if (code != ERR_NONE)
-        err_set(&s->why, code, "%s: %s", what, uv_strerror(rc));
+        err_set(why_of(s), code, "%s: %s", what, uv_strerror(rc));
     uv_close(&s->uv.handle, on_closed);
 }
 
@@ -262,7 +274,7 @@ static void end_writing(struct stream *s, const char *what, int rc)
         close_with(s, ERR_PEER, what, rc);
         return;
     }
-    err_set(&s->why, ERR_PEER, "%s: %s", what, uv_strerror(rc));
+    err_set(why_of(s), ERR_PEER, "%s: %s", what, uv_strerror(rc));
     s->deaf = true;
     buf_free(&s->queue);
     if (!s->writing)
@@ -275,7 +287,7 @@ static void send_queued(struct stream *s)
     uv_buf_t part;
     int rc;
 
-    if (s->writing || (s->queue.len == 0 && s->flight.len == 0))
+    if (s->connecting || s->writing || (s->queue.len == 0 && s->flight.len == 0))
         return;
     if (s->flight.len == 0) {
         s->flight = s->queue;
@@ -287,9 +299,9 @@ static void send_queued(struct stream *s)
     if (s->flight_bytes > STREAM_PIECE_BYTES)
         s->flight_bytes = STREAM_PIECE_BYTES;
     part = uv_buf_init(s->flight.mem + s->flight.start, (unsigned)s->flight_bytes);
-    s->write_req.data = s;
+    s->req.write.data = s;
     s->writing = true;
-    rc = uv_write(&s->write_req, &s->uv.stream, &part, 1, on_written);
+    rc = uv_write(&s->req.write, &s->uv.stream, &part, 1, on_written);
     if (rc != 0) {
         s->writing = false;
         end_writing(s, "the connection broke while writing", rc);
@@ -304,8 +316,8 @@ static void shut_down_if_wanted(struct stream *s)
         s->queue.len > 0 || s->flight.len > 0)
         return;
     s->shutdown_sent = true;
-    s->shutdown_req.data = s;
-    rc = uv_shutdown(&s->shutdown_req, &s->uv.stream, on_shut_down);
+    s->req.shutdown.data = s;
+    rc = uv_shutdown(&s->req.shutdown, &s->uv.stream, on_shut_down);
     if (rc != 0)
         close_with(s, ERR_PEER, "the connection broke while ending", rc);
 }
@@ -436,12 +448,13 @@ void stream_reset(struct stream *s)
     /* Fails on a Unix socket, which knows no reset: the peer sees the end of the stream. */
     if (s->uv.handle.type == UV_TCP && !uv_is_closing(&s->uv.handle) &&
         setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
-        err_errno(&s->why, errno, "cannot reset the connection");
+        err_errno(why_of(s), errno, "cannot reset the connection");
     stream_stop(s);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
+    static const struct err nothing = { .code = ERR_NONE };
     struct stream *s = handle->data;
 
     if (s->source)
@@ -450,6 +463,7 @@ static void on_closed(uv_handle_t *handle)
         stream_set_source(s->sink, NULL);
     buf_free(&s->queue);
     buf_free(&s->flight);
-    s->events->ended(s->user, &s->why);
+    s->events->ended(s->user, s->why ? s->why : &nothing);
+    free(s->why);
     free(s);
 }

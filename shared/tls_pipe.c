@@ -29,7 +29,7 @@ static int bio_write(BIO *bio, const char *bytes, int n)
     struct tls_pipe *t = BIO_get_data(bio);
 
     BIO_clear_retry_flags(bio);
-    buf_add(&t->out, bytes, (size_t)n);
+    buf_add(t->out, bytes, (size_t)n);
     return n;
 }
 
@@ -66,13 +66,13 @@ void tls_pipe_set_context(SSL_CTX *ctx)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
 }
 
-void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx)
+void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx, struct buf *out)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     BIO *bio;
 
     pthread_once(&once, make_method);
-    *t = (struct tls_pipe){ .ssl = SSL_new(ctx) };
+    *t = (struct tls_pipe){ .ssl = SSL_new(ctx), .out = out };
     bio = BIO_new(method);
     if (!t->ssl || !bio)
         abort(); /* out of memory */
@@ -83,7 +83,6 @@ void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx)
 void tls_pipe_free(struct tls_pipe *t)
 {
     SSL_free(t->ssl);
-    buf_free(&t->out);
     t->ssl = NULL;
 }
 
@@ -97,6 +96,12 @@ static int fail(unsigned long *code, struct err *e)
     err_set(e, ERR_PEER, "TLS: %s", reason ? reason : "the other side broke the protocol");
     ERR_clear_error();
     return -1;
+}
+
+/* When every byte is used and no record is open, another call would only find that out again. */
+static bool is_used_up(const struct tls_pipe *t)
+{
+    return t->in_n == 0 && !SSL_has_pending(t->ssl);
 }
 
 /* By way of the stack: `plain` then has the size of what came, not that of a whole record. */
@@ -113,6 +118,8 @@ int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *p
 
         if (got > 0) {
             buf_add(plain, record, (size_t)got);
+            if (is_used_up(t))
+                return 0;
             continue;
         }
         switch (SSL_get_error(t->ssl, got)) {

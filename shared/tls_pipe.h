@@ -1,7 +1,8 @@
 /* shared/tls_pipe.h - TLS as a pure machine, either side of it: bytes in, bytes out, no descriptor.
  *
  * A value, embedded. Which side it is, and on what terms, its context and the owner of `ssl` say; the pipe is the BIO
- * between OpenSSL and two buffers. Encrypted bytes go in through tls_pipe_feed and come out in `out`. */
+ * between OpenSSL and two buffers. Encrypted bytes go in through tls_pipe_feed and come out in `out`, which connections may
+ * share, as long as it is sent and emptied before the next of them is called. */
 #ifndef SHARED_TLS_PIPE_H
 #define SHARED_TLS_PIPE_H
 #include "shared/buf.h"
@@ -14,13 +15,13 @@ struct tls_pipe {
     SSL *ssl;
     const char *in; /* lent by tls_pipe_feed for the length of its call */
     size_t in_n;
-    struct buf out; /* to send, and then to empty */
+    struct buf *out; /* borrowed: to send, and then to empty */
 };
 
 /* What all connections of ours have in common: no renegotiation, no compression, no buffers while they are idle. */
 void tls_pipe_set_context(SSL_CTX *ctx);
 /* Holds the context. The pipe must stay where it is. */
-void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx);
+void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx, struct buf *out);
 void tls_pipe_free(struct tls_pipe *t);
 
 /* Takes all n bytes and adds what they decrypt to to plain; a handshake goes on by it too, and a client's begins with 0

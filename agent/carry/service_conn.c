@@ -132,7 +132,7 @@ static void on_dialled(void *user, struct stream *sock, const struct err *why)
 
 static void flush(struct service_conn *s)
 {
-    struct buf *out = &s->tls->pipe.out;
+    struct buf *out = &s->tls->out;
 
     if (s->sock)
         stream_write(s->sock, buf_bytes(out), out->len);

@@ -9,7 +9,8 @@ void service_tls_init(struct service_tls *t, struct trust *trust, const struct s
 {
     struct buf nothing = { 0 };
 
-    tls_pipe_init(&t->pipe, trust_context(trust));
+    t->out = nothing;
+    tls_pipe_init(&t->pipe, trust_context(trust), &t->out);
     trust_prepare(&t->peer, trust, service, t->pipe.ssl);
     if (tls_pipe_feed(&t->pipe, "", 0, &nothing, NULL, NULL) != 0)
         return; /* it says so again with the first bytes that come */
@@ -20,6 +21,7 @@ void service_tls_free(struct service_tls *t)
     /* Or OpenSSL would take a connection that was reset for a reason not to resume its session. */
     SSL_set_shutdown(t->pipe.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     tls_pipe_free(&t->pipe);
+    buf_free(&t->out);
     trust_peer_free(&t->peer);
 }
 

@@ -7,11 +7,12 @@
 
 /* A value, embedded; it must stay where it is. */
 struct service_tls {
-    struct tls_pipe pipe; /* for writing, ending and sending what stands in its output */
+    struct tls_pipe pipe; /* for writing and ending */
+    struct buf out;       /* its output: to send, and then to empty */
     struct trust_peer peer;
 };
 
-/* Borrows both until service_tls_free. The first bytes to send stand in the output. */
+/* Borrows both until service_tls_free. The first bytes to send stand in out. */
 void service_tls_init(struct service_tls *t, struct trust *trust, const struct service *service);
 void service_tls_free(struct service_tls *t);
 

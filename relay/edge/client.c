@@ -11,9 +11,11 @@
 #include "relay/edge/exchange.h"
 #include "relay/edge/gate.h"
 #include "relay/edge/tls.h"
+#include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -32,6 +34,10 @@ enum {
     LOOK_MS = 1000,       /* while a request is parked: has the visitor gone? */
     PLAIN_BYTES = 65536,  /* decrypted and not yet used, where it is no head */
 };
+enum {
+    LARGE_BYTES = 16384,   /* a whole record of TLS: nothing is gained by gathering more */
+    SEALED_BYTES = 262144, /* what a worker keeps for the next time */
+};
 
 enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_LINGER, C_CLOSE };
 
@@ -39,7 +45,7 @@ struct client {
     const struct client_host *host;
     enum state state;
     struct stream *sock;
-    uv_timer_t deadline;
+    struct deadline deadline;
     int pending;
 
     struct first first;
@@ -67,8 +73,8 @@ static void on_eof(void *user);
 static void on_drained(void *user);
 static void on_sent(void *user);
 static void on_ended(void *user, const struct err *why);
-static void on_late(uv_timer_t *timer);
-static void on_timer_closed(uv_handle_t *handle);
+static void on_late(void *user);
+static void on_deadline_closed(void *user);
 static SSL_CTX *pick_certificate(void *user, struct str server_name);
 
 static const struct stream_events stream_events = {
@@ -79,7 +85,7 @@ static const struct stream_events stream_events = {
 
 static void set_deadline(struct client *c, uint64_t ms)
 {
-    uv_timer_start(&c->deadline, on_late, ms, 0);
+    deadline_set(&c->deadline, ms);
 }
 
 static enum state state_for(enum first_kind kind)
@@ -98,11 +104,10 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
         free(c);
         return NULL;
     }
-    uv_timer_init(&loop->uv, &c->deadline);
-    c->deadline.data = c;
+    deadline_init(&c->deadline, &loop->uv, on_late, c);
     c->pending = 2;
     if (entrance.secure)
-        c->tls = tls_new(host->tls_begin, pick_certificate, c);
+        c->tls = tls_new(host->tls_begin, host->sealed, pick_certificate, c);
     c->first.entrance = entrance;
     c->first.ssh = host->ssh;
     c->state = state_for(first_begin(&c->first));
@@ -137,37 +142,47 @@ static void client_enter(struct client *c, enum state next)
             stream_reset(c->sock);
         else
             stream_stop(c->sock);
-        uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+        deadline_close(&c->deadline, on_deadline_closed);
         break;
     }
 }
 
-/* What goes to the socket: what the visitor is sent, or that encrypted. */
-static struct buf *output(struct client *c, bool ends)
+/* At once: another connection's bytes may be the next in there. */
+static void send_sealed(struct client *c)
 {
-    if (!c->tls)
-        return &c->send;
-    if (c->send.len > 0) {
-        tls_write(c->tls, buf_bytes(&c->send), c->send.len);
-        buf_free(&c->send);
+    struct buf *sealed = c->host->sealed;
+
+    c->sent_bytes += sealed->len;
+    stream_write(c->sock, buf_bytes(sealed), sealed->len);
+    buf_take(sealed, sealed->len);
+    if (sealed->room > SEALED_BYTES)
+        buf_free(sealed);
+}
+
+/* Behind what went before: nothing is gathered in c->send then, or it is that. */
+static void send_now(struct client *c, const char *bytes, size_t n, bool goodbye)
+{
+    if (!c->tls) {
+        c->sent_bytes += n;
+        stream_write(c->sock, bytes, n);
+        return;
     }
-    if (ends && !c->said_goodbye) {
-        c->said_goodbye = true;
+    assert(c->host->sealed->len == 0);
+    tls_write(c->tls, bytes, n);
+    if (goodbye)
         tls_end(c->tls);
-    }
-    return tls_output(c->tls);
+    send_sealed(c);
 }
 
 static void flush(struct client *c)
 {
     bool ends = c->state == C_LINGER || c->half_ends;
-    struct buf *out = output(c, ends);
+    bool goodbye = ends && !c->said_goodbye;
 
-    if (out->len > 0) {
-        c->sent_bytes += out->len;
-        stream_write(c->sock, buf_bytes(out), out->len);
-        buf_free(out);
-    }
+    if (c->send.len > 0 || goodbye)
+        send_now(c, buf_bytes(&c->send), c->send.len, goodbye);
+    buf_free(&c->send);
+    c->said_goodbye = c->said_goodbye || goodbye;
     if (ends)
         stream_shutdown(c->sock);
 }
@@ -262,7 +277,7 @@ static enum state step_head(struct client *c)
     if (!c->head_began) {
         c->head_began = c->has_asked = true;
         set_deadline(c, HEAD_MS);
-        c->head = c->head ? c->head : mem_new(sizeof *c->head);
+        c->head = mem_grow(c->head, sizeof *c->head); /* not zeroed: it is 2 KiB */
         c->limits = snapshot_rules(c->host->snapshot(c->host->user))->limits;
         h1_request_init(c->head);
     }
@@ -303,7 +318,7 @@ static enum state step_exchange(struct client *c)
         return C_EXCHANGE;
     }
     if (state == EXCHANGE_UPGRADED) {
-        uv_timer_stop(&c->deadline);
+        deadline_clear(&c->deadline);
         return C_EXCHANGE;
     }
     exchange_free(c->exchange);
@@ -325,7 +340,15 @@ static enum state step_linger(struct client *c)
 
 void client_send(struct client *c, const void *bytes, size_t n)
 {
-    buf_add(&c->send, bytes, n);
+    if (n >= LARGE_BYTES && c->send.len == 0)
+        send_now(c, bytes, n, false);
+    else
+        buf_add(&c->send, bytes, n);
+}
+
+struct buf *client_output(struct client *c)
+{
+    return &c->send;
 }
 
 void client_end(struct client *c)
@@ -387,7 +410,7 @@ static void hand_over(struct client *c)
     c->state = C_CLOSE;
     c->sock = NULL;
     c->pending--;
-    uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+    deadline_close(&c->deadline, on_deadline_closed);
     c->host->spliced(c->host->user, sock, &c->from.peer, buf_bytes(&c->first.bytes), c->first.bytes.len);
 }
 
@@ -438,13 +461,14 @@ static void on_received(void *user, const char *bytes, size_t n)
         client_run(c);
         return;
     }
+    assert(c->host->sealed->len == 0);
     rc = tls_feed(c->tls, bytes, n, &c->plain, &why);
+    send_sealed(c); /* of the handshake, or an alert */
     if (rc < 0) {
         char peer[64];
 
         headers_address_text(&c->from.peer, peer, sizeof peer);
         log_debug("TLS ended", kv_str("peer", peer), kv_str("error", why.text));
-        flush(c); /* the alert */
         client_enter(c, C_CLOSE);
         return;
     }
@@ -460,8 +484,9 @@ static void on_eof(void *user)
     struct client *c = user;
 
     c->visitor_ended = true;
-    c->asked_if_gone =
-        c->state == C_EXCHANGE && uv_is_active((uv_handle_t *)&c->deadline) && c->tls && tls_probe(c->tls);
+    c->asked_if_gone = c->state == C_EXCHANGE && deadline_is_set(&c->deadline) && c->tls && tls_probe(c->tls);
+    if (c->asked_if_gone)
+        send_sealed(c);
     if (c->state == C_FIRST || c->state == C_HANDSHAKE)
         client_enter(c, C_CLOSE);
     client_run(c);
@@ -491,9 +516,9 @@ static void on_sent(void *user)
         set_deadline(c, LINGER_MS);
 }
 
-static void on_late(uv_timer_t *timer)
+static void on_late(void *user)
 {
-    struct client *c = timer->data;
+    struct client *c = user;
     enum exchange_state state;
 
     if (c->state == C_EXCHANGE && c->asked_if_gone) {
@@ -554,9 +579,9 @@ static void release(struct client *c)
     free(c);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_deadline_closed(void *user)
 {
-    release(handle->data);
+    release(user);
 }
 
 static void on_ended(void *user, const struct err *why)
@@ -566,7 +591,7 @@ static void on_ended(void *user, const struct err *why)
     (void)why; /* a visitor that goes away concerns nobody but the exchange */
     if (c->state != C_CLOSE) {
         c->state = C_CLOSE;
-        uv_close((uv_handle_t *)&c->deadline, on_timer_closed);
+        deadline_close(&c->deadline, on_deadline_closed);
     }
     exchange_free(c->exchange);
     c->exchange = NULL;

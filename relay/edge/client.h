@@ -16,6 +16,7 @@ struct client;
 /* What a connection uses of its worker. */
 struct client_host {
     SSL_CTX *tls_begin;  /* the current snapshot's */
+    struct buf *sealed;  /* what TLS makes, on its way to the socket; empty while no connection is at work */
     uint16_t https_port; /* where visitors find us over TLS; 0: nowhere */
     struct pool *pool;
     struct parking *parking;
@@ -39,7 +40,8 @@ void client_stop(struct client *c);
 /* ---- for the exchange ---- */
 
 void client_send(struct client *c, const void *bytes,
-                 size_t n);                                    /* plain; goes out at the end of client_run */
+                 size_t n);                                    /* plain; goes out by the end of client_run */
+struct buf *client_output(struct client *c);                   /* where client_send puts it */
 void client_end(struct client *c);                             /* half-close, behind what was sent */
 struct stream *client_stream(struct client *c);                /* for backpressure */
 uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_events */

@@ -54,7 +54,6 @@ static void send_response_head(struct exchange *x)
     struct h1_head *head = x->response;
     bool interim = head->status < 200;
     struct headers_changes changes = changes_for(x, interim);
-    struct buf out = { 0 };
 
     x->framing = framing_down(x);
     if (!interim && (x->framing == H1_UNTIL_CLOSE || !x->request_done))
@@ -62,14 +61,13 @@ static void send_response_head(struct exchange *x)
     if (interim || head->status == 204)
         head->content_length = -1;
     if (!interim || !x->visitor_1_0) {
-        headers_add_response(&out, head, x->framing,
+        headers_add_response(client_output(x->client), head, x->framing,
                              interim             ? ""
                              : !x->visitor_keeps ? "close"
                              : x->visitor_1_0    ? "keep-alive"
                                                  : "",
                              &changes);
-        exchange_send_down(x, buf_bytes(&out), out.len);
-        buf_free(&out);
+        x->began = true;
     }
     x->began = x->began && !interim; /* after 100 (Continue) another answer may still be given */
     x->service_keeps = head->keep_alive;
@@ -101,16 +99,25 @@ static const char *why_not_http(const struct exchange *x, ssize_t parsed)
                        : "101 without having been asked to upgrade";
 }
 
+/* A head that comes whole, as most do, is read where it lies. */
+static ssize_t parse_response_head(struct exchange *x, const char *bytes, size_t n)
+{
+    static const struct h1_limits limits = { .max_uri = 16384, .max_header = 65536 };
+    ssize_t got = x->in.len == 0 ? h1_head_parse(x->response, bytes, n, &limits) : 0;
+
+    if (got != 0)
+        return got;
+    buf_add(&x->in, bytes, n);
+    return h1_head_parse(x->response, buf_bytes(&x->in), x->in.len, &limits);
+}
+
 /* Bytes used of those given; all of them while the head is not whole. */
 static size_t read_response_head(struct exchange *x, const char *bytes, size_t n)
 {
-    static const struct h1_limits limits = { .max_uri = 16384, .max_header = 65536 };
     size_t before = x->in.len;
+    ssize_t got = parse_response_head(x, bytes, n);
     const char *wrong;
-    ssize_t got;
 
-    buf_add(&x->in, bytes, n);
-    got = h1_head_parse(x->response, buf_bytes(&x->in), x->in.len, &limits);
     if (got == 0)
         return n;
     wrong = why_not_http(x, got);

@@ -55,30 +55,36 @@ static bool is_ours(const struct h1_head *head, const struct h1_field *field)
     return begins(name, forwarded);
 }
 
+static void add_line(struct buf *out, struct str name, struct str value)
+{
+    char *p = buf_space(out, name.n + 2 + value.n + 2);
+
+    p = mempcpy(p, name.p, name.n);
+    p = mempcpy(p, ": ", 2);
+    p = mempcpy(p, value.p, value.n);
+    memcpy(p, "\r\n", 2);
+    buf_added(out, name.n + 2 + value.n + 2);
+}
+
 static void add(struct buf *out, const char *name, struct str value)
 {
-    buf_add_text(out, name);
-    buf_add(out, ": ", 2);
-    buf_add(out, value.p, value.n);
-    buf_add(out, "\r\n", 2);
+    add_line(out, str_of(name), value);
 }
 
 static void add_field(struct buf *out, const struct h1_head *head, const struct h1_field *field)
 {
-    struct str name = h1_text(head, field->name), value = h1_text(head, field->value);
-
-    buf_add(out, name.p, name.n);
-    buf_add(out, ": ", 2);
-    buf_add(out, value.p, value.n);
-    buf_add(out, "\r\n", 2);
+    add_line(out, h1_text(head, field->name), h1_text(head, field->value));
 }
 
 static void add_framing(struct buf *out, enum h1_framing framing, int64_t length)
 {
-    if (framing == H1_CHUNKED)
+    if (framing == H1_CHUNKED) {
         buf_add_text(out, "Transfer-Encoding: chunked\r\n");
-    else if (length >= 0)
-        buf_printf(out, "Content-Length: %" PRId64 "\r\n", length);
+    } else if (length >= 0) {
+        buf_add_text(out, "Content-Length: ");
+        buf_add_number(out, (uint64_t)length);
+        buf_add(out, "\r\n", 2);
+    }
 }
 
 /* All values of a field as one list; false when there is none. */
@@ -270,7 +276,11 @@ void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_f
     struct str reason = h1_text(head, head->reason);
     struct buf upgrade = { 0 };
 
-    buf_printf(out, "HTTP/1.1 %d %.*s\r\n", head->status, STR_ARG(reason));
+    buf_add_text(out, "HTTP/1.1 ");
+    buf_add_number(out, (uint64_t)head->status);
+    buf_add(out, " ", 1);
+    buf_add(out, reason.p, reason.n);
+    buf_add(out, "\r\n", 2);
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct h1_field *field = &head->fields[i];
 

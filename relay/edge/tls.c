@@ -13,8 +13,8 @@ struct tls {
     struct tls_pipe pipe;
     tls_pick_cb pick;
     void *user;
-    const struct tickets *tickets;  /* held by the context that the connection began with */
-    char server_name[DOMAIN_BYTES]; /* as sent; OpenSSL forgets it when it resumes a session of TLS 1.2 */
+    const struct tickets *tickets; /* held by the context that the connection began with */
+    char *server_name; /* as sent, or NULL; OpenSSL forgets it when it resumes a session of TLS 1.2 */
 };
 
 /* ---- which certificate ---- */
@@ -24,11 +24,8 @@ static void note_name(struct tls *t, struct str name)
 {
     unsigned char context[SHA256_DIGEST_LENGTH];
 
-    t->server_name[0] = 0;
-    if (name.n < sizeof t->server_name) {
-        memcpy(t->server_name, name.p, name.n);
-        t->server_name[name.n] = 0;
-    }
+    free(t->server_name);
+    t->server_name = name.n < DOMAIN_BYTES ? mem_copy_n(name.p, name.n) : NULL;
     SHA256((const unsigned char *)name.p, name.n, context);
     SSL_set_session_id_context(t->pipe.ssl, context, sizeof context);
 }
@@ -150,11 +147,11 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets)
 
 /* ---- life ---- */
 
-struct tls *tls_new(SSL_CTX *begin, tls_pick_cb pick, void *user)
+struct tls *tls_new(SSL_CTX *begin, struct buf *out, tls_pick_cb pick, void *user)
 {
     struct tls *t = mem_new(sizeof *t);
 
-    tls_pipe_init(&t->pipe, begin);
+    tls_pipe_init(&t->pipe, begin, out);
     t->pick = pick;
     t->user = user;
     t->tickets = SSL_CTX_get_ex_data(begin, tickets_index());
@@ -168,6 +165,7 @@ void tls_free(struct tls *t)
     if (!t)
         return;
     tls_pipe_free(&t->pipe);
+    free(t->server_name);
     free(t);
 }
 
@@ -201,11 +199,6 @@ void tls_end(struct tls *t)
     tls_pipe_end(&t->pipe);
 }
 
-struct buf *tls_output(struct tls *t)
-{
-    return &t->pipe.out;
-}
-
 const char *tls_version(const struct tls *t)
 {
     return SSL_get_version(t->pipe.ssl);
@@ -213,5 +206,5 @@ const char *tls_version(const struct tls *t)
 
 const char *tls_server_name(const struct tls *t)
 {
-    return t->server_name;
+    return t->server_name ? t->server_name : "";
 }

@@ -1,6 +1,7 @@
 /* relay/edge/tls.h - the server's side of TLS as a pure machine: bytes in, bytes out, no descriptor.
  *
- * An object. Encrypted bytes go in through tls_feed and come out into a buffer that tls_take_output empties. */
+ * An object. Encrypted bytes go in through tls_feed, and come out into a buffer that it borrows: connections may share
+ * one, as long as it is sent and emptied before the next of them is called. */
 #ifndef RELAY_EDGE_TLS_H
 #define RELAY_EDGE_TLS_H
 #include "relay/edge/tickets.h"
@@ -24,7 +25,7 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets);
 /* The context that they go on with, for one site's certificate and key. */
 SSL_CTX *tls_site_context(void);
 
-struct tls *tls_new(SSL_CTX *begin, tls_pick_cb pick, void *user);
+struct tls *tls_new(SSL_CTX *begin, struct buf *out, tls_pick_cb pick, void *user);
 void tls_free(struct tls *t);
 
 /* Takes all n bytes and adds what they decrypt to to plain. 1: the visitor has ended its side (close_notify). -1 with
@@ -36,7 +37,6 @@ void tls_write(struct tls *t, const char *bytes, size_t n);
 /* Adds to the output what a visitor reads and takes no notice of. False: this version of TLS has no such thing. */
 must_check bool tls_probe(struct tls *t);
 void tls_end(struct tls *t);                      /* adds a close_notify to the output */
-struct buf *tls_output(struct tls *t);            /* to send, and then to empty */
 const char *tls_version(const struct tls *t);     /* "TLSv1.3"; only once established; a constant */
 const char *tls_server_name(const struct tls *t); /* "" before it is known, or without one */
 #endif

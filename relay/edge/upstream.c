@@ -8,6 +8,7 @@
  * To a plain lane OPENING is the dial, and an abort is a reset. */
 #include "relay/edge/upstream.h"
 
+#include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 #include "shared/secret.h"
@@ -47,7 +48,7 @@ struct upstream {
     bool plain;
     struct dial *dial;     /* of a plain one, while OPENING */
     struct stream *stream; /* NULL: a plain one that is not connected yet */
-    uv_timer_t timer;
+    struct deadline deadline;
     int pending;
     int64_t idle_since_ms;
 
@@ -70,19 +71,14 @@ static void on_eof(void *user);
 static void on_sent(void *user);
 static void on_ended(void *user, const struct err *why);
 static void on_dialled(void *user, struct stream *s, const struct err *why);
-static void on_timer(uv_timer_t *timer);
-static void on_timer_closed(uv_handle_t *handle);
+static void on_late(void *user);
+static void on_deadline_closed(void *user);
 
 static const struct stream_events stream_events = {
     .received = on_received, .eof = on_eof, .ended = on_ended, .sent = on_sent
 };
 
 /* ---- opening ---- */
-
-static void set_timer(struct upstream *u, uint64_t ms)
-{
-    uv_timer_start(&u->timer, on_timer, ms, 0);
-}
 
 static void enter(struct upstream *u, enum upstream_state next)
 {
@@ -129,13 +125,12 @@ struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, 
         return NULL;
     }
     u->counts = counts_hold(lane->counts);
-    uv_timer_init(&loop->uv, &u->timer);
-    u->timer.data = u;
+    deadline_init(&u->deadline, &loop->uv, on_late, u);
     u->pending++;
     if (u->plain)
         u->dial = dial_start(loop, lane->plain.host, lane->plain.port, DIAL_MS, names, on_dialled, u);
     else
-        set_timer(u, ANSWER_MS);
+        deadline_set(&u->deadline, ANSWER_MS);
     return u;
 }
 
@@ -167,7 +162,7 @@ static void close_now(struct upstream *u)
         dial_stop(u->dial);
     if (u->stream)
         stream_stop(u->stream);
-    uv_close((uv_handle_t *)&u->timer, on_timer_closed);
+    deadline_close(&u->deadline, on_deadline_closed);
 }
 
 static void leave(struct upstream *u)
@@ -182,7 +177,7 @@ static void leave(struct upstream *u)
     if (u->got_eof && !u->upgraded)
         close_now(u);
     else
-        set_timer(u, LEAVE_MS);
+        deadline_set(&u->deadline, LEAVE_MS);
 }
 
 void upstream_close(struct upstream *u)
@@ -287,7 +282,7 @@ static void take_answer(struct upstream *u, const char *bytes, size_t n)
         fail_opening(u);
         return;
     }
-    uv_timer_stop(&u->timer);
+    deadline_clear(&u->deadline);
     if (!u->events) {
         enter(u, UPSTREAM_WARM);
         return;
@@ -337,7 +332,7 @@ static void end_of_used(struct upstream *u)
     enum upstream_end how = end_of(u);
 
     if (u->upgraded && how == UPSTREAM_EOF) {
-        uv_timer_stop(&u->timer);
+        deadline_clear(&u->deadline);
         u->events->eof(u->user);
         return;
     }
@@ -353,7 +348,7 @@ static void on_eof(void *user)
     if (u->state == UPSTREAM_OPENING)
         fail_opening(u);
     else if (u->state == UPSTREAM_USED && !u->explained && !u->plain)
-        set_timer(u, EXPLAIN_MS);
+        deadline_set(&u->deadline, EXPLAIN_MS);
     else if (u->state == UPSTREAM_USED)
         end_of_used(u);
     else
@@ -370,9 +365,9 @@ void upstream_note_ended(struct upstream *u, enum lane_how how)
         end_of_used(u);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_late(void *user)
 {
-    struct upstream *u = timer->data;
+    struct upstream *u = user;
 
     switch (u->state) {
     case UPSTREAM_OPENING:
@@ -399,7 +394,7 @@ void upstream_take(struct upstream *u, const struct snap_target *target, const s
     }
     if (u->state == UPSTREAM_OPENING)
         return;
-    uv_timer_stop(&u->timer);
+    deadline_clear(&u->deadline);
     if (u->state == UPSTREAM_WARM)
         begin_use(u);
     else
@@ -519,7 +514,7 @@ void upstream_give_back(struct upstream *u)
     u->idle_since_ms = loop_now_ms(u->loop);
     stream_set_source(u->stream, NULL);
     stream_resume(u->stream);
-    set_timer(u, IDLE_MS);
+    deadline_set(&u->deadline, IDLE_MS);
     enter(u, UPSTREAM_IDLE);
 }
 
@@ -580,9 +575,9 @@ static void release(struct upstream *u)
     free(u);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_deadline_closed(void *user)
 {
-    release(handle->data);
+    release(user);
 }
 
 static void on_ended(void *user, const struct err *why)
@@ -598,7 +593,7 @@ static void on_ended(void *user, const struct err *why)
         u->owner->failed(u->owner_user, u);
     if (before != UPSTREAM_CLOSED) {
         enter(u, UPSTREAM_CLOSED);
-        uv_close((uv_handle_t *)&u->timer, on_timer_closed);
+        deadline_close(&u->deadline, on_deadline_closed);
     }
     tell_ended(u, how);
     release(u);

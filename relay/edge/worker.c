@@ -27,6 +27,7 @@ struct worker {
     uint64_t next_id;
     struct snapshot *snapshot;
     struct client_host host;
+    struct buf sealed;
     struct request_ids ids;
     struct client **clients;
     size_t clients_n, clients_room;
@@ -175,6 +176,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     w->parking = parking_new(&w->loop, conf->limits.workers);
     parking_follow(w->parking, w->snapshot);
     w->host = (struct client_host){ .tls_begin = snapshot_tls_begin(w->snapshot),
+                                    .sealed = &w->sealed,
                                     .pool = w->pool,
                                     .parking = w->parking,
                                     .ids = &w->ids,
@@ -355,6 +357,7 @@ void worker_free(struct worker *w)
     mailbox_free(&w->mailbox);
     snapshot_release(w->snapshot);
     access_log_release(w->conf.access_log);
+    buf_free(&w->sealed);
     free(w->clients);
     free(w->splices);
     free(w);

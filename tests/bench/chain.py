@@ -16,8 +16,9 @@ import sys
 import time
 
 DOMAIN = "bench.localhost"
+SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"  # the relay's
 PROGRAMS = ("tunnel-relay", "tunnel-agent", "tunnel-lane", "tunnelctl")
-TOOLS = ("nginx", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "strace", "ss")
+TOOLS = ("nginx", "haproxy", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "strace", "ss")
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 ADDRESS = "127.{}.{}.{}".format(*(random.randrange(1, 255) for _ in range(3)))
 
@@ -103,7 +104,8 @@ class Chain:
 
     # ---- the house's site, and sshd between house and VM ----
 
-    def start_origin(self, page):
+    def start_origin(self, page, more=""):
+        """/page, and what else the site has."""
         (self.folder / "site").mkdir()
         (self.folder / "site" / "page").write_bytes(page)
         self.origin_port = free_port()
@@ -112,6 +114,7 @@ class Chain:
             server {{
                 listen {ADDRESS}:{self.origin_port};
                 root {self.folder}/site;
+                {more}
             }}""", self.origin_port)
 
     def start_nginx(self, name, servers, port):
@@ -121,11 +124,12 @@ class Chain:
             master_process off;
             pid {name}.pid;
             error_log stderr warn;
-            events {{ worker_connections 4096; }}
+            events {{ worker_connections 12000; }}
             http {{
                 access_log off;
                 keepalive_timeout 1h;
                 keepalive_requests 1000000000;
+                client_max_body_size 0;
                 client_body_temp_path {name}.body;
                 proxy_temp_path {name}.proxy;
                 fastcgi_temp_path {name}.fastcgi;
@@ -184,7 +188,13 @@ MaxStartups 100
 
     # ---- ours ----
 
-    def start_relay(self):
+    def start_relay(self, sites=None):
+        """With the agent's site, or with the sections of others."""
+        sites = sites or f"""
+[agent pi]
+key = {(self.folder / "agent_key.pub").read_text().strip()}
+domains = {DOMAIN}
+"""
         port = free_port()
         config = self.write("relay.ini", f"""
 [relay]
@@ -200,11 +210,7 @@ include =
 
 [acme]
 issuer = internal
-
-[agent pi]
-key = {(self.folder / "agent_key.pub").read_text().strip()}
-domains = {DOMAIN}
-""")
+{sites}""")
         command = [self.build / "tunnel-relay", "-c", config]
         return self.start("relay", command, lambda: self.status("relay") is not None), port
 
@@ -260,12 +266,12 @@ host_key = {self.host_key}
             "-days", "2", "-subj", f"/CN={DOMAIN}", "-addext", f"subjectAltName=DNS:{DOMAIN}",
             "-keyout", self.folder / "nginx.key", "-out", self.folder / "nginx.pem")
 
-    def start_front(self, name, upstream_port):
-        """nginx as the recipe has it, tuned, with the headers that the relay sets."""
+    def start_front(self, name, upstream):
+        """nginx as the recipe has it, tuned, with the headers that the relay sets. Bodies are not put into files."""
         port = free_port()
         return self.start_nginx(name, f"""
             upstream house {{
-                server 127.0.0.1:{upstream_port};
+                server {upstream};
                 keepalive 64;
                 keepalive_requests 1000000000;
                 keepalive_timeout 1h;
@@ -276,9 +282,13 @@ host_key = {self.host_key}
                 ssl_certificate {self.folder}/nginx.pem;
                 ssl_certificate_key {self.folder}/nginx.key;
                 ssl_protocols TLSv1.3;
+                ssl_conf_command Ciphersuites {SUITES};
+                ssl_prefer_server_ciphers on;
                 location / {{
                     proxy_pass http://house;
                     proxy_http_version 1.1;
+                    proxy_request_buffering off;
+                    proxy_max_temp_file_size 0;
                     proxy_set_header Connection "";
                     proxy_set_header Host $http_host;
                     proxy_set_header X-Forwarded-For $remote_addr;
@@ -290,6 +300,42 @@ host_key = {self.host_key}
                     proxy_set_header X-Request-ID $request_id;
                 }}
             }}""", port), port
+
+
+    def start_haproxy(self, upstream):
+        """One thread, with the same headers, and connections to the origin that anybody's request may use."""
+        port = free_port()
+        pem = "".join((self.folder / f"nginx.{part}").read_text() for part in ("pem", "key"))
+        self.write("haproxy.pem", pem).chmod(0o600)
+        config = self.write("haproxy.cfg", f"""
+global
+    nbthread 1
+    maxconn 6000
+    ssl-default-bind-options ssl-min-ver TLSv1.3
+    ssl-default-bind-ciphersuites {SUITES}
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 1h
+    timeout server 1h
+    timeout http-keep-alive 1h
+    http-reuse always
+frontend visitors
+    bind {ADDRESS}:{port} ssl crt {self.folder}/haproxy.pem alpn http/1.1
+    unique-id-format %{{+X}}o%ci%cp%Ts%rt%pid
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Forwarded-Proto https
+    http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+    http-request set-header X-Forwarded-Port %[dst_port]
+    http-request set-header X-Real-IP %[src]
+    http-request set-header Forwarded "for=%[src];host=%[req.hdr(Host)];proto=https"
+    http-request set-header X-Request-ID %[unique-id]
+    default_backend house
+backend house
+    server origin {upstream}
+""")
+        command = [tool("haproxy"), "-db", "-f", config]
+        return self.start("haproxy", command, lambda: answers(port)), port
 
 
 def answers(port):

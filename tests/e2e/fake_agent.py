@@ -64,7 +64,7 @@ class Stream(Peer):
         self.item: str | None = None  # None: nobody uses it yet
         self.route: str | None = None
         self.requests: list[tuple[Head, Body]] = []
-        self.explained = False
+        self.explained = self.answered = False
 
     def _count(self, n: int) -> None:
         """Gives the relay credit for what was read, as an agent does for what its service has taken."""
@@ -88,6 +88,7 @@ class Stream(Peer):
         self.right = self._proof(b"agent", opening)
         answers = {"right": self.right, "wrong": self.right[::-1], "longer": self.right + b"!", "none": b""}
         self.send(answers[self.agent.reply])
+        self.answered = True
 
     def wait_used(self) -> bool:
         """Reads the second header of a pooled HTTP stream. False: the stream was never used."""

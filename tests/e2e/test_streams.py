@@ -214,6 +214,7 @@ def test_nothing_follows_an_opening_before_its_answer(edge):
     """Two visitors use up what was warm; the third one's stream has no answer."""
     gate = threading.Event()
     edge.agent.serve = lambda stream: gate.wait() and stream.answer("late")
+    wait_until(lambda: [stream.answered for stream in edge.agent.streams] == [True] * 2, "two streams are warm")
     edge.agent.reply = "none"
     visitors = [edge.visitor() for _ in range(3)]
     for n, visitor in enumerate(visitors, 1):

@@ -1,5 +1,6 @@
 #include "shared/buf.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,6 +69,40 @@ static void test_text_of_every_length(void **state)
         assert_int_equal(strlen(buf_text(&b)), n);
         buf_printf(&b, "%c", 'a');
     }
+    buf_free(&b);
+}
+
+/* It is formatted again when it did not fit at first. */
+static void test_formats_texts_of_every_length(void **state)
+{
+    char text[600];
+
+    (void)state;
+    for (size_t n = 0; n < sizeof text; n++) {
+        struct buf b = { 0 };
+
+        memset(text, 'a', n);
+        text[n] = 0;
+        buf_printf(&b, "<%s|%zu>", text, n);
+        buf_add_text(&b, "!");
+        assert_int_equal(strncmp(buf_text(&b) + 1, text, n), 0);
+        assert_int_equal(strtoul(buf_bytes(&b) + n + 2, NULL, 10), n);
+        assert_string_equal(buf_bytes(&b) + b.len - 2, ">!");
+        buf_free(&b);
+    }
+}
+
+static void test_adds_numbers(void **state)
+{
+    struct buf b = { 0 };
+
+    (void)state;
+    buf_add_number(&b, 0);
+    buf_add_text(&b, " ");
+    buf_add_number(&b, 1090);
+    buf_add_text(&b, " ");
+    buf_add_number(&b, UINT64_MAX);
+    assert_string_equal(buf_text(&b), "0 1090 18446744073709551615");
     buf_free(&b);
 }
 
@@ -153,6 +188,8 @@ int main(void)
         cmocka_unit_test(test_zero_is_empty),
         cmocka_unit_test(test_adds_in_every_way),
         cmocka_unit_test(test_text_of_every_length),
+        cmocka_unit_test(test_adds_numbers),
+        cmocka_unit_test(test_formats_texts_of_every_length),
         cmocka_unit_test(test_max_is_exact_and_a_refusal_adds_nothing),
         cmocka_unit_test(test_a_long_queue_stays_small),
         cmocka_unit_test(test_an_emptied_queue_starts_anew),

@@ -13,7 +13,7 @@
 struct end {
     struct tls_pipe pipe;
     SSL_CTX *ctx;
-    struct buf plain;
+    struct buf plain, out;
     int fed; /* what tls_pipe_feed has said last */
     unsigned long code;
     struct err why;
@@ -42,9 +42,9 @@ static void feed(struct end *to, struct buf *from, size_t piece)
 
 static void run(struct pair *p)
 {
-    while (p->client.pipe.out.len > 0 || p->server.pipe.out.len > 0) {
-        feed(&p->server, &p->client.pipe.out, p->piece);
-        feed(&p->client, &p->server.pipe.out, p->piece);
+    while (p->client.out.len > 0 || p->server.out.len > 0) {
+        feed(&p->server, &p->client.out, p->piece);
+        feed(&p->client, &p->server.out, p->piece);
     }
 }
 
@@ -57,8 +57,8 @@ static void open_pair(struct pair *p, int version, size_t piece)
     tls_pipe_set_context(p->server.ctx);
     tls_pipe_set_context(p->client.ctx);
     SSL_CTX_set_max_proto_version(p->client.ctx, version);
-    tls_pipe_init(&p->server.pipe, p->server.ctx);
-    tls_pipe_init(&p->client.pipe, p->client.ctx);
+    tls_pipe_init(&p->server.pipe, p->server.ctx, &p->server.out);
+    tls_pipe_init(&p->client.pipe, p->client.ctx, &p->client.out);
     SSL_set_accept_state(p->server.pipe.ssl);
     SSL_set_connect_state(p->client.pipe.ssl);
     assert_int_equal(tls_pipe_feed(&p->client.pipe, "", 0, &p->client.plain, NULL, NULL), 0);
@@ -69,6 +69,7 @@ static void close_end(struct end *e)
     tls_pipe_free(&e->pipe);
     SSL_CTX_free(e->ctx);
     buf_free(&e->plain);
+    buf_free(&e->out);
 }
 
 static void close_pair(struct pair *p)

@@ -27,6 +27,7 @@ struct scene {
     struct certificate own;
     SSL_CTX *ctx;
     struct tls_pipe tls;
+    struct buf out;
     struct stream *sock;
     struct buf told;
     bool told_end, mute, sock_gone;
@@ -45,8 +46,8 @@ struct scene {
 
 static void flush(struct scene *s)
 {
-    stream_write(s->sock, buf_bytes(&s->tls.out), s->tls.out.len);
-    buf_free(&s->tls.out);
+    stream_write(s->sock, buf_bytes(&s->out), s->out.len);
+    buf_free(&s->out);
 }
 
 static void say(struct scene *s, const char *bytes, size_t n)
@@ -106,7 +107,7 @@ static void on_came(void *user, int fd)
     struct scene *s = user;
 
     if (s->secure) {
-        tls_pipe_init(&s->tls, s->ctx);
+        tls_pipe_init(&s->tls, s->ctx, &s->out);
         SSL_set_accept_state(s->tls.ssl);
     }
     s->sock = stream_open(s->loop, fd, &events, s, NULL);

@@ -48,6 +48,7 @@ struct pair {
     struct service_tls client;
     SSL_CTX *ctx;
     struct tls_pipe server;
+    struct buf down;        /* from the server to the client */
     struct buf heard, told; /* by the client, by the server */
     int client_fed, server_fed;
     struct err why, server_why;
@@ -58,7 +59,7 @@ static void begin(struct pair *p, struct trust *trust, const char *url, bool ver
     *p = (struct pair){ .ctx = ctx };
     assert_int_equal(service_parse(&p->service, url, NULL), 0);
     p->service.verify = verify;
-    tls_pipe_init(&p->server, ctx);
+    tls_pipe_init(&p->server, ctx, &p->down);
     SSL_set_accept_state(p->server.ssl);
     service_tls_init(&p->client, trust, &p->service);
 }
@@ -66,7 +67,7 @@ static void begin(struct pair *p, struct trust *trust, const char *url, bool ver
 /* Until both have nothing to say. */
 static void run(struct pair *p)
 {
-    struct buf *up = &p->client.pipe.out, *down = &p->server.out;
+    struct buf *up = &p->client.out, *down = &p->down;
 
     while (up->len > 0 || down->len > 0) {
         if (p->server_fed == 0)
@@ -82,6 +83,7 @@ static void end(struct pair *p)
 {
     service_tls_free(&p->client);
     tls_pipe_free(&p->server);
+    buf_free(&p->down);
     buf_free(&p->heard);
     buf_free(&p->told);
 }

@@ -111,6 +111,7 @@ struct pair {
     BIO *in, *out;         /* the client's */
     size_t piece;          /* bytes that arrive at the server at once; 0: all */
     struct buf plain, got; /* what the server and the client have read */
+    struct buf sealed;     /* what the server sends */
     int fed;               /* what tls_feed said last */
     int failed;            /* SSL_get_error of the client when it was neither well nor waiting */
     int alert;             /* that the client was sent, or 0 */
@@ -120,7 +121,8 @@ struct pair {
 /* A client that asks for this name, or for none. */
 static inline void pair_open(struct pair *p, struct shop *shop, const char *name)
 {
-    *p = (struct pair){ .server = tls_new(shop->begin, shop_pick, shop), .client = SSL_new(shop->client) };
+    *p = (struct pair){ .server = tls_new(shop->begin, &p->sealed, shop_pick, shop),
+                        .client = SSL_new(shop->client) };
     p->in = BIO_new(BIO_s_mem());
     p->out = BIO_new(BIO_s_mem());
     SSL_set_bio(p->client, p->in, p->out);
@@ -137,6 +139,7 @@ static inline void pair_close(struct pair *p)
     tls_free(p->server);
     SSL_free(p->client);
     buf_free(&p->plain);
+    buf_free(&p->sealed);
     buf_free(&p->got);
     ERR_clear_error();
 }
@@ -185,7 +188,7 @@ static inline void pair_take(struct pair *p, struct buf *flight)
 
 static inline void pair_run(struct pair *p)
 {
-    struct buf *answer = tls_output(p->server);
+    struct buf *answer = &p->sealed;
     bool moved = true;
 
     while (moved) {

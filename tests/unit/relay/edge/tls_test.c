@@ -127,7 +127,7 @@ static void test_bytes_both_ways(void **state)
         assert_same(&p.plain, &sent);
         assert_same(&p.got, &sent);
         tls_write(p.server, "", 0);
-        assert_int_equal(tls_output(p.server)->len, 0);
+        assert_int_equal(p.sealed.len, 0);
         assert_int_equal(p.fed, 0);
         pair_close(&p);
         buf_free(&sent);
@@ -145,8 +145,8 @@ static void test_everything_in_one_flight(void **state)
     pair_take(&p, &flight);
     pair_feed(&p, buf_bytes(&flight), flight.len);
     buf_take(&flight, flight.len);
-    BIO_write(p.in, buf_bytes(tls_output(p.server)), (int)tls_output(p.server)->len);
-    buf_take(tls_output(p.server), tls_output(p.server)->len);
+    BIO_write(p.in, buf_bytes(&p.sealed), (int)p.sealed.len);
+    buf_take(&p.sealed, p.sealed.len);
     pair_run_client(&p); /* 1.3: the client is through */
     assert_int_equal(SSL_write(p.client, "hello", 5), 5);
     assert_int_equal(SSL_shutdown(p.client), 0);
@@ -175,7 +175,7 @@ static void test_the_visitor_ends_first(void **state)
         assert_int_equal(tls_feed(p.server, "more", 4, &p.plain, &p.why), 1);
         assert_int_equal(p.plain.len, 4);
         assert_int_equal(tls_probe(p.server), version == V1_3);
-        assert_int_equal(tls_output(p.server)->len > 0, version == V1_3);
+        assert_int_equal(p.sealed.len > 0, version == V1_3);
         pair_run(&p);
         assert_int_equal(p.got.len, 0);
         tls_write(p.server, "answer", 6); /* our side goes on */
@@ -226,14 +226,14 @@ static void test_cut_off(void **state)
         pair_open(&p, shop, NULL);
         pair_feed(&p, buf_bytes(&hello), n);
         assert_int_equal(p.fed, 0);
-        assert_int_equal(tls_output(p.server)->len, 0);
+        assert_int_equal(p.sealed.len, 0);
         assert_false(tls_established(p.server));
         assert_string_equal(tls_server_name(p.server), "");
         assert_int_equal(shop->picked, 0);
         tls_end(p.server);
-        assert_int_equal(tls_output(p.server)->len, 0);
+        assert_int_equal(p.sealed.len, 0);
         pair_feed(&p, buf_bytes(&hello) + n, hello.len - n);
-        assert_true(tls_output(p.server)->len > 0);
+        assert_true(p.sealed.len > 0);
         assert_string_equal(tls_server_name(p.server), "a.test");
         pair_close(&p);
     }
