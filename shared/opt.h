@@ -4,8 +4,7 @@
  * A program describes its ini file by a struct opt_schema of constant tables; opt_load reads a file (and what it
  * includes) into a struct opt_conf, which owns all values and knows where each one came from.
  *
- * Errors are collected, not stopped at: one run tells everything that is wrong, each as
- *   relay.ini:2: relay.park = soon: not a duration from 0s to 5m (such as 10s); the default is 10s */
+ * Errors are collected: one run tells all that is wrong, each as in relay.ini:2: relay.park = soon: not a duration … */
 #ifndef SHARED_OPT_H
 #define SHARED_OPT_H
 #include "shared/arena.h"

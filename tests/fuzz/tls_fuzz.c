@@ -89,7 +89,8 @@ static int feed(struct tls *t, const uint8_t *bytes, size_t n, size_t piece, str
 
 static struct outcome talk_raw(SSL_CTX *begin, const uint8_t *bytes, size_t n, size_t piece)
 {
-    struct tls *t = tls_new(begin, pick, NULL);
+    struct buf sealed = { 0 };
+    struct tls *t = tls_new(begin, &sealed, pick, NULL);
     struct outcome o = { 0 };
 
     shop.picked = 0;
@@ -104,6 +105,7 @@ static struct outcome talk_raw(SSL_CTX *begin, const uint8_t *bytes, size_t n, s
         tls_write(t, "hello", 5);
     tls_end(t);
     tls_free(t);
+    buf_free(&sealed);
     return o;
 }
 
@@ -164,10 +166,9 @@ static SSL *new_client(unsigned how)
 }
 
 /* Once there and back. False: nothing moves any more. */
-static bool pass(SSL *client, struct tls *t, struct changes *changes, size_t piece, int *rc,
-                 struct buf *plain)
+static bool pass(SSL *client, struct tls *t, struct buf *answer, struct changes *changes, size_t piece,
+                 int *rc, struct buf *plain)
 {
-    struct buf *answer = tls_output(t);
     bool moved = answer->len > 0;
     uint8_t *bytes;
     long n;
@@ -192,7 +193,8 @@ static bool pass(SSL *client, struct tls *t, struct changes *changes, size_t pie
 static void fuzz_client(SSL_CTX *begin, unsigned how, const uint8_t *data, size_t n)
 {
     struct changes changes = { .at = data, .n = n };
-    struct tls *t = tls_new(begin, pick, NULL);
+    struct buf sealed = { 0 };
+    struct tls *t = tls_new(begin, &sealed, pick, NULL);
     SSL *client = new_client(how);
     size_t piece = how & PIECES ? 11 : 0;
     struct buf plain = { 0 };
@@ -200,10 +202,10 @@ static void fuzz_client(SSL_CTX *begin, unsigned how, const uint8_t *data, size_
 
     shop.picked = 0;
     next_change(&changes);
-    while (pass(client, t, &changes, piece, &rc, &plain))
+    while (pass(client, t, &sealed, &changes, piece, &rc, &plain))
         continue;
     if (SSL_is_init_finished(client) && SSL_write(client, "question", 8) == 8)
-        pass(client, t, &changes, piece, &rc, &plain);
+        pass(client, t, &sealed, &changes, piece, &rc, &plain);
     if (!changes.any && rc == 0 && !(how & STRANGER))
         must(plain.len == 8 && memcmp(buf_bytes(&plain), "question", 8) == 0);
     must(shop.picked <= 2 && (!(how & STRANGER) || !tls_established(t)));
@@ -211,6 +213,7 @@ static void fuzz_client(SSL_CTX *begin, unsigned how, const uint8_t *data, size_
          memcmp(buf_bytes(&plain), "question", plain.len) == 0); /* or the seal is worth nothing */
     tls_end(t);
     tls_free(t);
+    buf_free(&sealed);
     SSL_free(client);
     ERR_clear_error();
     buf_free(&plain);
