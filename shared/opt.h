@@ -121,8 +121,7 @@ void opt_errors_add(struct opt_errors *errors, const char *fmt, ...) printf_like
 
 /* ---- a loaded configuration ---- */
 
-/* Reads path and all it includes. NULL when anything is wrong; errors then says all of it, with paths as they are
- * reached from `path` as given. A path of "-" is not special; /dev/stdin works. */
+/* Reads path and all it includes. NULL when anything is wrong; errors then says all of it. "-" is a path like others. */
 struct opt_conf *opt_load(const struct opt_schema *schema, const char *path, struct opt_errors *errors);
 /* The same from memory, touching no file: includes are refused, secret files are not looked at. `name` stands for the
  * path in errors. */
