@@ -13,7 +13,7 @@
 
 enum { SESSIONS = 32, WEAK = 1 };
 
-/* The authorities that Debian has take megabytes once they are parsed. So where there is a folder with a link for each
+/* The authorities that Debian has take a megabyte once they are parsed. So where there is a folder with a link for each
  * one, named by the hash of its name, OpenSSL looks up the one it needs; the file with all of them is read only where
  * there is no such folder, or where somebody named it. */
 struct trust {

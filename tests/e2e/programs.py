@@ -18,7 +18,7 @@ PATIENCE_S = 60  # for what takes milliseconds on an idle machine
 EXACT = os.environ.get("E2E_EXACT") == "1"
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 FROM_SUPERVISORS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
-                    "JOURNAL_STREAM", "TUNNEL_SOCKET", "NO_COLOR")
+                    "JOURNAL_STREAM", "TUNNEL_SOCKET", "NO_COLOR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class Result(NamedTuple):
