@@ -118,3 +118,20 @@ def test_daemons_take_as_many_as_they_may(daemon):
     daemon.stop()
     daemon.start(shell='ulimit -S -n 64; exec "$0" "$@"')
     assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_more_requests_than_descriptors(cramped):
+    """Each takes two. Those that get none wait for one or are told so; the others are answered, and nothing else suffers."""
+    visitors = [cramped.visitor() for _ in range(110)]
+    for visitor in visitors:
+        visitor.send("GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    cramped.relay.wait_log("cannot open a stream")
+    assert_rests(cramped.relay.pid)
+    cramped.site.gate.set()
+    statuses = [visitor.reply().status for visitor in visitors]
+    for visitor in visitors:
+        visitor.close()
+    assert set(statuses) <= {200, 503} and statuses.count(200) > FEW // 4
+    assert cramped.lane_states() == ["up"]
+    assert cramped.visit().status == 200
+    assert cramped.relay.log().count("cannot open a stream") <= 12

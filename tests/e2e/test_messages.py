@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from http1 import content_sha256
+from http1 import Peer, content_sha256
 from path import DOMAIN, path
 from programs import limit, wait_until
 from visitor import request_bytes
@@ -50,7 +50,8 @@ def served(path):
     """served(f): whoever connects to the site is served by f(peer)."""
 
     def serve_by(serve):
-        def live(peer, number):
+        def live(sock, number):
+            peer = Peer(sock)
             try:
                 serve(peer)
             finally:
