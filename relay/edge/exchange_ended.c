@@ -249,7 +249,7 @@ static void answer_parked(struct exchange *x)
         exchange_answer(x, EXCHANGE_NO_SITE);
 }
 
-/* Who has ended his side has hung up, as far as anybody can tell: he gets an answer at once, and his place is free. */
+/* Who has ended his side, and cannot be told from who has hung up, gets an answer at once, and his place is free. */
 bool exchange_waits(struct exchange *x, size_t plain_bytes)
 {
     if (!x->parked.parking)

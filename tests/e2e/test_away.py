@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -19,7 +20,7 @@ from fake_agent import FakeAgent
 from http1 import content, content_sha256
 from path import DOMAIN, WholePath, edges, fronts
 from programs import limit, need, run, wait_until
-from visitor import Visitor, request_bytes
+from visitor import Visitor, context, request_bytes
 from website import Site
 
 LONG = "5m"
@@ -215,8 +216,27 @@ def test_who_leaves_makes_room(away, goes, sent):
     assert len(away.agent.requests) == 1
 
 
-def test_who_ends_his_side_is_answered_at_once(away):
+def test_who_ends_his_side_may_wait(away):
     with asking(away) as visitor:
+        wait_parked(away)
+        socket.socket.shutdown(visitor.socket, socket.SHUT_WR)
+        assert is_silent(visitor, 2.5)
+        away.agent.start()
+        assert visitor.reply().status == 200
+        assert visitor.ended()
+
+
+def test_who_is_not_read_and_ends_his_side_is_answered_at_once(away):
+    with asking(away, "POST", body=b"late") as visitor:
+        wait_parked(away)
+        socket.socket.shutdown(visitor.socket, socket.SHUT_WR)
+        assert visitor.reply().status == 503
+        assert visitor.ended()
+
+
+def test_who_cannot_be_told_from_who_is_gone_is_answered_at_once(away):
+    with away.visitor(tls=context(away.root, version=ssl.TLSVersion.TLSv1_2)) as visitor:
+        visitor.send(request_bytes("GET", visitor.host))
         wait_parked(away)
         socket.socket.shutdown(visitor.socket, socket.SHUT_WR)
         assert visitor.reply().status == 503
