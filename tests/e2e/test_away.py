@@ -442,17 +442,19 @@ def test_what_is_not_held_or_may_not_be_sent_twice_is_not(lanes, method, size):
 
 
 def test_the_last_lane_dies_with_a_request(edges):
-    edge = edges(park=LONG)
+    edge, gone = edges(park=LONG), threading.Event()
 
     def serve(stream):
         edge.agent.serve = lambda s: s.answer("well")
         edge.agent.leave()
         stream.explained = True
         stream.drop()
+        gone.set()
 
     edge.agent.serve, edge.agent.ended = serve, None
     edge.agent.start()
     with asking(edge, "PUT", body=b"held") as visitor:
+        assert gone.wait(60)
         wait_parked(edge)
         edge.agent.start()
         assert visitor.reply().body.data == b"well"
