@@ -57,11 +57,10 @@ struct client {
     struct origin from;
     uint64_t sent_bytes, gone_bytes; /* gone: of these, as far as it was known at the last deadline */
     bool head_began, visitor_ended, draining, said_goodbye, resets;
-    bool waits; /* his request is parked */
-    bool asked_if_gone;
-    bool has_asked;  /* at least once */
-    bool would_tell; /* he has ended his side, and has been sent what shows whether he is gone */
-    bool half_ends;  /* nothing more will be sent, but the visitor may go on */
+    bool waits;                     /* his request is parked */
+    bool has_asked;                 /* at least once */
+    bool asked_if_gone, would_tell; /* he has ended his side, and was sent what shows whether he is gone */
+    bool half_ends;                 /* nothing more will be sent, but the visitor may go on */
 };
 
 static enum state step_handshake(struct client *c);
