@@ -243,6 +243,17 @@ def test_who_cannot_be_told_from_who_is_gone_is_answered_at_once(away):
         assert visitor.ended()
 
 
+def test_any_head_may_wait(edges):
+    """As many fields as a head may have, and as long as it may be."""
+    edge = edges(park=LONG, max_uri="1m", max_header="1m")
+    many = "".join(f"Accept: {n}/html\r\n" for n in range(127))
+    with asking(edge, "GET", "/", many) as first, asking(edge, "GET", "/" + "x" * 1000000) as second:
+        wait_parked(edge, 2)
+        edge.agent.start()
+        assert first.reply().status == second.reply().status == 200
+    assert len(edge.agent.requests[0][0].all("accept") + edge.agent.requests[1][0].all("accept")) == 127
+
+
 def test_what_was_pipelined_follows(away):
     with away.visitor() as visitor:
         visitor.send(request_bytes("GET", "a.test", "/1") + request_bytes("GET", "a.test", "/2"))
