@@ -57,10 +57,10 @@ struct client {
     struct origin from;
     uint64_t sent_bytes, gone_bytes; /* gone: of these, as far as it was known at the last deadline */
     bool head_began, visitor_ended, draining, said_goodbye, resets;
-    bool waits; /* his request is parked */
-    bool asked_if_gone;
-    bool has_asked; /* at least once */
-    bool half_ends; /* nothing more will be sent, but the visitor may go on */
+    bool waits;                     /* his request is parked */
+    bool has_asked;                 /* at least once */
+    bool asked_if_gone, would_tell; /* he has ended his side, and was sent what shows whether he is gone */
+    bool half_ends;                 /* nothing more will be sent, but the visitor may go on */
 };
 
 static enum state step_handshake(struct client *c);
@@ -387,7 +387,7 @@ bool client_has_left(const struct client *c)
 {
     int state = tcp_state(c);
 
-    return c->visitor_ended || state == TCP_CLOSE_WAIT || state == TCP_CLOSE;
+    return state == TCP_CLOSE || (state == TCP_CLOSE_WAIT && !c->would_tell);
 }
 
 const char *client_tls_version(const struct client *c)
@@ -485,6 +485,7 @@ static void on_eof(void *user)
 
     c->visitor_ended = true;
     c->asked_if_gone = c->state == C_EXCHANGE && deadline_is_set(&c->deadline) && c->tls && tls_probe(c->tls);
+    c->would_tell = c->asked_if_gone;
     if (c->asked_if_gone)
         send_sealed(c);
     if (c->state == C_FIRST || c->state == C_HANDSHAKE)

@@ -46,8 +46,9 @@ void client_end(struct client *c);                             /* half-close, be
 struct stream *client_stream(struct client *c);                /* for backpressure */
 uint64_t client_held(const struct client *c, uint64_t *moved); /* see upstream_events */
 bool client_has_ended(const struct client *c);                 /* the visitor has said all that he will say */
-bool client_has_left(const struct client *c); /* likewise, or he hung up without being read */
-bool client_is_gone(const struct client *c);  /* has reset the connection, though we do not read it now */
+bool client_has_left(
+    const struct client *c);                 /* has ended his side, and does not show that he still listens */
+bool client_is_gone(const struct client *c); /* has reset the connection, though we do not read it now */
 const char *client_tls_version(const struct client *c); /* "": there is no TLS */
 void client_run(struct client *c);                      /* something happened; c may be gone afterwards */
 #endif

@@ -23,13 +23,51 @@ static void on_woken(void *user, enum parking_news news);
 
 /* ---- the request, read once more ---- */
 
-/* Its head as it went to the service. Reading it again costs nothing while all is well. */
-static bool read_own_head(const struct exchange *x, struct h1_head *head)
-{
-    static const struct h1_limits limits = { .max_uri = 65536, .max_header = 1 << 20 };
+enum { READ_FIELDS = 100 }; /* fewer than a head may have, so that it can be read */
 
-    h1_request_init(head);
-    return h1_head_parse(head, buf_bytes(&x->request_head), x->request_head.len, &limits) > 0;
+/* What is needed of its head, as that went to the service. To read it again costs nothing while all is well. */
+struct own_head {
+    struct buf text;
+    struct h1_head head;
+};
+
+static bool is_needed(struct str line)
+{
+    static const char *const names[] = { "host:", "accept:", "x-request-id:" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (line.n >= strlen(names[i]) && strncasecmp(line.p, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+/* With its CRLF; the last one is the empty line. */
+static struct str next_line(struct str *rest)
+{
+    const char *end = memchr(rest->p, '\n', rest->n);
+    struct str line = { rest->p, end ? (size_t)(end - rest->p) + 1 : rest->n };
+
+    rest->p += line.n;
+    rest->n -= line.n;
+    return line;
+}
+
+/* It has to be freed in any case. */
+static bool read_own_head(const struct exchange *x, struct own_head *own)
+{
+    static const struct h1_limits limits = { .max_uri = 4 << 20, .max_header = 4 << 20 };
+    struct str rest = { buf_bytes(&x->request_head), x->request_head.len };
+    struct str line = next_line(&rest);
+
+    own->text = (struct buf){ 0 };
+    buf_add(&own->text, line.p, line.n);
+    for (int fields = 0; rest.n > 0;) {
+        line = next_line(&rest);
+        if (rest.n == 0 || (is_needed(line) && fields++ < READ_FIELDS))
+            buf_add(&own->text, line.p, line.n);
+    }
+    h1_request_init(&own->head);
+    return h1_head_parse(&own->head, buf_bytes(&own->text), own->text.len, &limits) > 0;
 }
 
 static struct str own_host(const struct h1_head *head)
@@ -118,19 +156,20 @@ void exchange_answer(struct exchange *x, enum exchange_cause cause)
                          .domain = "",
                          .request_id = "" };
     char host[DOMAIN_BYTES] = "", id[REQUEST_ID_BYTES] = "";
-    struct h1_head head;
+    struct own_head own;
     struct buf out = { 0 };
 
-    if (read_own_head(x, &head)) {
-        int field = h1_field_find(&head, "x-request-id", 0);
+    if (read_own_head(x, &own)) {
+        int field = h1_field_find(&own.head, "x-request-id", 0);
 
-        snprintf(host, sizeof host, "%.*s", STR_ARG(own_host(&head)));
+        snprintf(host, sizeof host, "%.*s", STR_ARG(own_host(&own.head)));
         if (field >= 0)
-            snprintf(id, sizeof id, "%.*s", STR_ARG(h1_text(&head, head.fields[field].value)));
-        page.form = accept_form(&head);
+            snprintf(id, sizeof id, "%.*s", STR_ARG(h1_text(&own.head, own.head.fields[field].value)));
+        page.form = accept_form(&own.head);
         page.domain = host;
         page.request_id = id;
     }
+    buf_free(&own.text);
     if (x->site) {
         counts_add(&x->site->counts->errors, 1);
         page.since = since(x, cause);
@@ -217,12 +256,17 @@ static bool park(struct exchange *x, const struct h1_head *head, size_t plain_by
 
 static bool go_on(struct exchange *x, size_t plain_bytes)
 {
-    struct h1_head head;
+    struct own_head own;
+    bool goes_on = false;
 
-    if (!may_be_sent_again(x) || !(x->stream_was_kept || has_died(x)) || !read_own_head(x, &head))
+    if (!may_be_sent_again(x) || !(x->stream_was_kept || has_died(x)))
         return false;
-    (void)follow_site(x, &head);
-    return take_another(x) || (has_died(x) && park(x, &head, plain_bytes));
+    if (read_own_head(x, &own)) {
+        (void)follow_site(x, &own.head);
+        goes_on = take_another(x) || (has_died(x) && park(x, &own.head, plain_bytes));
+    }
+    buf_free(&own.text);
+    return goes_on;
 }
 
 void exchange_settle_end(struct exchange *x, size_t plain_bytes)
@@ -239,17 +283,25 @@ void exchange_settle_end(struct exchange *x, size_t plain_bytes)
 
 /* ---- parked ---- */
 
+/* False: there is no such site any more. */
+static bool find_again(struct exchange *x)
+{
+    struct own_head own;
+    bool found = read_own_head(x, &own) && follow_site(x, &own.head);
+
+    buf_free(&own.text);
+    return found;
+}
+
 static void answer_parked(struct exchange *x)
 {
-    struct h1_head head;
-
-    if (read_own_head(x, &head) && follow_site(x, &head))
+    if (find_again(x))
         exchange_answer(x, cause_of_end(x));
     else
         exchange_answer(x, EXCHANGE_NO_SITE);
 }
 
-/* Who has ended his side has hung up, as far as anybody can tell: he gets an answer at once, and his place is free. */
+/* Who has ended his side, and cannot be told from who has hung up, gets an answer at once, and his place is free. */
 bool exchange_waits(struct exchange *x, size_t plain_bytes)
 {
     if (!x->parked.parking)
@@ -265,10 +317,8 @@ bool exchange_waits(struct exchange *x, size_t plain_bytes)
 /* What was sent before may only be sent again by another lane. */
 static void resume(struct exchange *x, enum parking_news news)
 {
-    struct h1_head head;
-
     x->tries = 0;
-    if (!read_own_head(x, &head) || !follow_site(x, &head))
+    if (!find_again(x))
         exchange_answer(x, EXCHANGE_NO_SITE);
     else if (x->sends == 0)
         exchange_take_stream(x, x->idempotent ? POOL_ANY : POOL_RECENT, 0);

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -19,7 +20,7 @@ from fake_agent import FakeAgent
 from http1 import content, content_sha256
 from path import DOMAIN, WholePath, edges, fronts
 from programs import limit, need, run, wait_until
-from visitor import Visitor, request_bytes
+from visitor import Visitor, context, request_bytes
 from website import Site
 
 LONG = "5m"
@@ -215,12 +216,42 @@ def test_who_leaves_makes_room(away, goes, sent):
     assert len(away.agent.requests) == 1
 
 
-def test_who_ends_his_side_is_answered_at_once(away):
+def test_who_ends_his_side_may_wait(away):
     with asking(away) as visitor:
+        wait_parked(away)
+        socket.socket.shutdown(visitor.socket, socket.SHUT_WR)
+        assert is_silent(visitor, 2.5)
+        away.agent.start()
+        assert visitor.reply().status == 200
+        assert visitor.ended()
+
+
+def test_who_is_not_read_and_ends_his_side_is_answered_at_once(away):
+    with asking(away, "POST", body=b"late") as visitor:
         wait_parked(away)
         socket.socket.shutdown(visitor.socket, socket.SHUT_WR)
         assert visitor.reply().status == 503
         assert visitor.ended()
+
+
+def test_who_cannot_be_told_from_who_is_gone_is_answered_at_once(away):
+    with away.visitor(tls=context(away.root, version=ssl.TLSVersion.TLSv1_2)) as visitor:
+        visitor.send(request_bytes("GET", visitor.host))
+        wait_parked(away)
+        socket.socket.shutdown(visitor.socket, socket.SHUT_WR)
+        assert visitor.reply().status == 503
+        assert visitor.ended()
+
+
+def test_any_head_may_wait(edges):
+    """As many fields as a head may have, and as long as it may be."""
+    edge = edges(park=LONG, max_uri="1m", max_header="1m")
+    many = "".join(f"Accept: {n}/html\r\n" for n in range(127))
+    with asking(edge, "GET", "/", many) as first, asking(edge, "GET", "/" + "x" * 1000000) as second:
+        wait_parked(edge, 2)
+        edge.agent.start()
+        assert first.reply().status == second.reply().status == 200
+    assert len(edge.agent.requests[0][0].all("accept") + edge.agent.requests[1][0].all("accept")) == 127
 
 
 def test_what_was_pipelined_follows(away):
@@ -422,17 +453,19 @@ def test_what_is_not_held_or_may_not_be_sent_twice_is_not(lanes, method, size):
 
 
 def test_the_last_lane_dies_with_a_request(edges):
-    edge = edges(park=LONG)
+    edge, gone = edges(park=LONG), threading.Event()
 
     def serve(stream):
         edge.agent.serve = lambda s: s.answer("well")
         edge.agent.leave()
         stream.explained = True
         stream.drop()
+        gone.set()
 
     edge.agent.serve, edge.agent.ended = serve, None
     edge.agent.start()
     with asking(edge, "PUT", body=b"held") as visitor:
+        assert gone.wait(60)
         wait_parked(edge)
         edge.agent.start()
         assert visitor.reply().body.data == b"well"

@@ -107,6 +107,7 @@ def test_a_stopped_agent_is_known_at_once(path, ctl):
     path.agent.stop()
     wait_until(lambda: path.site_state() == "down", "the relay knows", timeout=limit(5))
     assert path.visit().status == 503
+    wait_until(lambda: path.lane_states() == ["dead"], "its session has ended")
     (lane,) = path.status()["lanes"]
     assert lane["agent"] == "pi" and lane["state"] == "dead" and lane["streams"] == 0 and lane["rtt_ms"] is None
     assert lane["bytes_in"] > 0 and lane["bytes_out"] > 0 and "SSH session has ended" in lane["last_error"]
