@@ -219,5 +219,5 @@ ssize_t proxy_header_read(struct proxy_header *header, const unsigned char *in, 
         return 0;
     if (proxy_header_sign(in, n) == PROXY_HEADER_NONE)
         return err_set(e, ERR_PEER, "the connection does not begin with a PROXY header");
-    return in[0] == v1_begin[0] ? read_v1(header, in, n, e) : read_v2(header, in, n, e);
+    return in[0] == (unsigned char)v1_begin[0] ? read_v1(header, in, n, e) : read_v2(header, in, n, e);
 }

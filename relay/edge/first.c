@@ -7,7 +7,10 @@
 
 static uint16_t port_of(const struct sockaddr_storage *addr)
 {
-    return ntohs(((const struct sockaddr_in *)addr)->sin_port); /* which lies alike in both families */
+    struct sockaddr_in v4; /* the port lies alike in both families */
+
+    memcpy(&v4, addr, sizeof v4);
+    return ntohs(v4.sin_port);
 }
 
 void origin_of_socket(struct origin *origin, int fd)
@@ -39,7 +42,7 @@ static int refuse_stranger(const struct buf *bytes, struct err *why)
 /* 1: what has come begins with the visitor's own bytes; 0: more is needed; -1: refused. */
 static int take_header(struct buf *bytes, struct origin *origin, const struct cidrs *trusted, struct err *why)
 {
-    struct proxy_header told;
+    struct proxy_header told = { 0 };
     ssize_t used;
 
     if (!cidrs_have(trusted, &origin->peer))

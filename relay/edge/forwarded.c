@@ -178,12 +178,17 @@ static bool take_quoted(struct str *in, struct element *e, bool kept)
     return false;
 }
 
+static bool is_plain_char(char c)
+{
+    return is_token_char(c) || c == ':' || c == '[' || c == ']';
+}
+
 /* Addresses stand in quotes where they have a colon, but not every proxy knows that. */
 static bool take_plain(struct str *in, struct element *e, bool kept)
 {
     size_t before = in->n;
 
-    while (in->n > 0 && (is_token_char(in->p[0]) || memchr(":[]", in->p[0], 3)))
+    while (in->n > 0 && is_plain_char(in->p[0]))
         put(e, kept, take_char(in));
     return in->n < before;
 }

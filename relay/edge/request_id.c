@@ -23,7 +23,7 @@ void request_id_make(struct request_ids *ids, char out[REQUEST_ID_BYTES])
         out[2 * i] = digits[random[i] >> 4];
         out[2 * i + 1] = digits[random[i] & 15];
     }
-    out[2 * RANDOM_BYTES] = 0;
+    out[2 * (size_t)RANDOM_BYTES] = 0;
     OPENSSL_cleanse(random, RANDOM_BYTES);
     ids->left -= RANDOM_BYTES;
 }

@@ -74,6 +74,7 @@ static void check_well(const struct row *row)
 {
     struct proxy_header h;
     struct err why = { 0 };
+    static const unsigned char hello[5] = { 0x16, 3, 1, 13, 10 };
     char behind[600];
 
     for (size_t n = 0; n < row->n; n++)
@@ -83,7 +84,7 @@ static void check_well(const struct row *row)
         fail_msg("%s: %s", row->name, why.text);
     check_said(row, &h);
     memcpy(behind, row->bytes, row->n);
-    memcpy(behind + row->n, "\x16\x03\x01\r\n", 5);
+    memcpy(behind + row->n, hello, sizeof hello);
     for (size_t n = 1; n <= 5; n++)
         assert_int_equal(read_copy(&h, behind, row->n + n, &why), row->n);
     check_said(row, &h);
