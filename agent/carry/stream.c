@@ -328,7 +328,8 @@ static void on_service_ready(void *user)
     carry_run(c);
 }
 
-/* It was not reached, or it turned out not to be what it should be. */
+/* It was not reached, or it turned out not to be what it should be; or it has broken off. Many do that to connections
+ * that are kept, so it is worth no line, and the relay knows whether anything is missing. */
 static enum state fail_service(struct carry *c)
 {
     switch (c->service_how) {
@@ -336,9 +337,12 @@ static enum state fail_service(struct carry *c)
     case LANE_SILENT: note_service(c, LANE_SERVICE_SILENT, c->service_why); break;
     case LANE_UNREACHABLE: note_service(c, LANE_SERVICE_UNREACHABLE, c->service_why); break;
     case LANE_EOF:
-    case LANE_RESET: break; /* such as one that was restarted meanwhile */
+    case LANE_RESET:
+        log_debug("service broke off", kv_str("item", c->item), kv_str("error", c->service_why));
+        say_ended(c, LANE_RESET, c->service_why);
+        return C_CLOSE;
     }
-    return fail(c, c->service_how == LANE_EOF ? LANE_RESET : c->service_how, c->service_why);
+    return fail(c, c->service_how, c->service_why);
 }
 
 static void note_consumed(struct carry *c, uint64_t step)
