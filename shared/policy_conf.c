@@ -130,6 +130,20 @@ static void check_www(struct opt_conf *conf, const char *name, const struct opt_
                           has_www ? "" : "www.", has_www ? name + 4 : name);
 }
 
+/* An agent's claim has to hold it. A page that cannot be read is told of elsewhere. */
+static void check_size(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                       struct opt_errors *errors)
+{
+    json_t *policy = opt_touches_files(conf) ? policy_of_conf(p, NULL) : NULL;
+
+    if (policy_json_bytes(policy) > POLICY_JSON_BYTES)
+        opt_errors_add_at(
+            errors, conf, "domain", name, NULL,
+            "set_header, unset_header and error_page together are larger than %d KiB; shorten them",
+            POLICY_JSON_BYTES / 1024);
+    json_decref(policy);
+}
+
 void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
                        const struct policy_conf *p, struct opt_errors *errors)
 {
@@ -137,6 +151,7 @@ void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt
     struct err why = { 0 };
 
     check_headers(conf, name, p, errors);
+    check_size(conf, name, p, errors);
     if (p->error_page[0] && opt_touches_files(conf) && read_page(p->error_page, &page, &why) != 0)
         opt_errors_add_at(errors, conf, "domain", name, "error_page", "%s", why.text);
     buf_free(&page);

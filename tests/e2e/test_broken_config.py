@@ -435,6 +435,9 @@ AGENT_ROWS = [
         files={"page.html": "\x01"}),
     row("an empty page", SITE.replace("KEY", "error_page = page.html"), ("6: domain a.test.error_page = PLACE/page.html", "the page is empty"), files={"page.html": ""}),
 
+    row("more than a claim holds", SITE.replace("KEY", "\n".join(f"set_header X-{n} = {'x' * 1900}" for n in range(40))),
+        ("5: domain a.test", "together are larger than 56 KiB; shorten them")),
+
     # ---- domains ----
     row("domain without a name", "[domain]\nservice = http://nas\n",
         ("5: [domain]", "needs a name; write [domain NAME]")),
