@@ -10,12 +10,11 @@
 
 #include "relay/edge/exchange.h"
 #include "relay/edge/gate.h"
-#include "relay/edge/tls.h"
+#include "relay/edge/wire.h"
 #include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -34,10 +33,6 @@ enum {
     LOOK_MS = 1000,       /* while a request is parked: has the visitor gone? */
     PLAIN_BYTES = 65536,  /* decrypted and not yet used, where it is no head */
 };
-enum {
-    LARGE_BYTES = 16384,   /* a whole record of TLS: nothing is gained by gathering more */
-    SEALED_BYTES = 262144, /* what a worker keeps for the next time */
-};
 
 enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_LINGER, C_CLOSE };
 
@@ -49,14 +44,14 @@ struct client {
     int pending;
 
     struct first first;
-    struct tls *tls;        /* NULL: without TLS */
-    struct buf plain, send; /* received and decrypted; to be encrypted and sent */
-    struct h1_head *head;   /* only while one is being read */
+    struct wire wire;
+    struct buf plain;     /* received and decrypted */
+    struct h1_head *head; /* only while one is being read */
     struct exchange *exchange;
     struct h1_limits limits; /* of that head: they may change while it comes */
     struct origin from;
-    uint64_t sent_bytes, gone_bytes; /* gone: of these, as far as it was known at the last deadline */
-    bool head_began, visitor_ended, draining, said_goodbye, resets;
+    uint64_t gone_bytes; /* of those sent, as far as it was known at the last deadline */
+    bool head_began, visitor_ended, draining, resets;
     bool waits;                     /* his request is parked */
     bool has_asked;                 /* at least once */
     bool asked_if_gone, would_tell; /* he has ended his side, and was sent what shows whether he is gone */
@@ -106,8 +101,9 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
     }
     deadline_init(&c->deadline, &loop->uv, on_late, c);
     c->pending = 2;
-    if (entrance.secure)
-        c->tls = tls_new(host->tls_begin, host->sealed, pick_certificate, c);
+    wire_init(&c->wire, c->sock,
+              entrance.secure ? tls_new(host->tls_begin, host->sealed, pick_certificate, c) : NULL,
+              host->sealed);
     c->first.entrance = entrance;
     c->first.ssh = host->ssh;
     c->state = state_for(first_begin(&c->first));
@@ -147,46 +143,6 @@ static void client_enter(struct client *c, enum state next)
     }
 }
 
-/* At once: another connection's bytes may be the next in there. */
-static void send_sealed(struct client *c)
-{
-    struct buf *sealed = c->host->sealed;
-
-    c->sent_bytes += sealed->len;
-    stream_write(c->sock, buf_bytes(sealed), sealed->len);
-    buf_take(sealed, sealed->len);
-    if (sealed->room > SEALED_BYTES)
-        buf_free(sealed);
-}
-
-/* Behind what went before: nothing is gathered in c->send then, or it is that. */
-static void send_now(struct client *c, const char *bytes, size_t n, bool goodbye)
-{
-    if (!c->tls) {
-        c->sent_bytes += n;
-        stream_write(c->sock, bytes, n);
-        return;
-    }
-    assert(c->host->sealed->len == 0);
-    tls_write(c->tls, bytes, n);
-    if (goodbye)
-        tls_end(c->tls);
-    send_sealed(c);
-}
-
-static void flush(struct client *c)
-{
-    bool ends = c->state == C_LINGER || c->half_ends;
-    bool goodbye = ends && !c->said_goodbye;
-
-    if (c->send.len > 0 || goodbye)
-        send_now(c, buf_bytes(&c->send), c->send.len, goodbye);
-    buf_free(&c->send);
-    c->said_goodbye = c->said_goodbye || goodbye;
-    if (ends)
-        stream_shutdown(c->sock);
-}
-
 /* Beyond it the socket is not read. */
 static size_t most_plain(const struct client *c)
 {
@@ -212,7 +168,7 @@ void client_run(struct client *c)
     }
     if (c->state == C_CLOSE)
         return;
-    flush(c);
+    wire_flush(&c->wire, c->state == C_LINGER || c->half_ends);
     if (c->plain.len >= (c->waits ? 1 : most_plain(c)))
         stream_pause(c->sock);
     else
@@ -221,7 +177,7 @@ void client_run(struct client *c)
 
 static enum state step_handshake(struct client *c)
 {
-    return tls_established(c->tls) ? C_HEAD : C_HANDSHAKE;
+    return tls_established(c->wire.tls) ? C_HEAD : C_HANDSHAKE;
 }
 
 /* Of a head that was not understood nothing is believed. */
@@ -229,7 +185,7 @@ static void know_visitor(const struct client *c, const struct snapshot *snapshot
                          struct headers_visitor *visitor)
 {
     *visitor = (struct headers_visitor){
-        .peer = c->from.peer, .addr = c->from.peer, .port = c->from.port, .secure = c->tls
+        .peer = c->from.peer, .addr = c->from.peer, .port = c->from.port, .secure = c->wire.tls
     };
     request_id_make(c->host->ids, visitor->request_id);
     if (!c->head->why)
@@ -243,7 +199,7 @@ static struct gate gate_for(const struct client *c, const struct snapshot *snaps
                           .access_log = c->host->access_log,
                           .head = c->head,
                           .visitor = visitor,
-                          .server_name = str_of(c->tls ? tls_server_name(c->tls) : ""),
+                          .server_name = str_of(c->wire.tls ? tls_server_name(c->wire.tls) : ""),
                           .tls = client_tls_version(c),
                           .https_port = c->host->https_port };
 }
@@ -264,7 +220,7 @@ static enum state refuse_head(struct client *c)
 
     know_visitor(c, snapshot, &visitor);
     gate = gate_for(c, snapshot, &visitor);
-    gate_refuse_head(&gate, &c->send);
+    gate_refuse_head(&gate, client_output(c));
     return C_LINGER;
 }
 
@@ -299,7 +255,7 @@ static enum state begin_exchange(struct client *c, size_t head_bytes)
 
     know_visitor(c, snapshot, &visitor);
     gate = gate_for(c, snapshot, &visitor);
-    next = gate_answers(&gate, site, &c->send) ? C_LINGER : C_EXCHANGE;
+    next = gate_answers(&gate, site, client_output(c)) ? C_LINGER : C_EXCHANGE;
     if (next == C_EXCHANGE)
         c->exchange = exchange_new(c, c->host, snapshot, site, c->head, &visitor);
     buf_take(&c->plain, head_bytes);
@@ -340,15 +296,12 @@ static enum state step_linger(struct client *c)
 
 void client_send(struct client *c, const void *bytes, size_t n)
 {
-    if (n >= LARGE_BYTES && c->send.len == 0)
-        send_now(c, bytes, n, false);
-    else
-        buf_add(&c->send, bytes, n);
+    wire_send(&c->wire, bytes, n);
 }
 
 struct buf *client_output(struct client *c)
 {
-    return &c->send;
+    return &c->wire.gathered;
 }
 
 void client_end(struct client *c)
@@ -360,8 +313,8 @@ uint64_t client_held(const struct client *c, uint64_t *moved)
 {
     size_t queued = stream_queued(c->sock);
 
-    *moved = c->sent_bytes - queued;
-    return queued + c->send.len + c->plain.len;
+    *moved = c->wire.sent_bytes - queued;
+    return queued + c->wire.gathered.len + c->plain.len;
 }
 
 bool client_has_ended(const struct client *c)
@@ -392,7 +345,7 @@ bool client_has_left(const struct client *c)
 
 const char *client_tls_version(const struct client *c)
 {
-    return c->tls ? tls_version(c->tls) : "";
+    return c->wire.tls ? tls_version(c->wire.tls) : "";
 }
 
 struct stream *client_stream(struct client *c)
@@ -456,14 +409,7 @@ static void on_received(void *user, const char *bytes, size_t n)
         read_first(c, bytes, n);
         return;
     }
-    if (!c->tls) {
-        buf_add(&c->plain, bytes, n);
-        client_run(c);
-        return;
-    }
-    assert(c->host->sealed->len == 0);
-    rc = tls_feed(c->tls, bytes, n, &c->plain, &why);
-    send_sealed(c); /* of the handshake, or an alert */
+    rc = wire_feed(&c->wire, bytes, n, &c->plain, &why);
     if (rc < 0) {
         char peer[64];
 
@@ -484,10 +430,8 @@ static void on_eof(void *user)
     struct client *c = user;
 
     c->visitor_ended = true;
-    c->asked_if_gone = c->state == C_EXCHANGE && deadline_is_set(&c->deadline) && c->tls && tls_probe(c->tls);
+    c->asked_if_gone = c->state == C_EXCHANGE && deadline_is_set(&c->deadline) && wire_probe(&c->wire);
     c->would_tell = c->asked_if_gone;
-    if (c->asked_if_gone)
-        send_sealed(c);
     if (c->state == C_FIRST || c->state == C_HANDSHAKE)
         client_enter(c, C_CLOSE);
     client_run(c);
@@ -501,7 +445,7 @@ static void on_drained(void *user)
 /* True while the visitor still reads what he was sent: then it is not late. */
 static bool still_reads(struct client *c)
 {
-    uint64_t gone = c->sent_bytes - stream_queued(c->sock);
+    uint64_t gone = c->wire.sent_bytes - stream_queued(c->sock);
     bool moved = gone != c->gone_bytes;
 
     c->gone_bytes = gone;
@@ -571,10 +515,9 @@ static void release(struct client *c)
     if (--c->pending > 0)
         return;
     exchange_free(c->exchange);
-    tls_free(c->tls);
+    wire_free(&c->wire);
     buf_free(&c->first.bytes);
     buf_free(&c->plain);
-    buf_free(&c->send);
     free(c->head);
     c->host->ended(c->host->user, c);
     free(c);
