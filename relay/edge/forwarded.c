@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { NODE_BYTES = 64 }; /* of an address with brackets and port; what is longer is none */
@@ -23,10 +22,13 @@ struct chain {
 void forwarded_add_node(struct buf *out, const struct sockaddr_storage *addr)
 {
     char text[INET6_ADDRSTRLEN];
+    bool ipv6; /* RFC 7239: stands in brackets and quotes */
 
-    /* RFC 7239: an IPv6 address stands in brackets and quotes. */
     headers_address_text(addr, text, sizeof text);
-    buf_printf(out, strchr(text, ':') ? "for=\"[%s]\"" : "for=%s", text);
+    ipv6 = strchr(text, ':');
+    buf_add_text(out, ipv6 ? "for=\"[" : "for=");
+    buf_add_text(out, text);
+    buf_add_text(out, ipv6 ? "]\"" : "");
 }
 
 /* A number, or a name that RFC 7239 lets a proxy give instead. */

@@ -4,6 +4,7 @@
 #include "relay/edge/upgrade.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -15,16 +16,32 @@
 static const char forwarded[] = "x-forwarded-";
 static const char *const visitor_fields[] = { "x-real-ip", "forwarded", "x-request-id" };
 
+/* Without printf, by which inet_ntop does it: each request needs some. */
+static void ipv4_text(const void *addr, char *out)
+{
+    const uint8_t *bytes = addr;
+
+    for (int i = 0; i < 4; i++) {
+        if (bytes[i] >= 100)
+            *out++ = (char)('0' + bytes[i] / 100);
+        if (bytes[i] >= 10)
+            *out++ = (char)('0' + bytes[i] / 10 % 10);
+        *out++ = (char)('0' + bytes[i] % 10);
+        *out++ = i < 3 ? '.' : 0;
+    }
+}
+
 void headers_address_text(const struct sockaddr_storage *addr, char *out, size_t room)
 {
     const struct sockaddr_in *v4 = (const void *)addr;
     const struct sockaddr_in6 *v6 = (const void *)addr;
 
+    assert(room >= INET_ADDRSTRLEN);
     out[0] = 0;
     if (addr->ss_family == AF_INET)
-        inet_ntop(AF_INET, &v4->sin_addr, out, (socklen_t)room);
+        ipv4_text(&v4->sin_addr, out);
     else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-        inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, out, (socklen_t)room);
+        ipv4_text(v6->sin6_addr.s6_addr + 12, out);
     else
         inet_ntop(AF_INET6, &v6->sin6_addr, out, (socklen_t)room);
 }
@@ -124,13 +141,16 @@ static void add_forwarded_for(struct buf *out, const struct h1_head *head,
         buf_add(out, ", ", 2);
     else if (visitor->trusted)
         forwarded_add_chain(out, head, visitor->trusted, false);
-    buf_printf(out, "%s\r\n", peer);
+    buf_add_text(out, peer);
+    buf_add(out, "\r\n", 2);
 }
 
 /* Behind one that is not well formed, ours could be taken for a part of it. */
 static void add_forwarded(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor,
                           struct str host, const char *proto)
 {
+    const char *quote = memchr(host.p, ':', host.n) ? "\"" : ""; /* RFC 7239: of a host with a port */
+
     buf_add_text(out, "Forwarded: ");
     if (visitor->trusted && forwarded_is_well(head)) {
         add_values(out, head, "forwarded");
@@ -139,9 +159,13 @@ static void add_forwarded(struct buf *out, const struct h1_head *head, const str
         forwarded_add_chain(out, head, visitor->trusted, true);
     }
     forwarded_add_node(out, &visitor->peer);
-    /* RFC 7239: a host with a port stands in quotes. */
-    buf_printf(out, memchr(host.p, ':', host.n) ? ";host=\"%.*s\";proto=%s\r\n" : ";host=%.*s;proto=%s\r\n",
-               STR_ARG(host), proto);
+    buf_add_text(out, ";host=");
+    buf_add_text(out, quote);
+    buf_add(out, host.p, host.n);
+    buf_add_text(out, quote);
+    buf_add_text(out, ";proto=");
+    buf_add_text(out, proto);
+    buf_add(out, "\r\n", 2);
 }
 
 static void add_visitor(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)

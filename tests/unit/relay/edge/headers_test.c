@@ -243,6 +243,22 @@ static void test_addresses(void **state)
     }
 }
 
+static void test_ipv4_is_as_the_system_writes_it(void **state)
+{
+    char text[INET_ADDRSTRLEN], expected[INET_ADDRSTRLEN];
+
+    (void)state;
+    for (unsigned place = 0; place < 4; place++)
+        for (unsigned value = 0; value < 256; value++) {
+            struct sockaddr_storage addr = { .ss_family = AF_INET };
+            struct in_addr *in = &((struct sockaddr_in *)(void *)&addr)->sin_addr;
+
+            in->s_addr = htonl(0x0a64c801u ^ value << 8 * place); /* 10.100.200.1, changed at one place */
+            headers_address_text(&addr, text, sizeof text);
+            assert_string_equal(text, inet_ntop(AF_INET, in, expected, sizeof expected));
+        }
+}
+
 /* Whatever comes out is one request, which the same parser reads back. */
 static void test_what_leaves_can_be_read(void **state)
 {
@@ -330,7 +346,7 @@ int main(void)
         cmocka_unit_test(test_requests),   cmocka_unit_test(test_framing),
         cmocka_unit_test(test_hop_by_hop), cmocka_unit_test(test_spoofed),
         cmocka_unit_test(test_addresses),  cmocka_unit_test(test_what_leaves_can_be_read),
-        cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_responses),  cmocka_unit_test(test_ipv4_is_as_the_system_writes_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
