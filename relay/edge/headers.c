@@ -145,11 +145,20 @@ static void add_forwarded_for(struct buf *out, const struct h1_head *head,
     buf_add(out, "\r\n", 2);
 }
 
+/* RFC 7239: a host with a port, or with what is no token, stands in quotes. */
+static bool is_plain_host(struct str host)
+{
+    for (size_t i = 0; i < host.n; i++)
+        if (host.p[i] == ':' || host.p[i] == '[' || (unsigned char)host.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
 /* Behind one that is not well formed, ours could be taken for a part of it. */
 static void add_forwarded(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor,
                           struct str host, const char *proto)
 {
-    const char *quote = memchr(host.p, ':', host.n) ? "\"" : ""; /* RFC 7239: of a host with a port */
+    const char *quote = is_plain_host(host) ? "" : "\"";
 
     buf_add_text(out, "Forwarded: ");
     if (visitor->trusted && forwarded_is_well(head)) {

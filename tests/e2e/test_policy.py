@@ -134,11 +134,6 @@ def test_www(served, word, asked, wanted):
     assert straight.head.get("location") == f"https://{wanted or asked}:{front.port}/x"  # both in one step
 
 
-def test_www_is_left_alone_where_that_is_another_site(served, site):
-    front = served(www="add", aliases=None, sections=f"[domain www.a.test]\nupstream = 127.0.0.1:{site.port}\n")
-    assert front.visit("GET", "/echo").status == 200
-
-
 # ---- headers of responses ----
 
 
