@@ -69,11 +69,13 @@ extern const char *const policy_log_words[];
             .help =                                                                                          \
                 "Whether several agents may serve this name at once: with balance, each request goes to "    \
                 "the one that has the least to do; with standby, all go to the one with the lowest "         \
-                "priority that is up. Each of them has to say so. By default off."),                         \
-        POLICY_ROW(                                                                                          \
-            struct_name, member, "priority", OPT_NUMBER, priority, .sample = "10", .min = 0,                 \
-            .max = POLICY_PRIORITY_MAX,                                                                      \
-            .help = "With share = standby: the place of this agent; the lowest comes first. By default 0."), \
+                "priority that is up. Each of them has to say so, or the relay's own section for all of "    \
+                "them; with off there, one agent alone has the name. By default off."),                      \
+        POLICY_ROW(struct_name, member, "priority", OPT_NUMBER, priority, .sample = "10", .min = 0,          \
+                   .max = POLICY_PRIORITY_MAX,                                                               \
+                   .help =                                                                                   \
+                       "With share = standby: the place of this agent; the lowest that is up gets all, and " \
+                       "agents of the same place share it. By default 0."),                                  \
         POLICY_ROW(struct_name, member, "set_header", OPT_PAIRS, set_headers,                                \
                    .sample = "X-Frame-Options = DENY",                                                       \
                    .help = "A header of each response, in place of what the service says."),                 \

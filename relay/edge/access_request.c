@@ -161,9 +161,9 @@ void access_request_out(struct access_request *a, size_t n)
 static void name_lane(struct access_request *a, uint64_t lane)
 {
     for (size_t i = 0; a->site && i < a->site->own.lanes_n; i++)
-        if (a->site->own.lanes[i]->id == lane && !snap_lane_is_plain(a->site->own.lanes[i])) {
+        if (a->site->own.lanes[i].lane->id == lane && !snap_lane_is_plain(a->site->own.lanes[i].lane)) {
             a->entry.lane = lane;
-            a->entry.agent = a->site->own.lanes[i]->agent;
+            a->entry.agent = a->site->own.lanes[i].lane->agent;
         }
 }
 

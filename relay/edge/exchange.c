@@ -50,6 +50,7 @@ void exchange_take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t no
 {
     x->upstream = pool_take(x->host->pool, x->target, reuse, not_lane, &upstream_events, x);
     x->sent_head = false;
+    buf_free(&x->in); /* the beginning of a response that breaks off */
     x->ended = !x->upstream;
     if (x->ended) {
         if (x->sends == 0) /* otherwise the end of the stream before says more */
@@ -118,10 +119,10 @@ static void send_request(struct exchange *x)
 
 /* ---- the request's body ---- */
 
-/* Only what may be sent again is held. */
+/* It may have to be sent again; whatever the method, when the service was not even reached. */
 static void hold(struct exchange *x, const void *bytes, size_t n)
 {
-    if (!x->idempotent || x->body_lost || x->response_head_done)
+    if (x->body_lost || x->response_head_done)
         return;
     x->body_lost = n > RESEND_BYTES - x->request_body.len;
     if (x->body_lost)

@@ -192,11 +192,17 @@ static bool has_died(const struct exchange *x)
     return x->end == UPSTREAM_LOST || x->end == UPSTREAM_UNAVAILABLE;
 }
 
-/* Nothing of the response has come, and what the service may have seen does no harm twice and is held. */
+/* The agent says that it did not reach its service: what was sent went nowhere. */
+static bool never_arrived(const struct exchange *x)
+{
+    return x->end == UPSTREAM_REFUSED || x->end == UPSTREAM_UNREACHABLE || x->end == UPSTREAM_SILENT;
+}
+
+/* Nothing of the response has gone to the visitor, and what the service may have seen does no harm twice and is held. */
 static bool may_be_sent_again(const struct exchange *x)
 {
-    return !x->began && x->in.len == 0 &&
-           (x->sends == 0 || (x->idempotent && !x->body_lost && x->sends < MAX_SENDS));
+    return !x->began &&
+           (x->sends == 0 || ((x->idempotent || never_arrived(x)) && !x->body_lost && x->sends < MAX_SENDS));
 }
 
 static enum exchange_cause cause_of_end(const struct exchange *x)
@@ -215,7 +221,20 @@ static enum exchange_cause cause_of_end(const struct exchange *x)
     return EXCHANGE_BROKE_OFF;
 }
 
-/* For a kept stream that the service closed before it saw the request, or one that died with its lane, while there is
+/* A kept stream may have been closed by its service before that saw the request. */
+static bool was_closed_meanwhile(const struct exchange *x)
+{
+    return x->stream_was_kept && x->in.len == 0 && !has_died(x);
+}
+
+/* The service has failed, or has ended without an answer: that may be what this request does to it, so the same one is
+ * not asked again. */
+static bool may_go_elsewhere(const struct exchange *x)
+{
+    return !has_died(x) && pool_has_other(x->host->pool, x->target, x->lane);
+}
+
+/* For a kept stream that was closed meanwhile, one that died with its lane, or a service that failed, while there is
  * another: nobody has noticed anything. */
 static bool take_another(struct exchange *x)
 {
@@ -224,7 +243,7 @@ static bool take_another(struct exchange *x)
     if (x->target->lanes_n == 0 || x->tries == MAX_TRIES)
         return false;
     x->tries++;
-    exchange_take_stream(x, POOL_FRESH, has_died(x) ? x->lane : 0);
+    exchange_take_stream(x, POOL_FRESH, was_closed_meanwhile(x) ? 0 : x->lane);
     if (x->ended && has_died(x) && was_kept)
         exchange_take_stream(x, POOL_FRESH, 0); /* perhaps the stream died alone */
     return !x->ended;
@@ -259,11 +278,12 @@ static bool go_on(struct exchange *x, size_t plain_bytes)
     struct own_head own;
     bool goes_on = false;
 
-    if (!may_be_sent_again(x) || !(x->stream_was_kept || has_died(x)))
+    if (!may_be_sent_again(x))
         return false;
     if (read_own_head(x, &own)) {
         (void)follow_site(x, &own.head);
-        goes_on = take_another(x) || (has_died(x) && park(x, &own.head, plain_bytes));
+        goes_on = ((was_closed_meanwhile(x) || has_died(x) || may_go_elsewhere(x)) && take_another(x)) ||
+                  (has_died(x) && park(x, &own.head, plain_bytes));
     }
     buf_free(&own.text);
     return goes_on;

@@ -113,7 +113,7 @@ static enum parking_news news_of_lanes(const struct parking *p, const struct par
     if (!site)
         return p->snapshot ? PARKING_LANE : PARKING_NONE;
     for (size_t i = 0; i < site->own.lanes_n; i++)
-        if (site->own.lanes[i]->id != who->not_lane)
+        if (site->own.lanes[i].lane->id != who->not_lane)
             return PARKING_LANE;
     return site->own.lanes_n > 0 && now_ms - who->since_ms >= PARKING_NEWS_MS ? PARKING_SAME : PARKING_NONE;
 }

@@ -1,11 +1,9 @@
 /* One record for each lane holds its streams, by state. Once a second the pool looks after each lane: warm streams as
  * many as the demand asks for, one of them proved anew when for a minute nothing else has shown that the lane works,
  * and an end for streams that stand still when all together hold too much. */
-#include "relay/edge/pool.h"
-
+#include "relay/edge/pool_parts.h"
 #include "shared/log.h"
 #include "shared/mem.h"
-#include "shared/retry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +13,6 @@ enum {
     MIN_WARM = 2, /* of all workers together */
     MAX_WARM = 16,
     MAX_LEAVING = 100, /* beyond max_streams: then all together stay below sshd's usual 1,024 descriptors */
-    RECENT_MS = 1000,  /* so long after an answer a service does not close a connection */
     PROOF_MS = 60 * 1000, /* a lane is proved as often */
     CALM_MS = 10 * 1000,  /* so long without a miss, and one warm stream less is kept */
     FIRST_RETRY_MS = 100,
@@ -23,43 +20,16 @@ enum {
     TICK_MS = 1000,
 };
 
-enum list { L_OPENING, L_WARM, L_IDLE, L_USED, L_LEAVING, LISTS };
-
-struct lane {
-    struct pool *pool;
-    struct lane *next;
-    uint64_t id;
-    const struct snap_lane *snap; /* NULL: the lane is gone; its streams are leaving */
-    bool plain;                   /* no agent there: nothing is kept warm, and nobody to be told anything */
-    struct upstream *lists[LISTS];
-    unsigned n[LISTS];
-    unsigned wanted; /* warm streams */
-    int64_t missed_at_ms, proved_at_ms;
-    struct retry retry;
-    int64_t retry_at_ms; /* no attempt before */
-};
-
-struct pool {
-    struct loop *loop;
-    const struct pool_events *events;
-    void *user;
-    struct pool_limits limits;
-    struct lane *lanes;
-    const struct snapshot *snapshot;
-    struct dial_names names; /* of plain lanes' hosts */
-    uv_timer_t tick;
-    bool stopping, tick_closed;
-};
-
 static void on_moved(void *user, struct upstream *u, enum upstream_state before);
 static void on_failed(void *user, struct upstream *u);
 static void on_silent(void *user, struct upstream *u);
 static void on_aborted(void *user, struct upstream *u);
+static void on_ended(void *user, struct upstream *u, enum upstream_end how);
 static void on_gone(void *user, struct upstream *u);
 static void on_tick(uv_timer_t *timer);
 static void end_if_empty(struct pool *p);
 
-static const struct upstream_owner owner = { on_moved, on_failed, on_silent, on_aborted, on_gone };
+static const struct upstream_owner owner = { on_moved, on_failed, on_silent, on_aborted, on_ended, on_gone };
 
 /* ---- lists ---- */
 
@@ -105,7 +75,7 @@ static unsigned streams(const struct lane *l)
     return l->n[L_OPENING] + l->n[L_WARM] + l->n[L_IDLE] + l->n[L_USED];
 }
 
-static struct lane *find_lane(const struct pool *p, uint64_t id)
+struct lane *pool_find_lane(const struct pool *p, uint64_t id)
 {
     struct lane *l = p->lanes;
 
@@ -186,6 +156,8 @@ static void on_moved(void *user, struct upstream *u, enum upstream_state before)
         take_out(l, u, from);
         put_in(l, u, to);
     }
+    if (from == L_USED)
+        pool_note_used(l, u);
     if (to == L_IDLE && !l->snap)
         upstream_close(u); /* nobody can ask for it any more */
     if (l->plain || before != UPSTREAM_OPENING ||
@@ -232,6 +204,11 @@ static void on_aborted(void *user, struct upstream *u)
     l->pool->events->aborted(l->pool->user, l->id, upstream_id(u));
 }
 
+static void on_ended(void *user, struct upstream *u, enum upstream_end how)
+{
+    pool_note_end(user, u, how);
+}
+
 static void free_if_unused(struct pool *p, struct lane *l)
 {
     struct lane **at = &p->lanes;
@@ -241,6 +218,7 @@ static void free_if_unused(struct pool *p, struct lane *l)
     while (*at != l)
         at = &(*at)->next;
     *at = l->next;
+    pool_leave_machine(l);
     free(l);
 }
 
@@ -255,17 +233,6 @@ static void on_gone(void *user, struct upstream *u)
 }
 
 /* ---- for requests ---- */
-
-static struct upstream *find_idle(const struct lane *l, const struct snap_target *target,
-                                  enum pool_reuse reuse)
-{
-    struct upstream *u = reuse == POOL_FRESH ? NULL : l->lists[L_IDLE];
-
-    for (; u; u = upstream_link(u)->next)
-        if (upstream_serves(u, target) && (reuse == POOL_ANY || upstream_idle_ms(u) < RECENT_MS))
-            return u;
-    return NULL;
-}
 
 static struct upstream *find_longest_idle(const struct lane *l)
 {
@@ -300,68 +267,24 @@ static struct upstream *take_warm(struct lane *l)
     return open_for_visitor(l);
 }
 
-static bool is_sound(const struct lane *l)
-{
-    return loop_now_ms(l->pool->loop) >= l->retry_at_ms;
-}
-
 /* What serves nobody can be used, or closed to make room. */
-static bool has_room(const struct lane *l)
+bool pool_has_room(const struct lane *l)
 {
     return spare(l) > 0 || (streams(l) - l->n[L_IDLE] < most(l) && !has_many_leaving(l));
-}
-
-/* Busy lanes come after all others; among equals the one with the fewest streams in use. */
-static bool is_better(const struct snap_lane *a, const struct snap_lane *b)
-{
-    if (a->busy != b->busy)
-        return b->busy;
-    return atomic_load_explicit(&a->counts->streams, memory_order_relaxed) <
-           atomic_load_explicit(&b->counts->streams, memory_order_relaxed);
-}
-
-static struct lane *best_lane(const struct pool *p, const struct snap_target *target, uint64_t not_lane,
-                              bool sound)
-{
-    const struct snap_lane *best = NULL;
-
-    for (size_t i = 0; i < target->lanes_n; i++) {
-        struct lane *l = find_lane(p, target->lanes[i]->id);
-
-        if (l && l->snap && l->id != not_lane && has_room(l) && (!sound || is_sound(l)) &&
-            (!best || is_better(target->lanes[i], best)))
-            best = target->lanes[i];
-    }
-    return best ? find_lane(p, best->id) : NULL;
-}
-
-/* One that has just died has the least to do: it comes after all that work. */
-static struct lane *choose_lane(const struct pool *p, const struct snap_target *target, uint64_t not_lane)
-{
-    struct lane *l = best_lane(p, target, not_lane, true);
-
-    return l ? l : best_lane(p, target, not_lane, false);
 }
 
 struct upstream *pool_take(struct pool *p, const struct snap_target *target, enum pool_reuse reuse,
                            uint64_t not_lane, const struct upstream_events *events, void *user)
 {
-    struct lane *l = choose_lane(p, target, not_lane);
-    struct upstream *u = l ? find_idle(l, target, reuse) : NULL;
+    struct lane *l = pool_choose(p, target, not_lane);
+    struct upstream *u = l ? pool_find_idle(p, l, target, reuse) : NULL;
 
-    for (size_t i = 0; !u && i < target->lanes_n; i++) {
-        struct lane *other = find_lane(p, target->lanes[i]->id);
-
-        if (other && other != l)
-            u = find_idle(other, target, reuse);
-    }
     if (!u && l)
         u = take_warm(l);
     if (!u)
         return NULL;
     upstream_take(u, target, events, user);
-    if (l)
-        keep_warm(l);
+    keep_warm(l);
     return u;
 }
 
@@ -494,6 +417,8 @@ static void update(struct lane *l, const struct snap_lane *snap)
     bool same = snap && l->snap && memcmp(snap->secret, l->snap->secret, sizeof snap->secret) == 0;
 
     l->snap = snap;
+    if (snap)
+        pool_join_machine(l);
     if (!same)
         drop_unused(l);
     if (!snap)
@@ -513,6 +438,7 @@ static struct lane *add_lane(struct pool *p, const struct snap_lane *snap)
     retry_init(&l->retry, FIRST_RETRY_MS, LAST_RETRY_MS);
     l->next = p->lanes;
     p->lanes = l;
+    pool_join_machine(l);
     return l;
 }
 
@@ -531,17 +457,18 @@ void pool_follow(struct pool *p, const struct snapshot *snapshot)
         free_if_unused(p, l);
     }
     for (size_t i = 0; i < n; i++) {
-        struct lane *l = find_lane(p, snaps[i]->id);
+        struct lane *l = pool_find_lane(p, snaps[i]->id);
 
         keep_warm(l ? l : add_lane(p, snaps[i]));
     }
+    pool_take_news(p, snapshot);
 }
 
 /* Also among those that were given back meanwhile: what is said comes by way of another thread. */
 static struct upstream *find_stream(const struct pool *p, uint64_t lane, uint64_t id)
 {
     static const enum list lists[] = { L_USED, L_IDLE, L_LEAVING };
-    struct lane *l = find_lane(p, lane);
+    struct lane *l = pool_find_lane(p, lane);
 
     for (size_t i = 0; l && i < sizeof lists / sizeof *lists; i++)
         for (struct upstream *u = l->lists[lists[i]]; u; u = upstream_link(u)->next)

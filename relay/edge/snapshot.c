@@ -21,7 +21,8 @@ struct snapshot {
     struct snap_lane **lanes;
     struct snap_site **sites;
     struct name *names;
-    size_t lanes_n, sites_n, names_n;
+    struct snap_down *downs;
+    size_t lanes_n, sites_n, names_n, downs_n;
     bool sorted;
 };
 
@@ -52,23 +53,26 @@ void snapshot_set_rules(struct snapshot *s, const struct snap_rules *rules)
         s->rules.trusted.list = memcpy(arena_get(&s->texts, size), rules->trusted.list, size);
 }
 
-static struct snap_lane *add_lane(struct snapshot *s, uint64_t id, const char *agent, struct counts *counts)
+static struct snap_lane *add_lane(struct snapshot *s, uint64_t id, const char *agent, const char *boot,
+                                  struct counts *counts)
 {
     struct snap_lane *lane = mem_new(sizeof *lane);
 
     lane->id = id;
     lane->agent = arena_copy(&s->texts, agent);
+    lane->boot = arena_copy(&s->texts, boot);
     lane->counts = counts_hold(counts);
     s->lanes = mem_grow(s->lanes, (s->lanes_n + 1) * sizeof(void *));
     s->lanes[s->lanes_n++] = lane;
     return lane;
 }
 
-const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
-                                          bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
+const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent,
+                                          const char *boot, uint16_t port, bool busy,
+                                          const unsigned char secret[PROXY2_SECRET_BYTES],
                                           struct counts *counts)
 {
-    struct snap_lane *lane = add_lane(s, id, agent, counts);
+    struct snap_lane *lane = add_lane(s, id, agent, boot, counts);
 
     lane->port = port;
     lane->busy = busy;
@@ -79,7 +83,7 @@ const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const
 const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, const struct host_port *to,
                                            struct counts *counts)
 {
-    struct snap_lane *lane = add_lane(s, id, "", counts);
+    struct snap_lane *lane = add_lane(s, id, "", "", counts);
 
     lane->plain = *to;
     return lane;
@@ -119,12 +123,12 @@ void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *n
     s->sorted = false;
 }
 
-static void add_target_lane(struct snap_target *target, const struct snap_lane *lane)
+static void add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority)
 {
     if (target->fixed)
         return;
-    target->lanes = mem_grow(target->lanes, (target->lanes_n + 1) * sizeof(void *));
-    target->lanes[target->lanes_n++] = lane;
+    target->lanes = mem_grow(target->lanes, (target->lanes_n + 1) * sizeof *target->lanes);
+    target->lanes[target->lanes_n++] = (struct snap_way){ .lane = lane, .priority = priority };
 }
 
 static int longest_first(const void *a, const void *b)
@@ -147,29 +151,54 @@ static void set_route(struct snapshot *s, struct snap_site *site, const char *pa
         target = &site->routes[site->routes_n++];
         *target = (struct snap_target){ .item = site->own.item, .route = arena_copy(&s->texts, path) };
     }
-    add_target_lane(target, plain);
+    add_target_lane(target, plain, 0);
     target->fixed = true;
     qsort(site->routes, site->routes_n, sizeof *site->routes, longest_first);
 }
 
-void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *plain)
+static struct snap_site *find_site(const struct snapshot *s, const char *name)
 {
     for (size_t i = 0; i < s->sites_n; i++)
         if (strcmp(s->sites[i]->name, name) == 0)
-            set_route(s, s->sites[i], path, plain);
+            return s->sites[i];
+    return NULL;
 }
 
-void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane)
+void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *plain)
 {
-    for (size_t i = 0; i < s->sites_n; i++) {
-        struct snap_site *site = s->sites[i];
+    struct snap_site *site = find_site(s, name);
 
-        if (strcmp(site->name, name) != 0)
-            continue;
-        add_target_lane(&site->own, lane);
-        for (size_t j = 0; j < site->routes_n; j++)
-            add_target_lane(&site->routes[j], lane);
-    }
+    if (site)
+        set_route(s, site, path, plain);
+}
+
+void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane,
+                            int64_t priority)
+{
+    struct snap_site *site = find_site(s, name);
+
+    if (!site)
+        return;
+    add_target_lane(&site->own, lane, priority);
+    for (size_t i = 0; i < site->routes_n; i++)
+        add_target_lane(&site->routes[i], lane, priority);
+}
+
+void snapshot_add_down(struct snapshot *s, const char *name, const char *route, enum lane_service how,
+                       const struct snap_lane *lane)
+{
+    const struct snap_site *site = find_site(s, name);
+
+    if (!site)
+        return;
+    s->downs = mem_grow(s->downs, (s->downs_n + 1) * sizeof *s->downs);
+    s->downs[s->downs_n++] = (struct snap_down){ lane, site->own.item, arena_copy(&s->texts, route), how };
+}
+
+size_t snapshot_downs(const struct snapshot *s, const struct snap_down **downs)
+{
+    *downs = s->downs;
+    return s->downs_n;
 }
 
 static int by_host(const void *a, const void *b)
@@ -213,6 +242,7 @@ void snapshot_release(struct snapshot *s)
     free(s->lanes);
     free(s->sites);
     free(s->names);
+    free(s->downs);
     arena_free(&s->texts);
     free(s);
 }

@@ -9,6 +9,7 @@
 #include "shared/cidr.h"
 #include "shared/host_port.h"
 #include "shared/http/h1.h"
+#include "shared/lane_types.h"
 #include "shared/policy.h"
 #include "shared/proxy2.h"
 #include "shared/str.h"
@@ -21,6 +22,7 @@
 struct snap_lane {
     uint64_t id;       /* never reused while the relay runs */
     const char *agent; /* "": there is none, but plain TCP to `plain` */
+    const char *boot;  /* which of its machines; "" where there is no agent */
     struct host_port plain;
     uint16_t port; /* on 127.0.0.1 */
     bool busy;     /* answers late: for others first */
@@ -28,11 +30,17 @@ struct snap_lane {
     struct counts *counts;
 };
 
+/* A lane that is up, as a way to one service. */
+struct snap_way {
+    const struct snap_lane *lane;
+    int64_t priority; /* the lowest that is up gets all */
+};
+
 /* Where requests go: a service of the site, by the lanes that lead to it. */
 struct snap_target {
-    const char *item;               /* "domain:NAME", as claimed */
-    const char *route;              /* path, as claimed; "": the site's own service */
-    const struct snap_lane **lanes; /* that are up and serve it */
+    const char *item;  /* "domain:NAME", as claimed */
+    const char *route; /* path, as claimed; "": the site's own service */
+    struct snap_way *lanes;
     size_t lanes_n;
     bool fixed; /* by the relay's own configuration: not by lanes of agents */
 };
@@ -55,6 +63,12 @@ struct snap_rules {
     struct h1_limits limits;
 };
 
+struct snap_down {
+    const struct snap_lane *lane;
+    const char *item, *route;
+    enum lane_service how;
+};
+
 struct snapshot;
 
 struct snapshot *snapshot_new(void); /* with one reference */
@@ -62,8 +76,9 @@ struct snapshot *snapshot_new(void); /* with one reference */
 void snapshot_set_tls(struct snapshot *s, SSL_CTX *begin, SSL_CTX *fallback);
 void snapshot_set_rules(struct snapshot *s, const struct snap_rules *rules); /* copied */
 /* While building. Secrets and texts are copied, contexts and counts get references of their own. */
-const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent, uint16_t port,
-                                          bool busy, const unsigned char secret[PROXY2_SECRET_BYTES],
+const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent,
+                                          const char *boot, uint16_t port, bool busy,
+                                          const unsigned char secret[PROXY2_SECRET_BYTES],
                                           struct counts *counts);
 /* A lane without an agent, for a site that no agent serves. */
 const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, const struct host_port *to,
@@ -76,7 +91,11 @@ void snapshot_add_name(struct snapshot *s, struct snap_site *site,
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path,
                         const struct snap_lane *plain);
 /* To the site of this name and its claimed routes; nothing when it is not there. */
-void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane);
+void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane,
+                            int64_t priority);
+/* The service of this route ("": the site's own) is down at the other end of this lane, as its agent says. */
+void snapshot_add_down(struct snapshot *s, const char *name, const char *route, enum lane_service how,
+                       const struct snap_lane *lane);
 
 /* Ends the building. */
 void snapshot_finish(struct snapshot *s);
@@ -91,5 +110,6 @@ SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name);
 SSL_CTX *snapshot_tls_begin(const struct snapshot *s); /* borrowed */
 const struct snap_rules *snapshot_rules(const struct snapshot *s);
 bool snap_lane_is_plain(const struct snap_lane *lane);
+size_t snapshot_downs(const struct snapshot *s, const struct snap_down **downs);
 size_t snapshot_lanes(const struct snapshot *s, const struct snap_lane *const **lanes);
 #endif

@@ -8,18 +8,16 @@
  * To a plain lane OPENING is the dial, and an abort is a reset. */
 #include "relay/edge/upstream.h"
 
+#include "relay/edge/proof.h"
 #include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
-#include "shared/secret.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum {
     ANSWER_MS = 10000,
@@ -41,9 +39,7 @@ struct upstream {
     enum upstream_state state;
     uint64_t id, lane;
     char agent[33]; /* "" of a plain one */
-    unsigned char secret[PROXY2_SECRET_BYTES], random[PROXY2_RANDOM_BYTES];
-    unsigned char answer[PROXY2_ANSWER_BYTES];
-    size_t answer_n;
+    struct proof proof;
 
     bool plain;
     struct dial *dial;     /* of a plain one, while OPENING */
@@ -57,7 +53,7 @@ struct upstream {
     uint64_t uses;
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;
-    bool got_eof, explained, upgraded;
+    bool got_eof, explained, upgraded, answered;
     enum lane_how how; /* once explained */
 
     uint64_t sent, consumed;      /* bytes after the second header; by us, and by the service */
@@ -94,15 +90,12 @@ static int connect_to_lane(struct upstream *u, const struct snap_lane *lane, str
     unsigned char opening[PROXY2_OPEN_BYTES];
 
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    memcpy(u->secret, lane->secret, sizeof u->secret);
     snprintf(u->agent, sizeof u->agent, "%s", lane->agent);
-    if (getrandom(u->random, sizeof u->random, 0) != (ssize_t)sizeof u->random)
-        abort(); /* a proof without randomness proves nothing */
     u->stream = stream_connect(u->loop, (struct sockaddr *)&addr, NULL, &stream_events, u, e);
     if (!u->stream)
         return -1;
     u->pending++;
-    proxy2_open_write(opening, u->secret, u->id, u->random);
+    proof_begin(&u->proof, u->id, lane->secret, opening);
     stream_write(u->stream, opening, sizeof opening);
     return 0;
 }
@@ -149,8 +142,10 @@ static void tell_ended(struct upstream *u, enum upstream_end how)
     const struct upstream_events *events = u->events;
 
     leave_user(u);
-    if (events)
+    if (events) {
+        u->owner->ended(u->owner_user, u, how);
         events->ended(u->user, how);
+    }
 }
 
 static void close_now(struct upstream *u)
@@ -266,17 +261,11 @@ static void on_dialled(void *user, struct stream *s, const struct err *why)
 /* Nothing is sent before these bytes are right: any process could listen on a port that a lane has left. */
 static void take_answer(struct upstream *u, const char *bytes, size_t n)
 {
-    unsigned char expected[PROXY2_ANSWER_BYTES];
-    bool whole;
+    enum proof_verdict verdict = proof_take(&u->proof, bytes, n);
 
-    if (n <= sizeof u->answer - u->answer_n)
-        memcpy(u->answer + u->answer_n, bytes, n);
-    u->answer_n += n;
-    if (u->answer_n < sizeof u->answer)
+    if (verdict == PROOF_UNFINISHED)
         return;
-    proxy2_answer(expected, u->secret, u->id, u->random);
-    whole = u->answer_n == sizeof expected;
-    if (!whole || !secret_eq(expected, u->answer, sizeof expected)) {
+    if (verdict == PROOF_WRONG) {
         log_warn_limited(u->agent, "a stream was answered by a stranger", kv_str("agent", u->agent),
                          kv_int("lane", (int64_t)u->lane));
         fail_opening(u);
@@ -299,6 +288,7 @@ static void on_received(void *user, const char *bytes, size_t n)
     case UPSTREAM_OPENING: take_answer(u, bytes, n); break;
     case UPSTREAM_USED:
         counts_add(&u->counts->bytes_in, n);
+        u->answered = true;
         u->events->received(u->user, bytes, n);
         break;
     case UPSTREAM_WARM:
@@ -306,8 +296,7 @@ static void on_received(void *user, const char *bytes, size_t n)
         log_debug("unexpected bytes on an idle stream", kv_int("lane", (int64_t)u->lane));
         close_now(u);
         break;
-    case UPSTREAM_LEAVING:
-    case UPSTREAM_CLOSED: break;
+    default: break; /* nobody wants them any more */
     }
 }
 
@@ -387,6 +376,7 @@ void upstream_take(struct upstream *u, const struct snap_target *target, const s
 {
     u->events = events;
     u->user = user;
+    u->answered = false;
     counts_add(&u->counts->streams, 1);
     if (u->uses++ == 0) {
         u->item = mem_copy(target->item);
@@ -550,6 +540,16 @@ const char *upstream_item(const struct upstream *u)
     return u->item ? u->item : "";
 }
 
+const char *upstream_route(const struct upstream *u)
+{
+    return u->route ? u->route : "";
+}
+
+bool upstream_answered(const struct upstream *u)
+{
+    return u->answered;
+}
+
 bool upstream_serves(const struct upstream *u, const struct snap_target *target)
 {
     return u->item && strcmp(u->item, target->item) == 0 && strcmp(u->route, target->route) == 0;
@@ -571,7 +571,7 @@ static void release(struct upstream *u)
     free(u->item);
     free(u->route);
     counts_release(u->counts);
-    explicit_bzero(u->secret, sizeof u->secret);
+    proof_free(&u->proof);
     free(u);
 }
 

@@ -50,7 +50,8 @@ struct upstream_owner {
     void (*failed)(void *user, struct upstream *u); /* before it was answered, or because of the answer */
     void (*silent)(void *user, struct upstream *u); /* was not answered in time */
     void (*aborted)(void *user, struct upstream *u);
-    void (*gone)(void *user, struct upstream *u); /* last */
+    void (*ended)(void *user, struct upstream *u, enum upstream_end how); /* under whoever has taken it */
+    void (*gone)(void *user, struct upstream *u);                         /* last */
 };
 
 /* Borrows names until `gone`. */
@@ -90,6 +91,9 @@ bool upstream_taken(const struct upstream *u);
 uint64_t upstream_id(const struct upstream *u);
 uint64_t upstream_lane(const struct upstream *u);
 const char *upstream_item(const struct upstream *u); /* "" before its first use */
+const char *upstream_route(const struct upstream *u);
+bool upstream_answered(
+    const struct upstream *u); /* whoever has it, or has just had it, got something of the service */
 bool upstream_serves(const struct upstream *u,
                      const struct snap_target *target);          /* it was used for this service */
 int64_t upstream_idle_ms(const struct upstream *u);              /* since it was given back */

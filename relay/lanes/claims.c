@@ -1,11 +1,8 @@
 #include "relay/lanes/claims.h"
 
-#include "shared/arena.h"
-#include "shared/domain.h"
+#include "relay/lanes/claims_parts.h"
 #include "shared/mem.h"
-#include "shared/policy.h"
 
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,46 +10,6 @@
 /* What one agent may make us keep: of each site that it may have, and of some that are too many, so that it is told. */
 enum { SPARE_ITEMS = LANE_ITEMS, ITEM_BYTES = 1024, PIECE_BYTES = 32 /* of memory, beside its text */ };
 enum { POLICY_COST = 4 }; /* a JSON object takes some times as much memory as text */
-
-struct item {
-    char *item;       /* as it was claimed */
-    const char *name; /* its part behind "domain:"; NULL: it is no domain */
-    char **aliases;
-    size_t aliases_n;
-    json_t *policy; /* NULL: nothing is asked for */
-    enum lane_service service;
-    char why[256];      /* "": accepted */
-    int turn;           /* while all are checked */
-    const char *before; /* likewise: what why was */
-};
-
-struct items {
-    struct item *list;
-    size_t n, bytes;
-};
-
-struct agent {
-    struct agent *next;
-    char name[33], boot[65];
-    char **patterns;
-    size_t patterns_n;
-    int64_t max_domains;
-    int64_t serial;                     /* of `now`, of this boot; 0: not yet */
-    int64_t coming_serial, coming_part; /* of `coming`: the last part seen */
-    struct items now, coming;
-    bool untold;     /* its answers are others than those it has been told */
-    bool kept;       /* while following a configuration */
-    bool remembered; /* `now` is from before this relay was started */
-};
-
-struct claims {
-    struct agent *agents;
-    char **own; /* names of the sites that relay.ini gives an upstream, and their aliases */
-    size_t own_n;
-    struct claims_site *sites; /* sorted by name; texts belong to the agents */
-    size_t sites_n;
-    struct lane_answer *answers;
-};
 
 /* ---- memory ---- */
 
@@ -62,6 +19,9 @@ static void items_free(struct items *items)
         for (size_t j = 0; j < items->list[i].aliases_n; j++)
             free(items->list[i].aliases[j]);
         free(items->list[i].aliases);
+        for (size_t j = 0; j < items->list[i].said_n; j++)
+            free(items->list[i].said[j].route);
+        free(items->list[i].said);
         json_decref(items->list[i].policy);
         free(items->list[i].item);
     }
@@ -76,15 +36,6 @@ static void free_patterns(struct agent *a)
     free(a->patterns);
     a->patterns = NULL;
     a->patterns_n = 0;
-}
-
-static void free_own(struct claims *c)
-{
-    for (size_t i = 0; i < c->own_n; i++)
-        free(c->own[i]);
-    free(c->own);
-    c->own = NULL;
-    c->own_n = 0;
 }
 
 static void agent_free(struct agent *a)
@@ -110,8 +61,8 @@ void claims_free(struct claims *c)
         c->agents = a->next;
         agent_free(a);
     }
-    free_own(c);
-    free(c->sites);
+    names_free(c);
+    sites_free(c);
     free(c->answers);
     free(c);
 }
@@ -125,220 +76,6 @@ static struct agent *find_agent(const struct claims *c, const char *name)
     return a;
 }
 
-/* ---- which sites there are ---- */
-
-static struct claims_site *find_site(const struct claims *c, const char *name)
-{
-    for (size_t i = 0; i < c->sites_n; i++)
-        if (strcmp(c->sites[i].name, name) == 0)
-            return &c->sites[i];
-    return NULL;
-}
-
-static void add_site(struct claims *c, const struct claims_site *site)
-{
-    c->sites = mem_grow(c->sites, (c->sites_n + 1) * sizeof *c->sites);
-    c->sites[c->sites_n++] = *site;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct claims_site *)a)->name, ((const struct claims_site *)b)->name);
-}
-
-static bool is_own(const struct claims *c, const char *name)
-{
-    for (size_t i = 0; i < c->own_n; i++)
-        if (strcmp(c->own[i], name) == 0)
-            return true;
-    return false;
-}
-
-static bool is_alias(const struct claims *c, const char *name)
-{
-    for (size_t i = 0; i < c->sites_n; i++)
-        for (size_t j = 0; j < c->sites[i].aliases_n; j++)
-            if (strcmp(c->sites[i].aliases[j], name) == 0)
-                return true;
-    return false;
-}
-
-/* Claimed sites first; then those that only the configuration names, so that their visitors wait instead of being
- * told that there is no such site. */
-static void list_sites(struct claims *c)
-{
-    c->sites_n = 0;
-    for (const struct agent *a = c->agents; a; a = a->next)
-        for (size_t i = 0; i < a->now.n; i++) {
-            const struct item *it = &a->now.list[i];
-
-            if (!it->why[0])
-                add_site(c, &(struct claims_site){ it->name, a->name, (const char *const *)it->aliases,
-                                                   it->aliases_n, it->policy, !a->remembered, a->remembered,
-                                                   it->service });
-        }
-    for (const struct agent *a = c->agents; a; a = a->next)
-        for (size_t i = 0; i < a->patterns_n; i++)
-            if (!find_site(c, a->patterns[i]) && !is_alias(c, a->patterns[i]) && !is_own(c, a->patterns[i]))
-                add_site(c, &(struct claims_site){ .name = a->patterns[i], .agent = a->name });
-    if (c->sites_n > 0)
-        qsort(c->sites, c->sites_n, sizeof *c->sites, by_name);
-}
-
-bool claims_site(const struct claims *c, size_t i, struct claims_site *site)
-{
-    if (i >= c->sites_n)
-        return false;
-    *site = c->sites[i];
-    return true;
-}
-
-/* ---- what an agent may have ---- */
-
-static bool may_serve(const struct agent *a, const char *name)
-{
-    for (size_t i = 0; i < a->patterns_n; i++)
-        if (strcmp(a->patterns[i], name) == 0 || domain_matches(a->patterns[i], name))
-            return true;
-    return false;
-}
-
-static bool check_name(const struct claims *c, const struct agent *a, struct item *it, const char *name)
-{
-    struct err why = { 0 };
-
-    if (domain_check(name, DOMAIN_WILDCARD, &why) != 0) {
-        snprintf(it->why, sizeof it->why, "%.255s", why.text);
-        return false;
-    }
-    if (!may_serve(a, name)) {
-        snprintf(it->why, sizeof it->why,
-                 "agent %s may not serve %.100s: add it to domains in the relay's [agent %s]", a->name, name,
-                 a->name);
-        return false;
-    }
-    if (is_own(c, name))
-        snprintf(it->why, sizeof it->why, "%.100s has an upstream in the relay's own [domain], which wins",
-                 name);
-    return !it->why[0];
-}
-
-static void check_policy(struct item *it)
-{
-    struct arena texts = { 0 };
-    struct policy policy;
-    struct err why = { 0 };
-
-    policy_defaults(&policy, 0);
-    if (policy_lay(&policy, it->policy, &texts, &why) != 0)
-        snprintf(it->why, sizeof it->why, "%.255s", why.text);
-    arena_free(&texts);
-}
-
-/* Whether it would be accepted if no name were taken. */
-static void check_item(const struct claims *c, const struct agent *a, struct item *it)
-{
-    it->why[0] = 0;
-    if (it - a->now.list >= a->max_domains)
-        snprintf(
-            it->why, sizeof it->why,
-            "this is more than the %lld sites that agent %s may have: raise max_domains in the relay's [agent %s]",
-            (long long)a->max_domains, a->name, a->name);
-    else if (!it->name)
-        snprintf(it->why, sizeof it->why, "%.100s is not domain:NAME, which is all that this relay serves",
-                 it->item);
-    else if (check_name(c, a, it, it->name))
-        for (size_t i = 0; i < it->aliases_n && check_name(c, a, it, it->aliases[i]); i++)
-            ;
-    if (!it->why[0])
-        check_policy(it);
-}
-
-/* ---- who gets a name that several claim ---- */
-
-struct taken {
-    const char *name;
-    const struct agent *by;
-};
-
-struct names { /* an agent chooses how many: they lie in a tree */
-    void *tree;
-    struct arena memory;
-};
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(((const struct taken *)a)->name, ((const struct taken *)b)->name);
-}
-
-/* Name number i of an item: its own comes first. */
-static const char *name_of(const struct item *it, size_t i)
-{
-    return i == 0 ? it->name : it->aliases[i - 1];
-}
-
-static const struct agent *holder(const struct names *names, const char *name)
-{
-    const struct taken key = { name, NULL };
-    struct taken *const *found = tfind(&key, &names->tree, by_text);
-
-    return found ? (*found)->by : NULL;
-}
-
-static void admit(struct names *names, const struct agent *a, struct item *it)
-{
-    for (size_t i = 0; i <= it->aliases_n; i++) {
-        const struct agent *other = holder(names, name_of(it, i));
-
-        if (!other)
-            continue;
-        if (other == a)
-            snprintf(it->why, sizeof it->why, "%.100s is claimed twice", name_of(it, i));
-        else
-            snprintf(it->why, sizeof it->why, "%.100s is served by agent %s already", name_of(it, i),
-                     other->name);
-        return;
-    }
-    for (size_t i = 0; i <= it->aliases_n; i++) {
-        struct taken *taken = arena_get(&names->memory, sizeof *taken);
-
-        *taken = (struct taken){ name_of(it, i), a };
-        if (!tsearch(taken, &names->tree, by_text))
-            abort(); /* out of memory */
-    }
-}
-
-static void keep(void *taken)
-{
-    (void)taken; /* the arena's */
-}
-
-/* Who has a name keeps it. Then comes who claims just now (NULL: nobody), then whoever has waited for a name. */
-static void check_all(struct claims *c, const struct agent *claimer)
-{
-    struct names names = { 0 };
-
-    arena_init(&names.memory, 0);
-    for (struct agent *a = c->agents; a; a = a->next)
-        for (size_t i = 0; i < a->now.n; i++) {
-            struct item *it = &a->now.list[i];
-
-            it->turn = a == claimer ? 1 : it->why[0] ? 2 : 0;
-            it->before = arena_copy(&names.memory, it->why);
-            check_item(c, a, it);
-        }
-    for (int turn = 0; turn <= 2; turn++)
-        for (struct agent *a = c->agents; a; a = a->next)
-            for (size_t i = 0; i < a->now.n; i++)
-                if (a->now.list[i].turn == turn && !a->now.list[i].why[0])
-                    admit(&names, a, &a->now.list[i]);
-    for (struct agent *a = c->agents; a; a = a->next)
-        for (size_t i = 0; i < a->now.n; i++)
-            a->untold = a->untold || strcmp(a->now.list[i].why, a->now.list[i].before) != 0;
-    tdestroy(names.tree, keep);
-    arena_free(&names.memory);
-}
-
 /* ---- the roster ---- */
 
 static void set_patterns(struct agent *a, const struct opt_words *domains)
@@ -347,27 +84,6 @@ static void set_patterns(struct agent *a, const struct opt_words *domains)
     a->patterns = mem_new((domains->n + 1) * sizeof(char *));
     for (size_t i = 0; i < domains->n; i++)
         a->patterns[a->patterns_n++] = mem_copy(domains->words[i]);
-}
-
-static void add_own(struct claims *c, const char *name)
-{
-    c->own = mem_grow(c->own, (c->own_n + 1) * sizeof(char *));
-    c->own[c->own_n++] = mem_copy(name);
-}
-
-static void follow_own(struct claims *c, const struct opt_conf *conf)
-{
-    const struct relay_domain_conf *d;
-    const char *name;
-
-    free_own(c);
-    for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
-        if (!d->upstream[0])
-            continue;
-        add_own(c, name);
-        for (size_t j = 0; j < d->aliases.n; j++)
-            add_own(c, d->aliases.words[j]);
-    }
 }
 
 static void drop_gone(struct claims *c)
@@ -403,9 +119,9 @@ void claims_follow(struct claims *c, const struct opt_conf *conf, const struct r
         a->max_domains = wanted->max_domains;
     }
     drop_gone(c);
-    follow_own(c, conf);
-    check_all(c, NULL);
-    list_sites(c);
+    names_follow(c, conf);
+    names_settle(c, NULL);
+    sites_list(c);
 }
 
 bool claims_knows(const struct claims *c, const char *agent)
@@ -501,15 +217,42 @@ static int add_part(struct agent *a, const struct lane_msg *part, struct err *e)
         most, most * ITEM_BYTES / 1024, a->name);
 }
 
+static struct item *find_item(const struct items *items, const char *text)
+{
+    for (size_t i = 0; i < items->n; i++)
+        if (strcmp(items->list[i].item, text) == 0)
+            return &items->list[i];
+    return NULL;
+}
+
+/* A name that it has had is not new to it. What this boot has said of its services it says anew, others do not. */
+static void take_over(struct item *it, struct item *old, const char *boot)
+{
+    it->since = old->why[0] ? 0 : old->since;
+    for (size_t i = 0; i < old->said_n; i++) {
+        if (strcmp(old->said[i].boot, boot) == 0)
+            continue;
+        it->said = mem_grow(it->said, (it->said_n + 1) * sizeof *it->said);
+        it->said[it->said_n++] = old->said[i];
+        old->said[i].route = NULL;
+    }
+}
+
 static void enforce(struct claims *c, struct agent *a)
 {
     a->serial = a->coming_serial;
+    for (size_t i = 0; i < a->now.n; i++) {
+        struct item *it = find_item(&a->coming, a->now.list[i].item);
+
+        if (it)
+            take_over(it, &a->now.list[i], a->boot);
+    }
     items_free(&a->now);
     a->now = a->coming;
     a->coming = (struct items){ 0 };
     a->remembered = false;
-    check_all(c, a);
-    list_sites(c);
+    names_settle(c, a);
+    sites_list(c);
 }
 
 int claims_take(struct claims *c, const char *agent, const char *boot, const struct lane_msg *part,
@@ -573,39 +316,84 @@ void claims_remember(struct claims *c, const char *agent, const char *name, cons
     a->remembered = true;
     text = mem_format("%s%s", domain_prefix, name);
     add_item(&a->now, &(struct lane_item){ text, item->aliases, item->aliases_n, item->policy });
+    a->now.list[a->now.n - 1].since = ++c->accepted; /* in the order in which they had it */
     free(text);
 }
 
 void claims_remembered(struct claims *c)
 {
-    check_all(c, NULL);
-    list_sites(c);
+    names_settle(c, NULL);
+    sites_list(c);
 }
 
-/* It is news that may come often. */
-static void note_site(struct claims *c, const struct agent *a, const struct item *it)
+/* ---- services ---- */
+
+static bool has_route(const struct item *it, const char *route)
 {
-    const struct claims_site wanted = { .name = it->name };
-    struct claims_site *site = NULL;
+    const json_t *routes = json_object_get(it->policy, "routes");
+    bool found = !route[0];
 
-    if (!it->why[0] && c->sites_n > 0)
-        site = bsearch(&wanted, c->sites, c->sites_n, sizeof *c->sites, by_name);
-    if (site && strcmp(site->agent, a->name) == 0)
-        site->service = it->service;
+    for (size_t i = 0; i < json_array_size(routes) && !found; i++) {
+        const char *path = json_string_value(json_array_get(routes, i));
+
+        found = path && strcmp(path, route) == 0;
+    }
+    return found;
 }
 
-bool claims_note_service(struct claims *c, const char *agent, const struct lane_msg *said)
+static struct said *find_said(const struct item *it, const char *boot, const char *route)
+{
+    for (size_t i = 0; i < it->said_n; i++)
+        if (strcmp(it->said[i].boot, boot) == 0 && strcmp(it->said[i].route, route) == 0)
+            return &it->said[i];
+    return NULL;
+}
+
+static struct said *add_said(struct item *it, const char *boot, const char *route)
+{
+    struct said *said;
+
+    it->said = mem_grow(it->said, (it->said_n + 1) * sizeof *it->said);
+    said = &it->said[it->said_n++];
+    *said = (struct said){ .route = mem_copy(route) };
+    snprintf(said->boot, sizeof said->boot, "%s", boot);
+    return said;
+}
+
+bool claims_note_service(struct claims *c, const char *agent, const char *boot, const struct lane_msg *said)
+{
+    const struct agent *a = find_agent(c, agent);
+    struct item *it = a ? find_item(&a->now, said->service.item) : NULL;
+    struct said *known;
+
+    if (!it || !has_route(it, said->service.route))
+        return false;
+    known = find_said(it, boot, said->service.route);
+    if (!known)
+        known = add_said(it, boot, said->service.route);
+    if (known->state == said->service.state)
+        return false;
+    known->state = said->service.state;
+    return true;
+}
+
+static void forget_said(struct item *it, const char *boot)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < it->said_n; i++) {
+        if (strcmp(it->said[i].boot, boot) == 0)
+            free(it->said[i].route);
+        else
+            it->said[n++] = it->said[i];
+    }
+    it->said_n = n;
+}
+
+void claims_boot_gone(struct claims *c, const char *agent, const char *boot)
 {
     const struct agent *a = find_agent(c, agent);
 
-    for (size_t i = 0; a && !said->service.route[0] && i < a->now.n; i++) {
-        struct item *it = &a->now.list[i];
-
-        if (strcmp(it->item, said->service.item) != 0 || it->service == said->service.state)
-            continue;
-        it->service = said->service.state;
-        note_site(c, a, it);
-        return true;
-    }
-    return false;
+    for (size_t i = 0; a && i < a->now.n; i++)
+        forget_said(&a->now.list[i], boot);
 }

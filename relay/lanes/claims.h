@@ -29,22 +29,40 @@ bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *par
  * claims_take until it says false. `answer` is the `claimed` to send to *agent, both valid until the next call. */
 bool claims_untold(struct claims *c, const char **agent, struct lane_msg *answer);
 
-/* An agent says how a service of its claim is doing. False when that is no news. */
-bool claims_note_service(struct claims *c, const char *agent, const struct lane_msg *said);
+/* A machine says how a service of its agent's claim is doing. False when that is no news. */
+bool claims_note_service(struct claims *c, const char *agent, const char *boot, const struct lane_msg *said);
+/* It has no lane any more: what it said of its services is forgotten. */
+void claims_boot_gone(struct claims *c, const char *agent, const char *boot);
 
 /* What an agent had claimed before this relay was started, until it claims anew; nothing where it has. Then
  * claims_remembered, once. */
 void claims_remember(struct claims *c, const char *agent, const char *name, const struct lane_item *item);
 void claims_remembered(struct claims *c);
 
-struct claims_site {
-    const char *name, *agent; /* agent: who serves it, or may */
-    const char *const *aliases;
+struct claims_agent {
+    const char *name;
+    const char *const *aliases; /* of its own claim, as its policy */
     size_t aliases_n;
-    json_t *policy;            /* that it asks for; NULL: none */
+    json_t *policy;
+    int64_t priority;         /* with share = standby; otherwise 0 */
+    bool claimed, remembered; /* neither: it only may serve it */
+    const struct item *item;
+};
+struct claims_site {
+    const char *name;
+    const struct claims_agent
+        *agents; /* who serve it, or may: at least one, and who had it first comes first */
+    size_t agents_n;
+    const char *const *aliases; /* of all of them */
+    size_t aliases_n;
+    json_t *policy;            /* that is asked for; NULL: none */
     bool claimed, remembered;  /* neither: by configuration alone */
-    enum lane_service service; /* what the agent said of it last */
+    enum lane_service service; /* what was said of it */
 };
 /* Sites in order of their names: i from 0. False at the end. */
 bool claims_site(const struct claims *c, size_t i, struct claims_site *site);
+/* Which services of it are down, as this machine of the agent has said: i from 0. *route is "" for the site's own
+ * service. False at the end. */
+bool claims_down(const struct claims_agent *agent, const char *boot, size_t i, const char **route,
+                 enum lane_service *how);
 #endif

@@ -172,6 +172,8 @@ static void on_changed(void *user, struct lane *lane, enum lane_state before)
         presence_note(&l->presence, facts.agent, lanes_agent_is_up(l, facts.agent), time(NULL));
     if (facts.state == LANE_S_DEAD && facts.agent[0])
         note_end(l, &facts);
+    if (facts.state == LANE_S_DEAD && !lanes_boot_is_there(l, facts.agent, facts.boot))
+        claims_boot_gone(l->claims, facts.agent, facts.boot);
     if (before == LANE_S_OPENING && facts.state == LANE_S_UP)
         lanes_refuse_guessers(l, lane);
     if (is_published(before) || is_published(facts.state))
@@ -193,10 +195,13 @@ static void on_service(void *user, struct lane *lane, const struct lane_msg *sai
     struct lane_facts facts;
 
     lane_facts(lane, &facts);
-    if (claims_note_service(l->claims, facts.agent, said))
-        log_info_limited(facts.agent, "service state changed", kv_str("agent", facts.agent),
-                         kv_str("item", said->service.item),
-                         kv_str("state", lane_service_text(said->service.state)));
+    if (!claims_note_service(l->claims, facts.agent, facts.boot, said))
+        return;
+    log_info_limited(facts.agent, "service state changed", kv_str("agent", facts.agent),
+                     kv_str("item", said->service.item),
+                     kv_str("state", lane_service_text(said->service.state)));
+    budget_spend(budget_of(&l->budget, facts.agent), BUDGET_CHANGE_BYTES);
+    l->events->changed(l->user); /* visitors may be sent to another agent now */
 }
 
 static void on_stream_consumed(void *user, struct lane *lane, uint64_t stream, uint64_t total)
@@ -481,7 +486,23 @@ void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struc
 
     for (size_t i = 0; claims_site(l->claims, i, &site); i++)
         each(user, &(struct lanes_site){ site.name, site.aliases, site.aliases_n, site.policy,
-                                         presence_away_since(&l->presence, site.agent) });
+                                         lanes_away_since(l, &site) });
+}
+
+static void add_to_site(struct snapshot *s, const struct claims_site *site, const struct snap_lane *lane)
+{
+    enum lane_service how;
+    const char *route;
+
+    for (size_t i = 0; i < site->agents_n; i++) {
+        const struct claims_agent *agent = &site->agents[i];
+
+        if (!agent->claimed || strcmp(agent->name, lane->agent) != 0)
+            continue;
+        snapshot_add_site_lane(s, site->name, lane, agent->priority);
+        for (size_t j = 0; claims_down(agent, lane->boot, j, &route, &how); j++)
+            snapshot_add_down(s, site->name, route, how, lane);
+    }
 }
 
 /* A lane serves what its agent has claimed; opening lanes are in the snapshot so that the edge can prove them. */
@@ -496,11 +517,10 @@ void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s)
         lane_facts(l->list[i], &facts);
         if (!is_published(facts.state))
             continue;
-        lane = snapshot_add_lane(s, facts.id, facts.agent, facts.port, facts.state == LANE_S_BUSY,
+        lane = snapshot_add_lane(s, facts.id, facts.agent, facts.boot, facts.port, facts.state == LANE_S_BUSY,
                                  facts.secret, facts.counts);
         for (size_t j = 0; facts.state != LANE_S_OPENING && claims_site(l->claims, j, &site); j++)
-            if (site.claimed && strcmp(site.agent, facts.agent) == 0)
-                snapshot_add_site_lane(s, site.name, lane);
+            add_to_site(s, &site, lane);
     }
 }
 

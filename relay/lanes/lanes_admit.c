@@ -46,7 +46,7 @@ const char *lanes_refuses_port(void *user, const struct lane *lane, int64_t port
     return NULL;
 }
 
-static bool boot_is_there(void *user, const char *agent, const char *boot)
+bool lanes_boot_is_there(void *user, const char *agent, const char *boot)
 {
     const struct lanes *l = user;
     struct lane_facts f;
@@ -98,7 +98,7 @@ bool lanes_admits(void *user, struct lane *lane, const char *boot)
     struct lane_facts facts, f;
 
     lane_facts(lane, &facts);
-    if (boots_admit(&l->boots, facts.agent, boot, lanes_instances_of(l, facts.agent), boot_is_there, l,
+    if (boots_admit(&l->boots, facts.agent, boot, lanes_instances_of(l, facts.agent), lanes_boot_is_there, l,
                     displaced) == BOOTS_TWIN) {
         boots_note_twin(&l->boots, facts.agent, boot, facts.seen_from, loop_now_ms(l->loop));
         return false;

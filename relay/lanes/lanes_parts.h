@@ -51,9 +51,11 @@ const char *lanes_refuses_port(void *user, const struct lane *lane, int64_t port
 bool lanes_admits(void *user, struct lane *lane, const char *boot);
 void lanes_end_predecessors(struct lanes *l, const struct lane *lane);
 void lanes_refuse_guessers(struct lanes *l, const struct lane *proved);
-size_t lanes_of_agent(void *user, const char *agent); /* those that are not dead */
+bool lanes_boot_is_there(void *user, const char *agent, const char *boot); /* has a lane that is not dead */
+size_t lanes_of_agent(void *user, const char *agent);                      /* those that are not dead */
 bool lane_is_up(const struct lane_facts *facts);
 
+time_t lanes_away_since(const struct lanes *l, const struct claims_site *site); /* 0: somebody is there */
 bool lanes_agent_is_up(const struct lanes *l, const char *agent);
 int64_t lanes_instances_of(const struct lanes *l, const char *agent); /* machines that its key admits */
 #endif

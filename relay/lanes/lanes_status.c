@@ -57,29 +57,67 @@ json_t *lanes_status(const struct lanes *l)
     return list;
 }
 
+time_t lanes_away_since(const struct lanes *l, const struct claims_site *site)
+{
+    time_t last = 0;
+
+    for (size_t i = 0; i < site->agents_n; i++) {
+        time_t since = presence_away_since(&l->presence, site->agents[i].name);
+
+        if (since == 0)
+            return 0;
+        last = since > last ? since : last;
+    }
+    return last;
+}
+
+/* Up since the first of its agents that are up has been there; otherwise down since the last one went. */
+static time_t since(const struct lanes *l, const struct claims_site *site, bool up)
+{
+    time_t found = 0;
+
+    for (size_t i = 0; i < site->agents_n; i++) {
+        time_t own = presence_since(&l->presence, site->agents[i].name);
+
+        if (up && !(site->agents[i].claimed && lanes_agent_is_up(l, site->agents[i].name)))
+            continue;
+        if (found == 0 || (up ? own < found : own > found))
+            found = own;
+    }
+    return found;
+}
+
+static bool is_up(const struct lanes *l, const struct claims_site *site)
+{
+    for (size_t i = 0; i < site->agents_n; i++)
+        if (site->agents[i].claimed && lanes_agent_is_up(l, site->agents[i].name))
+            return true;
+    return false;
+}
+
+static json_t *describe_site(const struct lanes *l, const struct claims_site *site)
+{
+    json_t *aliases = json_array(), *agents = json_array();
+    bool up = is_up(l, site);
+
+    for (size_t i = 0; i < site->aliases_n; i++)
+        json_array_append_new(aliases, json_string(site->aliases[i]));
+    for (size_t i = 0; i < site->agents_n; i++)
+        json_array_append_new(agents, json_string(site->agents[i].name));
+    return json_pack(
+        "{s:s, s:o, s:o, s:s, s:o, s:s}", "name", site->name, "aliases", aliases, "agents", agents, "state",
+        up              ? "up"
+        : site->claimed ? "down"
+                        : "expected",
+        "since", json_time(since(l, site, up)), "service_state", lane_service_text(site->service));
+}
+
 json_t *lanes_site_status(const struct lanes *l, const char *name)
 {
     struct claims_site site;
-    const char *agent = "";
-    bool up, claimed = false;
-    json_t *aliases = json_array(), *agents = json_array();
-    enum lane_service service = LANE_SERVICE_UNKNOWN;
 
-    for (size_t i = 0; claims_site(l->claims, i, &site); i++) {
-        if (strcmp(site.name, name) != 0)
-            continue;
-        agent = site.agent;
-        claimed = site.claimed;
-        service = site.service;
-        for (size_t j = 0; j < site.aliases_n; j++)
-            json_array_append_new(aliases, json_string(site.aliases[j]));
-        json_array_append_new(agents, json_string(agent));
-    }
-    up = claimed && lanes_agent_is_up(l, agent);
-    return json_pack(
-        "{s:s, s:o, s:o, s:s, s:o, s:s}", "name", name, "aliases", aliases, "agents", agents, "state",
-        up        ? "up"
-        : claimed ? "down"
-                  : "expected",
-        "since", json_time(presence_since(&l->presence, agent)), "service_state", lane_service_text(service));
+    for (size_t i = 0; claims_site(l->claims, i, &site); i++)
+        if (strcmp(site.name, name) == 0)
+            return describe_site(l, &site);
+    return describe_site(l, &(struct claims_site){ .name = name });
 }

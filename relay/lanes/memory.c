@@ -12,7 +12,9 @@
 
 enum { FILE_BYTES = 64 * 1024 * 1024, FILE_VERSION = 1, LIST_MAX = 1000000 };
 
-/* {"v": 1, "sites": [{"agent": "pi", "name": "a.com", "aliases": ["www.a.com"], "policy": {}}]} */
+/* {"v": 1, "sites": [{"agent": "pi", "name": "a.com", "aliases": ["www.a.com"], "policy": {}}]}
+ *
+ * A site that is shared stands there once for each of its agents, and who had it first comes first. */
 
 void memory_init(struct memory *m, const char *state_dir)
 {
@@ -85,14 +87,14 @@ void memory_recall(struct memory *m, struct claims *c)
 
 /* ---- write ---- */
 
-static json_t *describe(const struct claims_site *site)
+static json_t *describe(const struct claims_site *site, const struct claims_agent *agent)
 {
     json_t *aliases = json_array();
 
-    for (size_t i = 0; i < site->aliases_n; i++)
-        json_array_append_new(aliases, json_string(site->aliases[i]));
-    return json_pack("{s:s, s:s, s:o, s:O*}", "agent", site->agent, "name", site->name, "aliases", aliases,
-                     "policy", site->policy);
+    for (size_t i = 0; i < agent->aliases_n; i++)
+        json_array_append_new(aliases, json_string(agent->aliases[i]));
+    return json_pack("{s:s, s:s, s:o, s:O*}", "agent", agent->name, "name", site->name, "aliases", aliases,
+                     "policy", agent->policy);
 }
 
 bool memory_keep(struct memory *m, const struct claims *c)
@@ -106,8 +108,9 @@ bool memory_keep(struct memory *m, const struct claims *c)
         return true;
     sites = json_array();
     for (size_t i = 0; claims_site(c, i, &site); i++)
-        if (site.claimed || site.remembered)
-            json_array_append_new(sites, describe(&site));
+        for (size_t j = 0; j < site.agents_n; j++)
+            if (site.agents[j].claimed || site.agents[j].remembered)
+                json_array_append_new(sites, describe(&site, &site.agents[j]));
     doc = json_pack("{s:i, s:o}", "v", FILE_VERSION, "sites", sites);
     json_write(&text, doc);
     json_decref(doc);

@@ -216,10 +216,26 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
 
 /* ---- domains ---- */
 
+/* Who serves it: its agents, or its upstream. Valid until `names` is used again. */
+static const char *served_by(const json_t *domain, struct buf *names)
+{
+    const json_t *agent;
+    size_t i;
+
+    buf_free(names);
+    json_array_foreach(json_object_get(domain, "agents"), i, agent)
+        buf_printf(names, "%s%s", i > 0 ? " " : "", json_string_value(agent));
+    if (names->len == 0)
+        buf_printf(names, "%s", *ctl_text(domain, "upstream") ? ctl_text(domain, "upstream") : "-");
+    buf_add(names, "", 1);
+    return buf_bytes(names);
+}
+
 static bool show_relay_domains(struct ctl *c, const json_t *status)
 {
     static const char *const headings[] = { "DOMAIN", "STATE", "AGENT", "REQUESTS", "ERRORS", "CERTIFICATE" };
     const json_t *domain;
+    struct buf names = { 0 };
     struct table table;
     bool well = true;
     size_t i;
@@ -228,21 +244,18 @@ static bool show_relay_domains(struct ctl *c, const json_t *status)
     json_array_foreach(json_object_get(status, "domains"), i, domain)
     {
         const json_t *cert = json_object_get(domain, "cert");
-        const char *upstream = ctl_text(domain, "upstream");
-        const char *agent = json_string_value(json_array_get(json_object_get(domain, "agents"), 0));
         struct cell requests, errors, left, text;
 
         snprintf(text.text, sizeof text.text, "%.12s, %.20s left", text_cell(cert, "state"),
                  until_cell(cert, "not_after", &left));
         table_row(&table, (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "state"),
-                                                 agent       ? agent
-                                                 : *upstream ? upstream
-                                                             : "-",
+                                                 served_by(domain, &names),
                                                  number_cell(domain, "requests", "", &requests),
                                                  number_cell(domain, "errors", "", &errors),
                                                  json_is_object(cert) ? text.text : "-" });
         well = well && is_well(domain, "state");
     }
+    buf_free(&names);
     print_table(c, "domains", &table);
     return well;
 }

@@ -66,9 +66,10 @@ static void lot_follow(struct lot *lot, const char *lanes)
     snapshot_add_name(lot->snapshot, snapshot_add_site(lot->snapshot, "b.test", tls, &policy, lot->counts[1]),
                       "b.test");
     for (; lanes && *lanes; lanes++)
-        snapshot_add_site_lane(
-            lot->snapshot, "a.test",
-            snapshot_add_lane(lot->snapshot, (uint64_t)(*lanes - '0'), "pi", 1024, false, secret, of_lane));
+        snapshot_add_site_lane(lot->snapshot, "a.test",
+                               snapshot_add_lane(lot->snapshot, (uint64_t)(*lanes - '0'), "pi", "boot", 1024,
+                                                 false, secret, of_lane),
+                               0);
     snapshot_finish(lot->snapshot);
     parking_follow(lot->parking, lot->snapshot);
     snapshot_release(lot->before);

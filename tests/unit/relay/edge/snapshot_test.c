@@ -175,16 +175,16 @@ static void test_lanes(void **state)
 
     (void)state;
     memset(secret, 7, sizeof secret);
-    one = snapshot_add_lane(shot.s, 1, agent, 40000, false, secret, shot.counts);
+    one = snapshot_add_lane(shot.s, 1, agent, "boot", 40000, false, secret, shot.counts);
     memset(secret, 8, sizeof secret);
     agent[0] = 'x';
-    two = snapshot_add_lane(shot.s, UINT64_MAX, "nas", 65535, false, secret, shot.counts);
+    two = snapshot_add_lane(shot.s, UINT64_MAX, "nas", "boot", 65535, false, secret, shot.counts);
     memset(secret, 9, sizeof secret);
     add_site(&shot, "a.test");
     add_site(&shot, "b.test");
-    snapshot_add_site_lane(shot.s, "a.test", two);
-    snapshot_add_site_lane(shot.s, "a.test", one);
-    snapshot_add_site_lane(shot.s, "none.test", one);
+    snapshot_add_site_lane(shot.s, "a.test", two, 0);
+    snapshot_add_site_lane(shot.s, "a.test", one, 0);
+    snapshot_add_site_lane(shot.s, "none.test", one, 0);
     finish(&shot);
     assert_int_equal(snapshot_lanes(shot.s, &lanes), 2);
     assert_ptr_equal(lanes[0], one);
@@ -196,8 +196,8 @@ static void test_lanes(void **state)
     assert_int_equal(two->secret[0], 8);
     a = snapshot_find(shot.s, STR("a.test"));
     assert_int_equal(a->own.lanes_n, 2);
-    assert_ptr_equal(a->own.lanes[0], two);
-    assert_ptr_equal(a->own.lanes[1], one);
+    assert_ptr_equal(a->own.lanes[0].lane, two);
+    assert_ptr_equal(a->own.lanes[1].lane, one);
     assert_int_equal(snapshot_find(shot.s, STR("b.test"))->own.lanes_n, 0);
     snapshot_release(shot.s);
 }

@@ -85,14 +85,16 @@ static void assert_told(struct claims *c, const char *expected)
     assert_string_equal(text, expected);
 }
 
-/* All sites as "a.test=pi,alias", an unclaimed one as "a.test~pi". */
+/* All sites as "a.test=pi+nas,alias", an unclaimed one as "a.test~pi". */
 static void assert_sites(const struct claims *c, const char *expected)
 {
     char text[2048] = "";
     struct claims_site s;
 
     for (size_t i = 0; claims_site(c, i, &s); i++) {
-        sprintf(text + strlen(text), "%s%s%c%s", i > 0 ? " " : "", s.name, s.claimed ? '=' : '~', s.agent);
+        sprintf(text + strlen(text), "%s%s%c", i > 0 ? " " : "", s.name, s.claimed ? '=' : '~');
+        for (size_t j = 0; j < s.agents_n; j++)
+            sprintf(text + strlen(text), "%s%s", j > 0 ? "+" : "", s.agents[j].name);
         for (size_t j = 0; j < s.aliases_n; j++)
             sprintf(text + strlen(text), ",%s", s.aliases[j]);
     }
@@ -255,12 +257,12 @@ static void test_service_states_are_shown(void **state)
     (void)state;
     claim(c, "nas", "n", 1, 1, LAST, "domain:b.test");
     claim(c, "pi", "p", 1, 1, LAST, "domain:a.test domain:b.test");
-    assert_true(claims_note_service(c, "pi", &said)); /* of a claim that was refused: it shows nowhere */
-    assert_false(claims_note_service(c, "pi", &said));
+    assert_true(claims_note_service(c, "pi", "p", &said)); /* of a claim that was refused: it shows nowhere */
+    assert_false(claims_note_service(c, "pi", "p", &said));
     for (size_t i = 0; claims_site(c, i, &s); i++)
         assert_int_equal(s.service, LANE_SERVICE_UNKNOWN);
     said.service.item = "domain:a.test";
-    assert_true(claims_note_service(c, "pi", &said));
+    assert_true(claims_note_service(c, "pi", "p", &said));
     assert_true(claims_site(c, 0, &s) && strcmp(s.name, "a.test") == 0);
     assert_int_equal(s.service, LANE_SERVICE_OK);
     claims_free(c);
@@ -375,7 +377,8 @@ static void test_unknown_agents(void **state)
     claims_free(c);
 }
 
-#define TAKEN "domain:a.test a.test is served by agent pi already"
+#define ALREADY " already; for both to serve it, write share = balance in each one's section of it"
+#define TAKEN   "domain:a.test a.test is served by agent pi" ALREADY
 
 /* Who comes first has the name; the other gets it as soon as it is free. */
 static void test_two_agents_with_one_name(void **state)
@@ -384,14 +387,14 @@ static void test_two_agents_with_one_name(void **state)
 
     (void)state;
     assert_string_equal(claim(c, "pi", "p", 1, 1, LAST, "domain:a.test,x.b.test"), "domain:a.test ok");
-    assert_string_equal(claim(c, "nas", "n", 1, 1, LAST, "domain:a.test domain:y.b.test,x.b.test"),
-                        TAKEN "\ndomain:y.b.test x.b.test is served by agent pi already");
-    assert_sites(c, "*.b.test~nas a.test=pi,x.b.test");
+    assert_string_equal(claim(c, "nas", "n", 1, 1, LAST, "domain:a.test domain:y.b.test,x.b.test"), TAKEN
+                        "\ndomain:y.b.test x.b.test is served by agent pi already, as an alias of a.test");
+    assert_sites(c, "*.b.test~nas+pi a.test=pi,x.b.test");
     assert_string_equal(claim(c, "pi", "p2", 1, 1, LAST, "domain:a.test"), "domain:a.test ok");
-    assert_sites(c, "*.b.test~nas a.test=pi y.b.test=nas,x.b.test");
+    assert_sites(c, "*.b.test~nas+pi a.test=pi y.b.test=nas,x.b.test");
     assert_string_equal(claim(c, "pi", "p2", 2, 1, LAST, "domain:x.b.test"),
-                        "domain:x.b.test x.b.test is served by agent nas already");
-    assert_sites(c, "*.b.test~nas a.test=nas y.b.test=nas,x.b.test");
+                        "domain:x.b.test x.b.test is served by agent nas already, as an alias of y.b.test");
+    assert_sites(c, "*.b.test~nas+pi a.test=nas y.b.test=nas,x.b.test");
     assert_string_equal(claim(c, "nas", "n", 1, 1, LAST, ""), "domain:a.test ok\ndomain:y.b.test ok");
     claims_free(c);
 }

@@ -56,7 +56,7 @@ static const struct snap_lane *lane_of(const struct snapshot *s, const char *hos
 
     assert_non_null(site);
     assert_int_equal(site->own.lanes_n, 1);
-    return site->own.lanes[0];
+    return site->own.lanes[0].lane;
 }
 
 static void test_sites_have_a_plain_lane_each(void **state)

@@ -50,8 +50,11 @@ static const char *sites_of(const struct claims *c)
 
     text[0] = 0;
     for (size_t i = 0; claims_site(c, i, &site); i++) {
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s %s%s%s", site.name, site.agent,
-                              site.claimed ? " claimed" : "", site.remembered ? " remembered" : "");
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s", site.name);
+        for (size_t j = 0; j < site.agents_n; j++)
+            n += (size_t)snprintf(text + n, sizeof text - n, " %s", site.agents[j].name);
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", site.claimed ? " claimed" : "",
+                              site.remembered ? " remembered" : "");
         for (size_t j = 0; j < site.aliases_n; j++)
             n += (size_t)snprintf(text + n, sizeof text - n, " +%s", site.aliases[j]);
         n += (size_t)snprintf(text + n, sizeof text - n, "\n");

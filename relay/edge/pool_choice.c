@@ -1,0 +1,250 @@
+/* Which lane a request goes to: one that works, to a machine whose service works; of these the machine that comes first,
+ * or has the least to do. */
+#include "relay/edge/pool_parts.h"
+#include "shared/mem.h"
+
+#include <string.h>
+
+enum { RECENT_MS = 1000 }; /* so long after an answer a service does not close a connection */
+
+/* ---- machines ---- */
+
+static struct machine *find_machine(const struct pool *p, const struct snap_lane *snap)
+{
+    struct machine *m = p->machines;
+
+    while (m && (strcmp(m->agent, snap->agent) != 0 || strcmp(m->boot, snap->boot) != 0))
+        m = m->next;
+    return m;
+}
+
+static struct machine *add_machine(struct pool *p, const struct snap_lane *snap)
+{
+    struct machine *m = machine_new(snap->agent, snap->boot);
+
+    m->next = p->machines;
+    p->machines = m;
+    return m;
+}
+
+void pool_leave_machine(struct lane *l)
+{
+    struct machine **at = &l->pool->machines, *m = l->machine;
+
+    l->machine = NULL;
+    if (--m->lanes > 0)
+        return;
+    while (*at && *at != m)
+        at = &(*at)->next;
+    *at = m->next;
+    machine_free(m);
+}
+
+void pool_join_machine(struct lane *l)
+{
+    struct machine *m = l->plain ? l->machine : find_machine(l->pool, l->snap); /* nobody knows a plain one */
+
+    if (m && m == l->machine)
+        return;
+    if (!m)
+        m = add_machine(l->pool, l->snap);
+    m->lanes++;
+    if (l->machine)
+        pool_leave_machine(l);
+    l->machine = m;
+}
+
+void pool_take_news(struct pool *p, const struct snapshot *snapshot)
+{
+    const struct snap_down *downs;
+    size_t n = snapshot_downs(snapshot, &downs);
+    int64_t now_ms = loop_now_ms(p->loop);
+
+    for (struct machine *m = p->machines; m; m = m->next)
+        machine_begin_news(m);
+    for (size_t i = 0; i < n; i++) {
+        struct lane *l = pool_find_lane(p, downs[i].lane->id);
+
+        if (l)
+            machine_note_told(l->machine, downs[i].item, downs[i].route, downs[i].how, now_ms);
+    }
+    for (struct machine *m = p->machines; m; m = m->next)
+        machine_end_news(m);
+}
+
+void pool_note_used(const struct lane *l, const struct upstream *u)
+{
+    if (l->machine->doubts_n > 0 && upstream_answered(u))
+        machine_note_answered(l->machine, upstream_item(u), upstream_route(u));
+}
+
+void pool_note_end(const struct lane *l, const struct upstream *u, enum upstream_end how)
+{
+    int64_t now_ms = loop_now_ms(l->pool->loop);
+
+    switch (how) {
+    case UPSTREAM_LOST: machine_note_lost(l->machine, now_ms); break;
+    case UPSTREAM_REFUSED:
+        machine_note_failed(l->machine, upstream_item(u), upstream_route(u), LANE_SERVICE_REFUSED, now_ms);
+        break;
+    case UPSTREAM_UNREACHABLE:
+        machine_note_failed(l->machine, upstream_item(u), upstream_route(u), LANE_SERVICE_UNREACHABLE,
+                            now_ms);
+        break;
+    case UPSTREAM_SILENT:
+        machine_note_failed(l->machine, upstream_item(u), upstream_route(u), LANE_SERVICE_SILENT, now_ms);
+        break;
+    case UPSTREAM_EOF:
+    case UPSTREAM_BROKEN:
+    case UPSTREAM_UNAVAILABLE: break;
+    }
+}
+
+/* ---- lanes ---- */
+
+struct option {
+    struct lane *lane;
+    const struct snap_way *way;
+    bool ill;     /* its machine's service cannot be had */
+    bool unsound; /* the last stream to it was not answered */
+    bool full;
+    bool avoided; /* its machine has just lost a stream, or has failed this very request */
+};
+
+static long long streams_of(const struct snap_way *way)
+{
+    return atomic_load_explicit(&way->lane->counts->streams, memory_order_relaxed);
+}
+
+/* The first difference decides. What cannot be had and what has just died come last: they have the least to do. Whoever
+ * stands by gets nothing while one before him is well, be that one full or busy. Then requests in progress count, those of
+ * all workers: first a machine's, then its lanes'; among equal machines each has its turn. */
+static bool is_better(const struct option *a, const struct option *b)
+{
+    const struct machine *m = a->lane->machine, *other = b->lane->machine;
+
+    if (a->ill != b->ill)
+        return b->ill;
+    if (a->unsound != b->unsound)
+        return b->unsound;
+    if (a->way->priority != b->way->priority)
+        return a->way->priority < b->way->priority;
+    if (a->full != b->full)
+        return b->full;
+    if (a->avoided != b->avoided)
+        return b->avoided;
+    if (a->way->lane->busy != b->way->lane->busy)
+        return b->way->lane->busy;
+    if (m->load != other->load)
+        return m->load < other->load;
+    if (m != other)
+        return m->turn < other->turn;
+    return streams_of(a->way) < streams_of(b->way);
+}
+
+/* A trial is for whoever comes first: not for a request that has failed once. */
+static bool is_ill(const struct machine *m, const struct snap_target *target, bool again, int64_t now_ms)
+{
+    enum machine_health health = machine_health(m, target->item, target->route, now_ms);
+
+    return health == MACHINE_ILL || (again && health == MACHINE_TRIAL);
+}
+
+static void weigh_machines(struct pool *p, const struct snap_target *target)
+{
+    p->choices++;
+    for (size_t i = 0; i < target->lanes_n; i++) {
+        const struct lane *l = pool_find_lane(p, target->lanes[i].lane->id);
+
+        if (!l)
+            continue;
+        if (l->machine->asked != p->choices)
+            l->machine->load = 0;
+        l->machine->asked = p->choices;
+        l->machine->load += streams_of(&target->lanes[i]);
+    }
+}
+
+static struct option option_of(struct lane *l, const struct snap_target *target, const struct snap_way *way,
+                               const struct lane *failed, int64_t now_ms)
+{
+    const struct machine *m = l->machine;
+
+    return (struct option){ .lane = l,
+                            .way = way,
+                            .ill = is_ill(m, target, failed != NULL, now_ms),
+                            .unsound = now_ms < l->retry_at_ms,
+                            .full = !pool_has_room(l),
+                            .avoided = machine_is_suspect(m, now_ms) || (failed && failed->machine == m) };
+}
+
+struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint64_t not_lane)
+{
+    const struct lane *failed = not_lane ? pool_find_lane(p, not_lane) : NULL;
+    int64_t now_ms = loop_now_ms(p->loop);
+    struct option best = { 0 };
+
+    weigh_machines(p, target);
+    for (size_t i = 0; i < target->lanes_n; i++) {
+        struct lane *l = pool_find_lane(p, target->lanes[i].lane->id);
+        struct option option;
+
+        if (!l || !l->snap || l->id == not_lane)
+            continue;
+        option = option_of(l, target, &target->lanes[i], failed, now_ms);
+        if (!best.lane || is_better(&option, &best))
+            best = option;
+    }
+    if (!best.lane || best.full)
+        return NULL;
+    best.lane->machine->turn = p->choices;
+    machine_begin_trial_if_due(best.lane->machine, target->item, target->route, now_ms);
+    return best.lane;
+}
+
+bool pool_has_other(const struct pool *p, const struct snap_target *target, uint64_t lane)
+{
+    const struct lane *failed = pool_find_lane(p, lane);
+    int64_t now_ms = loop_now_ms(p->loop);
+
+    for (size_t i = 0; i < target->lanes_n; i++) {
+        struct lane *l = pool_find_lane(p, target->lanes[i].lane->id);
+        struct option option;
+
+        if (!l || !l->snap || l->id == lane)
+            continue;
+        option = option_of(l, target, &target->lanes[i], failed, now_ms);
+        if (!option.ill && !option.unsound && !option.full && !option.avoided)
+            return true;
+    }
+    return false;
+}
+
+/* ---- streams that have served already ---- */
+
+static struct upstream *find_idle(const struct lane *l, const struct snap_target *target,
+                                  enum pool_reuse reuse)
+{
+    struct upstream *u = reuse == POOL_FRESH ? NULL : l->lists[L_IDLE];
+
+    for (; u; u = upstream_link(u)->next)
+        if (upstream_serves(u, target) && (reuse == POOL_ANY || upstream_idle_ms(u) < RECENT_MS))
+            return u;
+    return NULL;
+}
+
+/* Another lane to the same machine will do, if it is not busy: a kept stream saves the service a connection. */
+struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
+                                enum pool_reuse reuse)
+{
+    struct upstream *u = find_idle(l, target, reuse);
+
+    for (size_t i = 0; !u && i < target->lanes_n; i++) {
+        const struct lane *other = pool_find_lane(p, target->lanes[i].lane->id);
+
+        if (other && other != l && other->snap && other->machine == l->machine &&
+            (!target->lanes[i].lane->busy || l->snap->busy))
+            u = find_idle(other, target, reuse);
+    }
+    return u;
+}

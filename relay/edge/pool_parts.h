@@ -1,0 +1,53 @@
+/* relay/edge/pool_parts.h - what pool.c and pool_choice.c share. */
+#ifndef RELAY_EDGE_POOL_PARTS_H
+#define RELAY_EDGE_POOL_PARTS_H
+#include "relay/edge/machine.h"
+#include "relay/edge/pool.h"
+#include "shared/retry.h"
+
+enum list { L_OPENING, L_WARM, L_IDLE, L_USED, L_LEAVING, LISTS };
+
+struct lane {
+    struct pool *pool;
+    struct lane *next;
+    uint64_t id;
+    const struct snap_lane *snap; /* NULL: the lane is gone; its streams are leaving */
+    struct machine *machine;      /* at its other end */
+    bool plain;                   /* no agent there: nothing is kept warm, and nobody to be told anything */
+    struct upstream *lists[LISTS];
+    unsigned n[LISTS];
+    unsigned wanted; /* warm streams */
+    int64_t missed_at_ms, proved_at_ms;
+    struct retry retry;
+    int64_t retry_at_ms; /* no attempt before */
+};
+
+struct pool {
+    struct loop *loop;
+    const struct pool_events *events;
+    void *user;
+    struct pool_limits limits;
+    struct lane *lanes;
+    struct machine *machines;
+    unsigned long long choices;
+    struct dial_names names; /* of plain lanes' hosts */
+    uv_timer_t tick;
+    bool stopping, tick_closed;
+};
+
+/* pool.c */
+struct lane *pool_find_lane(const struct pool *p, uint64_t id); /* NULL: there is none */
+bool pool_has_room(const struct lane *l);                       /* for one more visitor */
+
+/* pool_choice.c: which lane a request goes to. not_lane as in pool_take. NULL: none can take it. */
+struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint64_t not_lane);
+/* One that has served this target, of the lane or of others to the same machine. */
+struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
+                                enum pool_reuse reuse);
+/* A lane belongs to the machine that its snap names, until it leaves. */
+void pool_join_machine(struct lane *l);
+void pool_leave_machine(struct lane *l);
+void pool_note_used(const struct lane *l, const struct upstream *u); /* somebody has done with it */
+void pool_note_end(const struct lane *l, const struct upstream *u, enum upstream_end how);
+void pool_take_news(struct pool *p, const struct snapshot *snapshot); /* of services that are down */
+#endif
