@@ -106,6 +106,19 @@ void sites_init_plain(struct sites *s, const char *relay, const char *service)
     read_service(&s->list->services[0], s->list->item, "", arena_copy(&s->arena, service), true);
 }
 
+/* A claim does not name services; but the relay keeps streams to them, and lets go of these with a new claim. */
+static bool same_services(const struct site *a, const struct site *b)
+{
+    if (a->services_n != b->services_n)
+        return false;
+    for (size_t i = 0; i < a->services_n; i++)
+        if (strcmp(a->services[i].text, b->services[i].text) != 0 ||
+            strcmp(a->services[i].route, b->services[i].route) != 0 ||
+            a->services[i].at.verify != b->services[i].at.verify)
+            return false;
+    return true;
+}
+
 static bool same_claim(const struct site *a, const struct site *b)
 {
     if (strcmp(a->item, b->item) != 0 || a->aliases_n != b->aliases_n)
@@ -113,6 +126,8 @@ static bool same_claim(const struct site *a, const struct site *b)
     for (size_t i = 0; i < a->aliases_n; i++)
         if (strcmp(a->aliases[i], b->aliases[i]) != 0)
             return false;
+    if (!same_services(a, b))
+        return false;
     return a->policy == b->policy || (a->policy && b->policy && json_equal(a->policy, b->policy));
 }
 

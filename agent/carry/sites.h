@@ -39,7 +39,7 @@ struct site {
 struct sites {
     struct site *list;
     size_t n;
-    int64_t serial; /* of the claim: from 1 on, one more for each changed set of names and policies */
+    int64_t serial; /* of the claim: from 1 on, one more whenever what is claimed, or a service, changes */
     struct dial_names names; /* of the services' machines */
     struct trust *trust;     /* for https:// services; borrowed; NULL where there can be none */
     void (*service_changed)(void *user, const struct site_service *service); /* NULL: tell nobody */

@@ -284,6 +284,8 @@ struct upstream *pool_take(struct pool *p, const struct snap_target *target, enu
     if (!u)
         return NULL;
     upstream_take(u, target, events, user);
+    if (!upstream_used_before(u))
+        upstream_link(u)->claim = l->snap->claim;
     keep_warm(l);
     return u;
 }

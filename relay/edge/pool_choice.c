@@ -228,7 +228,8 @@ static struct upstream *find_idle(const struct lane *l, const struct snap_target
     struct upstream *u = reuse == POOL_FRESH ? NULL : l->lists[L_IDLE];
 
     for (; u; u = upstream_link(u)->next)
-        if (upstream_serves(u, target) && (reuse == POOL_ANY || upstream_idle_ms(u) < RECENT_MS))
+        if (upstream_serves(u, target) && upstream_link(u)->claim == l->snap->claim &&
+            (reuse == POOL_ANY || upstream_idle_ms(u) < RECENT_MS))
             return u;
     return NULL;
 }

@@ -68,12 +68,13 @@ static struct snap_lane *add_lane(struct snapshot *s, uint64_t id, const char *a
 }
 
 const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent,
-                                          const char *boot, uint16_t port, bool busy,
+                                          const char *boot, int64_t claim, uint16_t port, bool busy,
                                           const unsigned char secret[PROXY2_SECRET_BYTES],
                                           struct counts *counts)
 {
     struct snap_lane *lane = add_lane(s, id, agent, boot, counts);
 
+    lane->claim = claim;
     lane->port = port;
     lane->busy = busy;
     memcpy(lane->secret, secret, sizeof lane->secret);

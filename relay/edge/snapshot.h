@@ -25,7 +25,9 @@ struct snap_lane {
     const char *boot;  /* which of its machines; "" where there is no agent */
     struct host_port plain;
     uint16_t port; /* on 127.0.0.1 */
-    bool busy;     /* answers late: for others first */
+    int64_t
+        claim; /* serial of the one in force: streams that were used before it may lead to other services */
+    bool busy; /* answers late: for others first */
     unsigned char secret[PROXY2_SECRET_BYTES];
     struct counts *counts;
 };
@@ -77,7 +79,7 @@ void snapshot_set_tls(struct snapshot *s, SSL_CTX *begin, SSL_CTX *fallback);
 void snapshot_set_rules(struct snapshot *s, const struct snap_rules *rules); /* copied */
 /* While building. Secrets and texts are copied, contexts and counts get references of their own. */
 const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent,
-                                          const char *boot, uint16_t port, bool busy,
+                                          const char *boot, int64_t claim, uint16_t port, bool busy,
                                           const unsigned char secret[PROXY2_SECRET_BYTES],
                                           struct counts *counts);
 /* A lane without an agent, for a site that no agent serves. */

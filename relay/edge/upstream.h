@@ -82,7 +82,8 @@ void upstream_abort(struct upstream *u); /* the visitor is gone in the middle */
 
 struct upstream_link {
     struct upstream *prev, *next;
-    void *list; /* where it stands */
+    void *list;    /* where it stands */
+    int64_t claim; /* the lane's, when it was first used */
 };
 
 struct upstream_link *upstream_link(struct upstream *u);

@@ -124,6 +124,13 @@ void claims_follow(struct claims *c, const struct opt_conf *conf, const struct r
     sites_list(c);
 }
 
+int64_t claims_serial(const struct claims *c, const char *agent)
+{
+    const struct agent *a = find_agent(c, agent);
+
+    return a ? a->serial : 0;
+}
+
 bool claims_knows(const struct claims *c, const char *agent)
 {
     return find_agent(c, agent) != NULL;

@@ -15,6 +15,7 @@ void claims_free(struct claims *c); /* NULL is fine */
  * [domain] has an upstream for. */
 void claims_follow(struct claims *c, const struct opt_conf *conf, const struct roster *roster);
 bool claims_knows(const struct claims *c, const char *agent);
+int64_t claims_serial(const struct claims *c, const char *agent); /* of its claim in force; 0: it has none */
 
 /* Takes one part of a claim. When that was the last one of the claim that is now in force, `answer` is the `claimed` to
  * send, valid until the next call; otherwise, and for what a higher serial of this boot has overtaken, it is of type

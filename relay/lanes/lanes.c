@@ -517,8 +517,8 @@ void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s)
         lane_facts(l->list[i], &facts);
         if (!is_published(facts.state))
             continue;
-        lane = snapshot_add_lane(s, facts.id, facts.agent, facts.boot, facts.port, facts.state == LANE_S_BUSY,
-                                 facts.secret, facts.counts);
+        lane = snapshot_add_lane(s, facts.id, facts.agent, facts.boot, claims_serial(l->claims, facts.agent),
+                                 facts.port, facts.state == LANE_S_BUSY, facts.secret, facts.counts);
         for (size_t j = 0; facts.state != LANE_S_OPENING && claims_site(l->claims, j, &site); j++)
             add_to_site(s, &site, lane);
     }

@@ -111,3 +111,16 @@ def test_a_route_to_a_service_that_speaks_tls(routed, started):
     path.set_domain(**{"service": path.site.url, "route /nas": secure.url, "route /x": path.site.url})
     wait_until(lambda: path.visit("GET", "/x").status == 200 and path.visit("GET", "/nas").status == 502, "it is refused")
     assert "verify = off" in path.site_status()["routes"][0]["service_detail"]
+
+
+def test_a_stream_that_is_kept_does_not_stay_with_a_service_that_was_changed(routed, site, started):
+    """A visitor who asks all the time keeps it in use."""
+    third = Site()
+    started.append(third)
+    path = routed(**{"/api": site.url})
+    wait_until(lambda: path.visit("GET", "/api").status == 200 and site.seen, "the relay knows of the route")
+    with path.visitor() as visitor:
+        assert visitor.ask("GET", "/").status == visitor.ask("GET", "/api").status == 200
+        path.set_domain(**{"service": third.url, "route /api": third.url})
+        wait_until(lambda: visitor.ask("GET", "/1").status == 200 and "/1" in target_of(third.seen), "its new service")
+        wait_until(lambda: visitor.ask("GET", "/api/2").status == 200 and "/api/2" in target_of(third.seen), "and the route's")

@@ -61,14 +61,14 @@ static void test_is_filled_from_the_configuration(void **state)
     sites_free(&s);
 }
 
-static void test_a_reload_counts_changed_names_only(void **state)
+static void test_a_reload_counts_what_changed(void **state)
 {
     static const struct {
         const char *name, *text;
         bool changed;
     } rows[] = {
         { "the same", "[domain a.test]\nservice = http://x\naliases = b.test\n", false },
-        { "another service", "[domain a.test]\nservice = http://y\naliases = b.test\n", false },
+        { "another service", "[domain a.test]\nservice = http://y\naliases = b.test\n", true },
         { "no alias", "[domain a.test]\nservice = http://y\n", true },
         { "another alias", "[domain a.test]\nservice = http://y\naliases = c.test\n", true },
         { "one more",
@@ -119,7 +119,7 @@ static void test_routes(void **state)
         const char *policy; /* of the claim */
     } rows[] = {
         { "the same", "route /a = http://y\nroute /b = unix:/b\n", false, "[\"/a\",\"/b\"]" },
-        { "another service", "route /a = https://z\nroute /b = unix:/b\nverify = off\n", false,
+        { "another service", "route /a = https://z\nroute /b = unix:/b\nverify = off\n", true,
           "[\"/a\",\"/b\"]" },
         { "one less", "route /b = unix:/b\n", true, "[\"/b\"]" },
         { "another path", "route /b/ = unix:/b\n", true, "[\"/b/\"]" },
@@ -216,7 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_filled_from_the_configuration),
-        cmocka_unit_test(test_a_reload_counts_changed_names_only),
+        cmocka_unit_test(test_a_reload_counts_what_changed),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_what_attempts_have_shown),

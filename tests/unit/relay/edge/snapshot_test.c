@@ -175,10 +175,10 @@ static void test_lanes(void **state)
 
     (void)state;
     memset(secret, 7, sizeof secret);
-    one = snapshot_add_lane(shot.s, 1, agent, "boot", 40000, false, secret, shot.counts);
+    one = snapshot_add_lane(shot.s, 1, agent, "boot", 1, 40000, false, secret, shot.counts);
     memset(secret, 8, sizeof secret);
     agent[0] = 'x';
-    two = snapshot_add_lane(shot.s, UINT64_MAX, "nas", "boot", 65535, false, secret, shot.counts);
+    two = snapshot_add_lane(shot.s, UINT64_MAX, "nas", "boot", 1, 65535, false, secret, shot.counts);
     memset(secret, 9, sizeof secret);
     add_site(&shot, "a.test");
     add_site(&shot, "b.test");
