@@ -7,7 +7,10 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
+
+enum { CROWD = 1024 }; /* visitors at once */
 
 struct listener {
     struct door *door; /* NULL once closed */
@@ -31,6 +34,7 @@ struct worker {
     struct request_ids ids;
     struct client **clients;
     size_t clients_n, clients_room;
+    size_t clients_peak; /* since memory was last given back */
     struct splice **splices;
     size_t splices_n;
     bool draining, stopping, running;
@@ -95,6 +99,15 @@ static struct snapshot *current_snapshot(void *user)
     return w->snapshot;
 }
 
+/* The C library keeps what a crowd has used, for the next one; it may be days until that comes. */
+static void give_memory_back(struct worker *w)
+{
+    if (w->clients_peak < CROWD || w->clients_n > w->clients_peak / 4)
+        return;
+    w->clients_peak = w->clients_n;
+    malloc_trim(0);
+}
+
 static void on_client_ended(void *user, struct client *client)
 {
     struct worker *w = user;
@@ -104,6 +117,7 @@ static void on_client_ended(void *user, struct client *client)
             w->clients[i] = w->clients[--w->clients_n];
             break;
         }
+    give_memory_back(w);
     end_if_done(w);
 }
 
@@ -249,6 +263,8 @@ static void on_came(void *user, int fd)
         w->clients = mem_grow(w->clients, w->clients_room * sizeof(void *));
     }
     w->clients[w->clients_n++] = client;
+    if (w->clients_n > w->clients_peak)
+        w->clients_peak = w->clients_n;
 }
 
 /* ---- mail and end ---- */
