@@ -1,6 +1,7 @@
 #include "agent/link/ssh_pipe.h"
 
 #include "agent/link/keystream.h"
+#include "agent/link/shadow.h"
 #include "shared/mem.h"
 
 #include <errno.h>
@@ -200,6 +201,7 @@ struct ssh_pipe *ssh_pipe_new(struct err *e)
 {
     struct ssh_pipe *p;
 
+    shadow_start();
     if (keystream_start(e) != 0)
         return NULL;
     if (libssh2_init(0) != 0) {
