@@ -99,12 +99,13 @@ static int task_with_conf(enum daemon_task task, struct daemon *d)
 }
 
 /* What large buffers held goes back to the system. Left alone, glibc raises these bounds as large buffers come and go,
- * and keeps what they held for ever. */
+ * and keeps what they held for ever. What a lane in full use takes and gives back in each round stays below the second
+ * bound, or the system would clear those pages again and again. */
 static void keep_memory_small(void)
 {
 #ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 #endif
 }
 

@@ -15,7 +15,7 @@ int loop_init(struct loop *l, struct err *e)
     if (rc != 0)
         return err_set(e, ERR_SYSTEM, "cannot make an event loop: %s", uv_strerror(rc));
     l->uv.data = l;
-    l->read_buf = mem_new(LOOP_READ_BYTES);
+    l->read_buf = mem_new(LOOP_BUF_BYTES);
     return 0;
 }
 

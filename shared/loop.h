@@ -9,7 +9,11 @@
 #include <stdint.h>
 #include <uv.h>
 
-enum { LOOP_READ_BYTES = 65536, LOOP_SIGNALS = 4 };
+enum {
+    LOOP_READ_BYTES = 65400,     /* so much of a stream is read at once: two of the agent's SSH packets */
+    LOOP_BUF_BYTES = 256 * 1024, /* and of a stream that carries many */
+    LOOP_SIGNALS = 4,
+};
 
 struct loop_signal {
     uv_signal_t handle;
@@ -19,7 +23,9 @@ struct loop_signal {
 
 struct loop {
     uv_loop_t uv;
-    char *read_buf; /* one for all streams: libuv fills it and hands it over within a single call */
+    /* LOOP_BUF_BYTES, for all streams: filled by libuv, or by one of us, and handed on within a single call. What of it
+     * nobody ever used costs no memory. */
+    char *read_buf;
     struct loop_signal signals[LOOP_SIGNALS];
     int signals_n;
 };

@@ -6,7 +6,6 @@
  *     └── error, stream_stop ──────────────────────▶ */
 #include "shared/stream.h"
 
-#include "shared/buf.h"
 #include "shared/mem.h"
 
 #include <errno.h>
@@ -28,6 +27,7 @@ struct stream {
     void *user;
     struct err *why; /* NULL: nothing has gone wrong */
 
+    struct buf *into;         /* what is read goes there; NULL: to the loop's buffer */
     struct buf queue, flight; /* queue waits; flight is in libuv's hands while writing */
     size_t flight_bytes;      /* of flight: what libuv has been given */
     union {                   /* one after another: no bytes before it is connected, nor behind its end */
@@ -180,9 +180,13 @@ void stream_hand_over(struct stream *s, const struct stream_events *events, void
 static void on_wants_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct loop *loop = handle->loop->data;
+    const struct stream *s = handle->data;
 
     (void)suggested;
-    *buf = uv_buf_init(loop->read_buf, LOOP_READ_BYTES);
+    if (s->into)
+        *buf = uv_buf_init(buf_space(s->into, LOOP_BUF_BYTES), LOOP_BUF_BYTES);
+    else
+        *buf = uv_buf_init(loop->read_buf, LOOP_READ_BYTES);
 }
 
 static void read_if_wanted(struct stream *s)
@@ -228,6 +232,8 @@ static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
 
     n = true_end(s, n);
     if (n > 0) {
+        if (s->into)
+            buf_added(s->into, (size_t)n);
         s->events->received(s->user, buf->base, (size_t)n);
     } else if (n < 0 && s->deaf) {
         close_with(s, ERR_NONE, "", 0); /* why is there already */
@@ -240,6 +246,11 @@ static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     } else if (n < 0) {
         close_with(s, ERR_PEER, "the connection broke while reading", (int)n);
     }
+}
+
+void stream_read_into(struct stream *s, struct buf *into)
+{
+    s->into = into;
 }
 
 void stream_pause(struct stream *s)

@@ -5,6 +5,7 @@
  * then it is gone. After stream_stop no other event comes. */
 #ifndef SHARED_STREAM_H
 #define SHARED_STREAM_H
+#include "shared/buf.h"
 #include "shared/err.h"
 #include "shared/loop.h"
 
@@ -46,6 +47,9 @@ void stream_reset(struct stream *s);                              /* the same, a
 /* Whether it stays when both directions are done, until stream_stop. */
 void stream_keep(struct stream *s, bool kept);
 
+/* For one that carries many others: from now on up to LOOP_BUF_BYTES are read at once, straight into this buffer, and
+ * stand there when `received` is called. Borrows it until the stream's end. */
+void stream_read_into(struct stream *s, struct buf *into);
 void stream_pause(struct stream *s); /* stop reading; what has been received was handed over */
 void stream_resume(struct stream *s);
 /* Reads from source only while sink is not full. Each sink has one source at most, and each source one sink; NULL

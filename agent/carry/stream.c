@@ -21,6 +21,9 @@ enum {
     REST_BYTES = 4096
 }; /* the relay is told at every so many; once a second of fewer */
 
+_Static_assert(LOOP_READ_BYTES % SSH_PACKET_BYTES == 0,
+               "each read would end in a packet that is nearly empty");
+
 enum state { C_OPENING, C_WARM, C_DIAL, C_CARRY, C_CLOSE };
 
 struct carry {
@@ -200,7 +203,7 @@ static bool read_up_to(struct carry *c, size_t want)
     char *chunk =
         c->lane->loop->read_buf; /* a warm stream, of which nothing has come, holds no memory for it */
 
-    while (c->in.len < want) {
+    while (c->in.len < want && !ssh_channel_quiet(c->lane->pipe, c->channel)) {
         ssize_t n = ssh_channel_read(c->channel, chunk, want - c->in.len);
 
         if (n == SSH_NONE)
@@ -360,7 +363,6 @@ static void to_service(struct carry *c, const char *bytes, size_t n)
     c->lane->bytes_in += n;
     c->to_service += n;
     service_conn_write(c->service, bytes, n);
-    note_consumed(c, CONSUMED_BYTES);
 }
 
 static enum state step_dial(struct carry *c)
@@ -439,17 +441,20 @@ static void carry_in(struct carry *c)
 {
     char *chunk = c->lane->loop->read_buf;
 
-    while (c->service && !c->relay_eof && !service_conn_full(c->service)) {
-        ssize_t n = ssh_channel_read(c->channel, chunk, LOOP_READ_BYTES);
+    while (c->service && !c->relay_eof && !service_conn_full(c->service) &&
+           !ssh_channel_quiet(c->lane->pipe, c->channel)) {
+        ssize_t n = ssh_channel_read(c->channel, chunk, LOOP_BUF_BYTES);
 
         if (n == SSH_EOF) {
             c->relay_eof = true;
             service_conn_shutdown(c->service);
         }
         if (n <= 0)
-            return;
+            break;
         to_service(c, chunk, (size_t)n);
     }
+    if (c->service)
+        note_consumed(c, CONSUMED_BYTES);
 }
 
 static void carry_out(struct carry *c)

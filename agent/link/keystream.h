@@ -3,7 +3,8 @@
  * Counter mode is a key stream, made by encrypting counters, that is XORed onto the data. OpenSSL makes it many times faster
  * when it is asked for many blocks at once, and on a machine without AES instructions only then in constant time. So this
  * OpenSSL provider offers AES-128, -192 and -256-CTR, has OpenSSL's own make some of the key stream ahead, and hands it
- * out. The bytes are the same. */
+ * out; and since OpenSSL takes longer to come to its provider than that takes, EVP_Cipher is ours as well
+ * (agent/link/shadow.h). The bytes are the same. */
 #ifndef AGENT_LINK_KEYSTREAM_H
 #define AGENT_LINK_KEYSTREAM_H
 #include "shared/err.h"

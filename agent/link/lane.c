@@ -142,6 +142,7 @@ static void lane_beat(struct duty *d)
 {
     struct lane *l = lane_of(d);
 
+    send_talk(l);
     if (!converse_ping(&l->talk, loop_now_ms(d->carry.loop)))
         ssh_channel_poke(l->control); /* sshd answers also while the relay is away, or stuck */
 }
@@ -179,10 +180,8 @@ static uint64_t say_ended(void *user, uint64_t stream, enum lane_how how, const 
 
 static void say_consumed(void *user, uint64_t stream, uint64_t total)
 {
-    struct lane *l = lane_of(user);
-
-    converse_consumed(&l->talk, stream, total);
-    send_talk(l);
+    /* Goes out at the end of the round, all of them in one. */
+    converse_consumed(&lane_of(user)->talk, stream, total);
 }
 
 static bool is_said(void *user, uint64_t place)

@@ -34,11 +34,11 @@ enum state {
 };
 
 enum {
-    WELCOME_MS = 30000,      /* the relay, or tunnel-lane saying that it is away, answers hello by then */
-    HEARD_MS = 10000,        /* a relay that starts, or restarts, does not take so long to welcome */
-    FLUSH_BYTES = 64 * 1024, /* so many bytes are sent at once, without waiting for the end of the round */
-    AGED_MS = 1000,          /* an older attempt to connect is not waited for when the network changes */
-    LATE_MS = 1500,          /* a beat that comes so late tells of a machine that was asleep */
+    WELCOME_MS = 30000,       /* the relay, or tunnel-lane saying that it is away, answers hello by then */
+    HEARD_MS = 10000,         /* a relay that starts, or restarts, does not take so long to welcome */
+    FLUSH_BYTES = 128 * 1024, /* so many bytes are sent at once, without waiting for the end of the round */
+    AGED_MS = 1000,           /* an older attempt to connect is not waited for when the network changes */
+    LATE_MS = 1500,           /* a beat that comes so late tells of a machine that was asleep */
     KEY_BYTES = 16 * 1024,
 };
 
@@ -233,8 +233,8 @@ static void on_received(void *user, const char *bytes, size_t n)
 {
     struct session *s = user;
 
+    (void)bytes, (void)n; /* they are in the pipe */
     pulse_heard(&s->pulse, loop_now_ms(s->loop));
-    ssh_pipe_feed(s->pipe, bytes, n);
     session_run(s);
 }
 
@@ -298,8 +298,8 @@ static enum state step_handshake(struct session *s)
     struct err why = { 0 };
     int rc;
 
-    if (!s->pipe)
-        s->pipe = ssh_pipe_new(&why);
+    if (!s->pipe && (s->pipe = ssh_pipe_new(&why)))
+        stream_read_into(s->sock, ssh_pipe_in(s->pipe));
     rc = s->pipe ? ssh_pipe_handshake(s->pipe, &why) : -1;
     if (rc == SSH_LATER)
         return S_HANDSHAKE;
@@ -466,6 +466,7 @@ static void on_beat(uv_timer_t *timer)
                      (int)((now_ms - s->pulse.heard_at_ms) / 1000));
     } else {
         s->duty->ops->beat(s->duty);
+        ssh_pipe_rest(s->pipe);
         start_beat(s, beat_ms(s) < left_ms ? beat_ms(s) : left_ms);
     }
     session_run(s);

@@ -1,6 +1,7 @@
 #include "agent/link/ssh_pipe.h"
 
 #include "agent/link/keystream.h"
+#include "agent/link/shadow.h"
 #include "shared/mem.h"
 
 #include <errno.h>
@@ -14,8 +15,6 @@
 enum {
     STRANGER_BYTES = 256 * 1024, /* an sshd needs 4 KiB; libssh2 would keep whatever comes */
     FORWARD_QUEUE = 1024, /* connections that wait for ssh_pipe_accept; sshd's further ones are refused */
-    IDLE_BYTES =
-        64 * 1024, /* what an empty buffer may keep: less would be given back and taken anew all the time */
 };
 
 /* In front of each piece of libssh2's memory. */
@@ -28,7 +27,7 @@ struct ssh_pipe {
     LIBSSH2_SESSION *session;
     LIBSSH2_LISTENER *listener;
     struct buf in, out;
-    uint64_t fed;
+    uint64_t taken;           /* bytes of in that libssh2 has seen */
     bool dead;                /* nothing moves any more: libssh2 is only to free what it holds */
     LIBSSH2_CHANNEL *opening; /* the session channel, until its command runs */
     LIBSSH2_CHANNEL **closing;
@@ -97,6 +96,7 @@ static ssize_t on_receive_wanted(libssh2_socket_t fd, void *bytes, size_t n, int
         n = p->in.len;
     memcpy(bytes, buf_bytes(&p->in), n);
     buf_take(&p->in, n);
+    p->taken += n;
     return (ssize_t)n;
 }
 
@@ -200,6 +200,7 @@ struct ssh_pipe *ssh_pipe_new(struct err *e)
 {
     struct ssh_pipe *p;
 
+    shadow_start();
     if (keystream_start(e) != 0)
         return NULL;
     if (libssh2_init(0) != 0) {
@@ -246,8 +247,12 @@ void ssh_pipe_free(struct ssh_pipe *p)
 
 void ssh_pipe_feed(struct ssh_pipe *p, const void *bytes, size_t n)
 {
-    p->fed += n;
     buf_add(&p->in, bytes, n);
+}
+
+struct buf *ssh_pipe_in(struct ssh_pipe *p)
+{
+    return &p->in;
 }
 
 bool ssh_pipe_unread(const struct ssh_pipe *p)
@@ -260,16 +265,17 @@ const struct buf *ssh_pipe_out(const struct ssh_pipe *p)
     return &p->out;
 }
 
-static void shrink_if_empty(struct buf *b)
-{
-    if (b->len == 0 && b->room > IDLE_BYTES)
-        buf_free(b);
-}
-
 void ssh_pipe_sent(struct ssh_pipe *p)
 {
     buf_take(&p->out, p->out.len);
-    shrink_if_empty(&p->out);
+}
+
+void ssh_pipe_rest(struct ssh_pipe *p)
+{
+    if (p->in.len == 0)
+        buf_free(&p->in);
+    if (p->out.len == 0)
+        buf_free(&p->out);
 }
 
 /* ---- the steps of a session ---- */
@@ -283,7 +289,7 @@ static int result(struct ssh_pipe *p, int rc, struct err *e)
 
 int ssh_pipe_handshake(struct ssh_pipe *p, struct err *e)
 {
-    if (p->fed > STRANGER_BYTES)
+    if (p->taken + p->in.len > STRANGER_BYTES)
         return err_set(e, ERR_LIMIT, "more than %d KiB came, and no host key", STRANGER_BYTES / 1024);
     /* It asks for a descriptor only to look at its flags. This one cannot be open; -1 would be refused. */
     return result(p, libssh2_session_handshake(p->session, INT_MAX), e);
@@ -434,6 +440,12 @@ ssize_t ssh_channel_read(LIBSSH2_CHANNEL *c, char *out, size_t room)
     return libssh2_channel_eof(c) ? SSH_EOF : SSH_NONE;
 }
 
+/* While libssh2 has not looked at everything, nobody knows: reading makes it look. */
+bool ssh_channel_quiet(const struct ssh_pipe *p, LIBSSH2_CHANNEL *c)
+{
+    return !ssh_pipe_unread(p) && !libssh2_poll_channel_read(c, 0) && !libssh2_channel_eof(c);
+}
+
 bool ssh_channel_drop_stderr(LIBSSH2_CHANNEL *c)
 {
     char dropped[1024];
@@ -495,5 +507,4 @@ void ssh_pipe_free_closed(struct ssh_pipe *p)
         if (libssh2_channel_free(p->closing[i]) == LIBSSH2_ERROR_EAGAIN)
             p->closing[left++] = p->closing[i];
     p->closing_n = left;
-    shrink_if_empty(&p->in);
 }

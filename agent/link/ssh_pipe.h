@@ -27,9 +27,12 @@ struct ssh_pipe *ssh_pipe_new(struct err *e);
 void ssh_pipe_free(struct ssh_pipe *p);
 
 void ssh_pipe_feed(struct ssh_pipe *p, const void *bytes, size_t n); /* copies */
+struct buf *ssh_pipe_in(
+    struct ssh_pipe *p); /* where it copies to: who adds bytes there himself saves the copy */
 bool ssh_pipe_unread(const struct ssh_pipe *p); /* true while libssh2 has not looked at all that was fed */
 const struct buf *ssh_pipe_out(const struct ssh_pipe *p); /* for the relay */
 void ssh_pipe_sent(struct ssh_pipe *p);                   /* all of it is on its way */
+void ssh_pipe_rest(struct ssh_pipe *p); /* now and then: gives back the memory of buffers that are empty */
 
 /* ---- steps of a session, in this order ---- */
 
@@ -64,11 +67,14 @@ enum { SSH_NONE = 0, SSH_EOF = -1, SSH_BROKEN = -2 };
 
 /* How many bytes were read; SSH_NONE: none now; SSH_EOF: none ever; SSH_BROKEN: the session is at its end. */
 ssize_t ssh_channel_read(LIBSSH2_CHANNEL *c, char *out, size_t room);
+/* True when there is nothing to be read, neither bytes nor EOF. Much quicker than trying. */
+bool ssh_channel_quiet(const struct ssh_pipe *p, LIBSSH2_CHANNEL *c);
 /* True when there was some: while it is unread, it hides the EOF behind it. */
 bool ssh_channel_drop_stderr(LIBSSH2_CHANNEL *c);
 /* Makes sshd answer something, so that silence means that it or the line is dead. For the session channel. */
 size_t ssh_channel_unread(LIBSSH2_CHANNEL *c); /* bytes that libssh2 holds for us */
 void ssh_channel_poke(LIBSSH2_CHANNEL *c);
+enum { SSH_PACKET_BYTES = 32700 }; /* libssh2 puts so many into one packet; a few more take a further one */
 /* How many bytes were taken, or SSH_BROKEN. What was not taken is given again, from its first byte on: during a change
  * of keys libssh2 has noted the length already. */
 ssize_t ssh_channel_write(LIBSSH2_CHANNEL *c, const char *bytes, size_t n);

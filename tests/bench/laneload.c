@@ -294,8 +294,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (!gets && !moves)
         fail(
-            "usage: laneload get CONNECTIONS SECONDS FILE TARGET... | down|up CONNECTIONS SECONDS TARGET... | "
-            "origin ADDRESS:PORT");
+            "usage: laneload get CONNECTIONS SECONDS FILE TARGET... | down|up CONNECTIONS SECONDS TARGET...");
     if (gets && file_read(argv[4], 1 << 20, &l.page, &e) != 0)
         fail("%s", e.text);
     l.slots = mem_new(SLOTS * sizeof *l.slots);

@@ -372,6 +372,18 @@ def house(tmp_path):
 # ---- the conversation ----
 
 
+def test_libssh2_finds_our_functions_first(tmp_path):
+    """agent/link/shadow.h: by default the linker does so; this says so when a flag or a library undoes it."""
+    environment = dict(os.environ, LD_DEBUG="bindings", LD_BIND_NOW="1", LD_DEBUG_OUTPUT=str(tmp_path / "bindings"))
+    subprocess.run([AGENT, "--version"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    told = "".join(path.read_text(errors="replace") for path in tmp_path.iterdir())
+    found = re.findall(r"binding file \S*/libssh2\S* \[0\] to (\S+) \[0\]: normal symbol `(\w+)'", told)
+    ours = {symbol: os.path.basename(where) for where, symbol in found
+            if symbol in ("EVP_Cipher", "HMAC_Init_ex", "RAND_bytes")}
+    assert {"EVP_Cipher", "RAND_bytes"} <= ours.keys()  # a newer libssh2 has another way to its HMAC
+    assert set(ours.values()) == {"tunnel-agent"}
+
+
 def test_hello_claim_ping(house):
     service = house.service(echo)
     url = f"http://127.0.0.1:{service.port}"

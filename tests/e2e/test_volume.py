@@ -16,6 +16,7 @@ from programs import PATIENCE_S, wait_until
 
 MB = 1_000_000
 MAY_GROW_KB = 16 * 1024
+IN_KERNEL = 100 * MB  # what sockets of three connections in a row may hold; how much is the kernel's own choice
 
 
 # ---- every byte ----
@@ -132,7 +133,7 @@ def test_a_slow_reader_holds_no_memory(path):
         for _ in range(3):
             for _ in range(5 * MB // 1000):
                 digest.update(visitor.exactly(1000))
-            assert wait_stuck(lambda: path.site.sent) < 60 * MB
+            assert wait_stuck(lambda: path.site.sent) < IN_KERNEL
             memory.check()
         body = visitor.body(head._replace(fields=[("Content-Length", str(185 * MB))]), "GET")
         assert body.size == 185 * MB
@@ -152,7 +153,7 @@ def test_a_slow_site_holds_no_memory(path):
 
     with path.visitor() as visitor, ThreadPoolExecutor(1) as pool:
         sending = pool.submit(send, visitor)
-        assert wait_stuck(lambda: sent) < 60 * MB
+        assert wait_stuck(lambda: sent) < IN_KERNEL
         memory.check()
         path.site.gate.set()
         assert visitor.reply("PUT").status == 200

@@ -69,6 +69,45 @@ static void half_close(struct loop *l, bool tcp, bool swapped)
     buf_free(&b.got);
 }
 
+struct reader {
+    struct side side; /* first: a side of this kind is a reader */
+    struct buf into;
+    size_t at; /* how much of the pattern is no longer in it */
+};
+
+/* Whoever owns the buffer takes from it as he likes: here all but one byte. */
+static void take_most(struct side *s)
+{
+    struct reader *r = (struct reader *)s;
+    size_t n = r->into.len - 1;
+
+    assert_true(s->got.len > 0 && s->got.len <= LOOP_BUF_BYTES);
+    assert_memory_equal(buf_bytes(&r->into) + r->into.len - s->got.len, buf_bytes(&s->got), s->got.len);
+    assert_true(is_pattern(buf_bytes(&r->into), r->at, r->into.len));
+    buf_free(&s->got);
+    buf_take(&r->into, n);
+    r->at += n;
+}
+
+static void test_read_into_a_buffer(void **state)
+{
+    enum { BYTES = 3000000 };
+    struct reader r = { .side = { .on_received = take_most, .on_eof = side_shut } };
+    struct side a = { 0 };
+    struct buf sent = { 0 };
+
+    side_pair(*state, &a, &r.side, true);
+    stream_read_into(r.side.stream, &r.into);
+    put_pattern(&sent, 0, BYTES);
+    stream_write(a.stream, buf_bytes(&sent), BYTES);
+    stream_shutdown(a.stream);
+    loop_run(*state);
+    assert_int_equal(r.at + r.into.len, BYTES);
+    assert_string_equal(r.side.events, "rfe");
+    buf_free(&sent);
+    buf_free(&r.into);
+}
+
 static void test_half_close(void **state)
 {
     for (int i = 0; i < 4; i++)
@@ -340,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LOOP_TEST(test_echo),
+        LOOP_TEST(test_read_into_a_buffer),
         LOOP_TEST(test_half_close),
         LOOP_TEST(test_eof_leaves_our_direction_open),
         LOOP_TEST(test_small_writes_keep_their_order),

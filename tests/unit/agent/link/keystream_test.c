@@ -1,10 +1,15 @@
 #include "agent/link/keystream.h"
 
+#include "agent/link/shadow.h"
+
+#include <dlfcn.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -152,6 +157,104 @@ static void test_a_copy_goes_its_own_way(void **state)
     EVP_CIPHER_free(cipher);
 }
 
+static void test_in_front_of_openssl(void **state)
+{
+    struct shadow shadow = { .name = "EVP_Cipher" };
+    void *found = dlsym(RTLD_DEFAULT, "EVP_Cipher");
+
+    (void)state;
+    assert_non_null(found);
+    assert_ptr_not_equal(found, shadow_of(&shadow));
+}
+
+/* EVP_Cipher remembers which contexts are whose. The same one may be another's the next time. */
+static void test_contexts_that_change_hands(void **state)
+{
+    EVP_CIPHER *stream = ours("AES-256-CTR"), *block = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    unsigned char cbc[BYTES];
+    int n = 0;
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        fill();
+        assert_int_equal(EVP_CipherInit(ctx, block, key, iv, 1), 1);
+        assert_int_equal(EVP_CipherUpdate(ctx, cbc, &n, plain, BYTES), 1);
+        want_from("AES-256-CTR");
+        if (i % 2) { /* often the memory of the one before */
+            EVP_CIPHER_CTX_free(ctx);
+            ctx = EVP_CIPHER_CTX_new();
+        }
+        assert_int_equal(EVP_CipherInit(ctx, stream, key, iv, 1), 1);
+        crypt_in_pieces(ctx, 16);
+        assert_memory_equal(got, want, BYTES);
+        if (i % 3)
+            EVP_CIPHER_CTX_reset(ctx);
+        assert_int_equal(EVP_CipherInit(ctx, block, key, iv, 1), 1);
+        for (size_t at = 0; at < BYTES; at += 16)
+            assert_int_equal(EVP_Cipher(ctx, got + at, plain + at, 16), 16);
+        assert_memory_equal(got, cbc, BYTES);
+    }
+    EVP_CIPHER_CTX_free(ctx);
+    EVP_CIPHER_free(stream);
+    EVP_CIPHER_free(block);
+}
+
+/* More contexts than a thread remembers, in turns. */
+static void test_many_contexts_in_turns(void **state)
+{
+    enum { MANY = 300, BLOCKS = 40 };
+    EVP_CIPHER *cipher = ours("AES-256-CTR");
+    EVP_CIPHER_CTX *many[MANY];
+
+    (void)state;
+    fill();
+    want_from("AES-256-CTR");
+    for (int i = 0; i < MANY; i++)
+        many[i] = begin(cipher);
+    for (size_t at = 0; at < (size_t)16 * BLOCKS; at += 16)
+        for (int i = 0; i < MANY; i++) {
+            assert_int_equal(EVP_Cipher(many[i], got, plain + at, 16), 16);
+            assert_memory_equal(got, want + at, 16);
+        }
+    for (int i = 0; i < MANY; i++)
+        EVP_CIPHER_CTX_free(many[i]);
+    EVP_CIPHER_free(cipher);
+}
+
+static void *crypt_in_a_thread(void *same)
+{
+    unsigned char out[16];
+
+    for (int i = 0; i < 50; i++) {
+        EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+
+        if (EVP_CipherInit(ctx, EVP_aes_256_ctr(), key, iv, 1) != 1)
+            *(bool *)same = false;
+        for (size_t at = 0; at < (size_t)16 * 1000; at += 16)
+            if (EVP_Cipher(ctx, out, plain + at, 16) != 16 || memcmp(out, want + at, 16) != 0)
+                *(bool *)same = false;
+        EVP_CIPHER_CTX_free(ctx);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    bool same[4] = { true, true, true, true };
+    pthread_t threads[4];
+
+    (void)state;
+    fill();
+    want_from("AES-256-CTR");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, crypt_in_a_thread, &same[i]), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 4; i++)
+        assert_true(same[i]);
+}
+
 static void test_other_ciphers_stay_as_they_are(void **state)
 {
     EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
@@ -176,6 +279,10 @@ int main(void)
         cmocka_unit_test(test_by_its_old_name_in_place),
         cmocka_unit_test(test_a_new_key_begins_anew),
         cmocka_unit_test(test_a_copy_goes_its_own_way),
+        cmocka_unit_test(test_in_front_of_openssl),
+        cmocka_unit_test(test_contexts_that_change_hands),
+        cmocka_unit_test(test_many_contexts_in_turns),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_other_ciphers_stay_as_they_are),
     };
 

@@ -327,6 +327,43 @@ static void test_many_channels_are_closed(void **state)
     link_end(&l);
 }
 
+/* Two of them: each can be quiet while the other is not. */
+static void test_quiet_channels(void **state)
+{
+    struct sshd_link l;
+    struct link_session s;
+    LIBSSH2_CHANNEL *a, *b;
+    char got[8];
+    int to_a, to_b;
+
+    start(state, &l, "");
+    open_session(&l, &s, "cat");
+    to_a = connect_to(s.port);
+    a = accept_one(&l);
+    to_b = connect_to(s.port);
+    b = accept_one(&l);
+    assert_true(ssh_channel_quiet(l.pipe, a) && ssh_channel_quiet(l.pipe, b));
+    assert_int_equal(write(to_a, "some", 4), 4);
+    assert_true(link_round(&l));
+    if (ssh_pipe_unread(l.pipe)) /* for whomever it is */
+        assert_false(ssh_channel_quiet(l.pipe, a) || ssh_channel_quiet(l.pipe, b));
+    while (ssh_pipe_take_in(l.pipe, NULL) == 0 && ssh_channel_quiet(l.pipe, a))
+        assert_true(link_round(&l));
+    assert_true(ssh_channel_quiet(l.pipe, b));
+    assert_int_equal(ssh_channel_read(a, got, 3), 3);
+    assert_false(ssh_channel_quiet(l.pipe, a));
+    assert_int_equal(ssh_channel_read(a, got, sizeof got), 1);
+    assert_true(ssh_channel_quiet(l.pipe, a));
+    shutdown(to_b, SHUT_WR);
+    while (ssh_pipe_take_in(l.pipe, NULL) == 0 && ssh_channel_quiet(l.pipe, b))
+        assert_true(link_round(&l));
+    assert_int_equal(ssh_channel_read(b, got, sizeof got), SSH_EOF);
+    assert_true(ssh_channel_quiet(l.pipe, a));
+    close(to_a);
+    close(to_b);
+    link_end(&l);
+}
+
 /* A command that complains and ends: its complaint, unread, hides the EOF. */
 static void test_stderr_hides_the_eof(void **state)
 {
@@ -470,6 +507,7 @@ int main(void)
         TEST(test_half_close_both_ways),
         TEST(test_peer_that_does_not_read_any_longer),
         TEST(test_many_channels_are_closed),
+        TEST(test_quiet_channels),
         TEST(test_stderr_hides_the_eof),
         TEST(test_poke),
         TEST(test_rekey),
