@@ -23,7 +23,7 @@ KEYS = {  # of each section
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
                              "protocol", "remote_address", "remote_port", "service"),
-              "domain NAME": ("service", "aliases", *POLICY)},
+              "domain NAME": ("service", "route", "verify", "aliases", *POLICY)},
 }
 
 GOOD = """\
@@ -95,6 +95,7 @@ FURTHER_DUMPED = {
         "relay fra1.user": ("me", "MAIN:19"), "relay fra1.key_file": ("PLACE/the_key", "MAIN:20"),
         "relay fra1.host_key": (HOST_KEY, "MAIN:21"),
         "domain d.test.service": ("http://[::1]", "MAIN:23"), "domain d.test.aliases": ("", "default"),
+        "domain *.a.test.verify": ("on", "default"), "domain d.test.verify": ("on", "default"),
         "domain *.a.test.https": ("redirect", "default"), "domain d.test.https": ("redirect", "default"),
         "relay fra2.host": ("::1", "MAIN:25"), "relay fra2.port": ("22", "default"),
         "relay fra2.user": ("tunnel", "default"), "relay fra2.host_key": (HOST_KEY, "MAIN:26"),

@@ -201,9 +201,10 @@ import collections, http.server, json, sys
 counts = collections.Counter()
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version, timeout, wbufsize = "HTTP/1.1", float(sys.argv[2]), -1
+    protocol_version, timeout, wbufsize = "HTTP/1.1", 60, -1
 
     def answer(self):
+        self.connection.settimeout(60)  # a request that is slow in coming is another matter
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         counts[self.path] += 1
         data = json.dumps([len(body), counts[self.path]]).encode()
@@ -211,6 +212,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+        self.connection.settimeout(float(sys.argv[2]))
 
     do_GET = do_POST = do_PUT = do_DELETE = answer
 

@@ -71,7 +71,8 @@ def test_config_tells_values_and_where_they_came_from(daemon):
     if daemon.role == "relay":
         expected |= {"lane_socket": (str(daemon.lane_socket), f"{conf}:5"),
                      "listen_https": (daemon.listen_https, f"{conf}:6"), "listen_http": ("", f"{conf}:7"),
-                     "park": ("10s", "default"), "workers": ("auto", "default"),
+                     "park": ("10s", "default"), "trusted_proxies": ("", "default"), "proxy_listeners": ("", "default"),
+                     "max_uri": ("16k", "default"), "max_header": ("64k", "default"), "workers": ("auto", "default"),
                      "lane_user": ("tunnel", "default"), "lane_command": ("", "default"),
                      "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"),
                      "publish": ("auto", "default"),
