@@ -9,6 +9,7 @@
 #include "shared/mem.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -432,6 +433,15 @@ int stream_fd(const struct stream *s)
 }
 
 /* ---- end ---- */
+
+/* The peer is woken once instead of twice. */
+void stream_gather_end(struct stream *s)
+{
+    const int on = 1;
+
+    if (s->uv.handle.type == UV_TCP && !uv_is_closing(&s->uv.handle))
+        (void)setsockopt(stream_fd(s), IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* or there are two packets */
+}
 
 void stream_shutdown(struct stream *s)
 {

@@ -44,6 +44,8 @@ void stream_write(struct stream *s, const void *bytes, size_t n); /* copies what
 void stream_shutdown(struct stream *s);                           /* half-close, behind what is queued */
 void stream_stop(struct stream *s);                               /* close now; what is queued is dropped */
 void stream_reset(struct stream *s);                              /* the same, and the peer sees a reset */
+/* What is written from now on leaves together with the half-close, which is to follow at once. */
+void stream_gather_end(struct stream *s);
 /* Whether it stays when both directions are done, until stream_stop. */
 void stream_keep(struct stream *s, bool kept);
 

@@ -68,6 +68,8 @@ void wire_flush(struct wire *w, bool ends)
 {
     bool goodbye = ends && !w->said_goodbye;
 
+    if (goodbye)
+        stream_gather_end(w->sock);
     if (w->gathered.len > 0 || goodbye)
         send_now(w, buf_bytes(&w->gathered), w->gathered.len, goodbye);
     buf_free(&w->gathered);
