@@ -170,8 +170,8 @@ static int add_label(const struct label *label, char out[LABEL_CHARS], size_t *n
         out[(*n)++] = (char)label->codes[i];
     if (ascii)
         return 0;
-    memcpy(out, "xn--", 4);
-    *n = 4;
+    for (const char *prefix = "xn--"; *prefix; prefix++)
+        out[(*n)++] = *prefix;
     return encode(label, out, n) ? 0 : err_set(e, ERR_INPUT, "a label is longer than the DNS can carry");
 }
 

@@ -79,7 +79,8 @@ static void add_line(struct buf *out, struct str name, struct str value)
     p = mempcpy(p, name.p, name.n);
     p = mempcpy(p, ": ", 2);
     p = mempcpy(p, value.p, value.n);
-    memcpy(p, "\r\n", 2);
+    p[0] = '\r';
+    p[1] = '\n';
     buf_added(out, name.n + 2 + value.n + 2);
 }
 
