@@ -620,4 +620,5 @@ def test_1000_idle_at_once(through, sockets):
 
     sockets.run(close_all())
     wait_unused(path)
+    wait_until(lambda: len(sockets.closed) == 1000, "the site has noted each end")
     assert [code for code, _ in sockets.closed] == [1000] * 1000
