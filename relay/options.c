@@ -344,6 +344,16 @@ static void check_proxy_listeners(struct opt_conf *conf, struct opt_errors *erro
     }
 }
 
+/* The target is a part of the head. */
+static void check_limits(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct relay_conf *relay = relay_conf_of(conf);
+
+    if (opt_given(conf, "relay", NULL, "max_uri") && relay->max_uri > relay->max_header)
+        opt_errors_add_at(errors, conf, "relay", NULL, "max_uri",
+                          "is larger than max_header, of which it is a part; raise that too");
+}
+
 static void check(struct opt_conf *conf, struct opt_errors *errors)
 {
     struct err why = { 0 };
@@ -355,6 +365,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     if (publish_check(&relay_conf_of(conf)->publish, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", NULL, "publish", "%s", why.text);
     check_proxy_listeners(conf, errors);
+    check_limits(conf, errors);
     check_workers(conf, errors);
     check_shared_keys(conf, errors);
     check_domains(conf, errors);

@@ -8,25 +8,21 @@ void policies_free(struct policies *p)
     p->sections = NULL;
 }
 
-/* The configuration was checked, so a section fails only when its files have changed since. */
-void policies_load(struct policies *p, const struct opt_conf *conf)
+int policies_load(struct policies *p, const struct opt_conf *conf, const char **domain, struct err *e)
 {
     const struct relay_domain_conf *d;
-    const char *name;
 
     policies_free(p);
     p->park_ms = relay_conf_of(conf)->park_ms;
     p->sections = json_object();
-    for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
-        struct err why = { 0 };
-        json_t *section = policy_of_conf(&d->policy, &why);
+    for (size_t i = 0; (d = opt_section(conf, "domain", i, domain)); i++) {
+        json_t *section = policy_of_conf(&d->policy, e);
 
-        if (section)
-            json_object_set_new(p->sections, name, section);
-        else
-            log_error("a site is served without what its section asks for", kv_str("domain", name),
-                      kv_str("error", why.text));
+        if (!section)
+            return -1;
+        json_object_set_new(p->sections, *domain, section);
     }
+    return 0;
 }
 
 void policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,

@@ -13,8 +13,9 @@ struct policies {
     json_t *sections; /* an object of policies, by the domain's name */
 };
 
-void policies_load(struct policies *p,
-                   const struct opt_conf *conf); /* in place of what was there; at first zeroed */
+/* At first zeroed. -1, and *domain is the section whose files cannot be read. */
+must_check int policies_load(struct policies *p, const struct opt_conf *conf, const char **domain,
+                             struct err *e);
 void policies_free(struct policies *p);
 /* Texts are in the arena. */
 void policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,

@@ -41,7 +41,7 @@ struct relay {
     struct certs *certs;
     struct files *files;
     struct begin *begin;
-    struct policies policies;
+    struct policies policies, next_policies; /* next: prepared, for the reload that follows */
     struct fixed *fixed;
     struct lanes *lanes; /* NULL: has ended, or never began */
     struct edge *edge;   /* likewise */
@@ -115,6 +115,14 @@ static void add_site(void *user, const struct lanes_site *site)
     free(names);
 }
 
+static void add_routed_site(void *user, const struct lanes_site *site)
+{
+    const struct publication *p = user;
+
+    if (!snapshot_has_site(p->snapshot, site->name))
+        add_site(user, site);
+}
+
 static void set_rules(struct relay *r, struct snapshot *snapshot)
 {
     const struct relay_conf *conf = relay_conf_of(r->conf);
@@ -136,6 +144,7 @@ static struct snapshot *make_snapshot(struct relay *r)
     set_rules(r, p.snapshot);
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
+    fixed_each_routed(r->fixed, add_routed_site, &p);
     certs_forget_unused(r->certs);
     fixed_add_to_snapshot(r->fixed, p.snapshot);
     lanes_add_to_snapshot(r->lanes, p.snapshot);
@@ -298,6 +307,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
 {
     const struct relay_conf *conf = relay_conf_of(r->conf);
     struct edge_conf edge;
+    const char *domain;
 
     if (start_access_log(r, conf, e) != 0)
         return -1;
@@ -306,7 +316,8 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
         return -1;
     r->files = files_new(r->conf);
     r->begin = begin_new();
-    policies_load(&r->policies, r->conf);
+    if (policies_load(&r->policies, r->conf, &domain, e) != 0)
+        return err_wrap(e, "domain %s", domain);
     r->fixed = fixed_new(r->conf, time(NULL));
     r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
     if (!r->lanes)
@@ -350,9 +361,12 @@ static void relay_prepare(void *parts, const struct opt_conf *next, struct opt_e
 {
     struct relay *r = parts;
     struct err why = { 0 };
+    const char *domain;
 
     if (access_log_prepare(r->access_log, relay_conf_of(next)->access_log, &r->access_log_fd, &why) != 0)
         opt_errors_add_at(errors, next, "relay", NULL, "access_log", "%s", why.text);
+    if (policies_load(&r->next_policies, next, &domain, &why) != 0)
+        opt_errors_add_at(errors, next, "domain", domain, "error_page", "%s", why.text);
 }
 
 static void relay_reload(void *parts, const struct opt_conf *conf)
@@ -364,7 +378,9 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
     access_log_commit(r->access_log, own->access_log, (enum access_format)own->access_log_format,
                       r->access_log_fd);
     files_reload(r->files, conf);
-    policies_load(&r->policies, conf);
+    policies_free(&r->policies);
+    r->policies = r->next_policies;
+    r->next_policies = (struct policies){ 0 };
     fixed_reload(r->fixed, conf, time(NULL));
     if (r->lanes)
         lanes_reload(r->lanes, conf);
@@ -488,6 +504,7 @@ static void end_if_done(struct relay *r)
     files_free(r->files);
     begin_free(r->begin);
     policies_free(&r->policies);
+    policies_free(&r->next_policies);
     fixed_free(r->fixed);
     access_log_release(r->access_log);
     if (!r->failed)

@@ -30,9 +30,17 @@ static int read_all(int fd, const char *path, size_t max, struct buf *out, struc
     }
 }
 
+/* A pipe that somebody has given us on purpose. */
+static bool is_standard_input(const struct stat *st)
+{
+    struct stat in;
+
+    return fstat(STDIN_FILENO, &in) == 0 && in.st_dev == st->st_dev && in.st_ino == st->st_ino;
+}
+
 int file_read(const char *path, size_t max, struct buf *out, struct err *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* nobody may ever write to a FIFO */
     struct stat st;
     int rc;
 
@@ -40,6 +48,10 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *e)
         return err_errno(e, errno, "cannot open %s", path);
     if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
         rc = err_set(e, ERR_INPUT, "%s is a folder, not a file", path);
+    else if (S_ISFIFO(st.st_mode) && !is_standard_input(&st))
+        rc = err_set(e, ERR_INPUT, "%s is a FIFO, not a file", path);
+    else if (fcntl(fd, F_SETFL, O_RDONLY) != 0)
+        rc = err_errno(e, errno, "cannot read %s", path);
     else
         rc = read_all(fd, path, max, out, e);
     close(fd);

@@ -56,6 +56,13 @@ int policy_check_header(const char *name, const char *value, struct err *e)
     return 0;
 }
 
+static bool ends(const char *text, const char *with)
+{
+    size_t n = strlen(text), m = strlen(with);
+
+    return n >= m && strcmp(text + n - m, with) == 0;
+}
+
 int policy_check_path(const char *path, struct err *e)
 {
     size_t n = strlen(path);
@@ -70,7 +77,8 @@ int policy_check_path(const char *path, struct err *e)
                 e, ERR_INPUT,
                 "%.80s is not a path: printable ASCII without blanks, quotes, ?, # and %% may stand in it",
                 path);
-    if (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../"))
+    if (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../") || ends(path, "/.") ||
+        ends(path, "/.."))
         return err_set(e, ERR_INPUT,
                        "%.80s is not a path that a request can have: write it without //, /./ and /../",
                        path);
@@ -185,6 +193,19 @@ static bool sets(const json_t *object, const char *name)
     return false;
 }
 
+static int times_set(json_t *headers, const char *name)
+{
+    const char *other;
+    json_t *value;
+    int n = 0;
+
+    json_object_foreach(headers, other, value)
+    {
+        n += str_eq_nocase(str_of(other), name);
+    }
+    return n;
+}
+
 static int check_headers(const json_t *object, struct err *e)
 {
     json_t *headers = json_object_get(object, "set_header"), *value;
@@ -200,6 +221,8 @@ static int check_headers(const json_t *object, struct err *e)
             return err_set(e, ERR_INPUT, "member \"set_header\": the value of %.80s is no text", name);
         if (policy_check_header(name, json_string_value(value), e) != 0)
             return err_wrap(e, "member \"set_header\"");
+        if (times_set(headers, name) > 1)
+            return err_set(e, ERR_INPUT, "member \"set_header\" has %.80s twice, in another case", name);
     }
     if (list && json_get_list(object, "unset_header", POLICY_HEADERS, &list, e) != 0)
         return -1;

@@ -97,6 +97,11 @@ static void check_headers(struct opt_conf *conf, const char *name, const struct 
                               pair->name);
         else if (policy_check_header(pair->name, pair->value, &why) != 0)
             opt_errors_add_at(errors, conf, "domain", name, "set_header", "%s", why.text);
+        for (size_t j = 0; j < i; j++)
+            if (str_eq_nocase(str_of(pair->name), p->set_headers.list[j].name))
+                opt_errors_add_at(errors, conf, "domain", name, "set_header",
+                                  "%.80s was given before, at %s; keep one of them", pair->name,
+                                  p->set_headers.list[j].origin);
     }
     for (size_t i = 0; i < p->unset_headers.n; i++) {
         const struct opt_pair *pair = &p->unset_headers.list[i];

@@ -69,7 +69,7 @@ int secret_load(struct secret *s, const char *path, size_t max, struct err *e)
     *s = (struct secret){ 0 };
     if (file_check_secret(path, e) != 0)
         return -1;
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return err_errno(e, errno, "cannot open %s", path);
     secret_init(s, max + 1);

@@ -26,6 +26,7 @@ struct service_conn {
 
     bool ready, closing;
     bool got_bytes;   /* of what a service says; TLS's own do not count */
+    bool spoke;       /* it may have read something of ours */
     bool got_notify;  /* the service's close_notify: the end of what it says */
     bool ended_ours;  /* we say nothing more */
     uint64_t written; /* plain bytes since nothing was queued */
@@ -191,7 +192,7 @@ static void take_tls(struct service_conn *s, const char *bytes, size_t n)
         pass_on(s, buf_bytes(&plain), plain.len);
     buf_free(&plain);
     if (rc < 0)
-        end(s, s->got_bytes ? LANE_RESET : LANE_REFUSED, &why);
+        end(s, s->got_bytes || (s->spoke && !s->tls->turned_away) ? LANE_RESET : LANE_REFUSED, &why);
     else if (rc == 1 && s->ready)
         note_notify(s);
     else if (rc == 1)
@@ -268,6 +269,7 @@ void service_conn_write(struct service_conn *s, const char *bytes, size_t n)
     if (stream_queued(s->sock) == 0)
         s->written = 0;
     s->written += n;
+    s->spoke = true;
     tls_pipe_write(&s->tls->pipe, bytes, n);
     flush(s);
 }

@@ -42,7 +42,7 @@ static bool is_name(const ASN1_STRING *text)
     return n > 0;
 }
 
-/* The names that it is for, as far as there is room: "a.test, *.b.test". */
+/* The names that it is for, as far as there is room: "a.test, *.b.test"; "" when it is for none. */
 static const char *names_of(X509 *certificate, char *text, size_t room)
 {
     GENERAL_NAMES *names =
@@ -65,7 +65,7 @@ static const char *names_of(X509 *certificate, char *text, size_t room)
         at += (size_t)n;
     }
     GENERAL_NAMES_free(names);
-    return *text ? text : "no name at all";
+    return text;
 }
 
 static void say_unknown_authority(const struct service_tls *t, const char *reason, struct err *e)
@@ -97,10 +97,15 @@ static void say_certificate(const struct service_tls *t, long result, struct err
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: say_unknown_authority(t, reason, e); break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        err_set(
-            e, ERR_PEER,
-            "its certificate is not for this name or address, but for %s; write one of those into service, " OR_OFF,
-            names_of(t->peer.refused, names, sizeof names));
+        if (*names_of(t->peer.refused, names, sizeof names))
+            err_set(
+                e, ERR_PEER,
+                "its certificate is not for this name or address, but for %s; write one of those into service, " OR_OFF,
+                names);
+        else
+            err_set(
+                e, ERR_PEER,
+                "its certificate is not for this name or address; write what it is for into service, " OR_OFF);
         break;
     case X509_V_ERR_CERT_NOT_YET_VALID:
         err_set(e, ERR_PEER, "its certificate is not valid yet; set this machine's clock right, " OR_OFF);
@@ -138,6 +143,19 @@ static void say_handshake(const struct service_tls *t, unsigned long code, struc
         err_set(e, ERR_PEER, "TLS with it failed: %s", reason ? reason : "it broke the protocol");
 }
 
+/* With TLS 1.3 a service looks at our side of the handshake when we may have begun to speak already. */
+static bool is_about_the_handshake(unsigned long code)
+{
+    switch (ERR_GET_REASON(code)) {
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED: return true;
+    default: return false;
+    }
+}
+
 static void explain(const struct service_tls *t, unsigned long code, struct err *e)
 {
     long result = SSL_get_verify_result(t->pipe.ssl);
@@ -156,6 +174,7 @@ int service_tls_feed(struct service_tls *t, const char *bytes, size_t n, struct 
 
     if (rc < 0) {
         trust_forget_session(&t->peer);
+        t->turned_away = is_about_the_handshake(code);
         explain(t, code, e);
     }
     return rc;

@@ -10,6 +10,8 @@ struct service_tls {
     struct tls_pipe pipe; /* for writing and ending */
     struct buf out;       /* its output: to send, and then to empty */
     struct trust_peer peer;
+    bool
+        turned_away; /* it has ended the handshake, as it sees it: it has read nothing of what was said behind that */
 };
 
 /* Borrows both until service_tls_free. The first bytes to send stand in out. */

@@ -35,8 +35,8 @@ static json_t *policy_of(const char *name, const struct agent_domain_conf *d)
     json_t *policy = policy_of_conf(&d->policy, &why);
 
     if (!policy)
-        log_error("a site is claimed without what its section asks for", kv_str("domain", name),
-                  kv_str("error", why.text));
+        log_error("a site is claimed with what its section asked for before, if anything",
+                  kv_str("domain", name), kv_str("error", why.text));
     return policy;
 }
 
@@ -153,12 +153,23 @@ static void keep_states(struct sites *s, const struct site *old)
         keep_state(site, &old->services[i]);
 }
 
+/* Where the file that it names went away between the check and now. */
+static void keep_policy(struct site *site, struct sites *old)
+{
+    const struct site *before = site->policy ? NULL : sites_find(old, str_of(site->item));
+
+    if (before)
+        site->policy = json_incref(before->policy);
+}
+
 bool sites_reload(struct sites *s, const struct opt_conf *conf)
 {
     struct sites old = *s;
     bool changed;
 
     read_sites(s, conf);
+    for (size_t i = 0; i < s->n; i++)
+        keep_policy(&s->list[i], &old);
     changed = s->n != old.n;
     for (size_t i = 0; i < s->n && !changed; i++)
         changed = !same_claim(&s->list[i], &old.list[i]);

@@ -229,7 +229,9 @@ static void set_verification(SSL *ssl, const struct service *service, const char
         return;
     }
     SSL_set_verify(ssl, SSL_VERIFY_PEER, on_verified);
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    /* As browsers have it: a name counts where it stands among the alternative ones. */
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (*name ? X509_VERIFY_PARAM_set1_host(param, name, 0) != 1
               : X509_VERIFY_PARAM_set1_ip_asc(param, service->at.host) != 1)
         abort(); /* out of memory; or verified would be what was not */

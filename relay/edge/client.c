@@ -201,7 +201,8 @@ static struct gate gate_for(const struct client *c, const struct snapshot *snaps
                           .visitor = visitor,
                           .server_name = str_of(c->wire.tls ? tls_server_name(c->wire.tls) : ""),
                           .tls = client_tls_version(c),
-                          .https_port = c->host->https_port };
+                          /* A proxy in front of us, of either kind, has it where everybody looks for it. */
+                          .https_port = visitor->trusted || c->from.told ? 443 : c->host->https_port };
 }
 
 /* Nobody is hung up on who was let in and has not asked yet: he would take it for a failure. Who has been answered

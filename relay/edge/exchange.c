@@ -119,9 +119,11 @@ static void send_request(struct exchange *x)
 
 /* ---- the request's body ---- */
 
-/* It may have to be sent again; whatever the method, when the service was not even reached. */
+/* It may have to be sent again; whatever the method, to another machine, when the service was not even reached. */
 static void hold(struct exchange *x, const void *bytes, size_t n)
 {
+    if (!x->idempotent && x->request_body.len == 0 && !x->body_lost)
+        x->body_lost = !snap_target_is_shared(x->target);
     if (x->body_lost || x->response_head_done)
         return;
     x->body_lost = n > RESEND_BYTES - x->request_body.len;
@@ -241,7 +243,7 @@ static uint64_t on_held_asked(void *user, uint64_t *moved)
 {
     const struct exchange *x = user;
 
-    return client_held(x->client, moved);
+    return client_held(x->client, moved) + x->request_body.room;
 }
 
 static bool on_gone_asked(void *user)

@@ -45,8 +45,9 @@ static struct headers_changes changes_for(const struct exchange *x, bool interim
 
     if (interim)
         return (struct headers_changes){ 0 };
-    return (struct headers_changes){ &site->policy,
-                                     x->secure && site->trusted_cert ? site->policy.hsts_s : 0 };
+    return (struct headers_changes){ .policy = &site->policy,
+                                     .hsts_s = x->secure && site->trusted_cert ? site->policy.hsts_s : 0,
+                                     .without_hsts = !site->trusted_cert };
 }
 
 static void send_response_head(struct exchange *x)

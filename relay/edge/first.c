@@ -52,7 +52,7 @@ static int take_header(struct buf *bytes, struct origin *origin, const struct ci
         return (int)used;
     buf_take(bytes, (size_t)used);
     if (!told.local)
-        *origin = (struct origin){ told.source, port_of(&told.dest) };
+        *origin = (struct origin){ told.source, port_of(&told.dest), true };
     return 1;
 }
 

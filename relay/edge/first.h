@@ -19,6 +19,7 @@ struct entrance {
 struct origin {
     struct sockaddr_storage peer;
     uint16_t port;
+    bool told;
 };
 
 void origin_of_socket(struct origin *origin, int fd);

@@ -295,7 +295,30 @@ void forwarded_add_chain(struct buf *out, const struct h1_head *head, const stru
     buf_free(&texts);
 }
 
-bool forwarded_is_well(const struct h1_head *head)
+static bool is_same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    struct buf one = { 0 }, other = { 0 };
+    bool same;
+
+    forwarded_add_node(&one, a);
+    forwarded_add_node(&other, b);
+    same = strcmp(buf_text(&one), buf_text(&other)) == 0;
+    buf_free(&one);
+    buf_free(&other);
+    return same;
+}
+
+static bool names_the_same(const struct h1_head *head, const struct cidrs *trusted)
+{
+    struct chain alone = { .trusted = trusted };
+    struct sockaddr_storage client;
+
+    read_fields(&alone, head, "forwarded", read_forwarded);
+    return forwarded_client(head, trusted, &client) == alone.found &&
+           (!alone.found || is_same_address(&client, &alone.client));
+}
+
+bool forwarded_is_well(const struct h1_head *head, const struct cidrs *trusted)
 {
     struct chain c = { .trusted = &(struct cidrs){ 0 } };
     bool any = false;
@@ -308,5 +331,5 @@ bool forwarded_is_well(const struct h1_head *head)
             return false;
         any = any || value.n > 0;
     }
-    return any;
+    return any && names_the_same(head, trusted);
 }

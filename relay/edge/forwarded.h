@@ -20,8 +20,9 @@ bool forwarded_client(const struct h1_head *head, const struct cidrs *trusted,
 /* Adds that address and those right of it, each with ", " behind: as in X-Forwarded-For, or as elements of Forwarded. */
 void forwarded_add_chain(struct buf *out, const struct h1_head *head, const struct cidrs *trusted,
                          bool as_elements);
-/* True when there is a Forwarded and it is well formed: then an element can be added behind it. */
-bool forwarded_is_well(const struct h1_head *head);
+/* True when there is a Forwarded that is well formed and names the same client as forwarded_client finds: then an element
+ * can be added behind it. A proxy that writes X-Forwarded-For alone passes on what its visitor says there. */
+bool forwarded_is_well(const struct h1_head *head, const struct cidrs *trusted);
 
 /* for=192.0.2.7, or for="[2001:db8::7]". */
 void forwarded_add_node(struct buf *out, const struct sockaddr_storage *addr);

@@ -39,8 +39,7 @@ static bool answer(const struct gate *g, int status, const char *text, struct bu
 
 static bool redirect(const struct gate *g, const struct snap_site *site, struct buf *out)
 {
-    /* Behind a proxy, visitors find TLS where the proxy has it. */
-    const struct redirect_from from = { g->visitor->https, g->visitor->trusted ? 443 : g->https_port };
+    const struct redirect_from from = { g->visitor->https, g->https_port };
     struct buf location = { 0 };
     bool goes = redirect_find(g->snapshot, site, g->head, &from, &location);
 

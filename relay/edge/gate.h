@@ -13,7 +13,7 @@ struct gate {
     const struct headers_visitor *visitor;
     struct str server_name; /* as sent in the handshake; "" for none */
     const char *tls;        /* name of the version; "": the connection is without TLS */
-    uint16_t https_port;    /* where visitors find us over TLS */
+    uint16_t https_port;    /* where visitors find TLS: ours, or that of a proxy in front of us */
 };
 
 /* The whole answer, after which the connection ends; it is logged. */

@@ -162,7 +162,7 @@ static void add_forwarded(struct buf *out, const struct h1_head *head, const str
     const char *quote = is_plain_host(host) ? "" : "\"";
 
     buf_add_text(out, "Forwarded: ");
-    if (visitor->trusted && forwarded_is_well(head)) {
+    if (visitor->trusted && forwarded_is_well(head, visitor->trusted)) {
         add_values(out, head, "forwarded");
         buf_add(out, ", ", 2);
     } else if (visitor->trusted) {
@@ -291,7 +291,7 @@ static bool is_changed(const struct policy *policy, struct str name)
 static bool is_replaced(const struct headers_changes *changes, struct str name)
 {
     return (changes->policy && is_changed(changes->policy, name)) ||
-           (changes->hsts_s > 0 && str_eq_nocase(name, hsts));
+           ((changes->hsts_s > 0 || changes->without_hsts) && str_eq_nocase(name, hsts));
 }
 
 static void add_changes(struct buf *out, const struct headers_changes *changes)
@@ -301,7 +301,8 @@ static void add_changes(struct buf *out, const struct headers_changes *changes)
     if (changes->hsts_s > 0 && !(policy && is_changed(policy, STR("strict-transport-security"))))
         buf_printf(out, "%s: max-age=%" PRId64 "\r\n", hsts, changes->hsts_s);
     for (size_t i = 0; policy && i < policy->set_headers_n; i++)
-        add(out, policy->set_headers[i].name, str_of(policy->set_headers[i].value));
+        if (!changes->without_hsts || !str_eq_nocase(str_of(policy->set_headers[i].name), hsts))
+            add(out, policy->set_headers[i].name, str_of(policy->set_headers[i].value));
 }
 
 void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_framing framing,

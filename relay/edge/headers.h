@@ -34,6 +34,7 @@ void headers_add_request(struct buf *out, const struct h1_head *head, const stru
 struct headers_changes {
     const struct policy *policy; /* set_header and unset_header; NULL: nothing */
     int64_t hsts_s;              /* 0: visitors are not told to come with TLS alone */
+    bool without_hsts; /* by nobody: who obeyed could not come back to a certificate that he does not trust */
 };
 
 /* The response as the visitor gets it, with our framing; connection is the value of Connection, "" for none. The

@@ -1,9 +1,11 @@
 #include "relay/edge/route.h"
 
+#include "shared/mem.h"
+
+#include <stdlib.h>
 #include <string.h>
 
-/* Longer paths than any route's are of no interest beyond this. */
-enum { SEEN_BYTES = 4 * POLICY_PATH_BYTES };
+enum { SEEN_BYTES = 1024 }; /* longer paths are rare, and take memory of their own */
 
 static int hex(char c)
 {
@@ -40,12 +42,12 @@ static size_t resolve(const char *seen, size_t n)
     return n > 0 ? n : 1;
 }
 
-/* Decoded and resolved; cut where there is no more room, which no route reaches to. */
-static void simplify(struct str path, char seen[SEEN_BYTES + 1])
+/* Decoded and resolved, which makes it no longer. */
+static void simplify(struct str path, char *seen)
 {
     size_t n = 0;
 
-    while (path.n > 0 && path.p[0] != '?' && path.p[0] != '#' && n < SEEN_BYTES) {
+    while (path.n > 0 && path.p[0] != '?' && path.p[0] != '#') {
         char c = next_char(&path);
 
         if (c == '/') {
@@ -69,13 +71,16 @@ static bool covers(const char *route, const char *path)
 
 const struct snap_target *route_find(const struct snap_site *site, struct str path)
 {
-    char seen[SEEN_BYTES + 1];
+    char few[SEEN_BYTES];
+    char *seen = path.n < sizeof few ? few : mem_new(path.n + 1);
+    const struct snap_target *found = &site->own;
 
-    if (site->routes_n == 0)
-        return &site->own;
-    simplify(path, seen);
-    for (size_t i = 0; i < site->routes_n; i++)
+    if (site->routes_n > 0)
+        simplify(path.n > 0 ? path : STR("/"), seen); /* an absolute-form may have none */
+    for (size_t i = 0; i < site->routes_n && found == &site->own; i++)
         if (covers(site->routes[i].route, seen))
-            return &site->routes[i];
-    return &site->own;
+            found = &site->routes[i];
+    if (seen != few)
+        free(seen);
+    return found;
 }

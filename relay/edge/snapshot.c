@@ -90,6 +90,17 @@ const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, cons
     return lane;
 }
 
+bool snap_target_is_shared(const struct snap_target *target)
+{
+    for (size_t i = 1; i < target->lanes_n; i++) {
+        const struct snap_lane *first = target->lanes[0].lane, *other = target->lanes[i].lane;
+
+        if (strcmp(first->agent, other->agent) != 0 || strcmp(first->boot, other->boot) != 0)
+            return true;
+    }
+    return false;
+}
+
 bool snap_lane_is_plain(const struct snap_lane *lane)
 {
     return lane->plain.port != 0;
@@ -163,6 +174,14 @@ static struct snap_site *find_site(const struct snapshot *s, const char *name)
         if (strcmp(s->sites[i]->name, name) == 0)
             return s->sites[i];
     return NULL;
+}
+
+bool snapshot_has_site(const struct snapshot *s, const char *name)
+{
+    for (size_t i = 0; i < s->sites_n; i++)
+        if (strcmp(s->sites[i]->name, name) == 0)
+            return true;
+    return false;
 }
 
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *plain)

@@ -89,6 +89,7 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
                                     const struct policy *policy, struct counts *counts);
 void snapshot_add_name(struct snapshot *s, struct snap_site *site,
                        const char *name); /* the site's own, and aliases */
+bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path,
                         const struct snap_lane *plain);
@@ -112,6 +113,7 @@ SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name);
 SSL_CTX *snapshot_tls_begin(const struct snapshot *s); /* borrowed */
 const struct snap_rules *snapshot_rules(const struct snapshot *s);
 bool snap_lane_is_plain(const struct snap_lane *lane);
+bool snap_target_is_shared(const struct snap_target *target); /* its lanes lead to more than one machine */
 size_t snapshot_downs(const struct snapshot *s, const struct snap_down **downs);
 size_t snapshot_lanes(const struct snapshot *s, const struct snap_lane *const **lanes);
 #endif

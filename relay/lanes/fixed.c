@@ -141,6 +141,22 @@ void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struc
                                              f->list[i].aliases_n, NULL, 0 });
 }
 
+static bool is_first_of_routed(const struct fixed *f, size_t n)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (strcmp(f->list[i].name, f->list[n].name) == 0 && (i < n || !f->list[i].path[0]))
+            return false;
+    return true;
+}
+
+void fixed_each_routed(const struct fixed *f, void (*each)(void *user, const struct lanes_site *site),
+                       void *user)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->list[i].path[0] && is_first_of_routed(f, i))
+            each(user, &(struct lanes_site){ .name = f->list[i].name });
+}
+
 void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s)
 {
     for (size_t i = 0; i < f->n; i++) {

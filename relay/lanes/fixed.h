@@ -21,7 +21,10 @@ void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now);
  * snapshot before the lanes of agents are added. */
 void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struct lanes_site *site),
                      void *user);
+/* Domains that have routes here and no upstream: sites of agents, or, where no agent serves them, these paths alone. */
+void fixed_each_routed(const struct fixed *f, void (*each)(void *user, const struct lanes_site *site),
+                       void *user);
 void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s);
-/* One domain's {agents, state, since} in /v1/status, or NULL: it is none of these. A new reference. */
+/* One domain's {agents, state, since} in /v1/status, or NULL: it has no upstream here. A new reference. */
 json_t *fixed_site_status(const struct fixed *f, const char *name);
 #endif

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -265,3 +266,36 @@ def test_a_name_in_both_its_forms(served, site):
         assert reply.status == 200 and site.seen[-1].head.raw.split(b"Host: ")[1].startswith(host.encode()), host
     assert front.visit("GET", "/echo", name="xn--bcher-kva.test").status == 200
     assert plainly(front, "GET", "/echo", host="bucher.test").status == 404
+
+
+def test_a_path_of_the_relays_own_needs_no_agent(fronts, site):
+    front = fronts("other.test")
+    front.relay.conf.write_text(front.relay.conf.read_text() + f"[domain {DOMAIN}]\nroute /api = 127.0.0.1:{site.port}\n")
+    front.start_relay()
+    assert front.visit("GET", "/api").status == 200 and front.visit("GET", "/").status == 503
+
+
+def test_no_hsts_by_anybody_over_our_own_root(edges):
+    edge = claimed(edges, {"set_header": {"strict-transport-security": "max-age=1"}})
+    assert edge.visit().head.all("strict-transport-security") == []
+    edge = claimed(edges, {"hsts_s": 60})
+    answering(edge, "Strict-Transport-Security: max-age=5\r\n")
+    assert edge.visit().head.all("strict-transport-security") == []
+
+
+def test_a_fifo_in_place_of_a_page_holds_up_nothing(served, folder):
+    page = folder / "page.html"
+    page.write_text("<p>{text}</p>")
+    front = served(error_page=page, max_body="10k")
+    page.unlink()
+    os.mkfifo(page)
+    done = run("tunnelctl", "--socket", front.relay.socket, "reload")
+    assert done.code == 1 and "is a FIFO, not a file" in done.err + done.out
+    assert front.visit("POST", "/echo", body=b"x" * 10241).status == 413  # as before
+
+
+def test_the_longest_of_paths_is_resolved_to_its_end(edges):
+    edge = claimed(edges, {"routes": ["/", "/api"]})
+    for target in ("/" + "A" * 900 + "/../api", "/x" * 3000 + "/.." * 3000 + "/api/y", "/%2e" * 1000 + "/api"):
+        assert edge.visit("GET", target).status == 200
+        assert [s.route for s in edge.agent.used if s.requests and s.requests[-1][0].target == target] == ["/api"]

@@ -208,7 +208,8 @@ static void test_what_the_service_is_told(void **state)
         { FWD "for=\"203.0.113.7\r\n" XFF "203.0.113.8",
           OURS("203.0.113.8, 10.0.0.1", "203.0.113.8", "for=203.0.113.8, " LAST) },
         { FWD "for=203.0.113.7\r\n" XFF "203.0.113.8",
-          OURS("203.0.113.8, 10.0.0.1", "203.0.113.8", "for=203.0.113.7, " LAST) },
+          OURS("203.0.113.8, 10.0.0.1", "203.0.113.8",
+               "for=203.0.113.8, " LAST) }, /* they differ: the visitor's */
         { XFF "203.0.113.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: b.test:81\r\nX-Forwarded-Port: 81",
           TOLD("203.0.113.7, 10.0.0.1", "http", "b.test:81", "81", "203.0.113.7", "for=203.0.113.7, " LAST,
                ID) },

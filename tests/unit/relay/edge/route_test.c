@@ -24,7 +24,7 @@ static void test_paths(void **state)
         const char *path, *route;
     } rows[] = {
         { "/", "" },
-        { "", "" },
+        { "", "" }, /* which is / */
         { "*", "" },
         { "/api", "/api" },
         { "/api/", "/api" },
