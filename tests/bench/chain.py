@@ -266,15 +266,16 @@ host_key = {self.host_key}
             "-days", "2", "-subj", f"/CN={DOMAIN}", "-addext", f"subjectAltName=DNS:{DOMAIN}",
             "-keyout", self.folder / "nginx.key", "-out", self.folder / "nginx.pem")
 
-    def start_front(self, name, upstream):
-        """nginx as the recipe has it, tuned, with the headers that the relay sets. Bodies are not put into files."""
+    def start_front(self, name, upstream, tuned=True):
+        """nginx with the headers that the relay sets; bodies are not put into files. Not tuned, it opens a connection
+        for each request, as a plain proxy_pass does."""
         port = free_port()
+        kept = "keepalive 64; keepalive_requests 1000000000; keepalive_timeout 1h;" if tuned else ""
+        keeps = 'proxy_http_version 1.1; proxy_set_header Connection "";' if tuned else ""
         return self.start_nginx(name, f"""
             upstream house {{
                 server {upstream};
-                keepalive 64;
-                keepalive_requests 1000000000;
-                keepalive_timeout 1h;
+                {kept}
             }}
             server {{
                 listen {ADDRESS}:{port} ssl backlog=1024;
@@ -286,10 +287,9 @@ host_key = {self.host_key}
                 ssl_prefer_server_ciphers on;
                 location / {{
                     proxy_pass http://house;
-                    proxy_http_version 1.1;
+                    {keeps}
                     proxy_request_buffering off;
                     proxy_max_temp_file_size 0;
-                    proxy_set_header Connection "";
                     proxy_set_header Host $http_host;
                     proxy_set_header X-Forwarded-For $remote_addr;
                     proxy_set_header X-Forwarded-Proto $scheme;
@@ -300,7 +300,6 @@ host_key = {self.host_key}
                     proxy_set_header X-Request-ID $request_id;
                 }}
             }}""", port), port
-
 
     def start_haproxy(self, upstream):
         """One thread, with the same headers, and connections to the origin that anybody's request may use."""

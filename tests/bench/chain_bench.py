@@ -1,10 +1,11 @@
-"""The whole path at 1 KiB and keep-alive: ours, and the recipe by hand with and without a session channel.
+"""The whole path at 1 KiB and keep-alive: ours, and the recipe by hand, as it is written everywhere and tuned.
 
   tunnel   wrk, TLS, tunnel-relay, sshd, tunnel-agent, origin
-  session  wrk, TLS, nginx, sshd, ssh -R beside a command that runs, origin
-  nNT      wrk, TLS, nginx, sshd, ssh -R -nNT, origin
+  session  wrk, TLS, nginx that keeps its connections, sshd, ssh -R beside a command that runs, origin
+  nNT      the same with ssh -R -nNT
+  recipe   wrk, TLS, nginx with a plain proxy_pass, sshd, ssh -R -nNT, origin
 
-All three stand all the time and take turns; what counts are the ratios within a run. `alone` is one visitor
+All of them stand all the time and take turns; what counts are the ratios within a run. `alone` is one visitor
 instead of 64. CPU time and system calls are per request; strace slows what it looks at, so its tables show
 fewer but fuller polls than there are without it.
 
@@ -26,7 +27,7 @@ PAGE = bytes(range(256)) * 4
 ROUNDS = 6
 SECONDS = 3
 ALONE_ROUNDS = 3  # of one second, with one visitor
-TARGETS = {"session": 1.0, "nNT": 5.0}  # our requests/s, times those of that arm
+TARGETS = {"session": 1.0, "nNT": None, "recipe": 5.0}  # our requests/s, times those of that arm
 
 say = functools.partial(visitors.say, "chain")
 
@@ -43,9 +44,10 @@ def start(there):
     parts = {"relay": [relay.pid], "sshd": session, "agent": [agent.pid], "origin": [origin.pid]}
     yield Arm(there, "tunnel", port, parts)
 
-    for name, how in (("session", ["-T", chain.ADDRESS, "exec cat"]), ("nNT", ["-nNT", chain.ADDRESS])):
+    beside, alone = ["-T", chain.ADDRESS, "exec cat"], ["-nNT", chain.ADDRESS]
+    for name, how, tuned in (("session", beside, True), ("nNT", alone, True), ("recipe", alone, False)):
         (ssh, (house,)), session = there.new_session(lambda: there.start_ssh(name, *how))
-        front, port = there.start_front(f"{name}_nginx", f"127.0.0.1:{house}")
+        front, port = there.start_front(f"{name}_nginx", f"127.0.0.1:{house}", tuned)
         parts = {"nginx": [front.pid], "sshd": session, "ssh": [ssh.pid], "origin": [origin.pid]}
         yield Arm(there, name, port, parts)
 
