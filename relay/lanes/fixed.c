@@ -143,9 +143,13 @@ void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struc
 
 static bool is_first_of_routed(const struct fixed *f, size_t n)
 {
-    for (size_t i = 0; i < f->n; i++)
-        if (strcmp(f->list[i].name, f->list[n].name) == 0 && (i < n || !f->list[i].path[0]))
+    for (size_t i = 0; i < f->n; i++) {
+        const struct fixed_site *other = &f->list[i];
+        bool before = i < n;
+
+        if (strcmp(other->name, f->list[n].name) == 0 && (before || !other->path[0]))
             return false;
+    }
     return true;
 }
 

@@ -643,10 +643,11 @@ def test_the_relay_has_a_page(edges, folder):
     page.write_text(PAGE)
     edge = edges()
     rewrite(edge, "[agent pi]", f"[domain a.test]\nerror_page = {page}\n[agent pi]")
+    wait_until(lambda: b"<style>" in edge.visit().body.data, "workers follow a reload soon, not at once")
     check_own_page(edge, edge.visit())
     page.write_text(PAGE + "changed")
     assert edge.relay.post("/v1/reload").status == 200
-    assert edge.visit().body.data.endswith(b"changed")
+    wait_until(lambda: edge.visit().body.data.endswith(b"changed"), "the page is the new one")
 
 
 @pytest.mark.parametrize("role", ["relay", "agent"])

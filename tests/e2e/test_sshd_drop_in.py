@@ -132,8 +132,7 @@ def test_connecting_to_a_socket_of_the_vm(guarded, folder):
         whole = guarded.command("-N")
         client = subprocess.Popen([*whole[:-2], "-N", "-L", f"{local}:{remote}", whole[-2]], stdin=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL)
-        wait_until(local.exists, "ssh listens")
-        s.connect(str(local))
+        wait_until(lambda: local.exists() and s.connect_ex(str(local)) == 0, "ssh listens")
         assert s.recv(1) == b""
         with pytest.raises(BlockingIOError):
             service.accept()
