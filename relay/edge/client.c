@@ -9,7 +9,8 @@
 #include "relay/edge/client.h"
 
 #include "relay/edge/exchange.h"
-#include "relay/edge/gate.h"
+#include "relay/edge/reception.h"
+#include "relay/edge/visitor_h1.h"
 #include "relay/edge/wire.h"
 #include "shared/deadline.h"
 #include "shared/log.h"
@@ -180,29 +181,12 @@ static enum state step_handshake(struct client *c)
     return tls_established(c->wire.tls) ? C_HEAD : C_HANDSHAKE;
 }
 
-/* Of a head that was not understood nothing is believed. */
-static void know_visitor(const struct client *c, const struct snapshot *snapshot,
-                         struct headers_visitor *visitor)
+static struct reception reception_of(const struct client *c)
 {
-    *visitor = (struct headers_visitor){
-        .peer = c->from.peer, .addr = c->from.peer, .port = c->from.port, .secure = c->wire.tls
-    };
-    request_id_make(c->host->ids, visitor->request_id);
-    if (!c->head->why)
-        headers_know_visitor(visitor, c->head, &snapshot_rules(snapshot)->trusted);
-}
-
-static struct gate gate_for(const struct client *c, const struct snapshot *snapshot,
-                            const struct headers_visitor *visitor)
-{
-    return (struct gate){ .snapshot = snapshot,
-                          .access_log = c->host->access_log,
-                          .head = c->head,
-                          .visitor = visitor,
-                          .server_name = str_of(c->wire.tls ? tls_server_name(c->wire.tls) : ""),
-                          .tls = client_tls_version(c),
-                          /* A proxy in front of us, of either kind, has it where everybody looks for it. */
-                          .https_port = visitor->trusted || c->from.told ? 443 : c->host->https_port };
+    return (struct reception){ .host = c->host,
+                               .from = &c->from,
+                               .server_name = c->wire.tls ? tls_server_name(c->wire.tls) : "",
+                               .tls = client_tls_version(c) };
 }
 
 /* Nobody is hung up on who was let in and has not asked yet: he would take it for a failure. Who has been answered
@@ -215,13 +199,9 @@ static enum state await_head(struct client *c)
 
 static enum state refuse_head(struct client *c)
 {
-    const struct snapshot *snapshot = c->host->snapshot(c->host->user);
-    struct headers_visitor visitor;
-    struct gate gate;
+    const struct reception reception = reception_of(c);
 
-    know_visitor(c, snapshot, &visitor);
-    gate = gate_for(c, snapshot, &visitor);
-    gate_refuse_head(&gate, client_output(c));
+    reception_refuse(&reception, c->head, client_output(c));
     return C_LINGER;
 }
 
@@ -248,21 +228,14 @@ static enum state step_head(struct client *c)
 
 static enum state begin_exchange(struct client *c, size_t head_bytes)
 {
-    struct snapshot *snapshot = c->host->snapshot(c->host->user);
-    const struct snap_site *site = snapshot_find(snapshot, h1_text(c->head, c->head->host));
-    struct headers_visitor visitor;
-    struct gate gate;
-    enum state next;
+    const struct reception reception = reception_of(c);
+    const struct visitor_side side = visitor_h1(c);
 
-    know_visitor(c, snapshot, &visitor);
-    gate = gate_for(c, snapshot, &visitor);
-    next = gate_answers(&gate, site, client_output(c)) ? C_LINGER : C_EXCHANGE;
-    if (next == C_EXCHANGE)
-        c->exchange = exchange_new(c, c->host, snapshot, site, c->head, &visitor);
+    c->exchange = reception_admit(&reception, &side, c->head, client_output(c));
     buf_take(&c->plain, head_bytes);
     free(c->head);
     c->head = NULL;
-    return next;
+    return c->exchange ? C_EXCHANGE : C_LINGER;
 }
 
 static enum state step_exchange(struct client *c)
