@@ -5,7 +5,8 @@
  *                     └── late, when a lane is back ── PARKED ◀── no lane ────────┘
  *
  * The response's way down is told in exchange_response.c. After a 101 it lives on as another protocol's bytes, in
- * tunnelled.c. Events from the stream are noted, then whoever serves the visitor calls exchange_run, which says how far it has come. */
+ * tunnelled.c. Events from the stream are noted, then whoever serves the visitor (client.c, h2_visitor.c) calls
+ * exchange_run, which says how far it has come. */
 #include "relay/edge/exchange_parts.h"
 #include "relay/edge/route.h"
 #include "relay/edge/upgrade.h"

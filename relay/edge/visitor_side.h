@@ -13,8 +13,8 @@ struct visitor_ops {
     bool multiplexed;
 
     /* ---- the response ---- */
-    struct buf *(*head_room)(void *user);              /* where to add the text of a head, */
-    void (*head)(void *user, int status);              /* and then to say that it is whole: a 1xx, or the final one */
+    struct buf *(*head_room)(void *user); /* where to add the text of a head, */
+    void (*head)(void *user, int status); /* and then to say that it is whole: a 1xx, or the final one */
     void (*body)(void *user, enum h1_framing framing, const void *bytes, size_t n);
     /* The body is whole; trailers: well formed, with their last empty line, or of no bytes. */
     void (*end)(void *user, enum h1_framing framing, struct str trailers);
@@ -25,10 +25,10 @@ struct visitor_ops {
     void (*shutdown)(void *user); /* half-close, behind what was sent */
 
     /* ---- what is asked ---- */
-    struct stream *(*stream)(void *user);               /* for backpressure; NULL: ask `full` */
-    bool (*full)(void *user);                           /* so much waits for him that the service is to wait */
+    struct stream *(*stream)(void *user); /* for backpressure; NULL: ask `full` */
+    bool (*full)(void *user);             /* so much waits for him that the service is to wait */
     uint64_t (*held)(const void *user, uint64_t *moved); /* see upstream_events */
-    bool (*has_ended)(const void *user);                /* he has said all that he will say */
+    bool (*has_ended)(const void *user);                 /* he has said all that he will say */
     bool (*has_left)(const void *user); /* has ended his side, and does not show that he still listens */
     bool (*is_gone)(const void *user);  /* has reset the connection, though we do not read it now */
     const char *(*tls_version)(const void *user); /* "": there is no TLS */

@@ -84,12 +84,13 @@ def curl(house, folder):
     return Curl(house, folder)
 
 
-def test_curl_keeps_its_connection(house, curl):
+@pytest.mark.parametrize("how, version", [("--http1.1", "1.1"), ("--http2", "2")])
+def test_curl_keeps_its_connection(house, curl, how, version):
     urls = [curl.url(f"/{kind}/{n}00000/{n}") for n in range(1, 6) for kind in ("bytes", "chunked")]
     outs = [curl.folder / f"out{n}" for n in range(len(urls))]
-    told = curl("-w", "%{http_code} %{http_version} %{num_connects}\n",
+    told = curl(how, "-w", "%{http_code} %{http_version} %{num_connects}\n",
                 *(word for url, out in zip(urls, outs) for word in ("-o", out, url)))
-    assert told.decode().splitlines() == ["200 1.1 1"] + ["200 1.1 0"] * 9
+    assert told.decode().splitlines() == [f"200 {version} 1"] + [f"200 {version} 0"] * 9
     for n, out in enumerate(outs):
         seed = n // 2 + 1
         assert hashlib.sha256(out.read_bytes()).hexdigest() == content_sha256(seed * 100_000, seed)
