@@ -15,7 +15,7 @@ struct h2_session {
 /* ---- h2_stream.c ---- */
 
 struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id);
-void h2_stream_begin_fields(struct h2_stream *st);
+struct h2_fields *h2_stream_fields(struct h2_stream *st); /* to which the next field belongs */
 void h2_stream_received(struct h2_stream *st, const void *bytes, size_t n);
 void h2_stream_fields_whole(struct h2_stream *st, bool ends);
 void h2_stream_remote_end(struct h2_stream *st);

@@ -61,8 +61,6 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         st = h2_stream_new(user, frame->hd.stream_id);
         nghttp2_session_set_stream_user_data(ng, st->id, st);
     }
-    if (st)
-        h2_stream_begin_fields(st);
     return 0;
 }
 
@@ -71,14 +69,16 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                      const uint8_t *value, size_t value_n, uint8_t flags, void *user)
 {
     struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+    struct h2_fields *fields;
     struct h2_session *s = user;
 
     (void)flags;
     if (!st)
         return 0;
-    (void)h2_fields_add(&st->fields, (struct str){ (const char *)name, name_n },
+    fields = h2_stream_fields(st);
+    (void)h2_fields_add(fields, (struct str){ (const char *)name, name_n },
                         (struct str){ (const char *)value, value_n }, s->max_header);
-    s->flooded = s->flooded || st->fields.bytes / MAX_BOMB > s->max_header;
+    s->flooded = s->flooded || fields->bytes / MAX_BOMB > s->max_header;
     return s->flooded ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 

@@ -26,7 +26,7 @@ struct h2_stream {
     bool closed; /* by both sides, or reset: it has to be freed */
 
     /* The request. */
-    struct h2_fields fields;
+    struct h2_fields fields, trailing; /* trailers may come before the head is taken */
     bool head_whole, remote_ended, chunked, terminated, discards;
     struct buf raw;      /* of a body of unknown length, not yet in chunks */
     struct buf in;       /* as exchange_run takes it */

@@ -36,9 +36,9 @@ void h2_stream_touch(struct h2_stream *st)
 
 /* ---- the request ---- */
 
-void h2_stream_begin_fields(struct h2_stream *st)
+struct h2_fields *h2_stream_fields(struct h2_stream *st)
 {
-    h2_fields_free(&st->fields);
+    return st->head_whole ? &st->trailing : &st->fields;
 }
 
 /* The second section is the trailers. Behind a body of known length they go no further: HTTP/1.1 has no place for them
@@ -46,10 +46,10 @@ void h2_stream_begin_fields(struct h2_stream *st)
 void h2_stream_fields_whole(struct h2_stream *st, bool ends)
 {
     if (st->head_whole) {
-        if (st->fields.why)
+        if (st->trailing.why)
             h2_stream_reset(st, NGHTTP2_PROTOCOL_ERROR);
-        h2_fields_trailers(&st->fields, &st->trailers);
-        h2_fields_free(&st->fields);
+        h2_fields_trailers(&st->trailing, &st->trailers);
+        h2_fields_free(&st->trailing);
     } else {
         st->head_whole = true;
         st->chunked = !ends && !st->fields.has_length;
@@ -275,6 +275,7 @@ void h2_stream_free(struct h2_stream *st)
     if (!st->closed)
         nghttp2_session_set_stream_user_data(st->session->ng, st->id, NULL);
     h2_fields_free(&st->fields);
+    h2_fields_free(&st->trailing);
     buf_free(&st->raw);
     buf_free(&st->in);
     buf_free(&st->trailers);

@@ -133,9 +133,10 @@ def test_interim_answers(edge):
 
 def test_what_a_request_becomes(edge):
     with visitor(edge) as v:
-        v.get("POST", "/x", [("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers"), ("content-length", "4")], b"body")
-        v.get("POST", "/y", [("trailer", "x-sum")], b"longer", [("x-sum", "42")])
-        v.get("PUT", "/z", (), b"")
+        for ask in (("POST", "/x", [("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers"), ("content-length", "4")], b"body"),
+                    ("POST", "/y", [("trailer", "x-sum")], b"longer", [("x-sum", "42")]), ("PUT", "/z", (), b"")):
+            reply = v.get(*ask)
+            assert reply.reset is None and reply.status == 200, (ask, reply.reset, reply.fields, reply.beginning)
     (first, first_body), (second, second_body), (third, _) = edge.agent.requests
     assert first.all("cookie") == ["a=1; b=2"] and first.get("te") == "trailers" and first_body.size == 4
     assert first.get("content-length") == "4" and second.get("transfer-encoding") == "chunked"

@@ -168,6 +168,27 @@ static void test_a_body_in_pieces(void **state)
     buf_free(&head);
 }
 
+/* All of it may have come before anybody looks. */
+static void test_trailers_behind_a_head_not_yet_taken(void **state)
+{
+    struct talk *t = *state;
+    struct buf head = { 0 };
+    struct h2_stream *st;
+
+    assert_int_equal(frame(t, HEADERS, END_HEADERS, 1, post, sizeof post - 1), 0);
+    assert_int_equal(frame(t, DATA, 0, 1, "abc", 3), 0);
+    assert_int_equal(frame(t, HEADERS, END_HEADERS | END_STREAM, 1, "\0\1a\1b", 5), 0);
+    st = h2_session_next(t->s);
+    assert_int_equal(h2_stream_take_head(st, &head), 0);
+    assert_non_null(strstr(buf_text(&head), "POST / HTTP/1.1\r\n"));
+    assert_true(h2_stream_fill(st));
+    assert_string_equal(buf_text(&st->in), "3\r\nabc\r\n");
+    buf_take(&st->in, st->in.len);
+    assert_true(h2_stream_fill(st));
+    assert_string_equal(buf_text(&st->in), "0\r\na: b\r\n\r\n");
+    buf_free(&head);
+}
+
 /* What is not taken is not asked for again, and what is, is. */
 static void test_a_window_is_what_was_taken(void **state)
 {
@@ -344,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_request_and_its_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_body_in_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_trailers_behind_a_head_not_yet_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_window_is_what_was_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_than_the_window_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_early_answer, setup, teardown),
