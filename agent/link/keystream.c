@@ -84,10 +84,16 @@ static bool make_ahead(struct keystream *k)
     return true;
 }
 
+/* As words while there are enough, since compilers do not know that no byte of one is one of the other. */
 static void take_ahead(struct keystream *k, unsigned char *out, const unsigned char *in, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = in[i] ^ k->ahead[k->used + i];
+    const unsigned char *ahead = k->ahead + k->used;
+    size_t i = 0;
+
+    for (; i + KEYSTREAM_BLOCK_BYTES <= n; i += KEYSTREAM_BLOCK_BYTES)
+        keystream_xor(out + i, in + i, ahead + i);
+    for (; i < n; i++)
+        out[i] = in[i] ^ ahead[i];
     k->used += n;
 }
 

@@ -30,18 +30,24 @@ bool keystream_begin(struct keystream *k, const unsigned char *key, const unsign
 /* Encrypts or decrypts, which is one; `out` may be `in`. */
 bool keystream_crypt(struct keystream *k, unsigned char *out, const unsigned char *in, size_t n);
 
-/* The same for one block in place, nearly always without a call. */
+/* One block; `out` may be `in`. */
+static inline void keystream_xor(unsigned char *out, const unsigned char *in, const unsigned char *stream)
+{
+    uint64_t a[2], b[2];
+
+    memcpy(a, in, KEYSTREAM_BLOCK_BYTES);
+    memcpy(b, stream, KEYSTREAM_BLOCK_BYTES);
+    a[0] ^= b[0];
+    a[1] ^= b[1];
+    memcpy(out, a, KEYSTREAM_BLOCK_BYTES);
+}
+
+/* keystream_crypt for one block in place, nearly always without a call. */
 static inline bool keystream_block(struct keystream *k, unsigned char *block)
 {
-    uint64_t data[2], stream[2];
-
     if (k->made - k->used < KEYSTREAM_BLOCK_BYTES)
         return keystream_crypt(k, block, block, KEYSTREAM_BLOCK_BYTES);
-    memcpy(data, block, KEYSTREAM_BLOCK_BYTES);
-    memcpy(stream, k->ahead + k->used, KEYSTREAM_BLOCK_BYTES);
-    data[0] ^= stream[0];
-    data[1] ^= stream[1];
-    memcpy(block, data, KEYSTREAM_BLOCK_BYTES);
+    keystream_xor(block, block, k->ahead + k->used);
     k->used += KEYSTREAM_BLOCK_BYTES;
     return true;
 }
