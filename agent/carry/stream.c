@@ -16,10 +16,9 @@
 #include <string.h>
 
 enum { OPENING_MS = 5000, HEADER_MS = 5000 };
-enum {
-    CONSUMED_BYTES = 64 * 1024,
-    REST_BYTES = 4096
-}; /* the relay is told at every so many; once a second of fewer */
+/* The relay is told at once of much that the service has taken, and a moment later of less, as more may come: a line for each
+ * read costs sshd as much as the data. Once a second of little, or idle WebSockets would seem to hold it. */
+enum { CONSUMED_BYTES = 64 * 1024, CONSUMED_MANY_BYTES = 256 * 1024, CONSUMED_MS = 2, REST_BYTES = 4096 };
 
 _Static_assert(LOOP_READ_BYTES % SSH_PACKET_BYTES == 0,
                "each read would end in a packet that is nearly empty");
@@ -129,7 +128,7 @@ static void on_closed(uv_handle_t *handle)
 static void enter(struct carry *c, enum state next)
 {
     c->state = next;
-    set_deadline(c, 0); /* a dial has its own, and neither waiting nor carrying has one */
+    set_deadline(c, 0); /* a dial has its own, and neither waiting nor carrying has one at first */
     if (next != C_CLOSE)
         return;
     uv_close((uv_handle_t *)&c->deadline, on_closed);
@@ -348,14 +347,28 @@ static enum state fail_service(struct carry *c)
     return fail(c, c->service_how, c->service_why);
 }
 
-static void note_consumed(struct carry *c, uint64_t step)
+static uint64_t untold(const struct carry *c)
 {
-    uint64_t total = c->to_service - service_conn_unsent(c->service);
+    return c->to_service - service_conn_unsent(c->service) - c->consumed;
+}
 
-    if (!c->channel || total < c->consumed + step)
+static void tell_consumed(struct carry *c)
+{
+    set_deadline(c, 0);
+    c->consumed += untold(c);
+    c->lane->say_consumed(c->lane->user, c->id, c->consumed);
+}
+
+static void note_consumed(struct carry *c)
+{
+    uint64_t n = untold(c);
+
+    if (!c->channel || n < CONSUMED_BYTES)
         return;
-    c->consumed = total;
-    c->lane->say_consumed(c->lane->user, c->id, total);
+    if (n >= CONSUMED_MANY_BYTES || c->late)
+        tell_consumed(c);
+    else if (!uv_is_active((const uv_handle_t *)&c->deadline))
+        set_deadline(c, CONSUMED_MS);
 }
 
 static void to_service(struct carry *c, const char *bytes, size_t n)
@@ -412,7 +425,7 @@ static void on_service_drained(void *user)
 
 static void on_service_took(void *user)
 {
-    note_consumed(user, CONSUMED_BYTES);
+    note_consumed(user);
 }
 
 /* It can end and be done in one. */
@@ -454,7 +467,7 @@ static void carry_in(struct carry *c)
         to_service(c, chunk, (size_t)n);
     }
     if (c->service)
-        note_consumed(c, CONSUMED_BYTES);
+        note_consumed(c);
 }
 
 static void carry_out(struct carry *c)
@@ -509,10 +522,8 @@ void carry_close_warm(struct carry *c)
 
 void carry_close_unused(struct carry *c)
 {
-    if (c->state == C_OPENING)
+    if (c->state == C_OPENING || (c->state == C_WARM && c->in.len == 0))
         stop(c);
-    else
-        carry_close_warm(c);
 }
 
 bool carry_abort(struct carry *c, uint64_t stream)
@@ -546,13 +557,12 @@ uint64_t carry_held(const struct carry *c)
 
 void carry_look(struct carry *c)
 {
-    uint64_t moved = c->moved + (c->service ? c->to_service - service_conn_unsent(c->service) : 0);
+    uint64_t moved = c->moved + (c->service ? c->consumed + untold(c) : 0);
 
     c->stuck = moved == c->moved_before;
     c->moved_before = moved;
-    /* Or idle WebSockets would seem to hold what their services have taken long ago. */
-    if (c->service)
-        note_consumed(c, REST_BYTES);
+    if (c->service && c->channel && c->state == C_CARRY && untold(c) >= REST_BYTES)
+        tell_consumed(c);
 }
 
 bool carry_is_stuck(const struct carry *c)

@@ -1,10 +1,9 @@
-/* agent/link/shadow.h - functions of OpenSSL that libssh2 finds in this program first.
+/* agent/link/shadow.h - functions that libssh2 finds in this program first.
  *
- * libssh2 calls OpenSSL anew for every 16 bytes and for every packet, and what OpenSSL does around the work costs more than
- * the work. The dynamic linker looks for a library's functions in the program before it looks in other libraries, so what the
+ * libssh2 calls OpenSSL anew several times for every packet, and what OpenSSL does around the work costs more than the
+ * work. The dynamic linker looks for a library's functions in the program before it looks in other libraries, so what the
  * program defines and libssh2 calls stands in front of OpenSSL's own:
  *
- *   EVP_Cipher     hands out 16 bytes of a key stream that is there already (agent/link/keystream.c)
  *   HMAC_Init_ex   takes SHA-256 as it was found once, where OpenSSL looks it up by its name, twice for each packet
  *   RAND_bytes     takes a packet's padding out of a pool, where OpenSSL has its generator reseeded and stirred for it
  *
@@ -14,13 +13,13 @@
 #define AGENT_LINK_SHADOW_H
 #include <stdatomic.h>
 
-/* OpenSSL's own, behind one of ours: a static one of these, with its name. */
+/* The library's own, behind one of ours: a static one of these, with its name. */
 struct shadow {
     const char *name;
     _Atomic(void *) function;
 };
 
 void *shadow_of(struct shadow *s);
-/* Before the first session, and before keystream_start: finds SHA-256. */
+/* Before the first session: finds SHA-256. */
 void shadow_start(void);
 #endif

@@ -1,6 +1,7 @@
 #include "agent/link/ssh_pipe.h"
 
-#include "agent/link/keystream.h"
+#include "agent/link/ctr_provider.h"
+#include "agent/link/packet_cipher.h"
 #include "agent/link/shadow.h"
 #include "shared/mem.h"
 
@@ -201,7 +202,8 @@ struct ssh_pipe *ssh_pipe_new(struct err *e)
     struct ssh_pipe *p;
 
     shadow_start();
-    if (keystream_start(e) != 0)
+    packet_cipher_start();
+    if (ctr_provider_start(e) != 0)
         return NULL;
     if (libssh2_init(0) != 0) {
         err_set(e, ERR_SYSTEM, "cannot start libssh2");

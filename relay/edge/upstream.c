@@ -8,6 +8,7 @@
  * To a plain lane OPENING is the dial, and an abort is a reset. */
 #include "relay/edge/upstream.h"
 
+#include "relay/edge/credit.h"
 #include "relay/edge/proof.h"
 #include "shared/deadline.h"
 #include "shared/log.h"
@@ -26,8 +27,6 @@ enum {
     LEAVE_MS = 5000,
     EXPLAIN_MS = 250, /* how long an EOF may wait for the agent's `ended` */
     STILL_LOOKS = 3,  /* the agent tells once a second of less than 64 KiB that were consumed */
-    CREDIT_BYTES = 256 * 1024,
-    MAX_CREDIT_BYTES = 2 * 1024 * 1024, /* what libssh2 grants each channel, and cannot be told to refuse */
 };
 
 struct upstream {
@@ -56,10 +55,9 @@ struct upstream {
     bool got_eof, explained, upgraded, answered;
     enum lane_how how; /* once explained */
 
-    uint64_t sent, consumed;      /* bytes after the second header; by us, and by the service */
+    struct credit credit;         /* for bytes after the second header */
     uint64_t moved_before, stuck; /* at the last look */
     unsigned still;               /* looks since something has moved */
-    uint64_t credit;
 };
 
 static void on_received(void *user, const char *bytes, size_t n);
@@ -111,7 +109,7 @@ struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, 
     u->loop = loop;
     u->lane = lane->id;
     u->id = id;
-    u->credit = CREDIT_BYTES;
+    credit_init(&u->credit);
     u->plain = snap_lane_is_plain(lane);
     if (!u->plain && connect_to_lane(u, lane, e) != 0) {
         free(u);
@@ -404,7 +402,7 @@ bool upstream_used_before(const struct upstream *u)
 void upstream_write(struct upstream *u, const void *bytes, size_t n)
 {
     counts_add(&u->counts->bytes_out, n);
-    u->sent += n;
+    credit_use(&u->credit, n, loop_now_ms(u->loop));
     if (u->prefix.len == 0) {
         stream_write(u->stream, bytes, n);
         return;
@@ -416,11 +414,9 @@ void upstream_write(struct upstream *u, const void *bytes, size_t n)
 
 size_t upstream_room(const struct upstream *u)
 {
-    uint64_t held = u->sent - u->consumed;
-
     if (u->plain)
         return SIZE_MAX; /* its socket pushes back by itself */
-    return held < u->credit ? (size_t)(u->credit - held) : 0;
+    return credit_room(&u->credit);
 }
 
 void upstream_upgrade(struct upstream *u, const struct upstream_events *events, void *user)
@@ -449,26 +445,20 @@ static void on_sent(void *user)
         u->events->room(u->user);
 }
 
-/* A service that has taken nearly all of what its credit allowed could have taken more. */
 void upstream_note_consumed(struct upstream *u, uint64_t total)
 {
     bool waited = upstream_room(u) == 0;
 
-    if (total <= u->consumed || total > u->sent)
-        return; /* said out of turn, or of bytes that nobody has sent */
-    u->consumed = total;
-    if (waited && u->sent - u->consumed <= u->credit / 4 && u->credit < MAX_CREDIT_BYTES)
-        u->credit *= 2;
-    if (waited && u->events && upstream_room(u) > 0)
+    if (credit_give(&u->credit, total, loop_now_ms(u->loop)) && waited && u->events && upstream_room(u) > 0)
         u->events->room(u->user);
 }
 
 uint64_t upstream_look(struct upstream *u)
 {
     uint64_t queued = u->stream ? stream_queued(u->stream) : 0;
-    uint64_t gone =
-        u->plain ? u->sent - queued : u->consumed; /* nobody tells what a plain service has taken */
-    uint64_t moved = 0, held = u->sent - gone;
+    uint64_t gone = u->plain ? u->credit.sent - queued
+                             : u->credit.consumed; /* nobody tells what a plain service has taken */
+    uint64_t moved = 0, held = u->credit.sent - gone;
 
     if (u->events)
         held += u->events->held(u->user, &moved);

@@ -9,6 +9,7 @@ explained to the relay.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import io
@@ -58,7 +59,7 @@ class Stream(Peer):
         super().__init__(sock)
         self._in = io.BufferedReader(Counted(sock, self._count), PIECE)
         self.agent = agent
-        self.received = self.header_bytes = self.consumed = 0
+        self.received = self.header_bytes = self.consumed = self.told = self.most_untold = 0
         self.id = ""
         self.opening = self.right = b""  # what came, and what the answer to it is
         self.item: str | None = None  # None: nobody uses it yet
@@ -69,9 +70,20 @@ class Stream(Peer):
     def _count(self, n: int) -> None:
         """Gives the relay credit for what was read, as an agent does for what its service has taken."""
         self.received += n
-        if self.header_bytes and self.received - self.header_bytes - self.consumed >= 65536:
+        if not self.header_bytes:
+            return
+        self.most_untold = max(self.most_untold, self.received - self.header_bytes - self.told)
+        if self.received - self.header_bytes - self.consumed >= 65536:
             self.consumed = self.received - self.header_bytes
-            self.agent.say("consumed", stream=self.id, total=self.consumed)
+            if self.agent.line_s:
+                threading.Timer(self.agent.line_s, self._tell, [self.consumed]).start()
+            else:
+                self._tell(self.consumed)
+
+    def _tell(self, total: int) -> None:
+        self.told = max(self.told, total)
+        with contextlib.suppress(OSError):  # the test is over
+            self.agent.say("consumed", stream=self.id, total=total)
 
     def _proof(self, word: bytes, opening: dict[int, bytes]) -> bytes:
         return hmac.new(self.agent.secret, word + opening[0xE0] + opening[0xE1], hashlib.sha256).digest()[:16]
@@ -149,6 +161,7 @@ class FakeAgent:
                       for d in ((d, []) if isinstance(d, str) else d for d in domains)]
         self.boot, self.serial, self.secret = secrets.token_hex(8), 0, b""
         self.reply = "right"  # or wrong, longer, none
+        self.line_s = 0.0  # how long its word of what was consumed is on the way
         self.ended: str | None = "eof"  # how the end of a served stream is explained; None: not at all
         self.serve: Callable[[Stream], None] = lambda stream: stream.answer(self.name)  # what was just requested
         self.carry: Callable[[Stream], None] = self._serve_all  # from the second header to the end

@@ -269,3 +269,13 @@ def test_what_is_consumed_counts_for_the_next_request_too(edge):
         for _ in range(8):
             assert visitor.ask("PUT", body=bytes(200_000)).status == 200
     assert len(edge.agent.used) == 1
+
+
+def test_a_long_line_is_filled_and_a_slow_service_is_not(edge):
+    """What is on a long line is not what its service has not taken; what a slow service has not taken is."""
+    for line_s, least, most in (0.1, 1 << 20, 2 << 20), (2.0, 1, 256 << 10):
+        edge.agent.line_s = line_s
+        with edge.visitor() as visitor:
+            assert visitor.ask("PUT", body=bytes((12 if line_s < 1 else 1) << 20)).status == 200
+        assert least <= edge.agent.used[-1].most_untold <= most, line_s
+        edge.agent.used[-1].drop()
