@@ -17,7 +17,7 @@ mandir     ?= $(prefix)/share/man
 docdir     ?= $(prefix)/share/doc/tunnel
 
 PROGRAMS := tunnel-relay tunnel-agent tunnelctl tunnel-lane
-PKGS     := libuv inih jansson libssl libcrypto libssh2
+PKGS     := libuv inih jansson libssl libcrypto libssh2 libnghttp2
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wimplicit-fallthrough

@@ -119,6 +119,9 @@ static const struct opt options[] = {
       .help =
           "Which visitors are spoken to, as in Mozilla's guideline: with modern those that know TLS 1.3, with "
           "intermediate those with TLS 1.2 as well, which is all browsers since 2014." },
+    { "relay", "http2", OPT_FLAG, offsetof(struct relay_conf, http2), .def = "on", .flags = OPT_RELOAD,
+      .help =
+          "Whether visitors with TLS are offered HTTP/2. A reload concerns the connections that come after it." },
     { "relay", "default_cert", OPT_SECRET_FILE, offsetof(struct relay_conf, default_cert),
       .flags = OPT_RELOAD, .sample = "/etc/tunnel/default.pem",
       .help =

@@ -15,7 +15,7 @@ struct relay_conf {
     const char *lane_socket, *lane_user;
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
     int64_t max_uri, max_header, max_streams, max_buffered, ssh_port;
-    bool ssh_on_https;
+    bool ssh_on_https, http2;
     const char *access_log;   /* "off", "stdout" or a path */
     int access_log_format;    /* enum access_format */
     const char *workers;      /* see relay_workers */

@@ -128,7 +128,8 @@ static void set_rules(struct relay *r, struct snapshot *snapshot)
     const struct relay_conf *conf = relay_conf_of(r->conf);
     const struct snap_rules rules = { conf->trusted_proxies,
                                       { .max_uri = (uint32_t)conf->max_uri,
-                                        .max_header = (uint32_t)conf->max_header } };
+                                        .max_header = (uint32_t)conf->max_header },
+                                      conf->http2 };
 
     snapshot_set_rules(snapshot, &rules);
 }

@@ -76,8 +76,10 @@ static struct access_request *copy_texts(struct str texts[TEXTS])
 }
 
 /* Of a refused head the version is only known when something behind its line was read. */
-static const char *protocol_of(const struct h1_head *head)
+static const char *protocol_of(const struct h1_head *head, bool http2)
 {
+    if (http2)
+        return "HTTP/2.0";
     if (head->why && head->field_count == 0)
         return "";
     return head->minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
@@ -104,7 +106,7 @@ struct access_request *access_request_new(struct access_log *log, const struct s
                                       .service_ms = -1,
                                       .request_id = a->request_id,
                                       .client = a->client,
-                                      .protocol = protocol_of(head),
+                                      .protocol = protocol_of(head, visitor->http2),
                                       .tls = tls,
                                       .agent = "",
                                       .domain = site ? site->name : "",

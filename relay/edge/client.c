@@ -3,13 +3,16 @@
  *   FIRST -> HANDSHAKE -> HEAD -> EXCHANGE ─┐     each state has a deadline
  *     │           │         ▲────────────────┘    (but not after an upgrade); without TLS it begins with HEAD
  *     │           │         └── refused, told to close ──▶ LINGER -> CLOSE -> freed
+ *     │           ├── HTTP/2 is agreed on: H2, all its requests (h2_visitor.c) ──▶ LINGER
  *     │           └── refused, broken, late ─────────────────────────▶
  *     ├── "SSH-": the socket goes to splice.c
  *     └── first.c knows what the first bytes are, and who the visitor of a load balancer is */
 #include "relay/edge/client.h"
 
 #include "relay/edge/exchange.h"
-#include "relay/edge/gate.h"
+#include "relay/edge/h2_visitor.h"
+#include "relay/edge/reception.h"
+#include "relay/edge/visitor_h1.h"
 #include "relay/edge/wire.h"
 #include "shared/deadline.h"
 #include "shared/log.h"
@@ -34,7 +37,7 @@ enum {
     PLAIN_BYTES = 65536,  /* decrypted and not yet used, where it is no head */
 };
 
-enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_LINGER, C_CLOSE };
+enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_H2, C_LINGER, C_CLOSE };
 
 struct client {
     const struct client_host *host;
@@ -48,6 +51,7 @@ struct client {
     struct buf plain;     /* received and decrypted */
     struct h1_head *head; /* only while one is being read */
     struct exchange *exchange;
+    struct h2_visitor *h2;   /* instead of both */
     struct h1_limits limits; /* of that head: they may change while it comes */
     struct origin from;
     uint64_t gone_bytes; /* of those sent, as far as it was known at the last deadline */
@@ -62,6 +66,7 @@ static enum state step_handshake(struct client *c);
 static enum state step_head(struct client *c);
 static enum state begin_exchange(struct client *c, size_t head_bytes);
 static enum state step_exchange(struct client *c);
+static enum state step_h2(struct client *c);
 static enum state step_linger(struct client *c);
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
@@ -102,7 +107,10 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
     deadline_init(&c->deadline, &loop->uv, on_late, c);
     c->pending = 2;
     wire_init(&c->wire, c->sock,
-              entrance.secure ? tls_new(host->tls_begin, host->sealed, pick_certificate, c) : NULL,
+              entrance.secure
+                  ? tls_new(host->tls_begin, host->sealed, snapshot_rules(host->snapshot(host->user))->http2,
+                            pick_certificate, c)
+                  : NULL,
               host->sealed);
     c->first.entrance = entrance;
     c->first.ssh = host->ssh;
@@ -119,7 +127,39 @@ static SSL_CTX *pick_certificate(void *user, struct str server_name)
     return snapshot_pick_tls(c->host->snapshot(c->host->user), server_name);
 }
 
+static uint64_t now_ms(const struct client *c)
+{
+    return uv_now(c->deadline.timer.loop);
+}
+
+static struct reception reception_of(const struct client *c)
+{
+    return (struct reception){ .host = c->host,
+                               .from = &c->from,
+                               .server_name = c->wire.tls ? tls_server_name(c->wire.tls) : "",
+                               .tls = client_tls_version(c),
+                               .http2 = c->state == C_H2 };
+}
+
+static void drop_requests(struct client *c)
+{
+    exchange_free(c->exchange);
+    c->exchange = NULL;
+    h2_visitor_free(c->h2);
+    c->h2 = NULL;
+}
+
 /* ---- states ---- */
+
+static void begin_h2(struct client *c)
+{
+    const struct reception reception = reception_of(c);
+
+    c->h2 = h2_visitor_new(c, &reception, now_ms(c));
+    if (c->draining)
+        h2_visitor_drain(c->h2, now_ms(c));
+    set_deadline(c, h2_visitor_look(c->h2, now_ms(c)));
+}
 
 static void client_enter(struct client *c, enum state next)
 {
@@ -132,6 +172,7 @@ static void client_enter(struct client *c, enum state next)
         set_deadline(c, c->draining ? LAST_CALL_MS : IDLE_MS);
         break;
     case C_EXCHANGE: set_deadline(c, PROGRESS_MS); break;
+    case C_H2: begin_h2(c); break;
     case C_LINGER: set_deadline(c, LINGER_MS); break;
     case C_CLOSE:
         if (c->resets)
@@ -159,6 +200,7 @@ void client_run(struct client *c)
         case C_HANDSHAKE: next = step_handshake(c); break;
         case C_HEAD: next = step_head(c); break;
         case C_EXCHANGE: next = step_exchange(c); break;
+        case C_H2: next = step_h2(c); break;
         case C_LINGER: next = step_linger(c); break;
         case C_CLOSE: break;
         }
@@ -177,32 +219,9 @@ void client_run(struct client *c)
 
 static enum state step_handshake(struct client *c)
 {
-    return tls_established(c->wire.tls) ? C_HEAD : C_HANDSHAKE;
-}
-
-/* Of a head that was not understood nothing is believed. */
-static void know_visitor(const struct client *c, const struct snapshot *snapshot,
-                         struct headers_visitor *visitor)
-{
-    *visitor = (struct headers_visitor){
-        .peer = c->from.peer, .addr = c->from.peer, .port = c->from.port, .secure = c->wire.tls
-    };
-    request_id_make(c->host->ids, visitor->request_id);
-    if (!c->head->why)
-        headers_know_visitor(visitor, c->head, &snapshot_rules(snapshot)->trusted);
-}
-
-static struct gate gate_for(const struct client *c, const struct snapshot *snapshot,
-                            const struct headers_visitor *visitor)
-{
-    return (struct gate){ .snapshot = snapshot,
-                          .access_log = c->host->access_log,
-                          .head = c->head,
-                          .visitor = visitor,
-                          .server_name = str_of(c->wire.tls ? tls_server_name(c->wire.tls) : ""),
-                          .tls = client_tls_version(c),
-                          /* A proxy in front of us, of either kind, has it where everybody looks for it. */
-                          .https_port = visitor->trusted || c->from.told ? 443 : c->host->https_port };
+    if (!tls_established(c->wire.tls))
+        return C_HANDSHAKE;
+    return tls_speaks_http2(c->wire.tls) ? C_H2 : C_HEAD;
 }
 
 /* Nobody is hung up on who was let in and has not asked yet: he would take it for a failure. Who has been answered
@@ -215,13 +234,9 @@ static enum state await_head(struct client *c)
 
 static enum state refuse_head(struct client *c)
 {
-    const struct snapshot *snapshot = c->host->snapshot(c->host->user);
-    struct headers_visitor visitor;
-    struct gate gate;
+    const struct reception reception = reception_of(c);
 
-    know_visitor(c, snapshot, &visitor);
-    gate = gate_for(c, snapshot, &visitor);
-    gate_refuse_head(&gate, client_output(c));
+    reception_refuse(&reception, c->head, client_output(c));
     return C_LINGER;
 }
 
@@ -248,21 +263,14 @@ static enum state step_head(struct client *c)
 
 static enum state begin_exchange(struct client *c, size_t head_bytes)
 {
-    struct snapshot *snapshot = c->host->snapshot(c->host->user);
-    const struct snap_site *site = snapshot_find(snapshot, h1_text(c->head, c->head->host));
-    struct headers_visitor visitor;
-    struct gate gate;
-    enum state next;
+    const struct reception reception = reception_of(c);
+    const struct visitor_side side = visitor_h1(c);
 
-    know_visitor(c, snapshot, &visitor);
-    gate = gate_for(c, snapshot, &visitor);
-    next = gate_answers(&gate, site, client_output(c)) ? C_LINGER : C_EXCHANGE;
-    if (next == C_EXCHANGE)
-        c->exchange = exchange_new(c, c->host, snapshot, site, c->head, &visitor);
+    c->exchange = reception_admit(&reception, &side, c->head, client_output(c));
     buf_take(&c->plain, head_bytes);
     free(c->head);
     c->head = NULL;
-    return next;
+    return c->exchange ? C_EXCHANGE : C_LINGER;
 }
 
 static enum state step_exchange(struct client *c)
@@ -284,6 +292,15 @@ static enum state step_exchange(struct client *c)
     if (state == EXCHANGE_BROKEN)
         return C_CLOSE;
     return state == EXCHANGE_KEEP && !c->draining ? C_HEAD : C_LINGER;
+}
+
+/* Who has ended his side cannot tell us how much more he takes: he is gone, with all that he has asked for. */
+static enum state step_h2(struct client *c)
+{
+    if (!c->visitor_ended && h2_visitor_run(c->h2, &c->wire, &c->plain, now_ms(c)))
+        return C_H2;
+    drop_requests(c);
+    return C_LINGER;
 }
 
 /* What still comes is dropped; closing at once would reset the connection and take our answer away. */
@@ -460,6 +477,22 @@ static void on_sent(void *user)
 
     if (c->state == C_LINGER && stream_queued(c->sock) == 0)
         set_deadline(c, LINGER_MS);
+    if (c->state == C_H2)
+        client_run(c);
+}
+
+/* Its end is told; where not even that is taken, it is cut off. */
+static void look_at_h2(struct client *c)
+{
+    uint64_t ms = h2_visitor_look(c->h2, now_ms(c));
+
+    if (ms == 0 && stream_queued(c->sock) > 0) {
+        c->resets = true;
+        client_stop(c);
+        return;
+    }
+    set_deadline(c, ms > 0 ? ms : LINGER_MS);
+    client_run(c);
 }
 
 static void on_late(void *user)
@@ -475,6 +508,10 @@ static void on_late(void *user)
             set_deadline(c, c->waits ? LOOK_MS : PROGRESS_MS);
         return;
     }
+    if (c->state == C_H2) {
+        look_at_h2(c);
+        return;
+    }
     if ((c->state == C_LINGER || c->state == C_HEAD || c->state == C_EXCHANGE) && still_reads(c)) {
         set_deadline(c, c->state == C_EXCHANGE ? PROGRESS_MS : UNREAD_MS);
         return;
@@ -488,8 +525,7 @@ static void on_late(void *user)
         c->resets = state == EXCHANGE_BROKEN;
     }
     client_enter(c, C_CLOSE);
-    exchange_free(c->exchange);
-    c->exchange = NULL;
+    drop_requests(c);
 }
 
 /* ---- end ---- */
@@ -499,6 +535,10 @@ void client_drain(struct client *c)
     c->draining = true;
     if (c->state == C_FIRST || c->state == C_HANDSHAKE || (c->state == C_HEAD && !c->has_asked))
         set_deadline(c, LAST_CALL_MS);
+    if (c->state == C_H2) {
+        h2_visitor_drain(c->h2, now_ms(c));
+        set_deadline(c, LAST_CALL_MS);
+    }
     client_run(c);
 }
 
@@ -507,15 +547,14 @@ void client_stop(struct client *c)
     if (c->state == C_CLOSE)
         return;
     client_enter(c, C_CLOSE);
-    exchange_free(c->exchange);
-    c->exchange = NULL;
+    drop_requests(c);
 }
 
 static void release(struct client *c)
 {
     if (--c->pending > 0)
         return;
-    exchange_free(c->exchange);
+    drop_requests(c);
     wire_free(&c->wire);
     buf_free(&c->first.bytes);
     buf_free(&c->plain);
@@ -538,7 +577,6 @@ static void on_ended(void *user, const struct err *why)
         c->state = C_CLOSE;
         deadline_close(&c->deadline, on_deadline_closed);
     }
-    exchange_free(c->exchange);
-    c->exchange = NULL;
+    drop_requests(c);
     release(c);
 }

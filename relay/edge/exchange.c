@@ -5,7 +5,8 @@
  *                     └── late, when a lane is back ── PARKED ◀── no lane ────────┘
  *
  * The response's way down is told in exchange_response.c. After a 101 it lives on as another protocol's bytes, in
- * tunnelled.c. Events from the stream are noted, then client_run calls exchange_run, which says how far it has come. */
+ * tunnelled.c. Events from the stream are noted, then whoever serves the visitor (client.c, h2_visitor.c) calls
+ * exchange_run, which says how far it has come. */
 #include "relay/edge/exchange_parts.h"
 #include "relay/edge/route.h"
 #include "relay/edge/upgrade.h"
@@ -71,14 +72,14 @@ static bool can_be_sent_again(const struct exchange *x, const struct h1_head *he
            (x->request_done || (head->framing == H1_LENGTH && head->content_length <= (int64_t)RESEND_BYTES));
 }
 
-struct exchange *exchange_new(struct client *client, const struct client_host *host, struct snapshot *holds,
-                              const struct snap_site *site, const struct h1_head *head,
-                              const struct headers_visitor *visitor)
+struct exchange *exchange_new(const struct visitor_side *side, const struct client_host *host,
+                              struct snapshot *holds, const struct snap_site *site,
+                              const struct h1_head *head, const struct headers_visitor *visitor)
 {
     struct str method = h1_text(head, head->method);
     struct exchange *x = mem_new(sizeof *x);
 
-    x->client = client;
+    x->side = *side;
     x->host = host;
     x->snapshot = snapshot_hold(holds);
     x->site = site;
@@ -96,7 +97,7 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
     h1_body_init(&x->request, head->framing, head->content_length);
     headers_add_request(&x->request_head, head, visitor);
     counts_add(&site->counts->requests, 1);
-    x->access = access_request_new(host->access_log, site, head, visitor, client_tls_version(client));
+    x->access = access_request_new(host->access_log, site, head, visitor, side->ops->tls_version(side->user));
     if (head->framing == H1_LENGTH && head->content_length > x->max_body) {
         exchange_answer(x, EXCHANGE_TOO_LARGE);
         return x;
@@ -105,10 +106,33 @@ struct exchange *exchange_new(struct client *client, const struct client_host *h
     return x;
 }
 
+/* Where his connection is this request's alone, the sockets wait for one another. */
+static void join_backpressure(struct exchange *x)
+{
+    struct stream *visitor = visitor_stream(&x->side);
+
+    if (!visitor)
+        return;
+    stream_set_source(visitor, upstream_stream(x->upstream));
+    stream_set_source(upstream_stream(x->upstream), visitor);
+}
+
+/* Where it is not, the service alone waits; the visitor is kept waiting by what is not taken of his body. */
+static void hold_service(const struct exchange *x)
+{
+    struct stream *service = x->upstream && x->sent_head ? upstream_stream(x->upstream) : NULL;
+
+    if (!service || !x->side.ops->multiplexed)
+        return;
+    if (x->side.ops->full(x->side.user))
+        stream_pause(service);
+    else
+        stream_resume(service);
+}
+
 static void send_request(struct exchange *x)
 {
-    stream_set_source(client_stream(x->client), upstream_stream(x->upstream));
-    stream_set_source(upstream_stream(x->upstream), client_stream(x->client));
+    join_backpressure(x);
     upstream_write(x->upstream, buf_bytes(&x->request_head), x->request_head.len);
     if (x->request_body.len > 0)
         upstream_write(x->upstream, buf_bytes(&x->request_body), x->request_body.len);
@@ -148,20 +172,22 @@ static void send_chunk(struct exchange *x, struct str data)
     send_up(x, "\r\n", 2);
 }
 
-bool exchange_end_chunks(struct buf *trailers, void (*send)(struct exchange *x, const void *bytes, size_t n),
-                         struct exchange *x)
+bool exchange_may_trail(const struct buf *trailers)
 {
     struct h1_head parsed;
 
-    send(x, "0\r\n", 3);
-    if (trailers->len == 0) {
-        send(x, "\r\n", 2);
-        return true;
-    }
-    if (h1_trailers_parse(&parsed, buf_bytes(trailers), trailers->len) != 0)
-        return false;
-    send(x, buf_bytes(trailers), trailers->len);
-    return true;
+    return trailers->len == 0 || h1_trailers_parse(&parsed, buf_bytes(trailers), trailers->len) == 0;
+}
+
+static void end_chunks(struct exchange *x)
+{
+    const struct buf *trailers = &x->request_trailers;
+
+    x->broken = !exchange_may_trail(trailers);
+    if (x->broken)
+        return;
+    send_up(x, "0\r\n", 3);
+    send_up(x, trailers->len > 0 ? buf_bytes(trailers) : "\r\n", trailers->len > 0 ? trailers->len : 2);
 }
 
 /* Chunks do not say in front how many they will be. */
@@ -199,8 +225,8 @@ static void send_request_body(struct exchange *x, struct buf *plain)
         case H1_BODY_TRAILER: buf_add(&x->request_trailers, data.p, data.n); break;
         case H1_BODY_END:
             x->request_done = true;
-            if (x->request_framing == H1_CHUNKED && !exchange_end_chunks(&x->request_trailers, send_up, x))
-                x->broken = true;
+            if (x->request_framing == H1_CHUNKED)
+                end_chunks(x);
             break;
         case H1_BODY_BAD: x->broken = true; break;
         case H1_BODY_MORE: break;
@@ -218,7 +244,7 @@ static void on_ready(void *user)
     struct exchange *x = user;
 
     send_request(x);
-    client_run(x->client);
+    visitor_run(&x->side);
 }
 
 static void on_received(void *user, const char *bytes, size_t n)
@@ -229,28 +255,28 @@ static void on_received(void *user, const char *bytes, size_t n)
         exchange_read_response(x, bytes, n);
     else
         x->service_keeps = false;
-    client_run(x->client);
+    visitor_run(&x->side);
 }
 
 static void on_room(void *user)
 {
     struct exchange *x = user;
 
-    client_run(x->client);
+    visitor_run(&x->side);
 }
 
 static uint64_t on_held_asked(void *user, uint64_t *moved)
 {
     const struct exchange *x = user;
 
-    return client_held(x->client, moved) + x->request_body.room;
+    return visitor_held(&x->side, moved) + x->request_body.room;
 }
 
 static bool on_gone_asked(void *user)
 {
     const struct exchange *x = user;
 
-    return client_is_gone(x->client);
+    return visitor_is_gone(&x->side);
 }
 
 static void on_ended(void *user, enum upstream_end how)
@@ -260,7 +286,7 @@ static void on_ended(void *user, enum upstream_end how)
     x->upstream = NULL;
     x->ended = true;
     x->end = how;
-    client_run(x->client);
+    visitor_run(&x->side);
 }
 
 /* ---- how far it has come ---- */
@@ -270,7 +296,8 @@ static void let_stream_go(struct exchange *x)
     struct upstream *u = x->upstream;
 
     x->upstream = NULL;
-    stream_set_source(client_stream(x->client), NULL);
+    if (visitor_stream(&x->side))
+        stream_set_source(visitor_stream(&x->side), NULL);
     if (!u)
         return;
     if (x->response_done && x->request_done && x->service_keeps && !x->broken)
@@ -291,7 +318,7 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
         return EXCHANGE_WAITS;
     if (x->upstream && x->sent_head && !x->response_done)
         send_request_body(x, plain); /* also when the stream of a second try was ready at once */
-    if (client_has_ended(x->client) && plain->len == 0 && !x->request_done)
+    if (visitor_has_ended(&x->side) && plain->len == 0 && !x->request_done)
         x->broken = true; /* he left in the middle of his request */
     if (x->broken && !x->began && !x->response_done)
         exchange_answer(x, EXCHANGE_BAD_BODY);
@@ -299,6 +326,7 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
         let_stream_go(x);
         return EXCHANGE_BROKEN;
     }
+    hold_service(x);
     if (!x->response_done)
         return EXCHANGE_RUNS;
     let_stream_go(x);
@@ -315,7 +343,7 @@ static bool waits_for_service(const struct exchange *x, const struct buf *plain)
 enum exchange_state exchange_late(struct exchange *x, const struct buf *plain)
 {
     if (x->parked.parking) /* a visitor who is not read can only be seen to have gone */
-        return client_is_gone(x->client) ? EXCHANGE_BROKEN : EXCHANGE_RUNS;
+        return visitor_is_gone(&x->side) ? EXCHANGE_BROKEN : EXCHANGE_RUNS;
     if (x->began || x->tunnelled)
         return EXCHANGE_BROKEN;
     if (!waits_for_service(x, plain))

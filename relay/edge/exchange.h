@@ -5,6 +5,7 @@
 #ifndef RELAY_EDGE_EXCHANGE_H
 #define RELAY_EDGE_EXCHANGE_H
 #include "relay/edge/client.h"
+#include "relay/edge/visitor_side.h"
 
 struct exchange;
 
@@ -18,9 +19,9 @@ enum exchange_state {
 };
 
 /* The head has been parsed and lies at its `bytes` until exchange_new returns. */
-struct exchange *exchange_new(struct client *client, const struct client_host *host, struct snapshot *holds,
-                              const struct snap_site *site, const struct h1_head *head,
-                              const struct headers_visitor *visitor);
+struct exchange *exchange_new(const struct visitor_side *side, const struct client_host *host,
+                              struct snapshot *holds, const struct snap_site *site,
+                              const struct h1_head *head, const struct headers_visitor *visitor);
 /* Takes what it can of the request's body from plain. Call it whenever something happened. */
 enum exchange_state exchange_run(struct exchange *x, struct buf *plain);
 /* Nothing has happened for long. EXCHANGE_RUNS: the visitor gets an answer, by the next exchange_run; EXCHANGE_CLOSE: it

@@ -180,7 +180,8 @@ void exchange_answer(struct exchange *x, enum exchange_cause cause)
     page.close = !x->visitor_keeps;
     page_add(&out, &page);
     access_request_page(x->access, page.status, (struct str){ buf_bytes(&out), out.len });
-    exchange_send_down(x, buf_bytes(&out), out.len);
+    x->side.ops->answer(x->side.user, (struct str){ buf_bytes(&out), out.len });
+    x->began = true;
     buf_free(&out);
     x->response_done = true;
 }
@@ -326,7 +327,7 @@ bool exchange_waits(struct exchange *x, size_t plain_bytes)
 {
     if (!x->parked.parking)
         return false;
-    if (!client_has_left(x->client) &&
+    if (!x->side.ops->has_left(x->side.user) &&
         parking_grow(&x->parked, x->request_head.len + x->request_body.len + plain_bytes))
         return true;
     parking_leave(&x->parked);
@@ -356,5 +357,5 @@ static void on_woken(void *user, enum parking_news news)
         answer_parked(x);
     else
         resume(x, news);
-    client_run(x->client);
+    visitor_run(&x->side);
 }

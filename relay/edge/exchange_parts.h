@@ -7,7 +7,7 @@
 #include "relay/edge/tunnelled.h"
 
 struct exchange {
-    struct client *client;
+    struct visitor_side side;
     const struct client_host *host;
     struct snapshot *snapshot; /* NULL while it is parked */
     const struct snap_site *site;
@@ -47,12 +47,10 @@ struct exchange {
 /* exchange.c */
 void exchange_take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t not_lane);
 /* Trailers go on only when they are well formed; their last empty line is in them. */
-bool exchange_end_chunks(struct buf *trailers, void (*send)(struct exchange *x, const void *bytes, size_t n),
-                         struct exchange *x);
+bool exchange_may_trail(const struct buf *trailers);
 void exchange_forget_request(struct exchange *x);
 
 /* exchange_response.c */
-void exchange_send_down(struct exchange *x, const void *bytes, size_t n);
 void exchange_read_response(struct exchange *x, const char *bytes, size_t n);
 void exchange_end_response(struct exchange *x); /* it is whole */
 

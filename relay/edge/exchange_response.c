@@ -3,15 +3,7 @@
 #include "relay/edge/upgrade.h"
 #include "shared/log.h"
 
-#include <stdio.h>
-
 /* ---- its head ---- */
-
-void exchange_send_down(struct exchange *x, const void *bytes, size_t n)
-{
-    client_send(x->client, bytes, n);
-    x->began = true;
-}
 
 static enum h1_framing framing_down(const struct exchange *x)
 {
@@ -19,7 +11,7 @@ static enum h1_framing framing_down(const struct exchange *x)
 
     if (framing != H1_CHUNKED && framing != H1_UNTIL_CLOSE)
         return framing;
-    return x->visitor_1_0 ? H1_UNTIL_CLOSE : H1_CHUNKED; /* HTTP/1.0 knows no chunks */
+    return x->visitor_1_0 || x->side.ops->multiplexed ? H1_UNTIL_CLOSE : H1_CHUNKED; /* they know no chunks */
 }
 
 static void note_that_it_works(struct exchange *x)
@@ -57,17 +49,18 @@ static void send_response_head(struct exchange *x)
     struct headers_changes changes = changes_for(x, interim);
 
     x->framing = framing_down(x);
-    if (!interim && (x->framing == H1_UNTIL_CLOSE || !x->request_done))
+    if (!interim && (x->framing == H1_UNTIL_CLOSE || !x->request_done) && !x->side.ops->multiplexed)
         x->visitor_keeps = false;
     if (interim || head->status == 204)
         head->content_length = -1;
     if (!interim || !x->visitor_1_0) {
-        headers_add_response(client_output(x->client), head, x->framing,
+        headers_add_response(x->side.ops->head_room(x->side.user), head, x->framing,
                              interim             ? ""
                              : !x->visitor_keeps ? "close"
                              : x->visitor_1_0    ? "keep-alive"
                                                  : "",
                              &changes);
+        x->side.ops->head(x->side.user, head->status);
         x->began = true;
     }
     x->began = x->began && !interim; /* after 100 (Continue) another answer may still be given */
@@ -83,7 +76,7 @@ static void upgrade(struct exchange *x)
     note_that_it_works(x);
     access_request_answered(x->access, x->response->status);
     access_request_detach(x->access, x->lane);
-    x->tunnelled = tunnelled_new(x->client, x->upstream, x->access);
+    x->tunnelled = tunnelled_new(&x->side, x->upstream, x->access);
     x->upstream = NULL;
     exchange_forget_request(x);
 }
@@ -142,22 +135,20 @@ static size_t read_response_head(struct exchange *x, const char *bytes, size_t n
 
 static void pass_body_on(struct exchange *x, struct str data)
 {
-    char size[24];
-
     access_request_out(x->access, data.n);
-    if (x->framing == H1_CHUNKED)
-        exchange_send_down(x, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", data.n));
-    exchange_send_down(x, data.p, data.n);
-    if (x->framing == H1_CHUNKED)
-        exchange_send_down(x, "\r\n", 2);
+    x->side.ops->body(x->side.user, x->framing, data.p, data.n);
 }
 
 void exchange_end_response(struct exchange *x)
 {
-    if (x->framing == H1_CHUNKED && !exchange_end_chunks(&x->response_trailers, exchange_send_down, x))
+    const struct buf *trailers = &x->response_trailers;
+
+    if (!exchange_may_trail(trailers)) {
         x->broken = true;
-    else
-        x->response_done = true;
+        return;
+    }
+    x->side.ops->end(x->side.user, x->framing, (struct str){ buf_bytes(trailers), trailers->len });
+    x->response_done = true;
 }
 
 static size_t read_response_body(struct exchange *x, const char *bytes, size_t n)
@@ -188,7 +179,7 @@ void exchange_read_response(struct exchange *x, const char *bytes, size_t n)
     } while (n > 0 && !x->response_done && !x->broken && !x->tunnelled);
     if (x->tunnelled) {
         access_request_out(x->access, n);
-        client_send(x->client, bytes, n);
+        x->side.ops->send(x->side.user, bytes, n);
     } else if (n > 0) {
         x->service_keeps = false; /* more than it was asked for */
     }

@@ -16,6 +16,7 @@ struct headers_visitor {
     const struct cidrs *trusted;  /* NULL: the peer's word counts for nothing; borrowed */
     uint16_t port;                /* the port asked at */
     bool secure;                  /* over TLS, to us */
+    bool http2;                   /* he speaks that */
     bool https;                   /* the same, or a trusted peer says that he came to it by https:// */
     char request_id[REQUEST_ID_BYTES];
 };

@@ -63,6 +63,7 @@ struct snap_site {
 struct snap_rules {
     struct cidrs trusted; /* proxies whose word is taken */
     struct h1_limits limits;
+    bool http2; /* is offered to those who come with TLS */
 };
 
 struct snap_down {

@@ -13,6 +13,7 @@ struct tls {
     struct tls_pipe pipe;
     tls_pick_cb pick;
     void *user;
+    bool http2;                    /* is offered */
     const struct tickets *tickets; /* held by the context that the connection began with */
     char *server_name; /* as sent, or NULL; OpenSSL forgets it when it resumes a session of TLS 1.2 */
 };
@@ -61,11 +62,15 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused)
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
                    unsigned in_n, void *unused)
 {
-    static const unsigned char known[] = "\x08http/1.1\x08http/1.0"; /* `curl -0` offers the second alone */
+    static const unsigned char known[] =
+        "\x02h2\x08http/1.1\x08http/1.0"; /* `curl -0` offers the last alone */
+    const struct tls *t = SSL_get_app_data(ssl);
+    unsigned skipped = t->http2 ? 0 : sizeof "\x02h2" - 1;
     unsigned char *chosen;
 
-    (void)ssl, (void)unused;
-    if (SSL_select_next_proto(&chosen, out_n, known, sizeof known - 1, in, in_n) != OPENSSL_NPN_NEGOTIATED)
+    (void)unused;
+    if (SSL_select_next_proto(&chosen, out_n, known + skipped, sizeof known - 1 - skipped, in, in_n) !=
+        OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -147,11 +152,12 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets)
 
 /* ---- life ---- */
 
-struct tls *tls_new(SSL_CTX *begin, struct buf *out, tls_pick_cb pick, void *user)
+struct tls *tls_new(SSL_CTX *begin, struct buf *out, bool http2, tls_pick_cb pick, void *user)
 {
     struct tls *t = mem_new(sizeof *t);
 
     tls_pipe_init(&t->pipe, begin, out);
+    t->http2 = http2;
     t->pick = pick;
     t->user = user;
     t->tickets = SSL_CTX_get_ex_data(begin, tickets_index());
@@ -197,6 +203,15 @@ bool tls_probe(struct tls *t)
 void tls_end(struct tls *t)
 {
     tls_pipe_end(&t->pipe);
+}
+
+bool tls_speaks_http2(const struct tls *t)
+{
+    const unsigned char *name;
+    unsigned n;
+
+    SSL_get0_alpn_selected(t->pipe.ssl, &name, &n);
+    return n == 2 && memcmp(name, "h2", 2) == 0;
 }
 
 const char *tls_version(const struct tls *t)

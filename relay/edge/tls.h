@@ -25,7 +25,8 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets);
 /* The context that they go on with, for one site's certificate and key. */
 SSL_CTX *tls_site_context(void);
 
-struct tls *tls_new(SSL_CTX *begin, struct buf *out, tls_pick_cb pick, void *user);
+/* http2: it is offered, and preferred. */
+struct tls *tls_new(SSL_CTX *begin, struct buf *out, bool http2, tls_pick_cb pick, void *user);
 void tls_free(struct tls *t);
 
 /* Takes all n bytes and adds what they decrypt to to plain. 1: the visitor has ended its side (close_notify). -1 with
@@ -36,6 +37,7 @@ bool tls_established(const struct tls *t);
 void tls_write(struct tls *t, const char *bytes, size_t n);
 /* Adds to the output what a visitor reads and takes no notice of. False: this version of TLS has no such thing. */
 must_check bool tls_probe(struct tls *t);
+bool tls_speaks_http2(const struct tls *t);       /* as was agreed; only once established */
 void tls_end(struct tls *t);                      /* adds a close_notify to the output */
 const char *tls_version(const struct tls *t);     /* "TLSv1.3"; only once established; a constant */
 const char *tls_server_name(const struct tls *t); /* "" before it is known, or without one */

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 struct tunnelled {
-    struct client *client;
+    struct visitor_side side;
     struct upstream *upstream; /* NULL: it has ended */
     struct access_request *access;
     bool visitor_ended; /* and the service has been told */
@@ -57,18 +57,18 @@ static void find_the_vanished(const struct stream *s)
         setsockopt(stream_fd(s), options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
-struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream,
+struct tunnelled *tunnelled_new(const struct visitor_side *side, struct upstream *upstream,
                                 struct access_request *access)
 {
     struct tunnelled *t = mem_new(sizeof *t);
 
-    t->client = client;
+    t->side = *side;
     t->upstream = upstream;
     t->access = access;
     upstream_upgrade(upstream, &upstream_events, t);
-    find_the_vanished(client_stream(client));
+    find_the_vanished(visitor_stream(side));
     find_the_vanished(upstream_stream(upstream));
-    stream_keep(client_stream(client), true); /* when it ends last, its last bytes are still on their way */
+    stream_keep(visitor_stream(side), true); /* when it ends last, its last bytes are still on their way */
     return t;
 }
 
@@ -86,7 +86,7 @@ static void send_up(struct tunnelled *t, struct buf *plain)
     if (plain->len > 0)
         return;
     buf_free(plain); /* there may be thousands of idle ones */
-    if (client_has_ended(t->client) && !t->visitor_ended) {
+    if (visitor_has_ended(&t->side) && !t->visitor_ended) {
         t->visitor_ended = true;
         upstream_shutdown(t->upstream);
     }
@@ -96,7 +96,7 @@ static void on_room(void *user)
 {
     struct tunnelled *t = user;
 
-    client_run(t->client);
+    visitor_run(&t->side);
 }
 
 /* ---- down ---- */
@@ -106,16 +106,16 @@ static void on_received(void *user, const char *bytes, size_t n)
     struct tunnelled *t = user;
 
     access_request_out(t->access, n);
-    client_send(t->client, bytes, n);
-    client_run(t->client);
+    t->side.ops->send(t->side.user, bytes, n);
+    visitor_run(&t->side);
 }
 
 static void on_eof(void *user)
 {
     struct tunnelled *t = user;
 
-    client_end(t->client);
-    client_run(t->client);
+    t->side.ops->shutdown(t->side.user);
+    visitor_run(&t->side);
 }
 
 /* ---- what the pool asks ---- */
@@ -124,7 +124,7 @@ static uint64_t on_held_asked(void *user, uint64_t *moved)
 {
     const struct tunnelled *t = user;
 
-    return client_held(t->client, moved);
+    return visitor_held(&t->side, moved);
 }
 
 /* A visitor who has ended in an orderly way is not gone, though the kernel thinks no more of him. */
@@ -132,7 +132,7 @@ static bool on_gone_asked(void *user)
 {
     const struct tunnelled *t = user;
 
-    return !client_has_ended(t->client) && client_is_gone(t->client);
+    return !visitor_has_ended(&t->side) && visitor_is_gone(&t->side);
 }
 
 /* ---- end ---- */
@@ -144,7 +144,7 @@ static void on_ended(void *user, enum upstream_end how)
 
     t->upstream = NULL;
     t->broken = how != UPSTREAM_EOF;
-    client_run(t->client);
+    visitor_run(&t->side);
 }
 
 enum exchange_state tunnelled_run(struct tunnelled *t, struct buf *plain)
@@ -170,7 +170,7 @@ void tunnelled_free(struct tunnelled *t)
 {
     if (!t)
         return;
-    stream_keep(client_stream(t->client), false);
+    stream_keep(visitor_stream(&t->side), false);
     if (t->upstream)
         upstream_abort(t->upstream);
     free(t);

@@ -9,8 +9,8 @@
 struct tunnelled;
 
 /* Takes the stream, and borrows access. What either side has said behind its head may follow at once: the visitor's lies in `plain` of the
- * next run, the service's is for client_send. */
-struct tunnelled *tunnelled_new(struct client *client, struct upstream *upstream,
+ * next run, the service's is for `send`. */
+struct tunnelled *tunnelled_new(const struct visitor_side *side, struct upstream *upstream,
                                 struct access_request *access);
 /* Takes what it can from plain. EXCHANGE_UPGRADED while it lasts. */
 enum exchange_state tunnelled_run(struct tunnelled *t, struct buf *plain);

@@ -17,7 +17,7 @@ KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "workers", "publish", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "trusted_proxies",
                         "proxy_listeners", "max_uri", "max_header", "access_log", "access_log_format",
-                        "tls_profile", "default_cert"),
+                        "tls_profile", "http2", "default_cert"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
               "domain NAME": ("upstream", "aliases", "route", *POLICY, "cert_file", "key_file")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
@@ -107,7 +107,7 @@ for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1
                                      "publish": ("auto", "default"), "trusted_proxies": ("", "default"),
                                      "proxy_listeners": ("", "default"), "max_uri": ("16k", "default"),
                                      "max_header": ("64k", "default"),
-                                     "tls_profile": ("intermediate", "default")},
+                                     "tls_profile": ("intermediate", "default"), "http2": ("on", "default")},
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
     by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
     FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
@@ -168,7 +168,7 @@ def defaults(role):
     relay = {"listen_https": ":443", "listen_http": ":80", "park": "10s", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
              "max_streams": "900", "max_buffered": "64m", "trusted_proxies": "", "proxy_listeners": "",
-             "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate",
+             "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate", "http2": "on",
              "acme.issuer": "internal"}
     agent = {"max_streams": "4000", "max_buffered": "64m"}
     return {**common, **(relay if role == "relay" else agent)}

@@ -37,7 +37,7 @@ def sent_page(reply):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_tls_versions_and_alpn(edge, version):
-    with Peer(connect(edge.port, context(edge.root, ["h2", "http/1.1"], version), "a.test")) as visitor:
+    with Peer(connect(edge.port, context(edge.root, ["h3", "http/1.1"], version), "a.test")) as visitor:
         assert visitor.socket.version() == version.name.replace("_", ".")
         assert visitor.socket.selected_alpn_protocol() == "http/1.1"
         visitor.send(request_bytes("GET", "a.test"))
@@ -67,7 +67,7 @@ def test_an_unknown_name_is_refused(edge, name):
 
 def test_an_unknown_protocol_is_refused(edge):
     with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
-        connect(edge.port, context(edge.root, ["h2"]), "a.test")
+        connect(edge.port, context(edge.root, ["h3"]), "a.test")
 
 
 def test_an_old_version_is_refused(edge):

@@ -77,7 +77,7 @@ def test_config_tells_values_and_where_they_came_from(daemon):
                      "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"),
                      "publish": ("auto", "default"),
                      "access_log": ("off", "default"), "access_log_format": ("combined", "default"),
-                     "tls_profile": ("intermediate", "default"), "default_cert": (None, "default")}
+                     "tls_profile": ("intermediate", "default"), "http2": ("on", "default"), "default_cert": (None, "default")}
     expected |= {"max_streams": ("900" if daemon.role == "relay" else "4000", "default"),
                  "max_buffered": ("64m", "default")}
     sections = {(s["kind"], s["name"]): s["options"] for s in config["sections"]}

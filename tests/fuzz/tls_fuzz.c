@@ -90,7 +90,7 @@ static int feed(struct tls *t, const uint8_t *bytes, size_t n, size_t piece, str
 static struct outcome talk_raw(SSL_CTX *begin, const uint8_t *bytes, size_t n, size_t piece)
 {
     struct buf sealed = { 0 };
-    struct tls *t = tls_new(begin, &sealed, pick, NULL);
+    struct tls *t = tls_new(begin, &sealed, true, pick, NULL);
     struct outcome o = { 0 };
 
     shop.picked = 0;
@@ -194,7 +194,7 @@ static void fuzz_client(SSL_CTX *begin, unsigned how, const uint8_t *data, size_
 {
     struct changes changes = { .at = data, .n = n };
     struct buf sealed = { 0 };
-    struct tls *t = tls_new(begin, &sealed, pick, NULL);
+    struct tls *t = tls_new(begin, &sealed, true, pick, NULL);
     SSL *client = new_client(how);
     size_t piece = how & PIECES ? 11 : 0;
     struct buf plain = { 0 };

@@ -22,6 +22,7 @@ struct shop {
     SSL_CTX *begin, *sites[3], *client;
     SSL_SESSION *session; /* the last one that a client was given */
     int picked;
+    bool http2; /* is offered */
 };
 
 static const char *const shop_names[] = { "a.test", "b.test", "*.w.test" };
@@ -121,7 +122,7 @@ struct pair {
 /* A client that asks for this name, or for none. */
 static inline void pair_open(struct pair *p, struct shop *shop, const char *name)
 {
-    *p = (struct pair){ .server = tls_new(shop->begin, &p->sealed, shop_pick, shop),
+    *p = (struct pair){ .server = tls_new(shop->begin, &p->sealed, shop->http2, shop_pick, shop),
                         .client = SSL_new(shop->client) };
     p->in = BIO_new(BIO_s_mem());
     p->out = BIO_new(BIO_s_mem());

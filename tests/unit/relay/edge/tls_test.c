@@ -94,6 +94,28 @@ static void test_handshakes(void **state)
     }
 }
 
+static void test_http2_is_preferred(void **state)
+{
+    static const struct {
+        const char *offered, *alpn;
+    } rows[] = { { H2 HTTP1, "h2" }, { HTTP1 H2, "h2" }, { H2, "h2" }, { HTTP1, "http/1.1" }, { "", "" } };
+    struct shop *shop = *state;
+
+    shop->http2 = true;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pair p;
+        char alpn[16];
+
+        pair_open(&p, shop, "a.test");
+        offer(&p, V1_2, V1_3, rows[i].offered);
+        pair_run(&p);
+        assert_true(tls_established(p.server));
+        assert_string_equal(alpn_of(p.client, alpn), rows[i].alpn);
+        assert_int_equal(tls_speaks_http2(p.server), strcmp(rows[i].alpn, "h2") == 0);
+        pair_close(&p);
+    }
+}
+
 static void fill(struct buf *out, size_t n)
 {
     for (uint32_t x = 1; out->len < n; x = x * 1664525 + 1013904223)
@@ -387,6 +409,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         shop_test(test_handshakes),
+        shop_test(test_http2_is_preferred),
         shop_test(test_bytes_both_ways),
         shop_test(test_everything_in_one_flight),
         shop_test(test_the_visitor_ends_first),

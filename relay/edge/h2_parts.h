@@ -1,0 +1,22 @@
+/* relay/edge/h2_parts.h - what h2_session.c and h2_stream.c share. */
+#ifndef RELAY_EDGE_H2_PARTS_H
+#define RELAY_EDGE_H2_PARTS_H
+#include "relay/edge/h2_session.h"
+
+struct h2_session {
+    nghttp2_session *ng;
+    struct h2_stream *streams, *dirty, **dirty_end;
+    uint32_t max_header;
+    uint64_t now_ms, refilled_ms;
+    unsigned patience; /* what is left of it; see charge */
+    bool flooded, draining, ended;
+};
+
+/* ---- h2_stream.c ---- */
+
+struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id);
+struct h2_fields *h2_stream_fields(struct h2_stream *st); /* to which the next field belongs */
+void h2_stream_received(struct h2_stream *st, const void *bytes, size_t n);
+void h2_stream_fields_whole(struct h2_stream *st, bool ends);
+void h2_stream_remote_end(struct h2_stream *st);
+#endif

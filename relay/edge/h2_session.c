@@ -1,0 +1,299 @@
+#include "relay/edge/h2_parts.h"
+
+#include "shared/mem.h"
+
+#include <stdlib.h>
+
+/* What costs us more than it costs the visitor is paid for out of a patience that comes back with time. A browser that
+ * gives up a page of 100 pictures is far from its end; a flood is there in a fraction of a second. */
+enum {
+    PATIENCE = 1000,
+    PATIENCE_PER_S = 100,
+    COST_OF_RESET = 5, /* a request that was begun for nothing, or a frame that was wrong */
+    COST_OF_FRAME = 1, /* PING, SETTINGS, PRIORITY, CONTINUATION, DATA of nothing */
+    CONNECTION_WINDOW_BYTES = 1 << 20,
+    MAX_BOMB = 8, /* times max_header: nobody asks for anything in that way */
+};
+
+/* ---- patience ---- */
+
+static bool charge(struct h2_session *s, unsigned cost)
+{
+    uint64_t back = (s->now_ms - s->refilled_ms) * PATIENCE_PER_S / 1000;
+
+    if (back > 0) {
+        s->patience = back > PATIENCE - s->patience ? PATIENCE : s->patience + (unsigned)back;
+        s->refilled_ms = s->now_ms;
+    }
+    s->flooded = s->flooded || s->patience < cost;
+    if (!s->flooded)
+        s->patience -= cost;
+    return !s->flooded;
+}
+
+static int pay(struct h2_session *s, unsigned cost)
+{
+    return charge(s, cost) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* ---- what nghttp2 tells ---- */
+
+static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(ng, id);
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
+{
+    bool idle = hd->type == NGHTTP2_PING || hd->type == NGHTTP2_SETTINGS || hd->type == NGHTTP2_PRIORITY ||
+                hd->type == NGHTTP2_CONTINUATION ||
+                (hd->type == NGHTTP2_DATA && hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM));
+
+    (void)ng;
+    return idle ? pay(user, COST_OF_FRAME) : 0;
+}
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+
+    if (!st && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        st = h2_stream_new(user, frame->hd.stream_id);
+        nghttp2_session_set_stream_user_data(ng, st->id, st);
+    }
+    return 0;
+}
+
+/* Of a head that is too large nothing more is kept; it is answered when it is whole. */
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t name_n,
+                     const uint8_t *value, size_t value_n, uint8_t flags, void *user)
+{
+    struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+    struct h2_fields *fields;
+    struct h2_session *s = user;
+
+    (void)flags;
+    if (!st)
+        return 0;
+    fields = h2_stream_fields(st);
+    (void)h2_fields_add(fields, (struct str){ (const char *)name, name_n },
+                        (struct str){ (const char *)value, value_n }, s->max_header);
+    s->flooded = s->flooded || fields->bytes / MAX_BOMB > s->max_header;
+    return s->flooded ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *user)
+{
+    struct h2_stream *st = stream_of(ng, id);
+
+    (void)flags, (void)user;
+    /* One stream that stands still must not keep the others waiting. */
+    nghttp2_session_consume_connection(ng, n);
+    if (st)
+        h2_stream_received(st, bytes, n);
+    return 0;
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+    struct h2_session *s = user;
+    bool ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        if (st)
+            h2_stream_fields_whole(st, ends);
+        break;
+    case NGHTTP2_DATA:
+        if (st && ends)
+            h2_stream_remote_end(st);
+        break;
+    case NGHTTP2_RST_STREAM: return pay(s, COST_OF_RESET);
+    case NGHTTP2_PING:
+        /* What the visitor had begun before he heard of the end has come by now. */
+        if (s->draining && (frame->hd.flags & NGHTTP2_FLAG_ACK))
+            h2_session_end(s);
+        break;
+    default: break;
+    }
+    return 0;
+}
+
+static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user)
+{
+    (void)ng, (void)frame, (void)error;
+    return pay(user, COST_OF_RESET);
+}
+
+/* RFC 9113 8.1: who has his answer need not send the rest of his request. */
+static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
+{
+    struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+    const struct h2_session *s = user;
+    bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+
+    if (st && ends && !st->remote_ended)
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+    if (frame->hd.type == NGHTTP2_GOAWAY && s->draining && !s->ended)
+        nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE,
+                            NULL); /* its answer shows that the notice has been heard */
+    return 0;
+}
+
+static int on_stream_closed(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
+{
+    struct h2_stream *st = stream_of(ng, id);
+    struct h2_session *s = user;
+    bool visitors_fault =
+        code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR || code == NGHTTP2_STREAM_CLOSED;
+
+    if (st) {
+        nghttp2_session_set_stream_user_data(ng, id, NULL);
+        st->closed = true;
+        h2_stream_touch(st);
+    }
+    if (visitors_fault)
+        (void)charge(s, COST_OF_RESET); /* noticed by the next frame */
+    return 0;
+}
+
+/* ---- life ---- */
+
+static nghttp2_session_callbacks *make_callbacks(void)
+{
+    nghttp2_session_callbacks *c;
+
+    if (nghttp2_session_callbacks_new(&c) != 0)
+        abort(); /* out of memory */
+    nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(c, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(c, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_closed);
+    return c;
+}
+
+static nghttp2_option *make_options(void)
+{
+    nghttp2_option *o;
+
+    if (nghttp2_option_new(&o) != 0)
+        abort(); /* out of memory */
+    nghttp2_option_set_no_auto_window_update(o, 1);
+    nghttp2_option_set_no_closed_streams(o, 1);
+    nghttp2_option_set_max_send_header_block_length(o, 262144);
+    return o;
+}
+
+struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms)
+{
+    const nghttp2_settings_entry settings[] = {
+        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_MAX_STREAMS },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW_BYTES },
+        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, max_header },
+        { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+    };
+    struct h2_session *s = mem_new(sizeof *s);
+    nghttp2_session_callbacks *callbacks = make_callbacks();
+    nghttp2_option *options = make_options();
+
+    s->dirty_end = &s->dirty;
+    s->max_header = max_header;
+    s->now_ms = s->refilled_ms = now_ms;
+    s->patience = PATIENCE;
+    if (nghttp2_session_server_new2(&s->ng, callbacks, s, options) != 0 ||
+        nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) !=
+            0 ||
+        nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW_BYTES) != 0)
+        abort(); /* out of memory */
+    nghttp2_option_del(options);
+    nghttp2_session_callbacks_del(callbacks);
+    return s;
+}
+
+void h2_session_free(struct h2_session *s)
+{
+    if (!s)
+        return;
+    while (s->streams)
+        h2_stream_free(s->streams);
+    nghttp2_session_del(s->ng);
+    free(s);
+}
+
+static int give_up(struct h2_session *s, int error, const char **why)
+{
+    bool flood = s->flooded || error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+
+    nghttp2_session_terminate_session(s->ng, flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    *why = flood ? "flood of frames" : nghttp2_strerror(error);
+    return -1;
+}
+
+int h2_session_feed(struct h2_session *s, const char *bytes, size_t n, uint64_t now_ms, const char **why)
+{
+    ssize_t used;
+
+    s->now_ms = now_ms;
+    used = nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes, n);
+    return used < 0 || s->flooded ? give_up(s, (int)used, why) : 0;
+}
+
+void h2_session_send(struct h2_session *s, struct buf *out, size_t most)
+{
+    const uint8_t *bytes;
+    ssize_t n;
+
+    while (out->len < most && (n = nghttp2_session_mem_send(s->ng, &bytes)) > 0)
+        buf_add(out, bytes, (size_t)n);
+}
+
+bool h2_session_is_over(const struct h2_session *s)
+{
+    return !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng);
+}
+
+void h2_session_drain(struct h2_session *s)
+{
+    if (s->draining)
+        return;
+    s->draining = true;
+    nghttp2_submit_shutdown_notice(s->ng);
+}
+
+void h2_session_end(struct h2_session *s)
+{
+    if (s->ended)
+        return;
+    s->ended = true;
+    nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s->ng),
+                          NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+struct h2_stream *h2_session_next(struct h2_session *s)
+{
+    struct h2_stream *st = s->dirty;
+
+    if (!st)
+        return NULL;
+    s->dirty = st->next_dirty;
+    if (!s->dirty)
+        s->dirty_end = &s->dirty;
+    st->dirty = false;
+    return st;
+}
+
+bool h2_session_has_news(const struct h2_session *s)
+{
+    return s->dirty;
+}
+
+struct h2_stream *h2_session_first(const struct h2_session *s)
+{
+    return s->streams;
+}

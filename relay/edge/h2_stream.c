@@ -1,0 +1,286 @@
+/* One request and its response on a connection by HTTP/2: what has come of the one, what waits of the other. */
+#include "relay/edge/h2_parts.h"
+
+#include "shared/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- start ---- */
+
+struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id)
+{
+    struct h2_stream *st = mem_new(sizeof *st);
+
+    st->session = s;
+    st->id = id;
+    st->next = s->streams;
+    if (st->next)
+        st->next->prev = st;
+    s->streams = st;
+    return st;
+}
+
+void h2_stream_touch(struct h2_stream *st)
+{
+    struct h2_session *s = st->session;
+
+    if (st->dirty)
+        return;
+    st->dirty = true;
+    st->next_dirty = NULL;
+    *s->dirty_end = st;
+    s->dirty_end = &st->next_dirty;
+}
+
+/* ---- the request ---- */
+
+struct h2_fields *h2_stream_fields(struct h2_stream *st)
+{
+    return st->head_whole ? &st->trailing : &st->fields;
+}
+
+/* The second section is the trailers. Behind a body of known length they go no further: HTTP/1.1 has no place for them
+ * there, and RFC 9110 6.5.1 lets them be left out. */
+void h2_stream_fields_whole(struct h2_stream *st, bool ends)
+{
+    if (st->head_whole) {
+        if (st->trailing.why)
+            h2_stream_reset(st, NGHTTP2_PROTOCOL_ERROR);
+        h2_fields_trailers(&st->trailing, &st->trailers);
+        h2_fields_free(&st->trailing);
+    } else {
+        st->head_whole = true;
+        st->chunked = !ends && !st->fields.has_length;
+    }
+    if (ends)
+        h2_stream_remote_end(st);
+    h2_stream_touch(st);
+}
+
+int h2_stream_take_head(struct h2_stream *st, struct buf *out)
+{
+    int rc = h2_fields_request(&st->fields, !st->chunked, out);
+
+    if (rc == 0)
+        h2_fields_free(&st->fields);
+    return rc;
+}
+
+static void consume(struct h2_stream *st, size_t n)
+{
+    st->unacked -= n;
+    if (n > 0 && !st->closed)
+        nghttp2_session_consume_stream(st->session->ng, st->id, n);
+}
+
+void h2_stream_received(struct h2_stream *st, const void *bytes, size_t n)
+{
+    st->unacked += n;
+    if (st->discards)
+        consume(st, n);
+    else
+        buf_add(st->chunked ? &st->raw : &st->in, bytes, n);
+    h2_stream_touch(st);
+}
+
+void h2_stream_remote_end(struct h2_stream *st)
+{
+    st->remote_ended = true;
+    h2_stream_touch(st);
+}
+
+static void terminate(struct h2_stream *st)
+{
+    st->terminated = true;
+    buf_add_text(&st->in, "0\r\n");
+    if (st->trailers.len > 0)
+        buf_add(&st->in, buf_bytes(&st->trailers), st->trailers.len);
+    else
+        buf_add_text(&st->in, "\r\n");
+    buf_free(&st->trailers);
+}
+
+/* One chunk of all that has come: however small the frames are, it stays about as large as the window. */
+bool h2_stream_fill(struct h2_stream *st)
+{
+    if (!st->chunked || st->in.len > 0 || st->discards)
+        return false;
+    if (st->raw.len > 0) {
+        buf_printf(&st->in, "%zx\r\n", st->raw.len);
+        buf_add(&st->in, buf_bytes(&st->raw), st->raw.len);
+        buf_add_text(&st->in, "\r\n");
+        buf_free(&st->raw);
+        return true;
+    }
+    if (!st->remote_ended || st->terminated)
+        return false;
+    terminate(st);
+    return true;
+}
+
+void h2_stream_used(struct h2_stream *st)
+{
+    size_t waits = st->raw.len + st->in.len;
+
+    if (st->in.len == 0)
+        buf_free(&st->in);
+    if (st->unacked > waits)
+        consume(st, st->unacked - waits);
+}
+
+void h2_stream_discard(struct h2_stream *st)
+{
+    st->discards = true;
+    buf_free(&st->raw);
+    buf_free(&st->in);
+    consume(st, st->unacked);
+}
+
+/* ---- the response ---- */
+
+static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t room, uint32_t *flags,
+                       nghttp2_data_source *source, void *user)
+{
+    struct h2_stream *st = source->ptr;
+    size_t n = st->out.len < room ? st->out.len : room;
+    struct h2_list list;
+
+    (void)user;
+    if (n == 0 && !st->out_ended) {
+        st->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    memcpy(to, buf_bytes(&st->out), n);
+    buf_take(&st->out, n);
+    st->sent_bytes += n;
+    if (st->was_full && st->out.len <= H2_DRAINED_BYTES)
+        h2_stream_touch(st);
+    if (st->out.len > 0 || !st->out_ended)
+        return (ssize_t)n;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (st->out_trailers.len > 0) {
+        h2_list_make(&list, (char *)buf_bytes(&st->out_trailers), st->out_trailers.len, false);
+        if (list.n > 0 && nghttp2_submit_trailer(ng, id, list.nv, list.n) == 0)
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        free(list.nv);
+    }
+    return (ssize_t)n;
+}
+
+void h2_stream_head(struct h2_stream *st, int status)
+{
+    struct h2_list list;
+
+    st->head_ready = status >= 200;
+    if (st->head_ready)
+        return;
+    h2_list_make(&list, (char *)buf_bytes(&st->head), st->head.len, true);
+    if (!st->closed)
+        nghttp2_submit_headers(st->session->ng, NGHTTP2_FLAG_NONE, st->id, NULL, list.nv, list.n, NULL);
+    free(list.nv);
+    buf_free(&st->head);
+}
+
+void h2_stream_body(struct h2_stream *st, const void *bytes, size_t n)
+{
+    buf_add(&st->out, bytes, n);
+}
+
+void h2_stream_end(struct h2_stream *st, struct str trailers)
+{
+    buf_add(&st->out_trailers, trailers.p, trailers.n);
+    st->out_ended = true;
+}
+
+void h2_stream_answer(struct h2_stream *st, struct str whole)
+{
+    const char *end = memmem(whole.p, whole.n, "\r\n\r\n", 4);
+    size_t head = end ? (size_t)(end - whole.p) + 4 : whole.n;
+
+    buf_add(&st->head, whole.p, head);
+    h2_stream_head(st, 200);
+    h2_stream_body(st, whole.p + head, whole.n - head);
+    h2_stream_end(st, STR(""));
+}
+
+bool h2_stream_full(struct h2_stream *st)
+{
+    if (st->was_full)
+        st->was_full = st->out.len > H2_DRAINED_BYTES;
+    else
+        st->was_full = st->out.len >= H2_FULL_BYTES;
+    return st->was_full;
+}
+
+static void submit(struct h2_stream *st)
+{
+    nghttp2_data_provider provider = { .source.ptr = st, .read_callback = on_read };
+    bool bare = st->out_ended && st->out.len == 0 && st->out_trailers.len == 0;
+    struct h2_list list;
+
+    st->submitted = true;
+    h2_list_make(&list, (char *)buf_bytes(&st->head), st->head.len, true);
+    if (nghttp2_submit_response(st->session->ng, st->id, list.nv, list.n, bare ? NULL : &provider) != 0)
+        h2_stream_reset(st, NGHTTP2_INTERNAL_ERROR);
+    free(list.nv);
+    buf_free(&st->head);
+}
+
+void h2_stream_flush(struct h2_stream *st)
+{
+    if (st->closed)
+        return;
+    if (st->head_ready && !st->submitted)
+        submit(st);
+    if (st->deferred && (st->out.len > 0 || st->out_ended)) {
+        st->deferred = false;
+        nghttp2_session_resume_data(st->session->ng, st->id);
+    }
+}
+
+void h2_stream_reset(struct h2_stream *st, uint32_t code)
+{
+    if (!st->closed)
+        nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
+}
+
+/* ---- end ---- */
+
+static void forget_dirty(struct h2_stream *st)
+{
+    struct h2_session *s = st->session;
+
+    for (struct h2_stream **at = &s->dirty; *at; at = &(*at)->next_dirty)
+        if (*at == st) {
+            *at = st->next_dirty;
+            break;
+        }
+    s->dirty_end = &s->dirty;
+    while (*s->dirty_end)
+        s->dirty_end = &(*s->dirty_end)->next_dirty;
+}
+
+void h2_stream_free(struct h2_stream *st)
+{
+    if (st->dirty)
+        forget_dirty(st);
+    if (st->next)
+        st->next->prev = st->prev;
+    if (st->prev)
+        st->prev->next = st->next;
+    else
+        st->session->streams = st->next;
+    if (!st->closed)
+        nghttp2_session_set_stream_user_data(st->session->ng, st->id, NULL);
+    h2_fields_free(&st->fields);
+    h2_fields_free(&st->trailing);
+    buf_free(&st->raw);
+    buf_free(&st->in);
+    buf_free(&st->trailers);
+    buf_free(&st->head);
+    buf_free(&st->out);
+    buf_free(&st->out_trailers);
+    free(st);
+}

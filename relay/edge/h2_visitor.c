@@ -1,0 +1,373 @@
+/* The life of a connection by HTTP/2, which is that of its requests:
+ *
+ *   frames -> h2_session -> head whole -> gate or exchange -> body up, response down -> closed -> freed
+ *
+ *   nothing asked for long, or drained ──▶ GOAWAY -> the last response -> over
+ *
+ * Whatever happens to a request makes its stream dirty; h2_visitor_run then looks at all that are. */
+#include "relay/edge/h2_visitor.h"
+
+#include "relay/edge/h2_session.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+
+enum {
+    IDLE_MS = 75000,      /* without a request */
+    LAST_CALL_MS = 3000,  /* the same, when we are about to end */
+    PROGRESS_MS = 300000, /* of a request without any progress */
+    LOOK_MS = 5000,       /* between two looks at that */
+    AHEAD_BYTES = 65536,  /* made ahead of the socket, and no more: what comes later may be more urgent */
+};
+
+struct h2_visitor {
+    struct client *client;
+    struct h2_session *session;
+    struct reception reception;
+    uint64_t now_ms, idle_since_ms, drained_ms;
+    bool at_work; /* whoever has news meanwhile is heard before it ends */
+    bool has_asked, draining, over;
+};
+
+struct request {
+    struct h2_visitor *visitor;
+    struct h2_stream *stream;
+    struct exchange *exchange; /* NULL: the answer is whole */
+    uint64_t moved_ms, sent_bytes;
+};
+
+/* ---- the visitor's side of a request ---- */
+
+static struct buf *head_room(void *user)
+{
+    const struct request *r = user;
+
+    return &r->stream->head;
+}
+
+static void head(void *user, int status)
+{
+    const struct request *r = user;
+
+    h2_stream_head(r->stream, status);
+}
+
+static void body(void *user, enum h1_framing framing, const void *bytes, size_t n)
+{
+    const struct request *r = user;
+
+    (void)framing;
+    h2_stream_body(r->stream, bytes, n);
+}
+
+static void end(void *user, enum h1_framing framing, struct str trailers)
+{
+    const struct request *r = user;
+
+    (void)framing;
+    h2_stream_end(r->stream, trailers);
+}
+
+static void answer(void *user, struct str whole)
+{
+    const struct request *r = user;
+
+    h2_stream_answer(r->stream, whole);
+}
+
+static struct stream *no_stream(void *user)
+{
+    (void)user;
+    return NULL;
+}
+
+static bool full(void *user)
+{
+    const struct request *r = user;
+
+    return h2_stream_full(r->stream);
+}
+
+static uint64_t held(const void *user, uint64_t *moved)
+{
+    const struct h2_stream *st = ((const struct request *)user)->stream;
+
+    *moved = st->sent_bytes;
+    return st->raw.len + st->in.len + st->out.len;
+}
+
+/* A stream that was reset is closed at once, and its exchange with it: nobody is asked about a visitor who has left. */
+static bool has_left(const void *user)
+{
+    return ((const struct request *)user)->stream->closed;
+}
+
+static bool is_gone(const void *user)
+{
+    const struct request *r = user;
+
+    return r->stream->closed || client_is_gone(r->visitor->client);
+}
+
+static const char *tls_version_of(const void *user)
+{
+    return ((const struct request *)user)->visitor->reception.tls;
+}
+
+static void run(void *user)
+{
+    const struct request *r = user;
+
+    h2_stream_touch(r->stream);
+    if (!r->visitor->at_work)
+        client_run(r->visitor->client);
+}
+
+static const struct visitor_ops ops = {
+    .multiplexed = true,
+    .head_room = head_room,
+    .head = head,
+    .body = body,
+    .end = end,
+    .answer = answer,
+    .stream = no_stream,
+    .full = full,
+    .held = held,
+    .has_ended = has_left,
+    .has_left = has_left,
+    .is_gone = is_gone,
+    .tls_version = tls_version_of,
+    .run = run,
+};
+
+/* ---- start ---- */
+
+struct h2_visitor *h2_visitor_new(struct client *c, const struct reception *reception, uint64_t now_ms)
+{
+    const struct client_host *host = reception->host;
+    struct h2_visitor *v = mem_new(sizeof *v);
+
+    v->client = c;
+    v->reception = *reception;
+    v->now_ms = v->idle_since_ms = now_ms;
+    v->session = h2_session_new(snapshot_rules(host->snapshot(host->user))->limits.max_header, now_ms);
+    return v;
+}
+
+/* ---- a head is whole ---- */
+
+/* Into parsed. False: it has been refused, and reset or answered. */
+static bool read_head(struct request *r, struct buf *text, struct h1_head *parsed, struct buf *page)
+{
+    const struct reception *reception = &r->visitor->reception;
+    const struct client_host *host = reception->host;
+    const struct h1_limits *limits = &snapshot_rules(host->snapshot(host->user))->limits;
+    const struct h2_fields *fields = &r->stream->fields;
+
+    h1_request_init(parsed);
+    if (h2_stream_take_head(r->stream, text) == 0) {
+        if (h1_head_parse(parsed, buf_bytes(text), text->len, limits) > 0)
+            return true;
+    } else if (fields->too_large) {
+        parsed->status = 431;
+        parsed->why = fields->why;
+        parsed->bytes = "";
+    } else {
+        h2_stream_reset(r->stream, NGHTTP2_PROTOCOL_ERROR);
+        return false;
+    }
+    reception_refuse(reception, parsed, page);
+    return false;
+}
+
+static void begin_request(struct h2_visitor *v, struct h2_stream *st)
+{
+    struct request *r = mem_new(sizeof *r);
+    const struct visitor_side side = { &ops, r };
+    struct h1_head parsed;
+    struct buf text = { 0 }, page = { 0 };
+
+    *r = (struct request){ .visitor = v, .stream = st, .moved_ms = v->now_ms };
+    st->user = r;
+    v->has_asked = true;
+    if (v->draining)
+        h2_session_drain(v->session);
+    if (read_head(r, &text, &parsed, &page))
+        r->exchange = reception_admit(&v->reception, &side, &parsed, &page);
+    if (page.len > 0)
+        h2_stream_answer(st, (struct str){ buf_bytes(&page), page.len });
+    if (!r->exchange)
+        h2_stream_discard(st);
+    buf_free(&page);
+    buf_free(&text);
+}
+
+/* ---- the exchange ---- */
+
+static void end_exchange(struct request *r)
+{
+    exchange_free(r->exchange);
+    r->exchange = NULL;
+    h2_stream_discard(r->stream);
+}
+
+static void run_exchange(struct request *r)
+{
+    struct h2_stream *st = r->stream;
+    enum exchange_state state;
+
+    do {
+        (void)h2_stream_fill(st);
+        state = exchange_run(r->exchange, &st->in);
+        h2_stream_used(st);
+    } while (state == EXCHANGE_RUNS && h2_stream_fill(st));
+    r->moved_ms = r->visitor->now_ms;
+    if (state == EXCHANGE_RUNS || state == EXCHANGE_WAITS)
+        return;
+    end_exchange(r);
+    if (state == EXCHANGE_BROKEN)
+        h2_stream_reset(st, NGHTTP2_INTERNAL_ERROR);
+}
+
+static void free_request(struct request *r)
+{
+    if (!r)
+        return;
+    exchange_free(r->exchange);
+    free(r);
+}
+
+static void step(struct h2_visitor *v, struct h2_stream *st)
+{
+    struct request *r = st->user;
+
+    v->idle_since_ms = v->now_ms;
+    if (st->closed) {
+        free_request(r);
+        h2_stream_free(st);
+        return;
+    }
+    if (!r && st->head_whole) {
+        begin_request(v, st);
+        r = st->user;
+    }
+    if (r && r->exchange)
+        run_exchange(r);
+    h2_stream_flush(st);
+}
+
+static void feed(struct h2_visitor *v, struct buf *plain)
+{
+    const char *why;
+
+    if (plain->len > 0 && !v->over &&
+        h2_session_feed(v->session, buf_bytes(plain), plain->len, v->now_ms, &why) != 0) {
+        v->over = true;
+        log_debug("HTTP/2 ended", kv_str("error", why));
+    }
+    buf_free(plain);
+}
+
+/* ---- what goes to the socket ---- */
+
+static void send_frames(struct h2_visitor *v, struct wire *wire)
+{
+    while (stream_queued(wire->sock) < AHEAD_BYTES) {
+        h2_session_send(v->session, &wire->gathered, AHEAD_BYTES);
+        if (wire->gathered.len == 0)
+            return;
+        wire_flush(wire, false);
+    }
+}
+
+/* What is sent makes room, by which a service may go on; that may be more to send. */
+bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, uint64_t now_ms)
+{
+    struct h2_stream *st;
+
+    if (v->at_work)
+        return true;
+    v->at_work = true;
+    v->now_ms = now_ms;
+    feed(v, plain);
+    do {
+        while ((st = h2_session_next(v->session)))
+            step(v, st);
+        if (!v->over)
+            send_frames(v, wire);
+    } while (h2_session_has_news(v->session));
+    v->at_work = false;
+    if (!v->over && !h2_session_is_over(v->session))
+        return true;
+    h2_session_send(v->session, &wire->gathered, AHEAD_BYTES);
+    return false;
+}
+
+/* ---- what does not happen ---- */
+
+/* What the visitor still reads is not late. */
+static void look_at(struct request *r, uint64_t now_ms)
+{
+    struct h2_stream *st = r->stream;
+    enum exchange_state state;
+
+    if (st->sent_bytes != r->sent_bytes) {
+        r->sent_bytes = st->sent_bytes;
+        r->moved_ms = now_ms;
+    }
+    if (st->closed || now_ms - r->moved_ms < PROGRESS_MS)
+        return;
+    state = r->exchange ? exchange_late(r->exchange, &st->in) : EXCHANGE_BROKEN;
+    r->moved_ms = now_ms;
+    h2_stream_touch(st);
+    if (state == EXCHANGE_RUNS)
+        return;
+    end_exchange(r);
+    h2_stream_reset(st, state == EXCHANGE_CLOSE ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+}
+
+uint64_t h2_visitor_look(struct h2_visitor *v, uint64_t now_ms)
+{
+    uint64_t most = v->draining ? LAST_CALL_MS : IDLE_MS, idle = now_ms - v->idle_since_ms;
+
+    v->at_work = true; /* one that ends may wake another: no list is walked while it changes */
+    for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next)
+        if (st->user)
+            look_at(st->user, now_ms);
+    v->at_work = false;
+    if (v->draining && now_ms - v->drained_ms >= LAST_CALL_MS)
+        h2_session_end(v->session); /* he does not say whether he has heard of it */
+    if (h2_session_first(v->session))
+        return LOOK_MS;
+    if (idle < most)
+        return most - idle;
+    h2_session_end(v->session);
+    return 0;
+}
+
+/* ---- end ---- */
+
+/* Who has come and not yet asked may still do so once, until the last call is over. */
+void h2_visitor_drain(struct h2_visitor *v, uint64_t now_ms)
+{
+    if (v->draining)
+        return;
+    v->draining = true;
+    v->drained_ms = v->idle_since_ms = now_ms;
+    if (v->has_asked)
+        h2_session_drain(v->session);
+}
+
+void h2_visitor_free(struct h2_visitor *v)
+{
+    if (!v)
+        return;
+    v->at_work = true; /* nobody is heard any more */
+    for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next) {
+        free_request(st->user);
+        st->user = NULL;
+    }
+    h2_session_free(v->session);
+    free(v);
+}

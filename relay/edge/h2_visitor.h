@@ -1,0 +1,22 @@
+/* relay/edge/h2_visitor.h - the requests of one visitor's connection by HTTP/2.
+ *
+ * An object of the client's, which has the socket: bytes go in and out through it. */
+#ifndef RELAY_EDGE_H2_VISITOR_H
+#define RELAY_EDGE_H2_VISITOR_H
+#include "relay/edge/client.h"
+#include "relay/edge/reception.h"
+#include "relay/edge/wire.h"
+
+struct h2_visitor;
+
+/* Borrows the client, and what the reception borrows, as long as it lives. */
+struct h2_visitor *h2_visitor_new(struct client *c, const struct reception *reception, uint64_t now_ms);
+void h2_visitor_free(struct h2_visitor *v); /* its requests break off; NULL is fine */
+
+/* Takes what has come, and sends what the socket has room for. False: the connection is over, but for its last words, which
+ * wait to be flushed. */
+bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, uint64_t now_ms);
+void h2_visitor_drain(struct h2_visitor *v, uint64_t now_ms); /* ends behind the requests in progress */
+/* In how many ms to be asked again; 0: nothing has happened for so long that the connection is over. */
+uint64_t h2_visitor_look(struct h2_visitor *v, uint64_t now_ms);
+#endif
