@@ -351,10 +351,15 @@ static void check_proxy_listeners(struct opt_conf *conf, struct opt_errors *erro
 static void check_limits(struct opt_conf *conf, struct opt_errors *errors)
 {
     const struct relay_conf *relay = relay_conf_of(conf);
+    struct buf most = { 0 };
 
+    value_print_size(&most, relay->max_header);
     if (opt_given(conf, "relay", NULL, "max_uri") && relay->max_uri > relay->max_header)
-        opt_errors_add_at(errors, conf, "relay", NULL, "max_uri",
-                          "is larger than max_header, of which it is a part; raise that too");
+        opt_errors_add_at(
+            errors, conf, "relay", NULL, "max_uri",
+            "larger than max_header, which is %s and of which it is a part; raise max_header too",
+            buf_text(&most));
+    buf_free(&most);
 }
 
 static void check(struct opt_conf *conf, struct opt_errors *errors)
