@@ -195,6 +195,21 @@ class Through(WholePath):
         return super()._agent_ini(*args).replace(self.site.url, self.service.url)
 
 
+OFFERED = ("first", "second")
+
+
+def choose(first: Any, second: Any) -> str | None:
+    """A server's subprotocol, or none, of those that a client has offered. Versions of the library from 14 on give them as
+    the second argument, and would refuse who has offered none; those before give them as the first one."""
+    offered = first if isinstance(first, (list, tuple)) else second
+    return next((name for name in OFFERED if name in offered), None)
+
+
+def extensions_of(socket_: Any) -> Any:
+    """In all versions of the library."""
+    return socket_.extensions if hasattr(socket_, "extensions") else socket_.protocol.extensions
+
+
 class WebSockets:
     """A loop of asyncio in a thread, with a server of the websockets library's on it: an echo, of any message."""
 
@@ -217,8 +232,8 @@ class WebSockets:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
 
     async def _start(self) -> Any:
-        return await self.library.serve(self._serve, "127.0.0.1", 0, backlog=1024, subprotocols=["first", "second"],
-                                        **self.how)
+        return await self.library.serve(self._serve, "127.0.0.1", 0, backlog=1024, subprotocols=list(OFFERED),
+                                        select_subprotocol=choose, **self.how)
 
     async def _serve(self, socket_: Any, _path: str = "") -> None:
         try:
