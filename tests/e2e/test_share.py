@@ -141,6 +141,7 @@ def test_both_have_to_say_so_and_are_told(shared):
     (answer,) = pi.claim()["items"]
     assert not answer["ok"] and "nas already" in answer["why"]
     wait_until(lambda: site_of(front)["agents"] == ["nas"], "nas has it alone")
+    wait_until(lambda: front.visit().status == 200, "its lane is up")
     wait_until(lambda: count(front, 5) == {"nas": 5}, "workers follow")
 
 
