@@ -85,7 +85,8 @@ static const struct opt options[] = {
       .help =
           "Addresses and networks, such as 192.0.2.10 10.0.0.0/8, of proxies and load balancers in front of this relay. "
           "What they say of the visitor in X-Forwarded-For, -Proto, -Host and -Port, in Forwarded and in X-Request-ID is believed and added to, from "
-          "everybody else it is replaced. The visitor is then the rightmost address of X-Forwarded-For (or of Forwarded, "
+          "everybody else it is replaced. That holds for X-Forwarded-Host and -Port even where a proxy does not write them "
+          "itself and passes on what its visitor says: make it set them, or remove them. The visitor is then the rightmost address of X-Forwarded-For (or of Forwarded, "
           "where there is no other) that is not one of these." },
     { "relay", "proxy_listeners", OPT_LISTEN, offsetof(struct relay_conf, proxy_listeners), .def = "",
       .help =
@@ -351,10 +352,15 @@ static void check_proxy_listeners(struct opt_conf *conf, struct opt_errors *erro
 static void check_limits(struct opt_conf *conf, struct opt_errors *errors)
 {
     const struct relay_conf *relay = relay_conf_of(conf);
+    struct buf most = { 0 };
 
+    value_print_size(&most, relay->max_header);
     if (opt_given(conf, "relay", NULL, "max_uri") && relay->max_uri > relay->max_header)
-        opt_errors_add_at(errors, conf, "relay", NULL, "max_uri",
-                          "is larger than max_header, of which it is a part; raise that too");
+        opt_errors_add_at(
+            errors, conf, "relay", NULL, "max_uri",
+            "larger than max_header, which is %s and of which it is a part; raise max_header too",
+            buf_text(&most));
+    buf_free(&most);
 }
 
 static void check(struct opt_conf *conf, struct opt_errors *errors)

@@ -1,5 +1,6 @@
 #include "relay/policies.h"
 
+#include "shared/domain.h"
 #include "shared/log.h"
 
 void policies_free(struct policies *p)
@@ -36,4 +37,26 @@ void policies_for(const struct policies *p, const struct lanes_site *site, struc
         policy_lay(policy, json_object_get(p->sections, site->name), arena, &why) != 0)
         log_warn_limited(site->name, "a site is served without what was asked for it",
                          kv_str("domain", site->name), kv_str("error", why.text));
+}
+
+/* ---- with which names ---- */
+
+const char *policies_trouble(const struct lanes_site *site, const struct policy *policy, struct arena *arena)
+{
+    char other[DOMAIN_BYTES + 4];
+    struct buf text = { 0 };
+    const char *told;
+
+    if (policy->www == POLICY_WWW_AS_IS || !site->claimed)
+        return NULL; /* those that the configuration alone names are checked with it */
+    if (!domain_other_www(site->name, other))
+        return "www = add and www = strip do nothing for a wildcard, which has no www. of its own; leave it out";
+    for (size_t i = 0; i < site->aliases_n; i++)
+        if (domain_matches(site->aliases[i], other))
+            return NULL;
+    buf_printf(&text, "www = %s does nothing without %s: add that to aliases in the agent's [domain %s]",
+               policy_www_words[policy->www], other, site->name);
+    told = arena_copy(arena, buf_text(&text));
+    buf_free(&text);
+    return told;
 }

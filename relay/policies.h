@@ -20,4 +20,6 @@ void policies_free(struct policies *p);
 /* Texts are in the arena. */
 void policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,
                   struct arena *arena);
+/* What of it cannot be had with this site's names, in words and with a remedy, in the arena; NULL: all can. */
+const char *policies_trouble(const struct lanes_site *site, const struct policy *policy, struct arena *arena);
 #endif

@@ -12,6 +12,7 @@
 #include "relay/edge/headers.h"
 #include "relay/lanes/fixed.h"
 #include "relay/lanes/lanes.h"
+#include "relay/ledger.h"
 #include "relay/options.h"
 #include "relay/policies.h"
 #include "shared/log.h"
@@ -28,12 +29,6 @@ enum {
     LOOK_MS = 10 * 1000,      /* at files that others renew, and at the clock */
 };
 
-struct site_counts {
-    struct site_counts *next;
-    char *name;
-    struct counts *counts;
-};
-
 struct relay {
     struct loop *loop;
     const struct opt_conf *conf;
@@ -47,7 +42,7 @@ struct relay {
     struct edge *edge;   /* likewise */
     struct access_log *access_log;
     int access_log_fd; /* prepared, for the reload that follows */
-    struct site_counts *sites;
+    struct ledger ledger;
     uv_timer_t publish, renewal, look;
     int64_t renewed_ms; /* when it was tried last */
     int pending;        /* timers that libuv still holds */
@@ -58,22 +53,6 @@ static void publish_soon(struct relay *r);
 static void end_if_done(struct relay *r);
 
 /* ---- publish ---- */
-
-static struct counts *counts_of(struct relay *r, const char *name)
-{
-    struct site_counts *s = r->sites;
-
-    while (s && strcmp(s->name, name) != 0)
-        s = s->next;
-    if (!s) {
-        s = mem_new(sizeof *s);
-        s->name = mem_copy(name);
-        s->counts = counts_new();
-        s->next = r->sites;
-        r->sites = s;
-    }
-    return s->counts;
-}
 
 struct publication {
     struct relay *relay;
@@ -91,6 +70,7 @@ static void add_site(void *user, const struct lanes_site *site)
     struct publication *p = user;
     const char **names = mem_new((site->aliases_n + 1) * sizeof(char *));
     struct err why = { 0 };
+    struct ledger_entry *entry = ledger_keep(&p->relay->ledger, site->name);
     struct arena texts = { 0 };
     struct policy policy;
     struct snap_site *added;
@@ -101,8 +81,9 @@ static void add_site(void *user, const struct lanes_site *site)
         names[i + 1] = site->aliases[i];
     tls = context_of(p->relay, names, site->aliases_n + 1, &why);
     policies_for(&p->relay->policies, site, &policy, &texts);
+    ledger_note_trouble(entry, policies_trouble(site, &policy, &texts));
     if (tls) {
-        added = snapshot_add_site(p->snapshot, site->name, tls, &policy, counts_of(p->relay, site->name));
+        added = snapshot_add_site(p->snapshot, site->name, tls, &policy, entry->counts);
         added->away_since = site->away_since;
         added->trusted_cert = files_has(p->relay->files, site->name);
         for (size_t i = 0; i <= site->aliases_n; i++)
@@ -121,6 +102,15 @@ static void add_routed_site(void *user, const struct lanes_site *site)
 
     if (!snapshot_has_site(p->snapshot, site->name))
         add_site(user, site);
+}
+
+/* A site of a section of ours keeps its traffic while its agent claims it no more. */
+static void keep_sections(struct relay *r)
+{
+    const char *name;
+
+    for (size_t i = 0; opt_section(r->conf, "domain", i, &name); i++)
+        ledger_keep(&r->ledger, name);
 }
 
 static void set_rules(struct relay *r, struct snapshot *snapshot)
@@ -146,6 +136,8 @@ static struct snapshot *make_snapshot(struct relay *r)
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
     fixed_each_routed(r->fixed, add_routed_site, &p);
+    keep_sections(r);
+    ledger_forget(&r->ledger);
     certs_forget_unused(r->certs);
     fixed_add_to_snapshot(r->fixed, p.snapshot);
     lanes_add_to_snapshot(r->lanes, p.snapshot);
@@ -406,7 +398,8 @@ static void note_parked(json_t *domain, long long parked)
 static void add_domain_status(void *user, const struct lanes_site *site)
 {
     struct domains_status *d = user;
-    const struct counts *counts = counts_of(d->relay, site->name);
+    const struct ledger_entry *entry = ledger_of(&d->relay->ledger, site->name);
+    const struct counts *counts = entry->counts;
     json_t *domain = fixed_site_status(d->relay->fixed, site->name);
 
     if (!domain)
@@ -415,6 +408,7 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     note_parked(domain, atomic_load(&counts->parked));
     json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
     json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
+    json_object_set_new(domain, "last_error", entry->trouble ? json_string(entry->trouble) : json_null());
     json_object_set_new(domain, "cert",
                         files_has(d->relay->files, site->name)
                             ? files_status(d->relay->files, site->name, time(NULL))
@@ -493,14 +487,7 @@ static void end_if_done(struct relay *r)
 {
     if (!r->ending || r->lanes || r->edge || r->pending > 0)
         return;
-    while (r->sites) {
-        struct site_counts *s = r->sites;
-
-        r->sites = s->next;
-        counts_release(s->counts);
-        free(s->name);
-        free(s);
-    }
+    ledger_free(&r->ledger);
     certs_free(r->certs);
     files_free(r->files);
     begin_free(r->begin);

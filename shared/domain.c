@@ -2,6 +2,7 @@
 
 #include "shared/idn.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int wrong(const char *text, const char *why, struct err *e)
@@ -76,4 +77,12 @@ bool domain_matches(const char *pattern, const char *name)
         return strcmp(pattern, name) == 0;
     dot = strchr(name, '.');
     return dot && dot != name && strcmp(pattern + 1, dot) == 0;
+}
+
+bool domain_other_www(const char *name, char other[DOMAIN_BYTES + 4])
+{
+    bool has_www = strncmp(name, "www.", 4) == 0;
+
+    snprintf(other, DOMAIN_BYTES + 4, "%s%s", has_www ? "" : "www.", has_www ? name + 4 : name);
+    return strncmp(name, "*.", 2) != 0;
 }

@@ -17,4 +17,6 @@ must_check int domain_check(const char *text, enum domain_form form, struct err 
 bool domain_normalize(struct str host, char out[DOMAIN_BYTES]);
 /* True when pattern is name, or "*." and name without its first label. Both normalized. */
 bool domain_matches(const char *pattern, const char *name);
+/* The name with "www." in front, or without it where it is there. False for "*.NAME", which has no such other name. */
+bool domain_other_www(const char *name, char other[DOMAIN_BYTES + 4]);
 #endif

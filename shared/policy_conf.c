@@ -1,5 +1,6 @@
 #include "shared/policy_conf.h"
 
+#include "shared/domain.h"
 #include "shared/file.h"
 #include "shared/str.h"
 
@@ -115,24 +116,22 @@ static void check_headers(struct opt_conf *conf, const char *name, const struct 
     }
 }
 
-/* The site's name with www. in front, or without it. */
+/* Visitors of either name are sent to the other, so the site needs both; a wildcard among its aliases may be one. */
 static void check_www(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
                       struct opt_errors *errors)
 {
-    bool has_www = strncmp(name, "www.", 4) == 0, known = false;
+    char other[DOMAIN_BYTES + 4];
+    bool known = false;
 
-    if (strncmp(name, "*.", 2) == 0) {
+    if (!domain_other_www(name, other)) {
         opt_errors_add_at(errors, conf, "domain", name, "www",
                           "a wildcard has no www. of its own; leave it out");
         return;
     }
     for (size_t i = 0; aliases && i < aliases->n; i++)
-        known = known || (has_www ? strcmp(aliases->words[i], name + 4) == 0
-                                  : strncmp(aliases->words[i], "www.", 4) == 0 &&
-                                        strcmp(aliases->words[i] + 4, name) == 0);
+        known = known || domain_matches(aliases->words[i], other);
     if (aliases && !known)
-        opt_errors_add_at(errors, conf, "domain", name, "www", "needs both names; add %s%s to aliases",
-                          has_www ? "" : "www.", has_www ? name + 4 : name);
+        opt_errors_add_at(errors, conf, "domain", name, "www", "needs both names; add %s to aliases", other);
 }
 
 /* An agent's claim has to hold it. A page that cannot be read is told of elsewhere. */

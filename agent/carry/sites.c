@@ -28,42 +28,43 @@ static void read_service(struct site_service *service, const char *item, const c
     service->at.verify = verify;
 }
 
-/* The files it names were there when the configuration was checked. */
-static json_t *policy_of(const char *name, const struct agent_domain_conf *d)
+/* The files it names were there when the configuration was checked. Where one went away since, all is as it was. */
+static json_t *policy_of(const char *name, const struct agent_domain_conf *d, const struct site *before)
 {
     struct err why = { 0 };
     json_t *policy = policy_of_conf(&d->policy, &why);
 
-    if (!policy)
-        log_error("a site is claimed with what its section asked for before, if anything",
-                  kv_str("domain", name), kv_str("error", why.text));
-    return policy;
+    if (policy)
+        return policy;
+    log_error("a site is claimed with what its section asked for before, if anything", kv_str("domain", name),
+              kv_str("error", why.text));
+    return before && before->policy ? json_copy(before->policy) : json_object();
 }
 
-static json_t *add_routes(json_t *policy, const struct opt_pairs *routes)
+static json_t *with_routes(json_t *policy, const struct opt_pairs *routes)
 {
-    json_t *paths;
+    json_t *paths = json_array();
 
-    if (routes->n == 0)
-        return policy;
-    paths = json_array();
     for (size_t i = 0; i < routes->n; i++)
         json_array_append_new(paths, json_string(routes->list[i].name));
-    if (!policy)
-        policy = json_object();
-    json_object_set_new(policy, "routes", paths);
+    json_object_del(policy, "routes");
+    if (routes->n > 0)
+        json_object_set(policy, "routes", paths);
+    json_decref(paths);
     return policy;
 }
 
-static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d)
+static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d,
+                 struct sites *old)
 {
+    const char *item = copy_item(arena, prefix, name);
     const char **aliases = arena_get(arena, d->aliases.n * sizeof *aliases + 1);
 
     for (size_t i = 0; i < d->aliases.n; i++)
         aliases[i] = arena_copy(arena, d->aliases.words[i]);
     *site = (struct site){
-        .item = copy_item(arena, prefix, name),
-        .policy = add_routes(policy_of(name, d), &d->routes),
+        .item = item,
+        .policy = with_routes(policy_of(name, d, sites_find(old, str_of(item))), &d->routes),
         .aliases = aliases,
         .aliases_n = d->aliases.n,
         .services = arena_get(arena, (1 + d->routes.n) * sizeof *site->services),
@@ -75,7 +76,7 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
                      arena_copy(arena, d->routes.list[i].value), d->verify);
 }
 
-static void read_sites(struct sites *s, const struct opt_conf *conf)
+static void read_sites(struct sites *s, const struct opt_conf *conf, struct sites *old)
 {
     const struct agent_domain_conf *d;
     const char *name;
@@ -86,14 +87,14 @@ static void read_sites(struct sites *s, const struct opt_conf *conf)
         s->n++;
     s->list = arena_get(&s->arena, s->n * sizeof *s->list + 1);
     for (size_t i = 0; i < s->n && (d = opt_section(conf, "domain", i, &name)); i++)
-        fill(&s->arena, &s->list[i], name, d);
+        fill(&s->arena, &s->list[i], name, d, old);
 }
 
 void sites_init(struct sites *s, const struct opt_conf *conf)
 {
     memset(s, 0, sizeof *s);
     s->serial = 1;
-    read_sites(s, conf);
+    read_sites(s, conf, &(struct sites){ 0 });
 }
 
 void sites_init_plain(struct sites *s, const char *relay, const char *service)
@@ -153,23 +154,12 @@ static void keep_states(struct sites *s, const struct site *old)
         keep_state(site, &old->services[i]);
 }
 
-/* Where the file that it names went away between the check and now. */
-static void keep_policy(struct site *site, struct sites *old)
-{
-    const struct site *before = site->policy ? NULL : sites_find(old, str_of(site->item));
-
-    if (before)
-        site->policy = json_incref(before->policy);
-}
-
 bool sites_reload(struct sites *s, const struct opt_conf *conf)
 {
     struct sites old = *s;
     bool changed;
 
-    read_sites(s, conf);
-    for (size_t i = 0; i < s->n; i++)
-        keep_policy(&s->list[i], &old);
+    read_sites(s, conf, &old);
     changed = s->n != old.n;
     for (size_t i = 0; i < s->n && !changed; i++)
         changed = !same_claim(&s->list[i], &old.list[i]);

@@ -232,7 +232,8 @@ static void send_request_body(struct exchange *x, struct buf *plain)
         case H1_BODY_MORE: break;
         }
         buf_take(plain, used);
-        if (event == H1_BODY_MORE)
+        /* What frames a chunk costs no credit until its bytes are sent: who stopped there would not be told of more. */
+        if (event == H1_BODY_MORE && (n == 0 || plain->len == 0))
             return;
     }
 }

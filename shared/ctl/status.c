@@ -253,10 +253,12 @@ static bool show_relay_domains(struct ctl *c, const json_t *status)
                                                  number_cell(domain, "requests", "", &requests),
                                                  number_cell(domain, "errors", "", &errors),
                                                  json_is_object(cert) ? text.text : "-" });
-        well = well && is_well(domain, "state");
+        well = well && is_well(domain, "state") && !*ctl_text(domain, "last_error");
     }
     buf_free(&names);
     print_table(c, "domains", &table);
+    json_array_foreach(json_object_get(status, "domains"), i, domain) if (*ctl_text(domain, "last_error"))
+        printf("  %s: %s\n", ctl_text(domain, "name"), ctl_text(domain, "last_error"));
     return well;
 }
 

@@ -1,6 +1,7 @@
 """tunnel-agent when something goes wrong: on the line, in sshd, at the relay, in a service, with a key.
 
 Plays the relay's part as test_agent_link.py does, with its helpers."""
+import contextlib
 import hashlib
 import os
 import queue
@@ -349,7 +350,8 @@ def test_strangers_are_many_and_slow(house):
     strangers = [Stream(lane, open_it=False) for _ in range(150)]
     opening = strangers[0].opening()
     for i in range(30):
-        strangers[0].sock.sendall(opening[i:i + 1])
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # on a busy machine it is over by then
+            strangers[0].sock.sendall(opening[i:i + 1])
         used.sock.sendall(b"2")
         assert used.read(1) == b"2"
         if i % 10 == 0:

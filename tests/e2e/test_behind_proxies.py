@@ -397,6 +397,22 @@ def test_redirects_go_by_what_the_proxy_says(edges):
     behind.listener.close()
 
 
+@pytest.mark.parametrize("header", [V1, v2(0x21, V6)], ids=["v1", "v2"])
+def test_redirects_behind_proxy_headers_lead_to_443(edges, header):
+    """There the balancer has TLS, whatever port of ours it sends that to; who comes by himself is sent to our own."""
+    behind = Behind(edges, secure=False)
+    behind.serve_http("redirect")
+
+    def location(first: bytes, source: str) -> str:
+        with behind.connect(source) as plain:
+            plain.sendall(first + request_bytes("GET", DOMAIN, "/x?y"))
+            return re.search("\r\nLocation: (.*)\r\n", plain.recv(2000).decode())[1]
+
+    assert location(header, TRUSTED) == "https://a.test/x?y"
+    assert location(b"", OTHER) == f"https://a.test:{behind.front.port}/x?y"
+    behind.listener.close()
+
+
 # ---- the real ones ----
 
 

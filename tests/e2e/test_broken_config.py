@@ -302,6 +302,10 @@ RELAY_ROWS = [
              (":443 127.0.0.1:443", "127.0.0.1:443 is none of listen_https"), (":443 :443", "stands there twice")),
     *rows_of("max_uri", *((text, "not a size from 256 to 1m") for text in ("", "0", "255", "1025k", "-1", "16 k", "16K"))),
     *rows_of("max_header", *((text, "not a size from 1k to 1m") for text in ("", "0", "1023", "2m", "many"))),
+    row("max_uri of more than max_header", "max_header = 8k\nmax_uri = 9k\n",
+        ("6: ROLE.max_uri = 9k", "larger than max_header, which is 8k and of which it is a part; raise max_header too")),
+    row("max_uri of more than the default max_header", "max_uri = 65537\n",
+        ("5: ROLE.max_uri = 65537", "larger than max_header, which is 64k and of which it is a part; raise max_header too")),
     *rows_of("workers", *((text, WORKERS) for text in (
         "0", "65", "abc", "-1", "+1", "1.5", "01", "0x10", "1 2", "Auto", "auto 2", "18446744073709551617"))),
     *rows_of("workers", ("", "give a value; the default is auto")),

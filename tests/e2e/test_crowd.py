@@ -22,6 +22,9 @@ from website import Site
 from x509 import make_pair, shown
 
 IDLE = 10_000
+# From 3.2 on OpenSSL has an object for each direction of a connection, with room for 32 records at once that only
+# hardware fills: 4.4 kB each, and no way to have them smaller. All its memory is 13.8 kB with 3.0, 21.3 kB with 3.5.
+IDLE_KB = 20 if ssl.OPENSSL_VERSION_INFO < (3, 2) else 24
 DOWNLOADS, RELOADS, SIZE = 500, 200, 100_000
 
 
@@ -76,7 +79,7 @@ def test_10000_idle_connections(front, many_descriptors):
         assert front.relay.descriptors >= wanted
         each_kb = (private_kb(front.relay.pid) - before) / wanted
         print(f"the relay's private memory per idle TLS connection: {each_kb:.1f} kB")
-        assert sanitized or each_kb <= 20
+        assert sanitized or each_kb <= IDLE_KB
         began = time.monotonic()
         assert {front.visit("GET", "/bytes/1000").status for _ in range(20)} == {200}
         assert time.monotonic() - began < limit(2)

@@ -95,7 +95,7 @@ def test_groups(edge, group, taken):
 @pytest.mark.parametrize("groups, chosen", [("P-256:X25519:P-384", "X25519"), ("X448:P-521:P-384:P-256", "(P-256|prime256v1)")])
 def test_groups_of_1_2(edge, groups, chosen):
     said = s_client(edge, "-tls1_2", "-groups", groups)
-    assert re.search(f"Server Temp Key: (ECDH, )?{chosen}", said), said
+    assert re.search(f"(Server|Peer) Temp Key: (ECDH, )?{chosen}", said), said
 
 
 def test_a_visitor_without_aes_gets_chacha(edge):

@@ -25,6 +25,7 @@ from test_websocket import (test_a_service_that_breaks_off_is_a_reset_for_the_vi
                             test_what_services_have_taken_is_not_held, wait_unused)
 from upgraded import Service, WebSockets, digest_of, end_with_fin, has_fin, is_reset, send_content, upgrade
 from website import Site, notify
+from x509 import make_pair, sign
 
 MB = 1_000_000
 
@@ -244,6 +245,17 @@ def test_a_certificate_that_cannot_be_verified(secure, ctl, kind, says):
     assert (path.site_status()["service_state"], path.site_status()["service_detail"]) == ("ok", "")
     path.set_domain(service=path.site.url)
     assert path.visit("GET", "/echo").status == 502  # no session of the unverified time helps it
+
+
+def test_a_name_counts_among_the_alternative_ones_alone(secure, house):
+    """As for browsers: what is in the subject's common name is no name of the service."""
+    old = make_pair(house.folder, "old", [], subject="/CN=localhost")
+    path = secure(pair=sign(old, house.authority, ["basicConstraints=CA:FALSE"]), trust={"SSL_CERT_FILE": str(house.root)})
+    path.set_domain(service=f"https://localhost:{path.site.port}")
+    assert path.visit("GET", "/echo").status == 502 and path.site.seen == []
+    assert "not for this name or address; write what it is for into service" in path.site_status()["service_detail"]
+    path.tls.load_cert_chain(*house.pair("new", ["localhost"]))
+    assert path.visit("GET", "/echo").status == 200
 
 
 def test_a_machine_that_trusts_nobody(secure, folder):

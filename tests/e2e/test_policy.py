@@ -135,6 +135,60 @@ def test_www(served, word, asked, wanted):
     assert straight.head.get("location") == f"https://{wanted or asked}:{front.port}/x"  # both in one step
 
 
+def with_www(edges, aliases, word="add"):
+    """The relay wants it, of a site whose agent claims these names too."""
+    edge = edges("a.test *.a.test", [(DOMAIN, aliases)])
+    edge.relay.conf.write_text(edge.relay.conf.read_text() + f"[domain {DOMAIN}]\nwww = {word}\n")
+    assert edge.relay.post("/v1/reload").status == 200
+    edge.agent.start()
+    edge.wait_up()
+    return edge
+
+
+def trouble(edge):
+    (site,) = [site for site in edge.status()["domains"] if site["name"] == DOMAIN]
+    return site["last_error"]
+
+
+@pytest.mark.parametrize("word", ["add", "strip"])
+def test_www_without_that_name_is_told_of(edges, ctl, word):
+    edge = with_www(edges, ["x.a.test"], word)
+    says = f"www = {word} does nothing without www.a.test: add that to aliases in the agent's [domain a.test]"
+    told = "a site is not served as it should be"
+    wait_until(lambda: trouble(edge) == says, "it is shown")
+    shown = ctl("status", at=edge.relay)
+    assert shown.code == 1 and f"  a.test: {says}\n" in shown.out
+    edge.agent.claim()
+    assert edge.relay.post("/v1/reload").status == 200
+    assert edge.visit().status == 200 and edge.relay.log().count(told) == 1
+    for aliases, wrong in ((["www.a.test"], None), ([], says), (["*.a.test"], None)):
+        edge.agent.items[0]["aliases"] = aliases
+        edge.agent.claim()
+        wait_until(lambda: trouble(edge) == wrong, "it is shown")
+    assert edge.relay.log().count(told) == 2 and ctl("status", at=edge.relay).code == 0
+
+
+def test_a_wildcard_among_the_aliases_is_its_www(edges):
+    edge = with_www(edges, ["*.a.test"])
+    assert trouble(edge) is None
+    wait_until(lambda: edge.visit().status == 308, "workers follow")
+    assert edge.visit().head.get("location") == f"https://www.a.test:{edge.port}/"
+    assert edge.visit(name="www.a.test").status == 200
+
+
+@pytest.mark.parametrize("name, aliases, well", [
+    ("a.test", "*.a.test", True), ("www.a.b.test", "*.b.test", True), ("www.a.test", "a.test", True),
+    ("a.test", "*.www.a.test", False), ("a.b.test", "*.b.test", False), ("www.a.test", "*.a.test", False),
+])
+def test_which_aliases_are_the_other_name(daemons, name, aliases, well):
+    agent = daemons("agent")
+    agent.conf.write_text(agent.conf.read_text()
+                          + f"[domain {name}]\nservice = http://127.0.0.1:1\nwww = add\naliases = {aliases}\n")
+    result = run("tunnel-agent", "--check", "-c", agent.conf)
+    assert result.code == (0 if well else 1), result.err
+    assert well or "needs both names; add " in result.err
+
+
 # ---- headers of responses ----
 
 

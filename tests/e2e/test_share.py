@@ -141,6 +141,7 @@ def test_both_have_to_say_so_and_are_told(shared):
     (answer,) = pi.claim()["items"]
     assert not answer["ok"] and "nas already" in answer["why"]
     wait_until(lambda: site_of(front)["agents"] == ["nas"], "nas has it alone")
+    wait_until(lambda: front.visit().status == 200, "its lane is up")
     wait_until(lambda: count(front, 5) == {"nas": 5}, "workers follow")
 
 
@@ -416,12 +417,13 @@ def answer_all(sock, name):
 
 
 class House:
-    """A real agent with its own site, and its SSH sessions on the VM."""
+    """A real agent with its own site, or another service, and its SSH sessions on the VM."""
 
-    def __init__(self, front, daemons, started, folder, name, share):
-        self.front, self.name, self.site = front, name, Site()
-        self.site._echo = lambda peer, *_: peer.send(
-            f"HTTP/1.1 200 OK\r\nX-Served-By: {name}\r\nContent-Length: 2\r\n\r\nok") or True
+    def __init__(self, front, daemons, started, folder, name, share, service=None):
+        self.front, self.name, self.site = front, name, service or Site()
+        if not service:
+            self.site._echo = lambda peer, *_: peer.send(
+                f"HTTP/1.1 200 OK\r\nX-Served-By: {name}\r\nContent-Length: 2\r\n\r\nok") or True
         started.append(self.site)
         self.started = started
         self.agent = daemons("agent")
@@ -441,6 +443,7 @@ lanes = 2
 [domain {DOMAIN}]
 service = {self.site.url}
 share = {share}
+verify = {"off" if self.site.url.startswith("https:") else "on"}
 """)
         self.agent.start()
 
@@ -463,18 +466,18 @@ share = {share}
 
 @pytest.fixture
 def houses(fronts, daemons, started, folder):
-    def make(share="balance"):
+    def make(share="balance", names=("one", "two", "three", "four"), service=lambda: None):
         front = fronts(DOMAIN, workers=2)
         (folder / "sshd").mkdir()
         front.sshd = VmSshd(folder / "sshd", LIKE_A_VM)
         started.append(front.sshd)
         front.sshd.start()
         front.relay.conf.write_text(front.relay.conf.read_text().replace("[relay]", f"[relay]\nssh_port = {front.sshd.port}")
-                                    .partition("[agent pi]")[0] + sections(folder, ("one", "two", "three", "four")))
+                                    .partition("[agent pi]")[0] + sections(folder, names))
         front.sshd.follow(front.relay.state_dir / "authorized_keys")
         front.start_relay()
-        front.houses = [House(front, daemons, started, folder, name, share) for name in ("one", "two", "three", "four")]
-        wait_until(lambda: front.lane_states().count("up") == 8, "all lanes are up")
+        front.houses = [House(front, daemons, started, folder, name, share, service()) for name in names]
+        wait_until(lambda: front.lane_states().count("up") == 2 * len(names), "all lanes are up")
         return front
 
     return make

@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any, Callable
 
+from daemon import Daemon
 from http1 import Body, Cut, Head, Peer, content, each_connection
 from path import Front, WholePath
 from programs import PATIENCE_S, unavailable, wait_until
@@ -32,9 +33,28 @@ CLOSE_WAIT = 8  # of TCP_INFO: the other side has sent its FIN
 def upgrade(front: Front, behind: bytes = b"") -> Visitor:
     visitor = front.visitor()
     visitor.send(f"GET / HTTP/1.1\r\nHost: {visitor.host}\r\n{ASKING}\r\n".encode() + behind)
-    head = visitor.head()
+    try:
+        head = visitor.head()
+    except TimeoutError:
+        raise AssertionError(f"no answer to a request to upgrade\n{where_it_stands(front)}") from None
     assert head and head.status == 101, head
     return visitor
+
+
+def where_it_stands(front: Front) -> str:
+    """Where bytes wait that do not arrive: which of our processes are stopped (T) or where in the kernel they are, what
+    each end of a lane has counted, and the connections of loopback whose queues are not empty."""
+    told = []
+    for daemon in [d for d in (front.relay, getattr(front, "agent", None)) if isinstance(d, Daemon)]:
+        for task in sorted(Path(f"/proc/{daemon.pid}/task").iterdir()):
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+            told.append(f"{daemon.title} thread {task.name}: {state} in {(task / 'wchan').read_text()}")
+        try:
+            told.append(f"{daemon.title}: {daemon.get('/v1/status').body.decode()}")
+        except OSError as e:
+            told.append(f"{daemon.title}: {e!r}")
+    lines = [line.split()[:5] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return "\n".join(told + [" ".join(line) for line in lines if line[4] != "00000000:00000000"])
 
 
 def end_with_fin(visitor: Visitor) -> None:
@@ -195,6 +215,21 @@ class Through(WholePath):
         return super()._agent_ini(*args).replace(self.site.url, self.service.url)
 
 
+OFFERED = ("first", "second")
+
+
+def choose(first: Any, second: Any) -> str | None:
+    """A server's subprotocol, or none, of those that a client has offered. Versions of the library from 14 on give them as
+    the second argument, and would refuse who has offered none; those before give them as the first one."""
+    offered = first if isinstance(first, (list, tuple)) else second
+    return next((name for name in OFFERED if name in offered), None)
+
+
+def extensions_of(socket_: Any) -> Any:
+    """In all versions of the library."""
+    return socket_.extensions if hasattr(socket_, "extensions") else socket_.protocol.extensions
+
+
 class WebSockets:
     """A loop of asyncio in a thread, with a server of the websockets library's on it: an echo, of any message."""
 
@@ -217,8 +252,8 @@ class WebSockets:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
 
     async def _start(self) -> Any:
-        return await self.library.serve(self._serve, "127.0.0.1", 0, backlog=1024, subprotocols=["first", "second"],
-                                        **self.how)
+        return await self.library.serve(self._serve, "127.0.0.1", 0, backlog=1024, subprotocols=list(OFFERED),
+                                        select_subprotocol=choose, **self.how)
 
     async def _serve(self, socket_: Any, _path: str = "") -> None:
         try:

@@ -155,13 +155,34 @@ static void test_matches(void **state)
             fail_msg("%s and %s", rows[i].pattern, rows[i].name);
 }
 
+static void test_the_other_name(void **state)
+{
+    static const struct {
+        const char *name, *other;
+    } rows[] = {
+        { "a.test", "www.a.test" },       { "www.a.test", "a.test" }, { "www.www.a.test", "www.a.test" },
+        { "wwwa.test", "www.wwwa.test" }, { "*.a.test", NULL },
+    };
+    char other[DOMAIN_BYTES + 4], longest[DOMAIN_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(domain_other_www(rows[i].name, other), rows[i].other != NULL);
+        if (rows[i].other)
+            assert_string_equal(other, rows[i].other);
+    }
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    assert_true(domain_other_www(longest, other));
+    assert_int_equal(strlen(other), DOMAIN_BYTES - 1 + 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_matches),
+        cmocka_unit_test(test_check),          cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_normalize),      cmocka_unit_test(test_matches),
+        cmocka_unit_test(test_the_other_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,30 @@
+/* relay/ledger.h - what is noted of each site from one snapshot to the next: its traffic, and what is wrong with it.
+ *
+ * Plain data: zeroed at first. An entry lives for as long as there is such a site: whoever claims names in turn gathers
+ * none. Workers and snapshots hold the counts for themselves. */
+#ifndef RELAY_LEDGER_H
+#define RELAY_LEDGER_H
+#include "relay/edge/counts.h"
+
+#include <stdbool.h>
+
+struct ledger_entry {
+    struct ledger_entry *next;
+    char *name;
+    struct counts *counts;
+    char *trouble; /* NULL: none */
+    bool kept;     /* over the next ledger_forget */
+};
+
+struct ledger {
+    struct ledger_entry *first;
+};
+
+/* Never NULL: a new one where there was none. */
+struct ledger_entry *ledger_of(struct ledger *l, const char *name);
+struct ledger_entry *ledger_keep(struct ledger *l, const char *name); /* the same; there is such a site */
+/* Told once to the log when it is another than before, or over. Copies it; NULL: there is none. */
+void ledger_note_trouble(struct ledger_entry *entry, const char *trouble);
+void ledger_forget(struct ledger *l); /* all that were not kept since the last time */
+void ledger_free(struct ledger *l);
+#endif

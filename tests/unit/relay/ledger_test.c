@@ -1,0 +1,62 @@
+#include "relay/ledger.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static void test_lasts_while_it_is_used(void **state)
+{
+    struct ledger l = { 0 };
+    struct ledger_entry *a = ledger_of(&l, "a.test");
+    struct counts *held = counts_hold(ledger_of(&l, "b.test")->counts);
+
+    (void)state;
+    assert_ptr_equal(ledger_of(&l, "a.test"), a);
+    counts_add(&a->counts->requests, 7);
+    counts_add(&held->requests, 5);
+    for (int i = 0; i < 3; i++) {
+        assert_ptr_equal(ledger_keep(&l, "a.test"), a);
+        ledger_forget(&l);
+        assert_ptr_equal(ledger_of(&l, "a.test"), a);
+    }
+    assert_ptr_equal(l.first, a);
+    assert_null(a->next); /* b.test has gone, and who still counts for it may do so */
+    counts_add(&held->requests, 1);
+    assert_int_equal(atomic_load(&held->requests), 6);
+    counts_release(held);
+    assert_int_equal(atomic_load(&a->counts->requests), 7);
+    assert_int_equal(atomic_load(&ledger_of(&l, "b.test")->counts->requests), 0);
+    ledger_free(&l);
+    assert_null(l.first);
+}
+
+static void test_trouble(void **state)
+{
+    struct ledger l = { 0 };
+    struct ledger_entry *a = ledger_of(&l, "a.test");
+
+    (void)state;
+    assert_null(a->trouble);
+    ledger_note_trouble(a, NULL);
+    ledger_note_trouble(a, "one");
+    ledger_note_trouble(a, "one");
+    assert_string_equal(a->trouble, "one");
+    ledger_note_trouble(a, "two");
+    assert_string_equal(a->trouble, "two");
+    ledger_note_trouble(a, NULL);
+    assert_null(a->trouble);
+    ledger_note_trouble(a, "again");
+    ledger_free(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lasts_while_it_is_used),
+        cmocka_unit_test(test_trouble),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
