@@ -16,6 +16,7 @@ void h2_fields_free(struct h2_fields *f)
     buf_free(&f->lines);
     buf_free(&f->cookie);
     buf_free(&f->host);
+    buf_free(&f->length);
     *f = (struct h2_fields){ 0 };
 }
 
@@ -105,8 +106,10 @@ bool h2_fields_add(struct h2_fields *f, struct str name, struct str value, uint3
         return refuse(f, "name of a field is not a token in lower case");
     if (is_connections(name, value))
         return refuse(f, "field about a connection of HTTP/1.1");
-    f->has_length = f->has_length || str_eq(name, "content-length");
-    if (str_eq(name, "cookie"))
+    f->trails = f->trails || str_eq(name, "trailer");
+    if (str_eq(name, "content-length"))
+        add_line(&f->length, name, value); /* the parser of heads sees whether there is one too many */
+    else if (str_eq(name, "cookie"))
         add_crumb(&f->cookie, value);
     else if (str_eq(name, "host") && f->host.len > 0)
         return refuse(f, "more than one Host");
@@ -140,7 +143,14 @@ static int find_authority(struct h2_fields *f, struct str *authority)
     return -1;
 }
 
-int h2_fields_request(struct h2_fields *f, bool ends, struct buf *out)
+bool h2_fields_wants_chunks(const struct h2_fields *f)
+{
+    bool connects = str_eq(text_of(&f->method), "CONNECT");
+
+    return !connects && (f->length.len == 0 || f->trails);
+}
+
+int h2_fields_request(struct h2_fields *f, bool chunked, struct buf *out)
 {
     bool connects = str_eq(text_of(&f->method), "CONNECT");
     struct str authority;
@@ -162,8 +172,10 @@ int h2_fields_request(struct h2_fields *f, bool ends, struct buf *out)
     buf_add(out, buf_bytes(&f->lines), f->lines.len);
     if (f->cookie.len > 0)
         add_line(out, STR("cookie"), text_of(&f->cookie));
-    if (!ends && !f->has_length && !connects)
+    if (chunked)
         buf_add_text(out, "transfer-encoding: chunked\r\n");
+    else
+        buf_add(out, buf_bytes(&f->length), f->length.len);
     buf_add(out, "\r\n", 2);
     return 0;
 }

@@ -1,15 +1,16 @@
 /* relay/edge/h2_parts.h - what h2_session.c and h2_stream.c share. */
 #ifndef RELAY_EDGE_H2_PARTS_H
 #define RELAY_EDGE_H2_PARTS_H
+#include "relay/edge/h2_patience.h"
 #include "relay/edge/h2_session.h"
 
 struct h2_session {
     nghttp2_session *ng;
     struct h2_stream *streams, *dirty, **dirty_end;
     uint32_t max_header;
-    uint64_t now_ms, refilled_ms;
-    unsigned patience; /* what is left of it; see charge */
-    bool flooded, draining, ended;
+    uint64_t now_ms;
+    struct h2_patience patience;
+    bool draining, ended;
 };
 
 /* ---- h2_stream.c ---- */

@@ -4,36 +4,15 @@
 
 #include <stdlib.h>
 
-/* What costs us more than it costs the visitor is paid for out of a patience that comes back with time. A browser that
- * gives up a page of 100 pictures is far from its end; a flood is there in a fraction of a second. */
 enum {
-    PATIENCE = 1000,
-    PATIENCE_PER_S = 100,
-    COST_OF_RESET = 5, /* a request that was begun for nothing, or a frame that was wrong */
-    COST_OF_FRAME = 1, /* PING, SETTINGS, PRIORITY, CONTINUATION, DATA of nothing */
     CONNECTION_WINDOW_BYTES = 1 << 20,
     MAX_BOMB = 8, /* times max_header: nobody asks for anything in that way */
+    NO_LIMIT = 1 << 20,
 };
-
-/* ---- patience ---- */
-
-static bool charge(struct h2_session *s, unsigned cost)
-{
-    uint64_t back = (s->now_ms - s->refilled_ms) * PATIENCE_PER_S / 1000;
-
-    if (back > 0) {
-        s->patience = back > PATIENCE - s->patience ? PATIENCE : s->patience + (unsigned)back;
-        s->refilled_ms = s->now_ms;
-    }
-    s->flooded = s->flooded || s->patience < cost;
-    if (!s->flooded)
-        s->patience -= cost;
-    return !s->flooded;
-}
 
 static int pay(struct h2_session *s, unsigned cost)
 {
-    return charge(s, cost) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    return h2_patience_pay(&s->patience, cost, s->now_ms) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 /* ---- what nghttp2 tells ---- */
@@ -43,23 +22,36 @@ static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
     return nghttp2_session_get_stream_user_data(ng, id);
 }
 
+/* Small pieces of a body that nobody wants any more mean as little as those of nothing. */
+static bool is_idle_data(nghttp2_session *ng, const nghttp2_frame_hd *hd)
+{
+    return (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM)) ||
+           (hd->length < H2_SMALL_BYTES && !stream_of(ng, hd->stream_id));
+}
+
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
 {
-    bool idle = hd->type == NGHTTP2_PING || hd->type == NGHTTP2_SETTINGS || hd->type == NGHTTP2_PRIORITY ||
-                hd->type == NGHTTP2_CONTINUATION ||
-                (hd->type == NGHTTP2_DATA && hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM));
+    struct h2_session *s = user;
 
-    (void)ng;
-    return idle ? pay(user, COST_OF_FRAME) : 0;
+    switch (hd->type) {
+    case NGHTTP2_HEADERS: return s->ended ? pay(s, H2_COST_OF_REQUEST) : 0; /* it is not looked at */
+    case NGHTTP2_RST_STREAM: return 0;                                      /* as a whole: below */
+    case NGHTTP2_DATA: return is_idle_data(ng, hd) ? pay(s, H2_COST_OF_FRAME) : 0;
+    case NGHTTP2_WINDOW_UPDATE:
+    case NGHTTP2_PING: return h2_patience_pay_ack(&s->patience, s->now_ms) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    default: return pay(s, H2_COST_OF_FRAME);
+    }
 }
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
+    struct h2_session *s = user;
 
     if (!st && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        st = h2_stream_new(user, frame->hd.stream_id);
+        st = h2_stream_new(s, frame->hd.stream_id);
         nghttp2_session_set_stream_user_data(ng, st->id, st);
+        h2_patience_asked(&s->patience);
     }
     return 0;
 }
@@ -78,8 +70,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     fields = h2_stream_fields(st);
     (void)h2_fields_add(fields, (struct str){ (const char *)name, name_n },
                         (struct str){ (const char *)value, value_n }, s->max_header);
-    s->flooded = s->flooded || fields->bytes / MAX_BOMB > s->max_header;
-    return s->flooded ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    s->patience.lost = s->patience.lost || fields->bytes / MAX_BOMB > s->max_header;
+    return s->patience.lost ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *user)
@@ -104,12 +96,14 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     case NGHTTP2_HEADERS:
         if (st)
             h2_stream_fields_whole(st, ends);
-        break;
+        return st && st->fields.too_large ? pay(s, H2_COST_OF_REQUEST) : 0;
     case NGHTTP2_DATA:
         if (st && ends)
             h2_stream_remote_end(st);
+        else if (frame->hd.length > 0 && frame->data.padlen >= frame->hd.length)
+            return pay(s, H2_COST_OF_FRAME); /* nothing but padding */
         break;
-    case NGHTTP2_RST_STREAM: return pay(s, COST_OF_RESET);
+    case NGHTTP2_RST_STREAM: return pay(s, H2_COST_OF_REQUEST);
     case NGHTTP2_PING:
         /* What the visitor had begun before he heard of the end has come by now. */
         if (s->draining && (frame->hd.flags & NGHTTP2_FLAG_ACK))
@@ -123,19 +117,22 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user)
 {
     (void)ng, (void)frame, (void)error;
-    return pay(user, COST_OF_RESET);
+    return pay(user, H2_COST_OF_REQUEST);
 }
 
-/* RFC 9113 8.1: who has his answer need not send the rest of his request. */
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
-    const struct h2_session *s = user;
-    bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
-                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    struct h2_session *s = user;
+    bool data = frame->hd.type == NGHTTP2_DATA;
 
-    if (st && ends && !st->remote_ended)
-        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+    if (st && (data || frame->hd.type == NGHTTP2_HEADERS) && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+        st->answered = true;
+        if (!st->remote_ended)
+            h2_stream_touch(st);
+    }
+    if (data && frame->hd.length > 0)
+        h2_patience_sent(&s->patience);
     if (frame->hd.type == NGHTTP2_GOAWAY && s->draining && !s->ended)
         nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE,
                             NULL); /* its answer shows that the notice has been heard */
@@ -155,7 +152,7 @@ static int on_stream_closed(nghttp2_session *ng, int32_t id, uint32_t code, void
         h2_stream_touch(st);
     }
     if (visitors_fault)
-        (void)charge(s, COST_OF_RESET); /* noticed by the next frame */
+        (void)pay(s, H2_COST_OF_REQUEST); /* noticed by the next frame */
     return 0;
 }
 
@@ -187,6 +184,7 @@ static nghttp2_option *make_options(void)
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_send_header_block_length(o, 262144);
+    nghttp2_option_set_stream_reset_rate_limit(o, NO_LIMIT, NO_LIMIT); /* resets are paid for as all else */
     return o;
 }
 
@@ -204,8 +202,8 @@ struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms)
 
     s->dirty_end = &s->dirty;
     s->max_header = max_header;
-    s->now_ms = s->refilled_ms = now_ms;
-    s->patience = PATIENCE;
+    s->now_ms = now_ms;
+    h2_patience_init(&s->patience, now_ms);
     if (nghttp2_session_server_new2(&s->ng, callbacks, s, options) != 0 ||
         nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) !=
             0 ||
@@ -228,7 +226,8 @@ void h2_session_free(struct h2_session *s)
 
 static int give_up(struct h2_session *s, int error, const char **why)
 {
-    bool flood = s->flooded || error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+    bool flood =
+        s->patience.lost || error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
 
     nghttp2_session_terminate_session(s->ng, flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
     *why = flood ? "flood of frames" : nghttp2_strerror(error);
@@ -241,7 +240,7 @@ int h2_session_feed(struct h2_session *s, const char *bytes, size_t n, uint64_t 
 
     s->now_ms = now_ms;
     used = nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes, n);
-    return used < 0 || s->flooded ? give_up(s, (int)used, why) : 0;
+    return used < 0 || s->patience.lost ? give_up(s, (int)used, why) : 0;
 }
 
 void h2_session_send(struct h2_session *s, struct buf *out, size_t most)
@@ -256,6 +255,16 @@ void h2_session_send(struct h2_session *s, struct buf *out, size_t most)
 bool h2_session_is_over(const struct h2_session *s)
 {
     return !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng);
+}
+
+bool h2_session_is_flooded(const struct h2_session *s)
+{
+    return s->patience.lost;
+}
+
+void h2_session_calm(struct h2_session *s)
+{
+    nghttp2_session_terminate_session(s->ng, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 void h2_session_drain(struct h2_session *s)

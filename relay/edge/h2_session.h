@@ -22,6 +22,7 @@ struct h2_stream {
     struct h2_stream *next_dirty;
     void *user; /* whoever serves it */
     int32_t id;
+    uint64_t began_ms;
     bool dirty;  /* something has happened: h2_session_next will name it */
     bool closed; /* by both sides, or reset: it has to be freed */
 
@@ -38,6 +39,7 @@ struct h2_stream {
     struct buf out, out_trailers;
     uint64_t sent_bytes;
     bool head_ready, submitted, out_ended, deferred, was_full;
+    bool answered; /* all of it has gone out */
 };
 
 struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms);
@@ -48,7 +50,10 @@ must_check int h2_session_feed(struct h2_session *s, const char *bytes, size_t n
                                const char **why);
 /* Adds frames until there are none, or `most` bytes of them. */
 void h2_session_send(struct h2_session *s, struct buf *out, size_t most);
-bool h2_session_is_over(const struct h2_session *s); /* nothing more will come or go */
+bool h2_session_is_over(const struct h2_session *s);    /* nothing more will come or go */
+bool h2_session_is_flooded(const struct h2_session *s); /* nobody is to go on with it: see h2_session_calm */
+void h2_session_calm(
+    struct h2_session *s); /* ends it with ENHANCE_YOUR_CALM; the last words are to be sent */
 /* No further requests: those under way are served. The visitor is told in time not to begin new ones. */
 void h2_session_drain(struct h2_session *s);
 void h2_session_end(struct h2_session *s); /* as drain, at once: those that come now are not looked at */
@@ -64,15 +69,19 @@ void h2_stream_touch(struct h2_stream *st); /* makes it dirty */
 must_check int h2_stream_take_head(struct h2_stream *st, struct buf *out);
 /* Makes `in` what can be taken next of the body; true when that is more than it was. */
 bool h2_stream_fill(struct h2_stream *st);
-void h2_stream_used(struct h2_stream *st);    /* something was taken of `in`: the visitor may send more */
-void h2_stream_discard(struct h2_stream *st); /* what there is of the body, and what still comes */
+void h2_stream_used(struct h2_stream *st); /* something was taken of `in`: the visitor may send more */
+/* What there is of the body, and what still comes. That is not more than the visitor may send already. */
+void h2_stream_discard(struct h2_stream *st);
 
 void h2_stream_head(struct h2_stream *st, int status); /* its text is whole, in `head` */
 void h2_stream_body(struct h2_stream *st, const void *bytes, size_t n);
 void h2_stream_end(struct h2_stream *st, struct str trailers);
 void h2_stream_answer(struct h2_stream *st, struct str whole);
 bool h2_stream_full(struct h2_stream *st);
-void h2_stream_flush(struct h2_stream *st); /* all that was said is on its way */
+void h2_stream_flush(struct h2_stream *st);  /* all that was said is on its way */
+void h2_stream_served(struct h2_stream *st); /* a service has answered it */
+/* He has asked for it, and has not read on for too long. As reset; whoever does so often is not heard any more. */
+void h2_stream_unread(struct h2_stream *st);
 void h2_stream_reset(struct h2_stream *st, uint32_t code);
 void h2_stream_free(struct h2_stream *st); /* a closed one */
 #endif

@@ -15,6 +15,7 @@ struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id)
 
     st->session = s;
     st->id = id;
+    st->began_ms = s->now_ms;
     st->next = s->streams;
     if (st->next)
         st->next->prev = st;
@@ -41,8 +42,8 @@ struct h2_fields *h2_stream_fields(struct h2_stream *st)
     return st->head_whole ? &st->trailing : &st->fields;
 }
 
-/* The second section is the trailers. Behind a body of known length they go no further: HTTP/1.1 has no place for them
- * there, and RFC 9110 6.5.1 lets them be left out. */
+/* The second section is the trailers. Behind a body of known length they go no further unless they were announced: HTTP/1.1
+ * has no place for them there, and RFC 9110 6.5.1 lets them be left out. */
 void h2_stream_fields_whole(struct h2_stream *st, bool ends)
 {
     if (st->head_whole) {
@@ -52,7 +53,7 @@ void h2_stream_fields_whole(struct h2_stream *st, bool ends)
         h2_fields_free(&st->trailing);
     } else {
         st->head_whole = true;
-        st->chunked = !ends && !st->fields.has_length;
+        st->chunked = !ends && h2_fields_wants_chunks(&st->fields);
     }
     if (ends)
         h2_stream_remote_end(st);
@@ -61,7 +62,7 @@ void h2_stream_fields_whole(struct h2_stream *st, bool ends)
 
 int h2_stream_take_head(struct h2_stream *st, struct buf *out)
 {
-    int rc = h2_fields_request(&st->fields, !st->chunked, out);
+    int rc = h2_fields_request(&st->fields, st->chunked, out);
 
     if (rc == 0)
         h2_fields_free(&st->fields);
@@ -78,9 +79,7 @@ static void consume(struct h2_stream *st, size_t n)
 void h2_stream_received(struct h2_stream *st, const void *bytes, size_t n)
 {
     st->unacked += n;
-    if (st->discards)
-        consume(st, n);
-    else
+    if (!st->discards)
         buf_add(st->chunked ? &st->raw : &st->in, bytes, n);
     h2_stream_touch(st);
 }
@@ -135,7 +134,6 @@ void h2_stream_discard(struct h2_stream *st)
     st->discards = true;
     buf_free(&st->raw);
     buf_free(&st->in);
-    consume(st, st->unacked);
 }
 
 /* ---- the response ---- */
@@ -148,6 +146,9 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t room
     struct h2_list list;
 
     (void)user;
+    if (n < st->out.len &&
+        n < H2_SMALL_BYTES) /* noticed by the next frame, without which there is no more room */
+        (void)h2_patience_pay(&st->session->patience, H2_COST_OF_FRAME, st->session->now_ms);
     if (n == 0 && !st->out_ended) {
         st->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
@@ -240,10 +241,21 @@ void h2_stream_flush(struct h2_stream *st)
     }
 }
 
+void h2_stream_served(struct h2_stream *st)
+{
+    h2_patience_served(&st->session->patience);
+}
+
 void h2_stream_reset(struct h2_stream *st, uint32_t code)
 {
     if (!st->closed)
         nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
+}
+
+void h2_stream_unread(struct h2_stream *st)
+{
+    (void)h2_patience_pay(&st->session->patience, H2_COST_OF_STALL, st->session->now_ms);
+    h2_stream_reset(st, NGHTTP2_CANCEL);
 }
 
 /* ---- end ---- */

@@ -233,8 +233,23 @@ static void test_an_early_answer(void **state)
     struct talk *t = *state;
     struct h2_stream *st = ASKED(t, post, 0, 1);
 
+    static const char piece[16384];
+    uint32_t stream;
+    size_t n;
+
     h2_stream_answer(st, STR("HTTP/1.1 413 Content Too Large\r\n\r\n"));
+    h2_stream_discard(st);
     h2_stream_flush(st);
+    assert_false(st->answered);
+    h2_session_send(t->s, &t->out, 1 << 20);
+    assert_true(st->answered);
+    for (size_t i = 0; i < H2_WINDOW_BYTES / sizeof piece; i++) /* what he may send he may, but not more */
+        assert_int_equal(frame(t, DATA, 0, 1, piece, sizeof piece), 0);
+    while (said(t, 8, &stream, &n))
+        assert_int_equal(stream, 0);
+    assert_false(st->closed);
+    assert_int_equal(st->raw.len + st->in.len, 0);
+    h2_stream_reset(st, NGHTTP2_NO_ERROR);
     h2_session_send(t->s, &t->out, 1 << 20);
     assert_int_equal(code_said(t, RST), NGHTTP2_NO_ERROR);
 }
