@@ -10,6 +10,11 @@ struct h2_session {
     uint32_t max_header;
     uint64_t now_ms;
     struct h2_patience patience;
+    struct {
+        unsigned char head[9];
+        size_t head_n, payload; /* what has come of a frame's head; what is still to come behind it */
+        int frames;             /* begun, and not told of by nghttp2 */
+    } ignored;
     bool draining, ended;
 };
 

@@ -47,6 +47,14 @@ bool h2_patience_pay_ack(struct h2_patience *p, uint64_t now_ms)
     return !p->lost;
 }
 
+bool h2_patience_pay_ignored(struct h2_patience *p, unsigned frames, uint64_t now_ms)
+{
+    p->ignored += frames;
+    frames = p->ignored / H2_IGNORED_FRAMES;
+    p->ignored %= H2_IGNORED_FRAMES;
+    return h2_patience_pay(p, frames * H2_COST_OF_FRAME, now_ms);
+}
+
 static void grant_acks(struct h2_patience *p, unsigned n)
 {
     p->acks = n > MAX_ACKS - p->acks ? MAX_ACKS : p->acks + n;

@@ -6,7 +6,8 @@
 
 enum {
     CONNECTION_WINDOW_BYTES = 1 << 20,
-    MAX_BOMB = 8, /* times max_header: nobody asks for anything in that way */
+    MAX_BOMB = 8,           /* times max_header: nobody asks for anything in that way */
+    MAX_CONTINUATIONS = 64, /* nghttp2 takes each byte of one's head for another, when they come singly */
     NO_LIMIT = 1 << 20,
 };
 
@@ -22,21 +23,37 @@ static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
     return nghttp2_session_get_stream_user_data(ng, id);
 }
 
-/* Small pieces of a body that nobody wants any more mean as little as those of nothing. */
-static bool is_idle_data(nghttp2_session *ng, const nghttp2_frame_hd *hd)
+/* Of frames that nghttp2 ignores it does not tell, so all are counted. */
+static void count_frames(struct h2_session *s, const char *bytes, size_t n)
 {
-    return (hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM)) ||
-           (hd->length < H2_SMALL_BYTES && !stream_of(ng, hd->stream_id));
+    while (n > 0) {
+        size_t used = s->ignored.payload < n ? s->ignored.payload : n;
+        const unsigned char *head = s->ignored.head;
+
+        s->ignored.payload -= used;
+        bytes += used;
+        n -= used;
+        for (; n > 0 && s->ignored.head_n < sizeof s->ignored.head; n--)
+            s->ignored.head[s->ignored.head_n++] = (unsigned char)*bytes++;
+        if (s->ignored.head_n < sizeof s->ignored.head)
+            return;
+        s->ignored.head_n = 0;
+        s->ignored.payload = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+        s->ignored.frames++;
+    }
 }
 
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
 {
     struct h2_session *s = user;
 
+    (void)ng;
+    s->ignored.frames--;
     switch (hd->type) {
     case NGHTTP2_HEADERS: return s->ended ? pay(s, H2_COST_OF_REQUEST) : 0; /* it is not looked at */
     case NGHTTP2_RST_STREAM: return 0;                                      /* as a whole: below */
-    case NGHTTP2_DATA: return is_idle_data(ng, hd) ? pay(s, H2_COST_OF_FRAME) : 0;
+    case NGHTTP2_DATA:
+        return hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM) ? pay(s, H2_COST_OF_FRAME) : 0;
     case NGHTTP2_WINDOW_UPDATE:
     case NGHTTP2_PING: return h2_patience_pay_ack(&s->patience, s->now_ms) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     default: return pay(s, H2_COST_OF_FRAME);
@@ -184,6 +201,7 @@ static nghttp2_option *make_options(void)
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_send_header_block_length(o, 262144);
+    nghttp2_option_set_max_continuations(o, MAX_CONTINUATIONS);
     nghttp2_option_set_stream_reset_rate_limit(o, NO_LIMIT, NO_LIMIT); /* resets are paid for as all else */
     return o;
 }
@@ -203,6 +221,7 @@ struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms)
     s->dirty_end = &s->dirty;
     s->max_header = max_header;
     s->now_ms = now_ms;
+    s->ignored.payload = NGHTTP2_CLIENT_MAGIC_LEN;
     h2_patience_init(&s->patience, now_ms);
     if (nghttp2_session_server_new2(&s->ng, callbacks, s, options) != 0 ||
         nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) !=
@@ -239,7 +258,12 @@ int h2_session_feed(struct h2_session *s, const char *bytes, size_t n, uint64_t 
     ssize_t used;
 
     s->now_ms = now_ms;
+    count_frames(s, bytes, n);
     used = nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes, n);
+    if (used >= 0 && s->ignored.frames > 0 &&
+        !h2_patience_pay_ignored(&s->patience, (unsigned)s->ignored.frames, now_ms))
+        used = NGHTTP2_ERR_FLOODED;
+    s->ignored.frames = 0;
     return used < 0 || s->patience.lost ? give_up(s, (int)used, why) : 0;
 }
 
