@@ -2,20 +2,19 @@
 #ifndef RELAY_EDGE_H2_PARTS_H
 #define RELAY_EDGE_H2_PARTS_H
 #include "relay/edge/h2_patience.h"
+#include "relay/edge/h2_rules.h"
 #include "relay/edge/h2_session.h"
 
 struct h2_session {
     nghttp2_session *ng;
+    struct h2_rules rules;
     struct h2_stream *streams, *dirty, **dirty_end;
     uint32_t max_header;
     uint64_t now_ms;
     struct h2_patience patience;
-    struct {
-        unsigned char head[9];
-        size_t head_n, payload; /* what has come of a frame's head; what is still to come behind it */
-        int frames;             /* begun, and not told of by nghttp2 */
-    } ignored;
+    int ignored; /* frames that have begun, and of which nghttp2 has not told */
     bool draining, ended;
+    bool drops; /* the frame that has begun last */
 };
 
 /* ---- h2_stream.c ---- */

@@ -7,7 +7,7 @@
 enum {
     CONNECTION_WINDOW_BYTES = 1 << 20,
     MAX_BOMB = 8,           /* times max_header: nobody asks for anything in that way */
-    MAX_CONTINUATIONS = 64, /* nghttp2 takes each byte of one's head for another, when they come singly */
+    MAX_CONTINUATIONS = 64, /* nghttp2 takes each read before one for another */
     NO_LIMIT = 1 << 20,
 };
 
@@ -23,32 +23,12 @@ static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
     return nghttp2_session_get_stream_user_data(ng, id);
 }
 
-/* Of frames that nghttp2 ignores it does not tell, so all are counted. */
-static void count_frames(struct h2_session *s, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        size_t used = s->ignored.payload < n ? s->ignored.payload : n;
-        const unsigned char *head = s->ignored.head;
-
-        s->ignored.payload -= used;
-        bytes += used;
-        n -= used;
-        for (; n > 0 && s->ignored.head_n < sizeof s->ignored.head; n--)
-            s->ignored.head[s->ignored.head_n++] = (unsigned char)*bytes++;
-        if (s->ignored.head_n < sizeof s->ignored.head)
-            return;
-        s->ignored.head_n = 0;
-        s->ignored.payload = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
-        s->ignored.frames++;
-    }
-}
-
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
 {
     struct h2_session *s = user;
 
     (void)ng;
-    s->ignored.frames--;
+    s->ignored--;
     switch (hd->type) {
     case NGHTTP2_HEADERS: return s->ended ? pay(s, H2_COST_OF_REQUEST) : 0; /* it is not looked at */
     case NGHTTP2_RST_STREAM: return 0;                                      /* as a whole: below */
@@ -120,7 +100,9 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         else if (frame->hd.length > 0 && frame->data.padlen >= frame->hd.length)
             return pay(s, H2_COST_OF_FRAME); /* nothing but padding */
         break;
-    case NGHTTP2_RST_STREAM: return pay(s, H2_COST_OF_REQUEST);
+    case NGHTTP2_RST_STREAM:
+        h2_rules_ended(&s->rules, (uint32_t)frame->hd.stream_id, true);
+        return pay(s, H2_COST_OF_REQUEST);
     case NGHTTP2_PING:
         /* What the visitor had begun before he heard of the end has come by now. */
         if (s->draining && (frame->hd.flags & NGHTTP2_FLAG_ACK))
@@ -166,6 +148,8 @@ static int on_stream_closed(nghttp2_session *ng, int32_t id, uint32_t code, void
     if (st) {
         nghttp2_session_set_stream_user_data(ng, id, NULL);
         st->closed = true;
+        if (st->remote_ended && !st->refused)
+            h2_rules_ended(&s->rules, (uint32_t)id, false);
         h2_stream_touch(st);
     }
     if (visitors_fault)
@@ -219,9 +203,9 @@ struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms)
     nghttp2_option *options = make_options();
 
     s->dirty_end = &s->dirty;
+    h2_rules_init(&s->rules);
     s->max_header = max_header;
     s->now_ms = now_ms;
-    s->ignored.payload = NGHTTP2_CLIENT_MAGIC_LEN;
     h2_patience_init(&s->patience, now_ms);
     if (nghttp2_session_server_new2(&s->ng, callbacks, s, options) != 0 ||
         nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) !=
@@ -243,28 +227,116 @@ void h2_session_free(struct h2_session *s)
     free(s);
 }
 
-static int give_up(struct h2_session *s, int error, const char **why)
+static int give_up(struct h2_session *s, uint32_t code, const char **why)
+{
+    nghttp2_session_terminate_session(s->ng, code);
+    *why = nghttp2_http2_strerror(code);
+    return -1;
+}
+
+/* What nghttp2 says of itself when it goes no further. */
+static uint32_t code_for(const struct h2_session *s, int error)
 {
     bool flood =
         s->patience.lost || error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
 
-    nghttp2_session_terminate_session(s->ng, flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
-    *why = flood ? "flood of frames" : nghttp2_strerror(error);
-    return -1;
+    return flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
+}
+
+/* An error of the stream alone: the others go on. */
+static void refuse_frame(struct h2_session *s, uint32_t code)
+{
+    nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, (int32_t)s->rules.stream, code);
+    (void)pay(s, H2_COST_OF_REQUEST);
+}
+
+/* The rest of a request that was said to be whole. It has taken room in the connection's window nonetheless. */
+static void drop_data(struct h2_session *s, struct h2_stream *st)
+{
+    s->drops = true;
+    st->refused = true;
+    if (s->rules.length > 0)
+        nghttp2_submit_window_update(s->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)s->rules.length);
+    refuse_frame(s, NGHTTP2_STREAM_CLOSED);
+}
+
+/* RFC 9113 5.1: what may come on a stream that is not open any more, or whose request is whole. */
+static uint32_t check_stream(struct h2_session *s)
+{
+    struct h2_stream *st = stream_of(s->ng, (int32_t)s->rules.stream);
+    bool of_stream;
+    uint32_t code;
+
+    if (!st) {
+        code = h2_rules_without_stream(&s->rules, &of_stream);
+        if (!of_stream)
+            return code;
+        refuse_frame(s, code); /* nghttp2 passes over it, and keeps its tables and windows right */
+    } else if (s->rules.adds_nothing) {
+        s->drops = true;
+        refuse_frame(s, NGHTTP2_PROTOCOL_ERROR);
+    } else if (st->remote_ended && s->rules.kind == NGHTTP2_DATA) {
+        drop_data(s, st);
+    } else if (st->remote_ended && s->rules.kind == NGHTTP2_HEADERS) {
+        return NGHTTP2_STREAM_CLOSED; /* of the connection, whose table would not be right any more */
+    }
+    return NGHTTP2_NO_ERROR;
+}
+
+/* RFC 9113 6.9.2: no window of a stream may become too large by a setting for all. */
+static uint32_t check_windows(const struct h2_session *s)
+{
+    int64_t more = (int64_t)s->rules.most_window -
+                   nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+
+    for (const struct h2_stream *st = s->streams; st && more > 0; st = st->next)
+        if (!st->closed &&
+            nghttp2_session_get_stream_remote_window_size(s->ng, st->id) + more > NGHTTP2_MAX_WINDOW_SIZE)
+            return NGHTTP2_FLOW_CONTROL_ERROR;
+    return NGHTTP2_NO_ERROR;
+}
+
+/* Of frames that nghttp2 ignores it does not tell, so all are counted. */
+static bool pay_ignored(struct h2_session *s)
+{
+    unsigned frames = s->ignored > 0 ? (unsigned)s->ignored : 0;
+
+    s->ignored = 0;
+    return frames == 0 || h2_patience_pay_ignored(&s->patience, frames, s->now_ms);
+}
+
+static uint32_t check(struct h2_session *s)
+{
+    uint32_t code = NGHTTP2_NO_ERROR;
+
+    if (s->rules.begins) {
+        s->drops = false;
+        s->ignored++;
+        if (s->rules.stream != 0)
+            code = check_stream(s);
+    }
+    return code != NGHTTP2_NO_ERROR ? code : check_windows(s);
 }
 
 int h2_session_feed(struct h2_session *s, const char *bytes, size_t n, uint64_t now_ms, const char **why)
 {
-    ssize_t used;
+    struct str rest = { bytes, n }, piece;
 
     s->now_ms = now_ms;
-    count_frames(s, bytes, n);
-    used = nghttp2_session_mem_recv(s->ng, (const uint8_t *)bytes, n);
-    if (used >= 0 && s->ignored.frames > 0 &&
-        !h2_patience_pay_ignored(&s->patience, (unsigned)s->ignored.frames, now_ms))
-        used = NGHTTP2_ERR_FLOODED;
-    s->ignored.frames = 0;
-    return used < 0 || s->patience.lost ? give_up(s, (int)used, why) : 0;
+    while (rest.n > 0) {
+        uint32_t code = h2_rules_next(&s->rules, &rest, &piece);
+        ssize_t used = 0;
+
+        if (code == NGHTTP2_NO_ERROR && piece.n > 0)
+            code = check(s);
+        if (code != NGHTTP2_NO_ERROR)
+            return give_up(s, code, why);
+        if (!s->drops)
+            used = nghttp2_session_mem_recv(s->ng, (const uint8_t *)piece.p, piece.n);
+        if (used < 0 || s->patience.lost)
+            return give_up(s, code_for(s, (int)used), why);
+    }
+    return pay_ignored(s) ? 0 : give_up(s, NGHTTP2_ENHANCE_YOUR_CALM, why);
 }
 
 void h2_session_send(struct h2_session *s, struct buf *out, size_t most)

@@ -14,6 +14,8 @@ enum {
     H2_DRAINED_BYTES = 16384, /* until only that is left */
 };
 
+enum h2_head { H2_HEAD_READ, H2_HEAD_REFUSED, H2_HEAD_MALFORMED };
+
 struct h2_session;
 
 struct h2_stream {
@@ -29,6 +31,7 @@ struct h2_stream {
     /* The request. */
     struct h2_fields fields, trailing; /* trailers may come before the head is taken */
     bool head_whole, remote_ended, chunked, terminated, discards;
+    bool refused;        /* what came behind its end: more of that may be under way */
     struct buf raw;      /* of a body of unknown length, not yet in chunks */
     struct buf in;       /* as exchange_run takes it */
     struct buf trailers; /* in front of which the last chunk stands */
@@ -67,6 +70,9 @@ struct h2_stream *h2_session_first(const struct h2_session *s); /* of all */
 void h2_stream_touch(struct h2_stream *st); /* makes it dirty */
 /* Adds the text of its head. -1: it is refused, see fields.why; with 431 when it is too large, otherwise reset it. */
 must_check int h2_stream_take_head(struct h2_stream *st, struct buf *out);
+/* The same, and parses it. Malformed (RFC 9113 8.1.1): it has been reset. Refused: see parsed->status. */
+enum h2_head h2_stream_read_head(struct h2_stream *st, const struct h1_limits *limits, struct buf *out,
+                                 struct h1_head *parsed);
 /* Makes `in` what can be taken next of the body; true when that is more than it was. */
 bool h2_stream_fill(struct h2_stream *st);
 void h2_stream_used(struct h2_stream *st); /* something was taken of `in`: the visitor may send more */

@@ -69,6 +69,25 @@ int h2_stream_take_head(struct h2_stream *st, struct buf *out)
     return rc;
 }
 
+enum h2_head h2_stream_read_head(struct h2_stream *st, const struct h1_limits *limits, struct buf *out,
+                                 struct h1_head *parsed)
+{
+    h1_request_init(parsed);
+    if (h2_stream_take_head(st, out) == 0) {
+        if (h1_head_parse(parsed, buf_bytes(out), out->len, limits) > 0)
+            return H2_HEAD_READ;
+        if (parsed->status != 400)
+            return H2_HEAD_REFUSED;
+    } else if (st->fields.too_large) {
+        parsed->status = 431;
+        parsed->why = st->fields.why;
+        parsed->bytes = "";
+        return H2_HEAD_REFUSED;
+    }
+    h2_stream_reset(st, NGHTTP2_PROTOCOL_ERROR);
+    return H2_HEAD_MALFORMED;
+}
+
 static void consume(struct h2_stream *st, size_t n)
 {
     st->unacked -= n;

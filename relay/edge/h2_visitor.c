@@ -169,22 +169,11 @@ static bool read_head(struct request *r, struct buf *text, struct h1_head *parse
     const struct reception *reception = &r->visitor->reception;
     const struct client_host *host = reception->host;
     const struct h1_limits *limits = &snapshot_rules(host->snapshot(host->user))->limits;
-    const struct h2_fields *fields = &r->stream->fields;
+    enum h2_head head = h2_stream_read_head(r->stream, limits, text, parsed);
 
-    h1_request_init(parsed);
-    if (h2_stream_take_head(r->stream, text) == 0) {
-        if (h1_head_parse(parsed, buf_bytes(text), text->len, limits) > 0)
-            return true;
-    } else if (fields->too_large) {
-        parsed->status = 431;
-        parsed->why = fields->why;
-        parsed->bytes = "";
-    } else {
-        h2_stream_reset(r->stream, NGHTTP2_PROTOCOL_ERROR);
-        return false;
-    }
-    reception_refuse(reception, parsed, page);
-    return false;
+    if (head == H2_HEAD_REFUSED)
+        reception_refuse(reception, parsed, page);
+    return head == H2_HEAD_READ;
 }
 
 static void begin_request(struct h2_visitor *v, struct h2_stream *st)
