@@ -10,11 +10,12 @@ struct h2_session {
     struct h2_rules rules;
     struct h2_stream *streams, *dirty, **dirty_end;
     uint32_t max_header;
-    uint64_t now_ms;
+    uint64_t now_ms, began_ms;
     struct h2_patience patience;
     int ignored; /* frames that have begun, and of which nghttp2 has not told */
     bool draining, ended;
-    bool drops; /* the frame that has begun last */
+    bool settled; /* our SETTINGS have been acknowledged */
+    bool drops;   /* the frame that has begun last */
 };
 
 /* ---- h2_stream.c ---- */

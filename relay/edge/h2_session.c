@@ -103,6 +103,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     case NGHTTP2_RST_STREAM:
         h2_rules_ended(&s->rules, (uint32_t)frame->hd.stream_id, true);
         return pay(s, H2_COST_OF_REQUEST);
+    case NGHTTP2_SETTINGS: s->settled = s->settled || (frame->hd.flags & NGHTTP2_FLAG_ACK); break;
     case NGHTTP2_PING:
         /* What the visitor had begun before he heard of the end has come by now. */
         if (s->draining && (frame->hd.flags & NGHTTP2_FLAG_ACK))
@@ -205,7 +206,7 @@ struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms)
     s->dirty_end = &s->dirty;
     h2_rules_init(&s->rules);
     s->max_header = max_header;
-    s->now_ms = now_ms;
+    s->now_ms = s->began_ms = now_ms;
     h2_patience_init(&s->patience, now_ms);
     if (nghttp2_session_server_new2(&s->ng, callbacks, s, options) != 0 ||
         nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) !=
@@ -361,6 +362,12 @@ bool h2_session_is_flooded(const struct h2_session *s)
 void h2_session_calm(struct h2_session *s)
 {
     nghttp2_session_terminate_session(s->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void h2_session_late(struct h2_session *s, uint64_t now_ms)
+{
+    if (!s->settled && now_ms - s->began_ms >= H2_SETTINGS_MS)
+        nghttp2_session_terminate_session(s->ng, NGHTTP2_SETTINGS_TIMEOUT);
 }
 
 void h2_session_drain(struct h2_session *s)

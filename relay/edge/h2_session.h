@@ -8,7 +8,8 @@
 #include "relay/edge/h2_fields.h"
 
 enum {
-    H2_MAX_STREAMS = 128,     /* at once */
+    H2_MAX_STREAMS = 128, /* at once */
+    H2_SETTINGS_MS = 60000,
     H2_WINDOW_BYTES = 262144, /* of a request's body, received and not yet passed on */
     H2_FULL_BYTES = 65536,    /* of a response's body: with that much waiting, its service is to wait */
     H2_DRAINED_BYTES = 16384, /* until only that is left */
@@ -57,6 +58,8 @@ bool h2_session_is_over(const struct h2_session *s);    /* nothing more will com
 bool h2_session_is_flooded(const struct h2_session *s); /* nobody is to go on with it: see h2_session_calm */
 void h2_session_calm(
     struct h2_session *s); /* ends it with ENHANCE_YOUR_CALM; the last words are to be sent */
+/* Who has not acknowledged our SETTINGS for H2_SETTINGS_MS does not keep to them: that is the end (RFC 9113 6.5.3). */
+void h2_session_late(struct h2_session *s, uint64_t now_ms);
 /* No further requests: those under way are served. The visitor is told in time not to begin new ones. */
 void h2_session_drain(struct h2_session *s);
 void h2_session_end(struct h2_session *s); /* as drain, at once: those that come now are not looked at */
