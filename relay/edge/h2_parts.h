@@ -11,6 +11,7 @@ struct h2_session {
     struct h2_stream *streams, *dirty, **dirty_end;
     uint32_t max_header;
     uint64_t now_ms, began_ms;
+    uint64_t sent_bytes; /* of bodies */
     struct h2_patience patience;
     int ignored; /* frames that have begun, and of which nghttp2 has not told */
     bool draining, ended;

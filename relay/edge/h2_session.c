@@ -349,6 +349,11 @@ void h2_session_send(struct h2_session *s, struct buf *out, size_t most)
         buf_add(out, bytes, (size_t)n);
 }
 
+uint64_t h2_session_sent(const struct h2_session *s)
+{
+    return s->sent_bytes;
+}
+
 bool h2_session_is_over(const struct h2_session *s)
 {
     return !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng);

@@ -54,6 +54,7 @@ must_check int h2_session_feed(struct h2_session *s, const char *bytes, size_t n
                                const char **why);
 /* Adds frames until there are none, or `most` bytes of them. */
 void h2_session_send(struct h2_session *s, struct buf *out, size_t most);
+uint64_t h2_session_sent(const struct h2_session *s);   /* bytes of bodies, so far */
 bool h2_session_is_over(const struct h2_session *s);    /* nothing more will come or go */
 bool h2_session_is_flooded(const struct h2_session *s); /* nobody is to go on with it: see h2_session_calm */
 void h2_session_calm(
@@ -87,8 +88,9 @@ void h2_stream_body(struct h2_stream *st, const void *bytes, size_t n);
 void h2_stream_end(struct h2_stream *st, struct str trailers);
 void h2_stream_answer(struct h2_stream *st, struct str whole);
 bool h2_stream_full(struct h2_stream *st);
-void h2_stream_flush(struct h2_stream *st);  /* all that was said is on its way */
-void h2_stream_served(struct h2_stream *st); /* a service has answered it */
+void h2_stream_flush(struct h2_stream *st);         /* all that was said is on its way */
+void h2_stream_served(struct h2_stream *st);        /* a service has answered it */
+bool h2_stream_is_held(const struct h2_stream *st); /* by the visitor, it alone */
 /* He has asked for it, and has not read on for too long. As reset; whoever does so often is not heard any more. */
 void h2_stream_unread(struct h2_stream *st);
 void h2_stream_reset(struct h2_stream *st, uint32_t code);

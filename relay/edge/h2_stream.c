@@ -175,6 +175,7 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t room
     memcpy(to, buf_bytes(&st->out), n);
     buf_take(&st->out, n);
     st->sent_bytes += n;
+    st->session->sent_bytes += n;
     if (st->was_full && st->out.len <= H2_DRAINED_BYTES)
         h2_stream_touch(st);
     if (st->out.len > 0 || !st->out_ended)
@@ -269,6 +270,11 @@ void h2_stream_reset(struct h2_stream *st, uint32_t code)
 {
     if (!st->closed)
         nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
+}
+
+bool h2_stream_is_held(const struct h2_stream *st)
+{
+    return nghttp2_session_get_stream_remote_window_size(st->session->ng, st->id) <= 0;
 }
 
 void h2_stream_unread(struct h2_stream *st)

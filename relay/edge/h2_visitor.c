@@ -30,7 +30,8 @@ struct h2_visitor {
     struct h2_session *session;
     struct reception reception;
     uint64_t now_ms, idle_since_ms, drained_ms, look_ms; /* look_ms: when it is looked after next */
-    bool at_work; /* whoever has news meanwhile is heard before it ends */
+    uint64_t sent_bytes, sent_ms; /* at the last look; when it was seen to have grown */
+    bool at_work;                 /* whoever has news meanwhile is heard before it ends */
     bool has_asked, draining, over;
     bool calm;  /* he is to be told to be */
     bool early; /* one of his requests is answered, but not whole */
@@ -335,7 +336,7 @@ static void look_at_exchange(struct request *r)
         h2_stream_reset(st, state == EXCHANGE_CLOSE ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
 }
 
-/* What the visitor still reads is not late. */
+/* What the visitor still reads is not late, and what waits for others that he reads is not, either. */
 static void look_at_request(struct request *r, uint64_t now_ms)
 {
     struct h2_stream *st = r->stream;
@@ -343,6 +344,8 @@ static void look_at_request(struct request *r, uint64_t now_ms)
     if (st->sent_bytes != r->sent_bytes) {
         r->sent_bytes = st->sent_bytes;
         r->moved_ms = now_ms;
+    } else if (st->out.len > 0 && r->visitor->sent_ms > r->moved_ms && !h2_stream_is_held(st)) {
+        r->moved_ms = r->visitor->sent_ms;
     }
     if (!r->exchange) {
         look_at_answered(r, now_ms - r->moved_ms);
@@ -365,6 +368,10 @@ static void look_at(struct h2_visitor *v, struct h2_stream *st)
 
 static void look_at_all(struct h2_visitor *v)
 {
+    if (h2_session_sent(v->session) != v->sent_bytes) {
+        v->sent_bytes = h2_session_sent(v->session);
+        v->sent_ms = v->now_ms;
+    }
     v->early = false;
     v->at_work = true; /* one that ends may wake another: no list is walked while it changes */
     for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next)
