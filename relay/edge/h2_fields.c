@@ -130,14 +130,29 @@ static bool is_http(struct str scheme)
     return str_eq_nocase(scheme, "https") || str_eq_nocase(scheme, "http");
 }
 
-/* RFC 9113 8.3.1: where both are there, they must not differ. */
+/* RFC 3986 6.2.3: the port of the scheme, or none behind a colon, is as good as nothing. */
+static struct str without_own_port(struct str host, struct str scheme)
+{
+    const char *colon = memrchr(host.p, ':', host.n);
+    struct str bare, port;
+
+    if (!colon)
+        return host;
+    bare = (struct str){ host.p, (size_t)(colon - host.p) };
+    port = (struct str){ colon + 1, host.n - bare.n - 1 };
+    return port.n == 0 || str_eq(port, str_eq_nocase(scheme, "https") ? "443" : "80") ? bare : host;
+}
+
+/* RFC 9113 8.3.1: where both are there, they must not mean different hosts. */
 static int find_authority(struct h2_fields *f, struct str *authority)
 {
+    struct str scheme = text_of(&f->scheme), one = without_own_port(text_of(&f->authority), scheme),
+               other = without_own_port(text_of(&f->host), scheme);
+
     *authority = text_of(f->authority.len > 0 ? &f->authority : &f->host);
     if (f->authority.len == 0 || f->host.len == 0)
         return 0;
-    if (f->host.len == f->authority.len &&
-        strncasecmp(buf_bytes(&f->host), buf_bytes(&f->authority), f->host.len) == 0)
+    if (one.n == other.n && strncasecmp(one.p, other.p, one.n) == 0)
         return 0;
     f->why = "Host differs from :authority";
     return -1;

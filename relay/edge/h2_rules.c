@@ -221,12 +221,14 @@ static bool was_left_out(const struct h2_rules *r)
     return false;
 }
 
-/* By END_STREAM it is the connection's error, after RST_STREAM the stream's. */
-static uint32_t check_ended(const struct h2_rules *r, bool *of_stream)
+/* By END_STREAM it is the connection's error, after RST_STREAM the stream's, which is told once. */
+static uint32_t check_ended(struct h2_rules *r, bool *of_stream)
 {
     for (uint32_t i = 0; i < r->ended_n && i < H2_ENDED_STREAMS; i++)
         if (r->ended[i].stream == r->stream) {
             *of_stream = r->ended[i].reset;
+            if (*of_stream)
+                r->ended[i].stream = 0;
             return NGHTTP2_STREAM_CLOSED;
         }
     return NGHTTP2_NO_ERROR;

@@ -251,14 +251,21 @@ static void refuse_frame(struct h2_session *s, uint32_t code)
     (void)pay(s, H2_COST_OF_REQUEST);
 }
 
+/* The same, and nghttp2 does not hear of it. RFC 9113 5.4: an error is told once. */
+static void drop_frame(struct h2_session *s, struct h2_stream *st, uint32_t code)
+{
+    s->drops = true;
+    if (!st->refused)
+        refuse_frame(s, code);
+    st->refused = true;
+}
+
 /* The rest of a request that was said to be whole. It has taken room in the connection's window nonetheless. */
 static void drop_data(struct h2_session *s, struct h2_stream *st)
 {
-    s->drops = true;
-    st->refused = true;
     if (s->rules.length > 0)
         nghttp2_submit_window_update(s->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)s->rules.length);
-    refuse_frame(s, NGHTTP2_STREAM_CLOSED);
+    drop_frame(s, st, NGHTTP2_STREAM_CLOSED);
 }
 
 /* RFC 9113 5.1: what may come on a stream that is not open any more, or whose request is whole. */
@@ -274,8 +281,7 @@ static uint32_t check_stream(struct h2_session *s)
             return code;
         refuse_frame(s, code); /* nghttp2 passes over it, and keeps its tables and windows right */
     } else if (s->rules.adds_nothing) {
-        s->drops = true;
-        refuse_frame(s, NGHTTP2_PROTOCOL_ERROR);
+        drop_frame(s, st, NGHTTP2_PROTOCOL_ERROR);
     } else if (st->remote_ended && s->rules.kind == NGHTTP2_DATA) {
         drop_data(s, st);
     } else if (st->remote_ended && s->rules.kind == NGHTTP2_HEADERS) {

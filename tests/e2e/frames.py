@@ -269,8 +269,11 @@ class Talk:
             self.flush()
             if not self.until(lambda: number in self.status) or self.status[number] != 200:
                 raise Wrong("the next request is not answered")
-        if any(s.kind == GOAWAY or s.kind == RST_STREAM and not self.row.wants("stream") for s in self.said):
+        resets = [s.stream for s in self.said if s.kind == RST_STREAM]
+        if any(s.kind == GOAWAY for s in self.said) or resets and not self.row.wants("stream"):
             raise Wrong("an error")
+        if len(set(resets)) < len(resets):
+            raise Wrong("a stream is reset twice")
 
     def play(self) -> None:
         if not self.row.bare:

@@ -443,8 +443,18 @@ static void play_line(struct play *p, const char *line, struct wants *wants)
     }
 }
 
+/* RFC 9113 5.4: the first error of a stream is the only one. */
+static void check_once(const struct play *p)
+{
+    for (size_t i = 0; i < p->said_n; i++)
+        if (p->said[i].kind == 3 && find_frame(p, 3, p->said[i].stream) != &p->said[i])
+            fail_msg("%s (pieces of %zu): stream %u is reset twice", p->row->name, p->piece,
+                     p->said[i].stream);
+}
+
 static void check_rest(struct play *p, const struct wants *wants)
 {
+    check_once(p);
     for (size_t i = 0; i < p->said_n && !wants->ends; i++)
         if (p->said[i].kind == 7)
             fail_msg("%s (pieces of %zu): GOAWAY with %u", p->row->name, p->piece,
