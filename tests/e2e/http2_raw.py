@@ -18,7 +18,8 @@ from visitor import connect, context
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
-NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0, 1, 2, 3, 5, 7, 8, 11
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED = range(6)
+REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 7, 8, 11
 INITIAL_WINDOW_SIZE = 4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -59,7 +60,10 @@ def reset(stream: int, code: int = CANCEL) -> bytes:
 
 
 class Raw2:
-    def __init__(self, port: int, root: Path, name: str = "a.test", *, greets: bool = True, first: bytes = settings()) -> None:
+    def __init__(self, port: int, root: Path, name: str = "a.test", *, greets: bool = True, first: bytes = settings(),
+                 acknowledges: bool = True) -> None:
+        """acknowledges: the relay's settings, as soon as they have come."""
+        self.acknowledges = acknowledges
         self.socket = connect(port, context(root, ("h2",)), name)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         assert self.socket.selected_alpn_protocol() == "h2"
@@ -166,6 +170,8 @@ class Raw2:
             self.goaways.append((int.from_bytes(got[13:17], "big"), int.from_bytes(got[9:13], "big")))
         elif kind == RST_STREAM:
             self.resets[stream] = int.from_bytes(got[9:13], "big")
+        elif kind == SETTINGS and not flags & ACK and self.acknowledges:
+            self._waits += frame(SETTINGS, ACK)
         elif kind == HEADERS:
             self.heads.add(stream)
         elif kind == DATA:

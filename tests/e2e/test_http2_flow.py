@@ -197,7 +197,7 @@ def test_limits_are_told(edges):
 
 def test_the_129th_request_at_once(timed):
     """Before he knows of the limit it is refused in a way that lets him ask again; afterwards he should know."""
-    with Raw2(timed.front.port, timed.front.root) as v:
+    with Raw2(timed.front.port, timed.front.root, acknowledges=False) as v:
         v.send(b"".join(ask(n, "/slow") for n in range(1, 259, 2)))
         v.wait(lambda: v.resets, "one is refused")
         assert v.resets == {257: REFUSED_STREAM}
