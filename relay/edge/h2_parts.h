@@ -10,6 +10,8 @@ struct h2_session {
     struct h2_rules rules;
     struct h2_stream *streams, *dirty, **dirty_end;
     uint32_t max_header;
+    unsigned stream_n;   /* that are not closed */
+    struct buf settings; /* the first frame, until it is sent */
     uint64_t now_ms, began_ms;
     uint64_t sent_bytes; /* of bodies */
     struct h2_patience patience;

@@ -45,7 +45,12 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
     struct h2_session *s = user;
 
+    if (!st && frame->headers.cat == NGHTTP2_HCAT_REQUEST && s->stream_n >= H2_MAX_STREAMS) {
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+        return pay(s, H2_COST_OF_REQUEST);
+    }
     if (!st && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        s->stream_n++;
         st = h2_stream_new(s, frame->hd.stream_id);
         nghttp2_session_set_stream_user_data(ng, st->id, st);
         h2_patience_asked(&s->patience);
@@ -149,6 +154,7 @@ static int on_stream_closed(nghttp2_session *ng, int32_t id, uint32_t code, void
     if (st) {
         nghttp2_session_set_stream_user_data(ng, id, NULL);
         st->closed = true;
+        s->stream_n--;
         if (st->remote_ended && !st->refused)
             h2_rules_ended(&s->rules, (uint32_t)id, false);
         h2_stream_touch(st);
@@ -191,10 +197,27 @@ static nghttp2_option *make_options(void)
     return o;
 }
 
+/* One stream too many is an error of that stream (RFC 9113 5.1.2); nghttp2 would end the connection. So it knows a larger
+ * number than the visitor is told, which stands behind the frame's header, and on_begin_headers looks at the right one. */
+static void tell_settings(struct h2_session *s)
+{
+    static const char number[] = { H2_MAX_STREAMS >> 24, (char)(H2_MAX_STREAMS >> 16),
+                                   (char)(H2_MAX_STREAMS >> 8), (char)H2_MAX_STREAMS };
+    const uint8_t *bytes;
+    ssize_t n = nghttp2_session_mem_send(s->ng, &bytes);
+    enum { ID = 2, AT = H2_FRAME_HEAD + ID };
+
+    if (n < AT + (ssize_t)sizeof number)
+        abort(); /* out of memory */
+    buf_add(&s->settings, bytes, AT);
+    buf_add(&s->settings, number, sizeof number);
+    buf_add(&s->settings, bytes + AT + sizeof number, (size_t)n - AT - sizeof number);
+}
+
 struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms)
 {
     const nghttp2_settings_entry settings[] = {
-        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_MAX_STREAMS },
+        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, NO_LIMIT }, /* first: see tell_settings */
         { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW_BYTES },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, max_header },
         { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
@@ -215,6 +238,7 @@ struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms)
         abort(); /* out of memory */
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(callbacks);
+    tell_settings(s);
     return s;
 }
 
@@ -224,6 +248,7 @@ void h2_session_free(struct h2_session *s)
         return;
     while (s->streams)
         h2_stream_free(s->streams);
+    buf_free(&s->settings);
     nghttp2_session_del(s->ng);
     free(s);
 }
@@ -351,6 +376,8 @@ void h2_session_send(struct h2_session *s, struct buf *out, size_t most)
     const uint8_t *bytes;
     ssize_t n;
 
+    buf_add(out, buf_bytes(&s->settings), s->settings.len);
+    buf_free(&s->settings);
     while (out->len < most && (n = nghttp2_session_mem_send(s->ng, &bytes)) > 0)
         buf_add(out, bytes, (size_t)n);
 }

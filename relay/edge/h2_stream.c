@@ -309,8 +309,10 @@ void h2_stream_free(struct h2_stream *st)
         st->prev->next = st->next;
     else
         st->session->streams = st->next;
-    if (!st->closed)
+    if (!st->closed) {
         nghttp2_session_set_stream_user_data(st->session->ng, st->id, NULL);
+        st->session->stream_n--;
+    }
     h2_fields_free(&st->fields);
     h2_fields_free(&st->trailing);
     buf_free(&st->raw);

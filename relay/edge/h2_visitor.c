@@ -385,7 +385,8 @@ uint64_t h2_visitor_look(struct h2_visitor *v, uint64_t now_ms)
 
     v->now_ms = now_ms;
     look_at_all(v);
-    h2_session_late(v->session, now_ms);
+    if (h2_session_first(v->session)) /* who asks for nothing is late with that */
+        h2_session_late(v->session, now_ms);
     if (v->draining && now_ms - v->drained_ms >= LAST_CALL_MS)
         h2_session_end(v->session); /* he does not say whether he has heard of it */
     if (h2_session_first(v->session))

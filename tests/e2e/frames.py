@@ -236,7 +236,7 @@ class Talk:
         """As the public suite sees it: an end is an end, and who ends the connection has reset the stream."""
         if self.closed or any(s.kind == GOAWAY and s.code in codes for s in self.said):
             return True
-        return (what == "stream" or "stream" in self.row.allow) and any(s.kind == RST_STREAM and s.code in codes for s in self.said)
+        return what == "stream" and any(s.kind == RST_STREAM and s.code in codes for s in self.said)
 
     def check(self, thing: str) -> None:
         what, _, rest = thing.partition(" ")

@@ -391,6 +391,7 @@ def test_small_pieces_down(timed):
 
 def test_pings_as_grpc_sends_them(timed):
     with Visitor2(timed.front.port, timed.front.root, DOMAIN) as v:
+        assert v.get("GET", "/bytes/10").status == 200  # its SETTINGS are acknowledged
         stream = v.ask("GET", "/slow")
         for _ in range(20):
             timed.wait(10)
