@@ -26,15 +26,16 @@
 
 enum {
     HANDSHAKE_MS = 10000,
-    IDLE_MS = 75000,      /* between requests */
-    HEAD_MS = 30000,      /* from a head's first byte to its last */
-    PROGRESS_MS = 300000, /* of an exchange without any progress */
-    GONE_MS = 2000,       /* in which a visitor who is gone has told so, when asked */
-    LAST_CALL_MS = 3000,  /* for the first request of a visitor who has come, when we are about to end */
-    LINGER_MS = 2000,     /* for the visitor to close in his turn, once he has our last words */
-    UNREAD_MS = 60000,    /* without any progress of what he has yet to read */
-    LOOK_MS = 1000,       /* while a request is parked: has the visitor gone? */
-    PLAIN_BYTES = 65536,  /* decrypted and not yet used, where it is no head */
+    IDLE_MS = 75000,         /* between requests */
+    HEAD_MS = 30000,         /* from a head's first byte to its last */
+    PROGRESS_MS = 300000,    /* of an exchange without any progress */
+    GONE_MS = 2000,          /* in which a visitor who is gone has told so, when asked */
+    LAST_CALL_MS = 3000,     /* for the first request of a visitor who has come, when we are about to end */
+    LINGER_MS = 2000,        /* for the visitor to close in his turn, once he has our last words */
+    UNREAD_MS = 60000,       /* without any progress of what he has yet to read */
+    LOOK_MS = 1000,          /* while a request is parked: has the visitor gone? */
+    PLAIN_BYTES = 65536,     /* decrypted and not yet used, where it is no head */
+    H2_LAST_BYTES = 2000000, /* of HTTP/2 that ends: a flood is not read */
 };
 
 enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_H2, C_LINGER, C_CLOSE };
@@ -60,6 +61,8 @@ struct client {
     bool has_asked;                 /* at least once */
     bool asked_if_gone, would_tell; /* he has ended his side, and was sent what shows whether he is gone */
     bool half_ends;                 /* nothing more will be sent, but the visitor may go on */
+    bool spoke_h2;
+    size_t dropped_bytes; /* while it lingers */
 };
 
 static enum state step_handshake(struct client *c);
@@ -155,8 +158,9 @@ static void begin_h2(struct client *c)
 {
     const struct reception reception = reception_of(c);
 
+    c->spoke_h2 = true;
     c->h2 = h2_visitor_new(c, &reception, now_ms(c));
-    if (c->draining)
+    if (c->draining || !snapshot_rules(c->host->snapshot(c->host->user))->http2)
         h2_visitor_drain(c->h2, now_ms(c));
     set_deadline(c, h2_visitor_look(c->h2, now_ms(c)));
 }
@@ -211,7 +215,7 @@ void client_run(struct client *c)
     if (c->state == C_CLOSE)
         return;
     wire_flush(&c->wire, c->state == C_LINGER || c->half_ends);
-    if (c->plain.len >= (c->waits ? 1 : most_plain(c)))
+    if (c->plain.len >= (c->waits ? 1 : most_plain(c)) || (c->spoke_h2 && c->dropped_bytes > H2_LAST_BYTES))
         stream_pause(c->sock);
     else
         stream_resume(c->sock);
@@ -297,8 +301,13 @@ static enum state step_exchange(struct client *c)
 /* Who has ended his side cannot tell us how much more he takes: he is gone, with all that he has asked for. */
 static enum state step_h2(struct client *c)
 {
-    if (!c->visitor_ended && h2_visitor_run(c->h2, &c->wire, &c->plain, now_ms(c)))
+    uint64_t sooner;
+
+    if (!c->visitor_ended && h2_visitor_run(c->h2, &c->wire, &c->plain, now_ms(c))) {
+        if ((sooner = h2_visitor_look_sooner(c->h2)) > 0)
+            set_deadline(c, sooner);
         return C_H2;
+    }
     drop_requests(c);
     return C_LINGER;
 }
@@ -306,6 +315,7 @@ static enum state step_h2(struct client *c)
 /* What still comes is dropped; closing at once would reset the connection and take our answer away. */
 static enum state step_linger(struct client *c)
 {
+    c->dropped_bytes += c->plain.len;
     buf_free(&c->plain);
     return C_LINGER;
 }
@@ -535,10 +545,18 @@ void client_drain(struct client *c)
     c->draining = true;
     if (c->state == C_FIRST || c->state == C_HANDSHAKE || (c->state == C_HEAD && !c->has_asked))
         set_deadline(c, LAST_CALL_MS);
-    if (c->state == C_H2) {
-        h2_visitor_drain(c->h2, now_ms(c));
-        set_deadline(c, LAST_CALL_MS);
-    }
+    if (c->state == C_H2)
+        client_drain_http2(c);
+    else
+        client_run(c);
+}
+
+void client_drain_http2(struct client *c)
+{
+    if (c->state != C_H2)
+        return;
+    h2_visitor_drain(c->h2, now_ms(c));
+    set_deadline(c, LAST_CALL_MS);
     client_run(c);
 }
 

@@ -34,7 +34,8 @@ struct client_host {
 /* Takes a visitor's socket; closes it also when it fails. */
 struct client *client_accept(struct loop *loop, int fd, const struct client_host *host,
                              struct entrance entrance, struct err *e);
-void client_drain(struct client *c); /* ends behind the request in progress, or at once */
+void client_drain(struct client *c);       /* ends behind the request in progress, or at once */
+void client_drain_http2(struct client *c); /* the same, of those that speak HTTP/2 */
 void client_stop(struct client *c);
 
 /* ---- for the exchange ---- */

@@ -16,6 +16,7 @@ void h2_fields_free(struct h2_fields *f)
     buf_free(&f->lines);
     buf_free(&f->cookie);
     buf_free(&f->host);
+    buf_free(&f->length);
     *f = (struct h2_fields){ 0 };
 }
 
@@ -105,8 +106,10 @@ bool h2_fields_add(struct h2_fields *f, struct str name, struct str value, uint3
         return refuse(f, "name of a field is not a token in lower case");
     if (is_connections(name, value))
         return refuse(f, "field about a connection of HTTP/1.1");
-    f->has_length = f->has_length || str_eq(name, "content-length");
-    if (str_eq(name, "cookie"))
+    f->trails = f->trails || str_eq(name, "trailer");
+    if (str_eq(name, "content-length"))
+        add_line(&f->length, name, value); /* the parser of heads sees whether there is one too many */
+    else if (str_eq(name, "cookie"))
         add_crumb(&f->cookie, value);
     else if (str_eq(name, "host") && f->host.len > 0)
         return refuse(f, "more than one Host");
@@ -127,20 +130,42 @@ static bool is_http(struct str scheme)
     return str_eq_nocase(scheme, "https") || str_eq_nocase(scheme, "http");
 }
 
-/* RFC 9113 8.3.1: where both are there, they must not differ. */
+/* RFC 3986 6.2.3: the port of the scheme, or none behind a colon, is as good as nothing. */
+static struct str without_own_port(struct str host, struct str scheme)
+{
+    const char *colon = memrchr(host.p, ':', host.n);
+    struct str bare, port;
+
+    if (!colon)
+        return host;
+    bare = (struct str){ host.p, (size_t)(colon - host.p) };
+    port = (struct str){ colon + 1, host.n - bare.n - 1 };
+    return port.n == 0 || str_eq(port, str_eq_nocase(scheme, "https") ? "443" : "80") ? bare : host;
+}
+
+/* RFC 9113 8.3.1: where both are there, they must not mean different hosts. */
 static int find_authority(struct h2_fields *f, struct str *authority)
 {
+    struct str scheme = text_of(&f->scheme), one = without_own_port(text_of(&f->authority), scheme),
+               other = without_own_port(text_of(&f->host), scheme);
+
     *authority = text_of(f->authority.len > 0 ? &f->authority : &f->host);
     if (f->authority.len == 0 || f->host.len == 0)
         return 0;
-    if (f->host.len == f->authority.len &&
-        strncasecmp(buf_bytes(&f->host), buf_bytes(&f->authority), f->host.len) == 0)
+    if (one.n == other.n && strncasecmp(one.p, other.p, one.n) == 0)
         return 0;
     f->why = "Host differs from :authority";
     return -1;
 }
 
-int h2_fields_request(struct h2_fields *f, bool ends, struct buf *out)
+bool h2_fields_wants_chunks(const struct h2_fields *f)
+{
+    bool connects = str_eq(text_of(&f->method), "CONNECT");
+
+    return !connects && (f->length.len == 0 || f->trails);
+}
+
+int h2_fields_request(struct h2_fields *f, bool chunked, struct buf *out)
 {
     bool connects = str_eq(text_of(&f->method), "CONNECT");
     struct str authority;
@@ -162,8 +187,10 @@ int h2_fields_request(struct h2_fields *f, bool ends, struct buf *out)
     buf_add(out, buf_bytes(&f->lines), f->lines.len);
     if (f->cookie.len > 0)
         add_line(out, STR("cookie"), text_of(&f->cookie));
-    if (!ends && !f->has_length && !connects)
+    if (chunked)
         buf_add_text(out, "transfer-encoding: chunked\r\n");
+    else
+        buf_add(out, buf_bytes(&f->length), f->length.len);
     buf_add(out, "\r\n", 2);
     return 0;
 }

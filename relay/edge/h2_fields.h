@@ -13,17 +13,20 @@
 struct h2_fields {
     struct buf method, scheme, authority, path; /* of a request */
     struct buf lines;                           /* the others, each "name: value" with its CRLF */
-    struct buf cookie, host;
+    struct buf cookie, host, length;
     uint32_t bytes;  /* of all fields, as SETTINGS_MAX_HEADER_LIST_SIZE counts them */
     const char *why; /* it is refused: a constant text */
-    bool has_length, too_large;
+    bool too_large;
+    bool trails; /* trailers are announced: HTTP/1.1 has a place for them only behind chunks */
 };
 
 void h2_fields_free(struct h2_fields *f);
 /* False from the first field on for which it is refused, or after which it is larger than max. */
 bool h2_fields_add(struct h2_fields *f, struct str name, struct str value, uint32_t max);
-/* Adds the head of a request; ends: no body follows. A body of unknown length is said to be chunked. -1: see why. */
-must_check int h2_fields_request(struct h2_fields *f, bool ends, struct buf *out);
+/* With this head, and unless nothing follows it, the body goes on in chunks. */
+bool h2_fields_wants_chunks(const struct h2_fields *f);
+/* Adds the head of a request; chunked: of which the body goes on so. -1: see why. */
+must_check int h2_fields_request(struct h2_fields *f, bool chunked, struct buf *out);
 /* Adds a trailer section with its empty line; nothing when it has no fields. */
 void h2_fields_trailers(const struct h2_fields *f, struct buf *out);
 

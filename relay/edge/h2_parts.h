@@ -1,15 +1,24 @@
 /* relay/edge/h2_parts.h - what h2_session.c and h2_stream.c share. */
 #ifndef RELAY_EDGE_H2_PARTS_H
 #define RELAY_EDGE_H2_PARTS_H
+#include "relay/edge/h2_patience.h"
+#include "relay/edge/h2_rules.h"
 #include "relay/edge/h2_session.h"
 
 struct h2_session {
     nghttp2_session *ng;
+    struct h2_rules rules;
     struct h2_stream *streams, *dirty, **dirty_end;
     uint32_t max_header;
-    uint64_t now_ms, refilled_ms;
-    unsigned patience; /* what is left of it; see charge */
-    bool flooded, draining, ended;
+    unsigned stream_n;   /* that are not closed */
+    struct buf settings; /* the first frame, until it is sent */
+    uint64_t now_ms, began_ms;
+    uint64_t sent_bytes; /* of bodies */
+    struct h2_patience patience;
+    int ignored; /* frames that have begun, and of which nghttp2 has not told */
+    bool draining, ended;
+    bool settled; /* our SETTINGS have been acknowledged */
+    bool drops;   /* the frame that has begun last */
 };
 
 /* ---- h2_stream.c ---- */

@@ -15,6 +15,7 @@ struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id)
 
     st->session = s;
     st->id = id;
+    st->began_ms = s->now_ms;
     st->next = s->streams;
     if (st->next)
         st->next->prev = st;
@@ -41,8 +42,8 @@ struct h2_fields *h2_stream_fields(struct h2_stream *st)
     return st->head_whole ? &st->trailing : &st->fields;
 }
 
-/* The second section is the trailers. Behind a body of known length they go no further: HTTP/1.1 has no place for them
- * there, and RFC 9110 6.5.1 lets them be left out. */
+/* The second section is the trailers. Behind a body of known length they go no further unless they were announced: HTTP/1.1
+ * has no place for them there, and RFC 9110 6.5.1 lets them be left out. */
 void h2_stream_fields_whole(struct h2_stream *st, bool ends)
 {
     if (st->head_whole) {
@@ -52,7 +53,7 @@ void h2_stream_fields_whole(struct h2_stream *st, bool ends)
         h2_fields_free(&st->trailing);
     } else {
         st->head_whole = true;
-        st->chunked = !ends && !st->fields.has_length;
+        st->chunked = !ends && h2_fields_wants_chunks(&st->fields);
     }
     if (ends)
         h2_stream_remote_end(st);
@@ -61,11 +62,30 @@ void h2_stream_fields_whole(struct h2_stream *st, bool ends)
 
 int h2_stream_take_head(struct h2_stream *st, struct buf *out)
 {
-    int rc = h2_fields_request(&st->fields, !st->chunked, out);
+    int rc = h2_fields_request(&st->fields, st->chunked, out);
 
     if (rc == 0)
         h2_fields_free(&st->fields);
     return rc;
+}
+
+enum h2_head h2_stream_read_head(struct h2_stream *st, const struct h1_limits *limits, struct buf *out,
+                                 struct h1_head *parsed)
+{
+    h1_request_init(parsed);
+    if (h2_stream_take_head(st, out) == 0) {
+        if (h1_head_parse(parsed, buf_bytes(out), out->len, limits) > 0)
+            return H2_HEAD_READ;
+        if (parsed->status != 400)
+            return H2_HEAD_REFUSED;
+    } else if (st->fields.too_large) {
+        parsed->status = 431;
+        parsed->why = st->fields.why;
+        parsed->bytes = "";
+        return H2_HEAD_REFUSED;
+    }
+    h2_stream_reset(st, NGHTTP2_PROTOCOL_ERROR);
+    return H2_HEAD_MALFORMED;
 }
 
 static void consume(struct h2_stream *st, size_t n)
@@ -78,9 +98,7 @@ static void consume(struct h2_stream *st, size_t n)
 void h2_stream_received(struct h2_stream *st, const void *bytes, size_t n)
 {
     st->unacked += n;
-    if (st->discards)
-        consume(st, n);
-    else
+    if (!st->discards)
         buf_add(st->chunked ? &st->raw : &st->in, bytes, n);
     h2_stream_touch(st);
 }
@@ -135,7 +153,6 @@ void h2_stream_discard(struct h2_stream *st)
     st->discards = true;
     buf_free(&st->raw);
     buf_free(&st->in);
-    consume(st, st->unacked);
 }
 
 /* ---- the response ---- */
@@ -148,6 +165,9 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t room
     struct h2_list list;
 
     (void)user;
+    if (n < st->out.len &&
+        n < H2_SMALL_BYTES) /* noticed by the next frame, without which there is no more room */
+        (void)h2_patience_pay(&st->session->patience, H2_COST_OF_FRAME, st->session->now_ms);
     if (n == 0 && !st->out_ended) {
         st->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
@@ -155,6 +175,7 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t room
     memcpy(to, buf_bytes(&st->out), n);
     buf_take(&st->out, n);
     st->sent_bytes += n;
+    st->session->sent_bytes += n;
     if (st->was_full && st->out.len <= H2_DRAINED_BYTES)
         h2_stream_touch(st);
     if (st->out.len > 0 || !st->out_ended)
@@ -240,10 +261,26 @@ void h2_stream_flush(struct h2_stream *st)
     }
 }
 
+void h2_stream_served(struct h2_stream *st)
+{
+    h2_patience_served(&st->session->patience);
+}
+
 void h2_stream_reset(struct h2_stream *st, uint32_t code)
 {
     if (!st->closed)
         nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
+}
+
+bool h2_stream_is_held(const struct h2_stream *st)
+{
+    return nghttp2_session_get_stream_remote_window_size(st->session->ng, st->id) <= 0;
+}
+
+void h2_stream_unread(struct h2_stream *st)
+{
+    (void)h2_patience_pay(&st->session->patience, H2_COST_OF_STALL, st->session->now_ms);
+    h2_stream_reset(st, NGHTTP2_CANCEL);
 }
 
 /* ---- end ---- */
@@ -272,8 +309,10 @@ void h2_stream_free(struct h2_stream *st)
         st->prev->next = st->next;
     else
         st->session->streams = st->next;
-    if (!st->closed)
+    if (!st->closed) {
         nghttp2_session_set_stream_user_data(st->session->ng, st->id, NULL);
+        st->session->stream_n--;
+    }
     h2_fields_free(&st->fields);
     h2_fields_free(&st->trailing);
     buf_free(&st->raw);

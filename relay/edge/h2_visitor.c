@@ -15,19 +15,26 @@
 
 enum {
     IDLE_MS = 75000,      /* without a request */
+    HEAD_MS = 30000,      /* from a head's first byte to its last */
     LAST_CALL_MS = 3000,  /* the same, when we are about to end */
     PROGRESS_MS = 300000, /* of a request without any progress */
-    LOOK_MS = 5000,       /* between two looks at that */
-    AHEAD_BYTES = 65536,  /* made ahead of the socket, and no more: what comes later may be more urgent */
+    UNREAD_MS = 60000,    /* of a response that is whole and waits to be read */
+    EARLY_MS =
+        1000, /* for the visitor to see that he has his answer, before the rest of his request is refused */
+    LOOK_MS = 5000,      /* between two looks at that */
+    AHEAD_BYTES = 65536, /* made ahead of the socket, and no more: what comes later may be more urgent */
 };
 
 struct h2_visitor {
     struct client *client;
     struct h2_session *session;
     struct reception reception;
-    uint64_t now_ms, idle_since_ms, drained_ms;
-    bool at_work; /* whoever has news meanwhile is heard before it ends */
+    uint64_t now_ms, idle_since_ms, drained_ms, look_ms; /* look_ms: when it is looked after next */
+    uint64_t sent_bytes, sent_ms; /* at the last look; when it was seen to have grown */
+    bool at_work;                 /* whoever has news meanwhile is heard before it ends */
     bool has_asked, draining, over;
+    bool calm;  /* he is to be told to be */
+    bool early; /* one of his requests is answered, but not whole */
 };
 
 struct request {
@@ -163,22 +170,11 @@ static bool read_head(struct request *r, struct buf *text, struct h1_head *parse
     const struct reception *reception = &r->visitor->reception;
     const struct client_host *host = reception->host;
     const struct h1_limits *limits = &snapshot_rules(host->snapshot(host->user))->limits;
-    const struct h2_fields *fields = &r->stream->fields;
+    enum h2_head head = h2_stream_read_head(r->stream, limits, text, parsed);
 
-    h1_request_init(parsed);
-    if (h2_stream_take_head(r->stream, text) == 0) {
-        if (h1_head_parse(parsed, buf_bytes(text), text->len, limits) > 0)
-            return true;
-    } else if (fields->too_large) {
-        parsed->status = 431;
-        parsed->why = fields->why;
-        parsed->bytes = "";
-    } else {
-        h2_stream_reset(r->stream, NGHTTP2_PROTOCOL_ERROR);
-        return false;
-    }
-    reception_refuse(reception, parsed, page);
-    return false;
+    if (head == H2_HEAD_REFUSED)
+        reception_refuse(reception, parsed, page);
+    return head == H2_HEAD_READ;
 }
 
 static void begin_request(struct h2_visitor *v, struct h2_stream *st)
@@ -207,6 +203,7 @@ static void begin_request(struct h2_visitor *v, struct h2_stream *st)
 
 static void end_exchange(struct request *r)
 {
+    h2_stream_served(r->stream);
     exchange_free(r->exchange);
     r->exchange = NULL;
     h2_stream_discard(r->stream);
@@ -254,6 +251,7 @@ static void step(struct h2_visitor *v, struct h2_stream *st)
     }
     if (r && r->exchange)
         run_exchange(r);
+    v->early = v->early || (st->answered && !st->remote_ended);
     h2_stream_flush(st);
 }
 
@@ -298,6 +296,10 @@ bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, 
             send_frames(v, wire);
     } while (h2_session_has_news(v->session));
     v->at_work = false;
+    if (!v->over && (v->calm || h2_session_is_flooded(v->session))) {
+        h2_session_calm(v->session);
+        v->over = true;
+    }
     if (!v->over && !h2_session_is_over(v->session))
         return true;
     h2_session_send(v->session, &wire->gathered, AHEAD_BYTES);
@@ -306,44 +308,105 @@ bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, 
 
 /* ---- what does not happen ---- */
 
-/* What the visitor still reads is not late. */
-static void look_at(struct request *r, uint64_t now_ms)
+/* RFC 9113 8.1: who has his answer need not send the rest of his request. Some take the reset for a failure as long as
+ * they have not seen the answer, which came just before. */
+static void look_at_answered(struct request *r, uint64_t still_ms)
 {
     struct h2_stream *st = r->stream;
-    enum exchange_state state;
+
+    if (!st->answered && still_ms >= UNREAD_MS)
+        h2_stream_unread(st);
+    else if (st->answered && still_ms >= EARLY_MS)
+        h2_stream_reset(st, NGHTTP2_NO_ERROR);
+    else if (st->answered)
+        r->visitor->early = true;
+}
+
+static void look_at_exchange(struct request *r)
+{
+    struct h2_stream *st = r->stream;
+    enum exchange_state state = exchange_late(r->exchange, &st->in);
+
+    if (state == EXCHANGE_RUNS)
+        return;
+    end_exchange(r);
+    if (st->out.len > 0)
+        h2_stream_unread(st);
+    else
+        h2_stream_reset(st, state == EXCHANGE_CLOSE ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+}
+
+/* What the visitor still reads is not late, and what waits for others that he reads is not, either. */
+static void look_at_request(struct request *r, uint64_t now_ms)
+{
+    struct h2_stream *st = r->stream;
 
     if (st->sent_bytes != r->sent_bytes) {
         r->sent_bytes = st->sent_bytes;
         r->moved_ms = now_ms;
+    } else if (st->out.len > 0 && r->visitor->sent_ms > r->moved_ms && !h2_stream_is_held(st)) {
+        r->moved_ms = r->visitor->sent_ms;
     }
-    if (st->closed || now_ms - r->moved_ms < PROGRESS_MS)
+    if (!r->exchange) {
+        look_at_answered(r, now_ms - r->moved_ms);
+    } else if (now_ms - r->moved_ms >= PROGRESS_MS) {
+        r->moved_ms = now_ms;
+        look_at_exchange(r);
+        h2_stream_touch(st);
+    }
+}
+
+static void look_at(struct h2_visitor *v, struct h2_stream *st)
+{
+    if (st->closed)
         return;
-    state = r->exchange ? exchange_late(r->exchange, &st->in) : EXCHANGE_BROKEN;
-    r->moved_ms = now_ms;
-    h2_stream_touch(st);
-    if (state == EXCHANGE_RUNS)
-        return;
-    end_exchange(r);
-    h2_stream_reset(st, state == EXCHANGE_CLOSE ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+    if (st->user)
+        look_at_request(st->user, v->now_ms);
+    else if (v->now_ms - st->began_ms >= HEAD_MS) /* nobody else is heard meanwhile */
+        v->calm = true;
+}
+
+static void look_at_all(struct h2_visitor *v)
+{
+    if (h2_session_sent(v->session) != v->sent_bytes) {
+        v->sent_bytes = h2_session_sent(v->session);
+        v->sent_ms = v->now_ms;
+    }
+    v->early = false;
+    v->at_work = true; /* one that ends may wake another: no list is walked while it changes */
+    for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next)
+        look_at(v, st);
+    v->at_work = false;
 }
 
 uint64_t h2_visitor_look(struct h2_visitor *v, uint64_t now_ms)
 {
-    uint64_t most = v->draining ? LAST_CALL_MS : IDLE_MS, idle = now_ms - v->idle_since_ms;
+    uint64_t most = v->draining ? LAST_CALL_MS : IDLE_MS, idle = now_ms - v->idle_since_ms, next = 0;
 
-    v->at_work = true; /* one that ends may wake another: no list is walked while it changes */
-    for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next)
-        if (st->user)
-            look_at(st->user, now_ms);
-    v->at_work = false;
+    v->now_ms = now_ms;
+    look_at_all(v);
+    if (h2_session_first(v->session)) /* who asks for nothing is late with that */
+        h2_session_late(v->session, now_ms);
     if (v->draining && now_ms - v->drained_ms >= LAST_CALL_MS)
         h2_session_end(v->session); /* he does not say whether he has heard of it */
     if (h2_session_first(v->session))
-        return LOOK_MS;
-    if (idle < most)
-        return most - idle;
-    h2_session_end(v->session);
-    return 0;
+        next = v->early ? EARLY_MS : LOOK_MS;
+    else if (idle < most)
+        next = most - idle;
+    else
+        h2_session_end(v->session);
+    v->look_ms = now_ms + next;
+    return next;
+}
+
+uint64_t h2_visitor_look_sooner(struct h2_visitor *v)
+{
+    uint64_t next = v->early ? EARLY_MS : LOOK_MS;
+
+    if (!h2_session_first(v->session) || v->look_ms <= v->now_ms + next)
+        return 0;
+    v->look_ms = v->now_ms + next;
+    return next;
 }
 
 /* ---- end ---- */
@@ -355,6 +418,7 @@ void h2_visitor_drain(struct h2_visitor *v, uint64_t now_ms)
         return;
     v->draining = true;
     v->drained_ms = v->idle_since_ms = now_ms;
+    v->look_ms = now_ms + LAST_CALL_MS;
     if (v->has_asked)
         h2_session_drain(v->session);
 }

@@ -63,13 +63,14 @@ struct upstream {
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
 static void on_sent(void *user);
+static void on_drained(void *user);
 static void on_ended(void *user, const struct err *why);
 static void on_dialled(void *user, struct stream *s, const struct err *why);
 static void on_late(void *user);
 static void on_deadline_closed(void *user);
 
 static const struct stream_events stream_events = {
-    .received = on_received, .eof = on_eof, .ended = on_ended, .sent = on_sent
+    .received = on_received, .eof = on_eof, .drained = on_drained, .ended = on_ended, .sent = on_sent
 };
 
 /* ---- opening ---- */
@@ -414,8 +415,8 @@ void upstream_write(struct upstream *u, const void *bytes, size_t n)
 
 size_t upstream_room(const struct upstream *u)
 {
-    if (u->plain)
-        return SIZE_MAX; /* its socket pushes back by itself */
+    if (u->plain) /* its socket is all that pushes back */
+        return stream_full(u->stream) ? 0 : SIZE_MAX;
     return credit_room(&u->credit);
 }
 
@@ -442,6 +443,14 @@ static void on_sent(void *user)
     struct upstream *u = user;
 
     if (u->upgraded && u->events && stream_queued(u->stream) == 0)
+        u->events->room(u->user);
+}
+
+static void on_drained(void *user)
+{
+    struct upstream *u = user;
+
+    if (u->plain && u->events)
         u->events->room(u->user);
 }
 

@@ -313,6 +313,7 @@ static void end_if_done(struct worker *w)
 static void follow(struct worker *w, struct snapshot *takes)
 {
     struct snapshot *before = w->snapshot;
+    bool http2_ends = snapshot_rules(before)->http2 && !snapshot_rules(takes)->http2;
 
     w->snapshot = takes;
     w->host.tls_begin = snapshot_tls_begin(takes);
@@ -320,6 +321,8 @@ static void follow(struct worker *w, struct snapshot *takes)
         pool_follow(w->pool, takes);
     if (w->parking && !w->stopping)
         parking_follow(w->parking, takes);
+    if (http2_ends)
+        each_client(w, client_drain_http2);
     snapshot_release(before);
 }
 

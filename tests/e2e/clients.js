@@ -93,6 +93,53 @@ const questions = {
         return { right, sockets: sockets.size };
     },
 
+    // All over one session of the http2 module.
+    async http2() {
+        const http2 = require("node:http2");
+        const session = http2.connect(site, { host: "127.0.0.1", servername: "a.test" });
+        const seen = { sessions: 1 };
+        session.on("goaway", () => seen.sessions++);
+        const ask = (fields, body) => new Promise((done, failed) => {
+            const asked = session.request(fields, { endStream: body === undefined });
+            const got = [], answer = { interim: [] };
+            asked.on("continue", () => answer.interim.push(100));
+            asked.on("response", (head) => { answer.status = head[":status"]; });
+            asked.on("trailers", (trailers) => { answer.trailers = { ...trailers }; });
+            asked.on("data", (piece) => got.push(piece));
+            asked.on("end", () => { answer.body = Buffer.concat(got); });
+            asked.on("error", failed);
+            asked.on("close", () => answer.body ? done(answer) : failed(new Error("no end")));
+            if (body !== undefined)
+                asked.end(body);
+        });
+        const get = (path) => ask({ ":path": path });
+        await get("/echo");
+        seen.protocol = session.alpnProtocol;
+        seen.settings = [session.remoteSettings.maxConcurrentStreams, session.remoteSettings.initialWindowSize];
+        seen.many = (await Promise.all(Array.from({ length: 100 }, (_, n) => get(`/bytes/${n * 997}/${n}`))))
+            .map(({ status, body }) => [status, body.length, sha256(body)]);
+        const body = crypto.randomBytes(3000000);
+        seen.sent = sha256(body);
+        seen.up = (await ask({ ":method": "PUT", ":path": "/echo" }, body)).body.toString().trim().split("\n").at(-1);
+        seen.trailers = (await get("/chunked/100/1")).trailers;
+        seen.broken = await get("/broken/1000").then(() => "whole", (e) => e.message.split(" ").at(-1));
+        const early = await ask({ ":method": "PUT", ":path": "/early" }, body.subarray(0, 100000));
+        seen.early = [early.status, early.body.toString()];
+        const continued = await ask({ ":method": "PUT", ":path": "/echo", expect: "100-continue" }, "body");
+        seen.continued = [...continued.interim, continued.status];
+        for (let n = 0; n < 50; n++) {
+            const asked = session.request({ ":path": "/bytes/4000000000/1" });
+            asked.on("error", () => {});
+            asked.once("data", () => asked.close(http2.constants.NGHTTP2_CANCEL));
+            if (n % 2)
+                asked.close(http2.constants.NGHTTP2_CANCEL);
+        }
+        seen.after = (await get("/echo")).status;
+        seen.pinged = await new Promise((done) => session.ping((e) => done(!e)));
+        session.close();
+        return seen;
+    },
+
     async ws() {
         const WebSocket = require("ws");
         const seen = {};

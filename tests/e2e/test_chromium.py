@@ -117,6 +117,9 @@ def test_a_page_of_60_things(browse):
                      " (await (await fetch(`/image/${n}`, {integrity, cache: 'force-cache'})).arrayBuffer()).byteLength))")
     assert sizes == [len(bmp(n)) for n in range(20)]
     assert failed(browser) == []
+    heard = [e["params"]["response"] for e in browser.events if e["method"] == "Network.responseReceived"]
+    came = [r for r in heard if r["url"].startswith("https://page.test") and not r.get("fromDiskCache")]
+    assert len(came) >= 61 and {r["protocol"] for r in came} == {"h2"} and len({r["connectionId"] for r in came}) == 1
 
     responses = [e["params"]["response"] for e in browser.events if e["method"] == "Network.responseReceived"]
     fresh = [r for r in responses if not r.get("fromDiskCache")]

@@ -25,7 +25,7 @@ static char *made(const struct pair *fields, bool ends, const char **why)
 
     for (; fields->name; fields++)
         (void)h2_fields_add(&f, str_of(fields->name), str_of(fields->value), MAX);
-    if (h2_fields_request(&f, ends, &out) == 0)
+    if (h2_fields_request(&f, !ends && h2_fields_wants_chunks(&f), &out) == 0)
         text = strdup(buf_text(&out));
     *why = f.why;
     h2_fields_free(&f);
@@ -51,6 +51,12 @@ static void test_requests(void **state)
         { { GET, { "content-length", "5" } },
           false,
           "GET /x?y HTTP/1.1\r\nhost: a.test\r\ncontent-length: 5\r\n\r\n" },
+        { { GET, { "content-length", "5" }, { "trailer", "x" } }, /* they need a place */
+          false,
+          "GET /x?y HTTP/1.1\r\nhost: a.test\r\ntrailer: x\r\ntransfer-encoding: chunked\r\n\r\n" },
+        { { GET, { "content-length", "0" }, { "trailer", "x" } },
+          true,
+          "GET /x?y HTTP/1.1\r\nhost: a.test\r\ntrailer: x\r\ncontent-length: 0\r\n\r\n" },
         { { GET, { "cookie", "a=1" }, { "x", "1" }, { "cookie", "b=2" } },
           true,
           "GET /x?y HTTP/1.1\r\nhost: a.test\r\nx: 1\r\ncookie: a=1; b=2\r\n\r\n" },

@@ -233,8 +233,23 @@ static void test_an_early_answer(void **state)
     struct talk *t = *state;
     struct h2_stream *st = ASKED(t, post, 0, 1);
 
+    static const char piece[16384];
+    uint32_t stream;
+    size_t n;
+
     h2_stream_answer(st, STR("HTTP/1.1 413 Content Too Large\r\n\r\n"));
+    h2_stream_discard(st);
     h2_stream_flush(st);
+    assert_false(st->answered);
+    h2_session_send(t->s, &t->out, 1 << 20);
+    assert_true(st->answered);
+    for (size_t i = 0; i < H2_WINDOW_BYTES / sizeof piece; i++) /* what he may send he may, but not more */
+        assert_int_equal(frame(t, DATA, 0, 1, piece, sizeof piece), 0);
+    while (said(t, 8, &stream, &n))
+        assert_int_equal(stream, 0);
+    assert_false(st->closed);
+    assert_int_equal(st->raw.len + st->in.len, 0);
+    h2_stream_reset(st, NGHTTP2_NO_ERROR);
     h2_session_send(t->s, &t->out, 1 << 20);
     assert_int_equal(code_said(t, RST), NGHTTP2_NO_ERROR);
 }
@@ -306,6 +321,26 @@ static void test_rapid_reset(void **state)
     assert_int_equal(code_said(t, GOAWAY), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* Who does not say that he keeps to our limits may not know them. */
+static void test_settings_that_are_not_acknowledged(void **state)
+{
+    struct talk *t = *state;
+    struct talk other = { .s = h2_session_new(MAX_HEADER, 1000) };
+
+    h2_session_late(t->s, 1000 + H2_SETTINGS_MS);
+    assert_false(h2_session_is_over(t->s));
+    assert_int_equal(feed(&other, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24), 0);
+    assert_int_equal(frame(&other, SETTINGS, 0, 0, "", 0), 0);
+    h2_session_late(other.s, 999 + H2_SETTINGS_MS);
+    (void)ASKED(&other, get, END_STREAM, 1);
+    h2_session_late(other.s, 1000 + H2_SETTINGS_MS);
+    h2_session_send(other.s, &other.out, 1 << 20);
+    assert_int_equal(code_said(&other, GOAWAY), NGHTTP2_SETTINGS_TIMEOUT);
+    assert_true(h2_session_is_over(other.s));
+    h2_session_free(other.s);
+    buf_free(&other.out);
+}
+
 /* One PING a second is a visitor who wants to know whether we are still there. */
 static void test_patience_comes_back(void **state)
 {
@@ -372,6 +407,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_end_is_told_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_floods, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rapid_reset, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_settings_that_are_not_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_patience_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_continuations, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_header_bomb, setup, teardown),
