@@ -180,10 +180,13 @@ class FakeAgent:
         return self
 
     def join(self) -> None:
-        self.lane = socket.socket(socket.AF_UNIX)
-        self.lane.connect(str(self.lane_socket))
-        threading.Thread(target=self._hear, args=(self.lane,), daemon=True).start()
-        self.say("lane", v=1, agent=self.name, ssh="192.0.2.7 50000 192.0.2.1 22", sshd_pid=os.getpid())
+        lane = socket.socket(socket.AF_UNIX)
+        lane.connect(str(self.lane_socket))
+        threading.Thread(target=self._hear, args=(lane,), daemon=True).start()
+        first = {"type": "lane", "v": 1, "agent": self.name, "ssh": "192.0.2.7 50000 192.0.2.1 22", "sshd_pid": os.getpid()}
+        with self._saying:  # the end of a stream of the lane before may be told at any time
+            lane.sendall(json.dumps(first).encode() + b"\n")
+            self.lane = lane
 
     def greet(self) -> None:
         """hello and claim; returns when both are answered."""
