@@ -39,7 +39,7 @@ static void take_head(struct other_side *o, struct h2_stream *st)
     struct h1_head head;
 
     st->user = &has_answered;
-    switch (h2_stream_read_head(st, &limits, &text, &head)) {
+    switch (h2_stream_read_head(st, "AAAAAAAAAAAAAAAAAAAAAA==", &limits, &text, &head)) {
     case H2_HEAD_READ:
         h1_request_init(&head);
         must(h1_head_parse(&head, buf_bytes(&text), text.len, &limits) == (ssize_t)text.len);
