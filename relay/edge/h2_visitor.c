@@ -31,6 +31,8 @@ struct h2_visitor {
     struct client *client;
     struct h2_session *session;
     struct reception reception;
+    struct round_item
+        later; /* runs the client, once for all of its requests to which something has happened */
     uint64_t now_ms, idle_since_ms, drained_ms, look_ms; /* look_ms: when it is looked after next */
     uint64_t sent_bytes, sent_ms; /* at the last look; when it was seen to have grown */
     bool at_work;                 /* whoever has news meanwhile is heard before it ends */
@@ -167,8 +169,12 @@ static void run(void *user)
     const struct request *r = user;
 
     h2_stream_touch(r->stream);
-    if (!r->visitor->at_work)
+    if (r->visitor->at_work)
+        return;
+    if (h2_stream_full(r->stream)) /* its service is to wait at once */
         client_run(r->visitor->client);
+    else
+        round_add(r->visitor->reception.host->round, &r->visitor->later);
 }
 
 static const struct visitor_ops ops = {
@@ -194,12 +200,18 @@ static const struct visitor_ops ops = {
 
 /* ---- start ---- */
 
+static void on_round(void *user)
+{
+    client_run(user);
+}
+
 struct h2_visitor *h2_visitor_new(struct client *c, const struct reception *reception, uint64_t now_ms)
 {
     const struct client_host *host = reception->host;
     struct h2_visitor *v = mem_new(sizeof *v);
 
     v->client = c;
+    v->later = (struct round_item){ .act = on_round, .user = c };
     v->reception = *reception;
     v->now_ms = v->idle_since_ms = now_ms;
     v->session = h2_session_new(snapshot_rules(host->snapshot(host->user))->limits.max_header, now_ms);
@@ -372,7 +384,10 @@ bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, 
         return true;
     v->at_work = true;
     v->now_ms = now_ms;
-    feed(v, plain);
+    v->left = v->left || !plain;
+    v->over = v->over || v->left;
+    if (plain)
+        feed(v, plain);
     do {
         while ((st = h2_session_next(v->session)))
             step(v, st);
@@ -389,11 +404,6 @@ bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, 
     if (!v->left)
         h2_session_send(v->session, &wire->gathered, AHEAD_BYTES);
     return outlasts(v);
-}
-
-void h2_visitor_leave(struct h2_visitor *v)
-{
-    v->over = v->left = true;
 }
 
 /* ---- what does not happen ---- */
@@ -518,6 +528,7 @@ void h2_visitor_free(struct h2_visitor *v)
     if (!v)
         return;
     v->at_work = true; /* nobody is heard any more */
+    round_remove(v->reception.host->round, &v->later);
     for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next) {
         free_request(st->user);
         st->user = NULL;

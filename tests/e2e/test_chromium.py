@@ -158,7 +158,10 @@ OPEN_SOCKET = """
 ECHO = """
     const wanted = got.length + 1;
     socket.send(message);
-    while (got.length < wanted) await new Promise(done => setTimeout(done, 1));"""
+    while (got.length < wanted) {
+        if (socket.readyState > 1) throw Error('the socket is closed');
+        await new Promise(done => setTimeout(done, 1));
+    }"""
 
 
 def test_a_websocket(browse, started):
