@@ -303,7 +303,7 @@ static enum state step_h2(struct client *c)
 {
     uint64_t sooner;
 
-    if (!c->visitor_ended && h2_visitor_run(c->h2, &c->wire, &c->plain, now_ms(c))) {
+    if (h2_visitor_run(c->h2, &c->wire, c->visitor_ended ? NULL : &c->plain, now_ms(c))) {
         if ((sooner = h2_visitor_look_sooner(c->h2)) > 0)
             set_deadline(c, sooner);
         return C_H2;

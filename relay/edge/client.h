@@ -9,6 +9,7 @@
 #include "relay/edge/snapshot.h"
 #include "relay/edge/parking.h"
 #include "relay/edge/pool.h"
+#include "relay/edge/round.h"
 #include "shared/stream.h"
 
 struct client;
@@ -20,6 +21,7 @@ struct client_host {
     uint16_t https_port; /* where visitors find us over TLS; 0: nowhere */
     struct pool *pool;
     struct parking *parking;
+    struct round *round;
     struct request_ids *ids;
     struct access_log *access_log;
     struct snapshot *(*snapshot)(void *user); /* the current one, borrowed */

@@ -106,7 +106,8 @@ struct exchange *exchange_new(const struct visitor_side *side, const struct clie
     return x;
 }
 
-/* Where his connection is this request's alone, the sockets wait for one another. */
+/* Where his connection is this request's alone, the sockets wait for one another; where it is not, see visitor_hold, and
+ * he is kept waiting by what is not taken of his body. */
 static void join_backpressure(struct exchange *x)
 {
     struct stream *visitor = visitor_stream(&x->side);
@@ -115,19 +116,6 @@ static void join_backpressure(struct exchange *x)
         return;
     stream_set_source(visitor, upstream_stream(x->upstream));
     stream_set_source(upstream_stream(x->upstream), visitor);
-}
-
-/* Where it is not, the service alone waits; the visitor is kept waiting by what is not taken of his body. */
-static void hold_service(const struct exchange *x)
-{
-    struct stream *service = x->upstream && x->sent_head ? upstream_stream(x->upstream) : NULL;
-
-    if (!service || !x->side.ops->multiplexed)
-        return;
-    if (x->side.ops->full(x->side.user))
-        stream_pause(service);
-    else
-        stream_resume(service);
 }
 
 static void send_request(struct exchange *x)
@@ -327,7 +315,8 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
         let_stream_go(x);
         return EXCHANGE_BROKEN;
     }
-    hold_service(x);
+    if (x->upstream && x->sent_head)
+        visitor_hold(&x->side, upstream_stream(x->upstream));
     if (!x->response_done)
         return EXCHANGE_RUNS;
     let_stream_go(x);

@@ -13,6 +13,7 @@ void h2_fields_free(struct h2_fields *f)
     buf_free(&f->scheme);
     buf_free(&f->authority);
     buf_free(&f->path);
+    buf_free(&f->protocol);
     buf_free(&f->lines);
     buf_free(&f->cookie);
     buf_free(&f->host);
@@ -50,7 +51,8 @@ static bool add_pseudo(struct h2_fields *f, struct str name, struct str value)
     } known[] = { { ":method", &f->method },
                   { ":scheme", &f->scheme },
                   { ":authority", &f->authority },
-                  { ":path", &f->path } };
+                  { ":path", &f->path },
+                  { ":protocol", &f->protocol } };
 
     if (memchr(value.p, ' ', value.n))
         return refuse(f, "blank in a pseudo-header field");
@@ -115,7 +117,7 @@ bool h2_fields_add(struct h2_fields *f, struct str name, struct str value, uint3
         return refuse(f, "more than one Host");
     else if (str_eq(name, "host"))
         buf_add(&f->host, value.p, value.n);
-    else
+    else if (f->protocol.len == 0 || !str_eq(name, "sec-websocket-key")) /* which is ours to choose */
         add_line(&f->lines, name, value);
     return true;
 }
@@ -165,18 +167,40 @@ bool h2_fields_wants_chunks(const struct h2_fields *f)
     return !connects && (f->length.len == 0 || f->trails);
 }
 
-int h2_fields_request(struct h2_fields *f, bool chunked, struct buf *out)
+/* RFC 8441 4: what stands behind the head of an extended CONNECT is no content. RFC 9220 3: 501 is for what nobody knows. */
+static const char *why_not_connected(struct h2_fields *f)
 {
-    bool connects = str_eq(text_of(&f->method), "CONNECT");
-    struct str authority;
+    if (!str_eq(text_of(&f->method), "CONNECT"))
+        return ":protocol without CONNECT";
+    if (f->length.len > 0)
+        return "content-length of a CONNECT";
+    f->unknown_protocol = !str_eq_nocase(text_of(&f->protocol), "websocket");
+    return f->unknown_protocol ? "protocol is not websocket" : NULL;
+}
 
-    if (f->why || find_authority(f, &authority) != 0)
+/* CONNECT: of HTTP/1.1, for a tunnel to anywhere. */
+static const char *why_refused(struct h2_fields *f, bool connects)
+{
+    if (!connects && !is_http(text_of(&f->scheme)))
+        return "scheme is neither https nor http";
+    return f->protocol.len > 0 ? why_not_connected(f) : NULL;
+}
+
+static void add_upgrade(struct buf *out, const char *websocket_key)
+{
+    add_line(out, STR("connection"), STR("upgrade"));
+    add_line(out, STR("upgrade"), STR("websocket"));
+    add_line(out, STR("sec-websocket-key"), str_of(websocket_key));
+}
+
+int h2_fields_request(struct h2_fields *f, bool chunked, const char *websocket_key, struct buf *out)
+{
+    struct str method = f->protocol.len > 0 ? STR("GET") : text_of(&f->method), authority;
+    bool connects = str_eq(method, "CONNECT");
+
+    if (f->why || find_authority(f, &authority) != 0 || (f->why = why_refused(f, connects)))
         return -1;
-    if (!connects && !is_http(text_of(&f->scheme))) {
-        f->why = "scheme is neither https nor http";
-        return -1;
-    }
-    buf_add(out, buf_bytes(&f->method), f->method.len);
+    buf_add(out, method.p, method.n);
     buf_add(out, " ", 1);
     if (connects)
         buf_add(out, authority.p, authority.n);
@@ -184,6 +208,8 @@ int h2_fields_request(struct h2_fields *f, bool chunked, struct buf *out)
         buf_add(out, buf_bytes(&f->path), f->path.len);
     buf_add_text(out, " HTTP/1.1\r\n");
     add_line(out, STR("host"), authority);
+    if (f->protocol.len > 0)
+        add_upgrade(out, websocket_key);
     buf_add(out, buf_bytes(&f->lines), f->lines.len);
     if (f->cookie.len > 0)
         add_line(out, STR("cookie"), text_of(&f->cookie));
@@ -220,7 +246,7 @@ static void append(struct h2_list *list, struct str name, struct str value)
 }
 
 /* Adds one line, and makes its name lower case. */
-static void append_line(struct h2_list *list, char *line, size_t n)
+static void append_line(struct h2_list *list, char *line, size_t n, enum h2_section section)
 {
     const char *colon = memchr(line, ':', n);
     struct str name = { line, colon ? (size_t)(colon - line) : n }, value;
@@ -230,7 +256,7 @@ static void append_line(struct h2_list *list, char *line, size_t n)
     for (size_t i = 0; i < name.n; i++)
         line[i] = (char)tolower((unsigned char)line[i]);
     value = str_trim((struct str){ colon + 1, n - name.n - 1 });
-    if (!is_hop(name))
+    if (!is_hop(name) && !(section == H2_SWITCHED && str_eq(name, "sec-websocket-accept")))
         append(list, name, value);
 }
 
@@ -250,7 +276,14 @@ static size_t section_bytes(const char *text, size_t n)
     return end ? (size_t)(end - text) + 4 : n;
 }
 
-void h2_list_make(struct h2_list *list, char *text, size_t n, bool status)
+/* "HTTP/1.1 200 OK" */
+static void append_status(struct h2_list *list, const char *line, enum h2_section section)
+{
+    append(list, STR(":status"),
+           section == H2_SWITCHED ? STR("200") : (struct str){ line + sizeof "HTTP/1.1", 3 });
+}
+
+void h2_list_make(struct h2_list *list, char *text, size_t n, enum h2_section section)
 {
     char *line = text;
 
@@ -261,10 +294,10 @@ void h2_list_make(struct h2_list *list, char *text, size_t n, bool status)
         char *end = memchr(line, '\n', list->text_bytes - (size_t)(line - text));
         size_t bytes = end ? (size_t)(end - line) - 1 : list->text_bytes - (size_t)(line - text);
 
-        if (status && line == text) /* "HTTP/1.1 200 OK" */
-            append(list, STR(":status"), (struct str){ line + sizeof "HTTP/1.1", 3 });
+        if (section != H2_TRAILERS && line == text)
+            append_status(list, line, section);
         else if (bytes > 0)
-            append_line(list, line, bytes);
+            append_line(list, line, bytes, section);
         line += bytes + 2;
     }
 }

@@ -12,12 +12,14 @@
 /* One field section as it comes, field by field. A value; all zero bytes is an empty one. */
 struct h2_fields {
     struct buf method, scheme, authority, path; /* of a request */
+    struct buf protocol;                        /* of an extended CONNECT (RFC 8441) */
     struct buf lines;                           /* the others, each "name: value" with its CRLF */
     struct buf cookie, host, length;
     uint32_t bytes;  /* of all fields, as SETTINGS_MAX_HEADER_LIST_SIZE counts them */
     const char *why; /* it is refused: a constant text */
     bool too_large;
-    bool trails; /* trailers are announced: HTTP/1.1 has a place for them only behind chunks */
+    bool trails;           /* trailers are announced: HTTP/1.1 has a place for them only behind chunks */
+    bool unknown_protocol; /* it is refused for what it would connect to */
 };
 
 void h2_fields_free(struct h2_fields *f);
@@ -25,8 +27,10 @@ void h2_fields_free(struct h2_fields *f);
 bool h2_fields_add(struct h2_fields *f, struct str name, struct str value, uint32_t max);
 /* With this head, and unless nothing follows it, the body goes on in chunks. */
 bool h2_fields_wants_chunks(const struct h2_fields *f);
-/* Adds the head of a request; chunked: of which the body goes on so. -1: see why. */
-must_check int h2_fields_request(struct h2_fields *f, bool chunked, struct buf *out);
+/* Adds the head of a request; chunked: of which the body goes on so. An extended CONNECT becomes the GET that opens a
+ * WebSocket, with this key. -1: see why. */
+must_check int h2_fields_request(struct h2_fields *f, bool chunked, const char *websocket_key,
+                                 struct buf *out);
 /* Adds a trailer section with its empty line; nothing when it has no fields. */
 void h2_fields_trailers(const struct h2_fields *f, struct buf *out);
 
@@ -38,6 +42,12 @@ struct h2_list {
     size_t text_bytes; /* how long the section is, with its empty line */
 };
 
-/* status: true for a head, which begins with a status line. The text is well formed: we wrote it, or checked it. */
-void h2_list_make(struct h2_list *list, char *text, size_t n, bool status);
+enum h2_section {
+    H2_HEAD, /* begins with a status line */
+    H2_SWITCHED, /* the same, a 101 as who asked by an extended CONNECT sees it: 200, without what is HTTP/1.1's alone */
+    H2_TRAILERS,
+};
+
+/* The text is well formed: we wrote it, or checked it. */
+void h2_list_make(struct h2_list *list, char *text, size_t n, enum h2_section section);
 #endif

@@ -155,6 +155,7 @@ static int on_stream_closed(nghttp2_session *ng, int32_t id, uint32_t code, void
         nghttp2_session_set_stream_user_data(ng, id, NULL);
         st->closed = true;
         s->stream_n--;
+        st->ended_well = code == NGHTTP2_NO_ERROR && st->remote_ended && st->answered;
         if (st->remote_ended && !st->refused)
             h2_rules_ended(&s->rules, (uint32_t)id, false);
         h2_stream_touch(st);
@@ -221,6 +222,7 @@ struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms)
         { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW_BYTES },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, max_header },
         { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+        { NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },
     };
     struct h2_session *s = mem_new(sizeof *s);
     nghttp2_session_callbacks *callbacks = make_callbacks();

@@ -33,6 +33,7 @@ struct h2_stream {
     struct h2_fields fields, trailing; /* trailers may come before the head is taken */
     bool head_whole, remote_ended, chunked, terminated, discards;
     bool refused;        /* what came behind its end: more of that may be under way */
+    bool connects;       /* by an extended CONNECT: a WebSocket, if the service agrees */
     struct buf raw;      /* of a body of unknown length, not yet in chunks */
     struct buf in;       /* as exchange_run takes it */
     struct buf trailers; /* in front of which the last chunk stands */
@@ -43,7 +44,9 @@ struct h2_stream {
     struct buf out, out_trailers;
     uint64_t sent_bytes;
     bool head_ready, submitted, out_ended, deferred, was_full;
-    bool answered; /* all of it has gone out */
+    bool answered;   /* all of it has gone out */
+    bool switched;   /* the service has agreed: bytes go both ways, and either way may end first */
+    bool ended_well; /* closed, because both sides have said all that they had to say */
 };
 
 struct h2_session *h2_session_new(uint32_t max_header, uint64_t now_ms);
@@ -72,16 +75,19 @@ struct h2_stream *h2_session_first(const struct h2_session *s); /* of all */
 /* ---- a stream, h2_stream.c ---- */
 
 void h2_stream_touch(struct h2_stream *st); /* makes it dirty */
-/* Adds the text of its head. -1: it is refused, see fields.why; with 431 when it is too large, otherwise reset it. */
-must_check int h2_stream_take_head(struct h2_stream *st, struct buf *out);
+/* Adds the text of its head. -1: it is refused, see fields.why; with 431 when it is too large, with 501 when its protocol
+ * is unknown, otherwise reset it. */
+must_check int h2_stream_take_head(struct h2_stream *st, const char *websocket_key, struct buf *out);
 /* The same, and parses it. Malformed (RFC 9113 8.1.1): it has been reset. Refused: see parsed->status. */
-enum h2_head h2_stream_read_head(struct h2_stream *st, const struct h1_limits *limits, struct buf *out,
-                                 struct h1_head *parsed);
+enum h2_head h2_stream_read_head(struct h2_stream *st, const char *websocket_key,
+                                 const struct h1_limits *limits, struct buf *out, struct h1_head *parsed);
 /* Makes `in` what can be taken next of the body; true when that is more than it was. */
 bool h2_stream_fill(struct h2_stream *st);
 void h2_stream_used(struct h2_stream *st); /* something was taken of `in`: the visitor may send more */
 /* What there is of the body, and what still comes. That is not more than the visitor may send already. */
 void h2_stream_discard(struct h2_stream *st);
+/* Behind that: of one that was switched, the end follows what was said to it. */
+void h2_stream_finish(struct h2_stream *st);
 
 void h2_stream_head(struct h2_stream *st, int status); /* its text is whole, in `head` */
 void h2_stream_body(struct h2_stream *st, const void *bytes, size_t n);

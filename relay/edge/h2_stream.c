@@ -46,6 +46,11 @@ struct h2_fields *h2_stream_fields(struct h2_stream *st)
  * has no place for them there, and RFC 9110 6.5.1 lets them be left out. */
 void h2_stream_fields_whole(struct h2_stream *st, bool ends)
 {
+    if (st->head_whole && st->connects) { /* RFC 9113 8.5: what is connected has DATA alone */
+        h2_fields_free(&st->trailing);
+        h2_stream_reset(st, NGHTTP2_PROTOCOL_ERROR);
+        return;
+    }
     if (st->head_whole) {
         if (st->trailing.why)
             h2_stream_reset(st, NGHTTP2_PROTOCOL_ERROR);
@@ -53,6 +58,7 @@ void h2_stream_fields_whole(struct h2_stream *st, bool ends)
         h2_fields_free(&st->trailing);
     } else {
         st->head_whole = true;
+        st->connects = st->fields.protocol.len > 0;
         st->chunked = !ends && h2_fields_wants_chunks(&st->fields);
     }
     if (ends)
@@ -60,26 +66,26 @@ void h2_stream_fields_whole(struct h2_stream *st, bool ends)
     h2_stream_touch(st);
 }
 
-int h2_stream_take_head(struct h2_stream *st, struct buf *out)
+int h2_stream_take_head(struct h2_stream *st, const char *websocket_key, struct buf *out)
 {
-    int rc = h2_fields_request(&st->fields, st->chunked, out);
+    int rc = h2_fields_request(&st->fields, st->chunked, websocket_key, out);
 
     if (rc == 0)
         h2_fields_free(&st->fields);
     return rc;
 }
 
-enum h2_head h2_stream_read_head(struct h2_stream *st, const struct h1_limits *limits, struct buf *out,
-                                 struct h1_head *parsed)
+enum h2_head h2_stream_read_head(struct h2_stream *st, const char *websocket_key,
+                                 const struct h1_limits *limits, struct buf *out, struct h1_head *parsed)
 {
     h1_request_init(parsed);
-    if (h2_stream_take_head(st, out) == 0) {
+    if (h2_stream_take_head(st, websocket_key, out) == 0) {
         if (h1_head_parse(parsed, buf_bytes(out), out->len, limits) > 0)
             return H2_HEAD_READ;
         if (parsed->status != 400)
             return H2_HEAD_REFUSED;
-    } else if (st->fields.too_large) {
-        parsed->status = 431;
+    } else if (st->fields.too_large || st->fields.unknown_protocol) {
+        parsed->status = st->fields.too_large ? 431 : 501;
         parsed->why = st->fields.why;
         parsed->bytes = "";
         return H2_HEAD_REFUSED;
@@ -182,7 +188,7 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t room
         return (ssize_t)n;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (st->out_trailers.len > 0) {
-        h2_list_make(&list, (char *)buf_bytes(&st->out_trailers), st->out_trailers.len, false);
+        h2_list_make(&list, (char *)buf_bytes(&st->out_trailers), st->out_trailers.len, H2_TRAILERS);
         if (list.n > 0 && nghttp2_submit_trailer(ng, id, list.nv, list.n) == 0)
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         free(list.nv);
@@ -194,10 +200,11 @@ void h2_stream_head(struct h2_stream *st, int status)
 {
     struct h2_list list;
 
-    st->head_ready = status >= 200;
+    st->switched = status == 101;
+    st->head_ready = status >= 200 || st->switched;
     if (st->head_ready)
         return;
-    h2_list_make(&list, (char *)buf_bytes(&st->head), st->head.len, true);
+    h2_list_make(&list, (char *)buf_bytes(&st->head), st->head.len, H2_HEAD);
     if (!st->closed)
         nghttp2_submit_headers(st->session->ng, NGHTTP2_FLAG_NONE, st->id, NULL, list.nv, list.n, NULL);
     free(list.nv);
@@ -226,6 +233,11 @@ void h2_stream_answer(struct h2_stream *st, struct str whole)
     h2_stream_end(st, STR(""));
 }
 
+void h2_stream_finish(struct h2_stream *st)
+{
+    st->out_ended = true;
+}
+
 bool h2_stream_full(struct h2_stream *st)
 {
     if (st->was_full)
@@ -242,7 +254,7 @@ static void submit(struct h2_stream *st)
     struct h2_list list;
 
     st->submitted = true;
-    h2_list_make(&list, (char *)buf_bytes(&st->head), st->head.len, true);
+    h2_list_make(&list, (char *)buf_bytes(&st->head), st->head.len, st->switched ? H2_SWITCHED : H2_HEAD);
     if (nghttp2_submit_response(st->session->ng, st->id, list.nv, list.n, bare ? NULL : &provider) != 0)
         h2_stream_reset(st, NGHTTP2_INTERNAL_ERROR);
     free(list.nv);

@@ -8,9 +8,11 @@
 #include "relay/edge/h2_visitor.h"
 
 #include "relay/edge/h2_session.h"
+#include "relay/edge/websocket.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <openssl/rand.h>
 #include <stdlib.h>
 
 enum {
@@ -29,10 +31,14 @@ struct h2_visitor {
     struct client *client;
     struct h2_session *session;
     struct reception reception;
+    struct round_item
+        later; /* runs the client, once for all of its requests to which something has happened */
     uint64_t now_ms, idle_since_ms, drained_ms, look_ms; /* look_ms: when it is looked after next */
     uint64_t sent_bytes, sent_ms; /* at the last look; when it was seen to have grown */
     bool at_work;                 /* whoever has news meanwhile is heard before it ends */
-    bool has_asked, draining, over;
+    bool has_asked, draining;
+    bool over;  /* nothing more is read or sent, */
+    bool left;  /* nor does he hear our last words */
     bool calm;  /* he is to be told to be */
     bool early; /* one of his requests is answered, but not whole */
 };
@@ -42,6 +48,8 @@ struct request {
     struct h2_stream *stream;
     struct exchange *exchange; /* NULL: the answer is whole */
     uint64_t moved_ms, sent_bytes;
+    char websocket_key[WEBSOCKET_KEY_BYTES]; /* "": he did not ask for a WebSocket */
+    bool upgraded;                           /* to that: without any deadline */
 };
 
 /* ---- the visitor's side of a request ---- */
@@ -83,6 +91,32 @@ static void answer(void *user, struct str whole)
     h2_stream_answer(r->stream, whole);
 }
 
+static const char *declines(const void *user, const struct h1_head *switching)
+{
+    const struct request *r = user;
+
+    return websocket_is_accepted(switching, r->websocket_key) ? NULL : "wrong Sec-WebSocket-Accept";
+}
+
+static void send_bytes(void *user, const void *bytes, size_t n)
+{
+    const struct request *r = user;
+
+    h2_stream_body(r->stream, bytes, n);
+}
+
+static void shutdown_side(void *user)
+{
+    const struct request *r = user;
+
+    h2_stream_end(r->stream, STR(""));
+}
+
+static struct stream *connection(void *user)
+{
+    return client_stream(((const struct request *)user)->visitor->client);
+}
+
 static struct stream *no_stream(void *user)
 {
     (void)user;
@@ -102,6 +136,14 @@ static uint64_t held(const void *user, uint64_t *moved)
 
     *moved = st->sent_bytes;
     return st->raw.len + st->in.len + st->out.len;
+}
+
+/* An ordinary request says where its body ends, and the rest is nobody's. */
+static bool has_ended(const void *user)
+{
+    const struct h2_stream *st = ((const struct request *)user)->stream;
+
+    return st->closed || (st->switched && st->remote_ended);
 }
 
 /* A stream that was reset is closed at once, and its exchange with it: nobody is asked about a visitor who has left. */
@@ -127,8 +169,12 @@ static void run(void *user)
     const struct request *r = user;
 
     h2_stream_touch(r->stream);
-    if (!r->visitor->at_work)
+    if (r->visitor->at_work)
+        return;
+    if (h2_stream_full(r->stream)) /* its service is to wait at once */
         client_run(r->visitor->client);
+    else
+        round_add(r->visitor->reception.host->round, &r->visitor->later);
 }
 
 static const struct visitor_ops ops = {
@@ -138,10 +184,14 @@ static const struct visitor_ops ops = {
     .body = body,
     .end = end,
     .answer = answer,
+    .declines = declines,
+    .send = send_bytes,
+    .shutdown = shutdown_side,
+    .connection = connection,
     .stream = no_stream,
     .full = full,
     .held = held,
-    .has_ended = has_left,
+    .has_ended = has_ended,
     .has_left = has_left,
     .is_gone = is_gone,
     .tls_version = tls_version_of,
@@ -150,12 +200,18 @@ static const struct visitor_ops ops = {
 
 /* ---- start ---- */
 
+static void on_round(void *user)
+{
+    client_run(user);
+}
+
 struct h2_visitor *h2_visitor_new(struct client *c, const struct reception *reception, uint64_t now_ms)
 {
     const struct client_host *host = reception->host;
     struct h2_visitor *v = mem_new(sizeof *v);
 
     v->client = c;
+    v->later = (struct round_item){ .act = on_round, .user = c };
     v->reception = *reception;
     v->now_ms = v->idle_since_ms = now_ms;
     v->session = h2_session_new(snapshot_rules(host->snapshot(host->user))->limits.max_header, now_ms);
@@ -164,14 +220,27 @@ struct h2_visitor *h2_visitor_new(struct client *c, const struct reception *rece
 
 /* ---- a head is whole ---- */
 
+static void choose_key(struct request *r)
+{
+    unsigned char random[WEBSOCKET_RANDOM_BYTES];
+
+    if (!r->stream->connects)
+        return;
+    if (RAND_bytes(random, sizeof random) != 1)
+        abort(); /* OpenSSL has no entropy: TLS would be broken as well */
+    websocket_make_key(random, r->websocket_key);
+}
+
 /* Into parsed. False: it has been refused, and reset or answered. */
 static bool read_head(struct request *r, struct buf *text, struct h1_head *parsed, struct buf *page)
 {
     const struct reception *reception = &r->visitor->reception;
     const struct client_host *host = reception->host;
     const struct h1_limits *limits = &snapshot_rules(host->snapshot(host->user))->limits;
-    enum h2_head head = h2_stream_read_head(r->stream, limits, text, parsed);
+    enum h2_head head;
 
+    choose_key(r);
+    head = h2_stream_read_head(r->stream, r->websocket_key, limits, text, parsed);
     if (head == H2_HEAD_REFUSED)
         reception_refuse(reception, parsed, page);
     return head == H2_HEAD_READ;
@@ -220,11 +289,14 @@ static void run_exchange(struct request *r)
         h2_stream_used(st);
     } while (state == EXCHANGE_RUNS && h2_stream_fill(st));
     r->moved_ms = r->visitor->now_ms;
-    if (state == EXCHANGE_RUNS || state == EXCHANGE_WAITS)
+    r->upgraded = r->upgraded || state == EXCHANGE_UPGRADED;
+    if (state == EXCHANGE_RUNS || state == EXCHANGE_WAITS || state == EXCHANGE_UPGRADED)
         return;
     end_exchange(r);
-    if (state == EXCHANGE_BROKEN)
-        h2_stream_reset(st, NGHTTP2_INTERNAL_ERROR);
+    if (state == EXCHANGE_BROKEN) /* RFC 8441 5: CANCEL stands for a reset of TCP */
+        h2_stream_reset(st, r->upgraded ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+    else if (r->upgraded)
+        h2_stream_finish(st);
 }
 
 static void free_request(struct request *r)
@@ -235,23 +307,29 @@ static void free_request(struct request *r)
     free(r);
 }
 
+/* Both sides of a WebSocket have said all, and some of it is still on its way to the service. */
+static bool is_finishing(const struct request *r)
+{
+    return r && r->exchange && r->upgraded && r->stream->ended_well;
+}
+
 static void step(struct h2_visitor *v, struct h2_stream *st)
 {
     struct request *r = st->user;
 
     v->idle_since_ms = v->now_ms;
-    if (st->closed) {
+    if (!r && st->head_whole && !st->closed && !v->over) {
+        begin_request(v, st);
+        r = st->user;
+    }
+    if (r && r->exchange && (!st->closed || is_finishing(r)))
+        run_exchange(r);
+    if (st->closed && !is_finishing(r)) {
         free_request(r);
         h2_stream_free(st);
         return;
     }
-    if (!r && st->head_whole) {
-        begin_request(v, st);
-        r = st->user;
-    }
-    if (r && r->exchange)
-        run_exchange(r);
-    v->early = v->early || (st->answered && !st->remote_ended);
+    v->early = v->early || (st->answered && !st->remote_ended && !(r && r->exchange));
     h2_stream_flush(st);
 }
 
@@ -279,6 +357,24 @@ static void send_frames(struct h2_visitor *v, struct wire *wire)
     }
 }
 
+/* Nothing more is said by either side of the connection. What had been said before may still go on its way. */
+static bool outlasts(struct h2_visitor *v)
+{
+    bool any = false;
+
+    v->over = v->at_work = true;
+    for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next) {
+        if (is_finishing(st->user)) {
+            any = true;
+            continue;
+        }
+        free_request(st->user);
+        st->user = NULL;
+    }
+    v->at_work = false;
+    return any;
+}
+
 /* What is sent makes room, by which a service may go on; that may be more to send. */
 bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, uint64_t now_ms)
 {
@@ -288,7 +384,10 @@ bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, 
         return true;
     v->at_work = true;
     v->now_ms = now_ms;
-    feed(v, plain);
+    v->left = v->left || !plain;
+    v->over = v->over || v->left;
+    if (plain)
+        feed(v, plain);
     do {
         while ((st = h2_session_next(v->session)))
             step(v, st);
@@ -302,8 +401,9 @@ bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, 
     }
     if (!v->over && !h2_session_is_over(v->session))
         return true;
-    h2_session_send(v->session, &wire->gathered, AHEAD_BYTES);
-    return false;
+    if (!v->left)
+        h2_session_send(v->session, &wire->gathered, AHEAD_BYTES);
+    return outlasts(v);
 }
 
 /* ---- what does not happen ---- */
@@ -349,7 +449,7 @@ static void look_at_request(struct request *r, uint64_t now_ms)
     }
     if (!r->exchange) {
         look_at_answered(r, now_ms - r->moved_ms);
-    } else if (now_ms - r->moved_ms >= PROGRESS_MS) {
+    } else if (!r->upgraded && now_ms - r->moved_ms >= PROGRESS_MS) {
         r->moved_ms = now_ms;
         look_at_exchange(r);
         h2_stream_touch(st);
@@ -428,6 +528,7 @@ void h2_visitor_free(struct h2_visitor *v)
     if (!v)
         return;
     v->at_work = true; /* nobody is heard any more */
+    round_remove(v->reception.host->round, &v->later);
     for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next) {
         free_request(st->user);
         st->user = NULL;

@@ -13,8 +13,8 @@ struct h2_visitor;
 struct h2_visitor *h2_visitor_new(struct client *c, const struct reception *reception, uint64_t now_ms);
 void h2_visitor_free(struct h2_visitor *v); /* its requests break off; NULL is fine */
 
-/* Takes what has come, and sends what the socket has room for. False: the connection is over, but for its last words, which
- * wait to be flushed. */
+/* Takes what has come, and sends what the socket has room for. No plain: he has ended his side, and what he has said to its
+ * end still reaches its service. False: the connection is over, but for its last words, which wait to be flushed. */
 bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, uint64_t now_ms);
 /* It ends behind the requests in progress. To be looked after when the last call is over. */
 void h2_visitor_drain(struct h2_visitor *v, uint64_t now_ms);

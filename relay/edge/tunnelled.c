@@ -57,6 +57,13 @@ static void find_the_vanished(const struct stream *s)
         setsockopt(stream_fd(s), options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
+/* A connection that others share does not end with this one anyway. */
+static void keep_visitor(const struct tunnelled *t, bool kept)
+{
+    if (visitor_stream(&t->side))
+        stream_keep(visitor_stream(&t->side), kept);
+}
+
 struct tunnelled *tunnelled_new(const struct visitor_side *side, struct upstream *upstream,
                                 struct access_request *access)
 {
@@ -66,9 +73,9 @@ struct tunnelled *tunnelled_new(const struct visitor_side *side, struct upstream
     t->upstream = upstream;
     t->access = access;
     upstream_upgrade(upstream, &upstream_events, t);
-    find_the_vanished(visitor_stream(side));
+    find_the_vanished(side->ops->connection(side->user));
     find_the_vanished(upstream_stream(upstream));
-    stream_keep(visitor_stream(side), true); /* when it ends last, its last bytes are still on their way */
+    keep_visitor(t, true); /* when it ends last, its last bytes are still on their way */
     return t;
 }
 
@@ -76,9 +83,11 @@ struct tunnelled *tunnelled_new(const struct visitor_side *side, struct upstream
 
 static void send_up(struct tunnelled *t, struct buf *plain)
 {
-    size_t room = upstream_room(t->upstream), n = plain->len < room ? plain->len : room;
+    size_t room;
 
-    if (n > 0) {
+    while (plain->len > 0 && (room = upstream_room(t->upstream)) > 0) {
+        size_t n = plain->len < room ? plain->len : room;
+
         upstream_write(t->upstream, buf_bytes(plain), n);
         access_request_in(t->access, n);
         buf_take(plain, n);
@@ -154,6 +163,7 @@ enum exchange_state tunnelled_run(struct tunnelled *t, struct buf *plain)
     if (!t->upstream)
         return EXCHANGE_CLOSE;
     send_up(t, plain);
+    visitor_hold(&t->side, upstream_stream(t->upstream));
     if (!t->visitor_ended || !upstream_is_done(t->upstream))
         return EXCHANGE_UPGRADED;
     upstream_close(t->upstream);
@@ -170,7 +180,7 @@ void tunnelled_free(struct tunnelled *t)
 {
     if (!t)
         return;
-    stream_keep(visitor_stream(&t->side), false);
+    keep_visitor(t, false);
     if (t->upstream)
         upstream_abort(t->upstream);
     free(t);

@@ -102,6 +102,7 @@ struct visitor_side visitor_h1(struct client *c)
         .answer = answer,
         .send = send_bytes,
         .shutdown = shutdown_side,
+        .connection = stream,
         .stream = stream,
         .full = full,
         .held = held,

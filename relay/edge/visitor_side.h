@@ -19,10 +19,13 @@ struct visitor_ops {
     /* The body is whole; trailers: well formed, with their last empty line, or of no bytes. */
     void (*end)(void *user, enum h1_framing framing, struct str trailers);
     void (*answer)(void *user, struct str whole); /* a page of ours: head and body */
+    /* Why a 101 that the service was asked for is nevertheless none for him, or NULL. The member may be NULL. */
+    const char *(*declines)(const void *user, const struct h1_head *switching);
 
     /* ---- after an upgrade ---- */
     void (*send)(void *user, const void *bytes, size_t n);
     void (*shutdown)(void *user); /* half-close, behind what was sent */
+    struct stream *(*connection)(void *user);
 
     /* ---- what is asked ---- */
     struct stream *(*stream)(void *user); /* for backpressure; NULL: ask `full` */
@@ -48,6 +51,17 @@ static inline void visitor_run(const struct visitor_side *v)
 static inline struct stream *visitor_stream(const struct visitor_side *v)
 {
     return v->ops->stream(v->user);
+}
+
+/* Where his connection is not this request's alone, the service waits until he has read what there is. */
+static inline void visitor_hold(const struct visitor_side *v, struct stream *service)
+{
+    if (!v->ops->multiplexed || !service)
+        return;
+    if (v->ops->full(v->user))
+        stream_pause(service);
+    else
+        stream_resume(service);
 }
 
 static inline uint64_t visitor_held(const struct visitor_side *v, uint64_t *moved)

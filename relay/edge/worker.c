@@ -31,6 +31,7 @@ struct worker {
     struct snapshot *snapshot;
     struct client_host host;
     struct buf sealed;
+    struct round round;
     struct request_ids ids;
     struct client **clients;
     size_t clients_n, clients_room;
@@ -193,6 +194,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .sealed = &w->sealed,
                                     .pool = w->pool,
                                     .parking = w->parking,
+                                    .round = &w->round,
                                     .ids = &w->ids,
                                     .access_log = conf->access_log,
                                     .snapshot = current_snapshot,
@@ -200,6 +202,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .spliced = on_spliced,
                                     .ended = on_client_ended,
                                     .user = w };
+    round_init(&w->round, &w->loop.uv);
     mailbox_init(&w->mailbox, &w->loop.uv, on_mail, w);
     return w;
 }
@@ -306,8 +309,10 @@ static void end_if_done(struct worker *w)
     if (w->draining && !w->stopping && w->clients_n == 0)
         stop(w);
     if (w->stopping && w->clients_n == 0 && w->splices_n == 0 && !w->pool && !w->parking &&
-        !uv_is_closing((uv_handle_t *)&w->mailbox.async))
+        !uv_is_closing((uv_handle_t *)&w->mailbox.async)) {
+        round_close(&w->round);
         mailbox_close(&w->mailbox, NULL);
+    }
 }
 
 static void follow(struct worker *w, struct snapshot *takes)

@@ -18,7 +18,7 @@ import time
 DOMAIN = "bench.localhost"
 SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"  # the relay's
 PROGRAMS = ("tunnel-relay", "tunnel-agent", "tunnel-lane", "tunnelctl")
-TOOLS = ("nginx", "haproxy", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "strace", "ss")
+TOOLS = ("nginx", "haproxy", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "h2load", "strace", "ss")
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 ADDRESS = "127.{}.{}.{}".format(*(random.randrange(1, 255) for _ in range(3)))
 
@@ -270,7 +270,7 @@ host_key = {self.host_key}
         """nginx with the headers that the relay sets; bodies are not put into files. Not tuned, it opens a connection
         for each request, as a plain proxy_pass does."""
         port = free_port()
-        kept = "keepalive 64; keepalive_requests 1000000000; keepalive_timeout 1h;" if tuned else ""
+        kept = "keepalive 512; keepalive_requests 1000000000; keepalive_timeout 1h;" if tuned else ""
         keeps = 'proxy_http_version 1.1; proxy_set_header Connection "";' if tuned else ""
         return self.start_nginx(name, f"""
             upstream house {{
@@ -278,7 +278,7 @@ host_key = {self.host_key}
                 {kept}
             }}
             server {{
-                listen {ADDRESS}:{port} ssl backlog=1024;
+                listen {ADDRESS}:{port} ssl http2 backlog=1024;
                 server_name {DOMAIN};
                 ssl_certificate {self.folder}/nginx.pem;
                 ssl_certificate_key {self.folder}/nginx.key;
@@ -320,7 +320,7 @@ defaults
     timeout http-keep-alive 1h
     http-reuse always
 frontend visitors
-    bind {ADDRESS}:{port} ssl crt {self.folder}/haproxy.pem alpn http/1.1
+    bind {ADDRESS}:{port} ssl crt {self.folder}/haproxy.pem alpn h2,http/1.1
     unique-id-format %{{+X}}o%ci%cp%Ts%rt%pid
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto https

@@ -24,6 +24,8 @@ from visitors import VISITORS, Arm, cpu
 
 PAGE = bytes(range(256)) * 4
 ROUNDS, SECONDS = 5, 1
+H2_LOADS = (1, 100), (50, 10)  # connections, and requests at once on each
+H2_REQUESTS = 20000
 THREADS = 8  # of visitors that come anew each time: the server is busy all the while
 BULK_MB = 256
 HELD, HELD_KB = 5000, 16
@@ -94,6 +96,13 @@ def measure_requests(arms):
         report(arms, f"visit {how}", f"request_{how}_cpu", "us", each_cpu_us)
 
 
+def measure_http2(arms):
+    for connections, streams in H2_LOADS:
+        what = f"{connections}x{streams}"
+        in_turns(arms, what, lambda arm: arm.h2load(connections, streams, H2_REQUESTS))
+        report(arms, what, f"http2_{what}_cpu", "us", cpu)
+
+
 def measure_handshakes(arms):
     for how in "full", "resumed":
         in_turns(arms, f"greet {how}", lambda arm: arm.tlsload("greet", how, THREADS, SECONDS))
@@ -124,6 +133,7 @@ def main():
             arm.load(VISITORS, 1)  # everything is open and warm
         measure_memory(arms)
         measure_requests(arms)
+        measure_http2(arms)
         measure_handshakes(arms)
         measure_bulk(arms)
 

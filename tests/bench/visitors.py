@@ -68,6 +68,22 @@ class Arm:
         seen["cpu"] = {part: cpu * 1e6 / seen["requests"] for part, cpu in seen["cpu"].items()}
         return seen
 
+    def h2load(self, connections, streams, requests):
+        """What h2load saw, with so many requests at once on each connection, and the CPU time of each part in microseconds
+        per request."""
+        url = f"https://{chain.DOMAIN}:{self.port}/page"
+
+        def play():
+            report = chain.run("h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-n{requests}",
+                               f"--connect-to={chain.ADDRESS}:{self.port}", url)
+            if f" {requests} succeeded, 0 failed" not in report or "Application protocol: h2\n" not in report:
+                raise chain.Failed(f"{chain.BENCH}: {self.name}: h2load counts errors:\n{report}")
+            return {"requests": requests}
+
+        seen = self.cost(play)
+        seen["cpu"] = {part: cpu * 1e6 / seen["requests"] for part, cpu in seen["cpu"].items()}
+        return seen
+
     def tlsload(self, *words):
         """What tlsload saw, and the CPU time of each part in seconds."""
         command = [self.there.build / "tlsload", f"{chain.ADDRESS}:{self.port}", *words]

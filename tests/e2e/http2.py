@@ -59,6 +59,7 @@ class Visitor2:
             unavailable(MISSING)
         self.host, self.takes = host or name, takes
         self.stalled: set[int] = set()
+        self.connected: set[int] = set()  # either way of such a stream ends by itself
         self.replies: dict[int, Reply2] = {}
         self.goaways: list[tuple[int, int]] = []  # error, last stream
         self.ended, self._rest = False, b""
@@ -95,12 +96,43 @@ class Visitor2:
             self.send()
         return stream
 
+    def connect(self, path: str = "/ws", protocol: str = "websocket", fields: Iterable[tuple[str, str]] = ()) -> int:
+        """An extended CONNECT (RFC 8441), once the other side has said that it knows that."""
+        while not self.h2.remote_settings.enable_connect_protocol:
+            assert self.hear(), "the connection ended"
+        head = [(":method", "CONNECT"), (":protocol", protocol), (":scheme", "https"), (":authority", self.host), (":path", path)]
+        return self.ask(pseudo=head, fields=[("sec-websocket-version", "13"), *fields], body=None)
+
+    def open(self, *args: Any, **how: Any) -> int:
+        """The same, and the service has agreed."""
+        reply = self.replies[stream := self.connect(*args, **how)]
+        while not reply.fields:
+            assert reply.reset is None and self.hear(), "refused"
+        assert reply.status == 200, reply.fields
+        self.connected.add(stream)
+        return stream
+
+    def until(self, stream: int, size: int) -> bytes:
+        """Waits for so many bytes of the body, and returns its beginning."""
+        while self.replies[stream].size < size:
+            assert self.replies[stream].reset is None and not self.replies[stream].ended, "it ended"
+            assert self.hear(), "the connection ended"
+        return self.replies[stream].beginning
+
+    def finish(self, stream: int) -> None:
+        self.h2.end_stream(stream)
+        self.send()
+
+    def reset(self, stream: int, code: int = 8) -> None:
+        self.h2.reset_stream(stream, code)
+        self.send()
+
     def say(self, stream: int, data: bytes, ends: bool = False) -> None:
         """Waits for as much room as it needs."""
         while data:
             while not (room := min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size)):
                 self.hear()
-                if self.replies[stream].reset is not None or self.replies[stream].ended:
+                if self.replies[stream].reset is not None or (self.replies[stream].ended and stream not in self.connected):
                     return
             piece, data = data[:room], data[room:]
             self.h2.send_data(stream, piece, end_stream=ends and not data)

@@ -89,10 +89,10 @@ class Pages(Site):
 def browse(houses, started, folder):
     """browse({"ws.test": url}) is the house, with Pages at page.test, and a browser; browser.house is the former."""
 
-    def make(services=None):
+    def make(services=None, **how):
         site = Pages()
         started.append(site)
-        house = houses({"page.test": site.url, **(services or {})})
+        house = houses({"page.test": site.url, **(services or {})}, **how)
         browser = Chromium(folder, house.root, house.port)
         browser.house = house
         started.append(browser)
@@ -158,7 +158,10 @@ OPEN_SOCKET = """
 ECHO = """
     const wanted = got.length + 1;
     socket.send(message);
-    while (got.length < wanted) await new Promise(done => setTimeout(done, 1));"""
+    while (got.length < wanted) {
+        if (socket.readyState > 1) throw Error('the socket is closed');
+        await new Promise(done => setTimeout(done, 1));
+    }"""
 
 
 def test_a_websocket(browse, started):
@@ -184,6 +187,33 @@ def test_a_websocket(browse, started):
     assert page.run("socket.close(4002, 'good bye'); await ended") == [4002, "good bye", True]
     wait_until(lambda: len(server.closed) == 2, "the server has seen both ends")
     assert server.closed[1] == (4002, "good bye") and page.run("failures") == 0
+
+
+def test_a_websocket_on_a_connection_by_http_2(browse, started):
+    """Once it has one to the site, the browser opens its WebSockets on that (RFC 8441): no other connection is made."""
+    server = WebSockets()
+    started.append(server)
+    _, browser = browse({"ws.test": server.url}, access_log="visits", access_log_format="json")
+    page = browser.open("https://ws.test/")  # answered with 426 (Upgrade Required)
+    assert page.run(OPEN_SOCKET)[0] == "second" and page.run("socket.extensions").startswith("permessage-deflate")
+    assert page.run(f"""
+        var message = new Uint8Array(16 << 20);
+        for (let at = 0; at < message.length; at += 65536) crypto.getRandomValues(message.subarray(at, at + 65536));
+        {{ {ECHO} }}
+        const echo = new Uint8Array(got[0]);
+        echo.length === message.length && echo.every((byte, at) => byte === message[at])""")
+    assert page.run("for (let n = 0; n < 500; n++) socket.send(`m${n}`);"
+                    "while (got.length < 501) await new Promise(done => setTimeout(done, 1));"
+                    "got.slice(1).every((text, n) => text === `m${n}`)")
+    assert page.run("socket.send('close, please'); await ended") == [4001, "as you wish", True]
+    page.run(OPEN_SOCKET)
+    assert page.run("socket.close(4002, 'good bye'); await ended") == [4002, "good bye", True]
+    wait_until(lambda: len(server.closed) == 2, "the server has seen both ends")
+    assert server.closed[1] == (4002, "good bye") and page.run("failures") == 0
+    log = browser.house.relay.conf.parent / "visits"
+    wait_until(lambda: log.read_text().count('"/ws"') == 2, "both are in the access log")
+    seen = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(e["method"], e["protocol"], e["status"], e["complete"]) for e in seen if e["path"] == "/ws"] == [("GET", "HTTP/2.0", 101, True)] * 2, seen
 
 
 def test_server_sent_events(browse):

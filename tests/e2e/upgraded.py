@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import select
 import socket
@@ -28,6 +29,15 @@ from website import notify, secured
 ASKING = "Connection: Upgrade\r\nUpgrade: raw\r\n"
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n"
 CLOSE_WAIT = 8  # of TCP_INFO: the other side has sent its FIN
+
+
+def switching_for(head: Head) -> bytes:
+    """The 101, to a WebSocket where a key shows that it is one."""
+    if not (key := head.get("sec-websocket-key")):
+        return SWITCHING
+    accept = base64.b64encode(hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
+    return (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept.encode())
 
 
 def upgrade(front: Front, behind: bytes = b"") -> Visitor:
@@ -149,7 +159,7 @@ class Service:
                 return
             self.heads.append(head)
             if head.get("upgrade"):
-                peer.send(SWITCHING)
+                peer.send(switching_for(head))
                 self.results.append(self.serve(peer))
             else:
                 peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")

@@ -39,7 +39,7 @@ static void take_head(struct other_side *o, struct h2_stream *st)
     struct h1_head head;
 
     st->user = &has_answered;
-    switch (h2_stream_read_head(st, &limits, &text, &head)) {
+    switch (h2_stream_read_head(st, "AAAAAAAAAAAAAAAAAAAAAA==", &limits, &text, &head)) {
     case H2_HEAD_READ:
         h1_request_init(&head);
         must(h1_head_parse(&head, buf_bytes(&text), text.len, &limits) == (ssize_t)text.len);
@@ -78,11 +78,29 @@ static void take_body(struct other_side *o, struct h2_stream *st)
     h2_stream_used(st);
 }
 
+/* A WebSocket, of which either way may end first. */
+static void agree(const struct other_side *o, struct h2_stream *st)
+{
+    buf_add_text(&st->head, "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n");
+    h2_stream_head(st, 101);
+    h2_stream_body(st, "hello", 5);
+    if (o->how & IN_PIECES)
+        h2_stream_end(st, STR(""));
+    if (o->how & BREAKS) {
+        h2_stream_discard(st);
+        h2_stream_finish(st);
+    }
+}
+
 static void answer(const struct other_side *o, struct h2_stream *st)
 {
     static const char much[LARGE];
 
     st->user = &has_answered;
+    if (st->connects) {
+        agree(o, st);
+        return;
+    }
     if (o->how & HINTS) {
         buf_add_text(&st->head, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
         h2_stream_head(st, 103);

@@ -10,6 +10,8 @@
 
 #include "relay/edge/h2_fields.h"
 
+#define KEY "dGhlIHNhbXBsZSBub25jZQ=="
+
 enum { MAX = 4096 };
 
 struct pair {
@@ -25,7 +27,7 @@ static char *made(const struct pair *fields, bool ends, const char **why)
 
     for (; fields->name; fields++)
         (void)h2_fields_add(&f, str_of(fields->name), str_of(fields->value), MAX);
-    if (h2_fields_request(&f, !ends && h2_fields_wants_chunks(&f), &out) == 0)
+    if (h2_fields_request(&f, !ends && h2_fields_wants_chunks(&f), KEY, &out) == 0)
         text = strdup(buf_text(&out));
     *why = f.why;
     h2_fields_free(&f);
@@ -37,6 +39,12 @@ static char *made(const struct pair *fields, bool ends, const char **why)
     { ":method", "GET" }, { ":scheme", "https" }, { ":authority", "a.test" }, \
     {                                                                         \
         ":path", "/x?y"                                                       \
+    }
+
+#define CONNECT(protocol)                                                                                    \
+    { ":method", "CONNECT" }, { ":protocol", protocol }, { ":scheme", "https" }, { ":authority", "a.test" }, \
+    {                                                                                                        \
+        ":path", "/ws"                                                                                       \
     }
 
 static void test_requests(void **state)
@@ -68,6 +76,10 @@ static void test_requests(void **state)
         { { { ":method", "CONNECT" }, { ":authority", "a.test:1" } },
           false,
           "CONNECT a.test:1 HTTP/1.1\r\nhost: a.test:1\r\n\r\n" },
+        { { CONNECT("websocket"), { "sec-websocket-version", "13" }, { "sec-websocket-key", "theirs" } },
+          false,
+          "GET /ws HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+          "sec-websocket-key: " KEY "\r\nsec-websocket-version: 13\r\n\r\n" },
     };
 
     (void)state;
@@ -100,6 +112,13 @@ static void test_refusals(void **state)
         { GET, { "transfer-encoding", "chunked" } },
         { GET, { "host", "b.test" } },
         { GET, { ":protocol", "x" } },
+        { CONNECT("connect-udp") },
+        { CONNECT("websocket"), { "content-length", "0" } },
+        { { ":method", "CONNECT" },
+          { ":protocol", "websocket" },
+          { ":scheme", "ftp" },
+          { ":authority", "a" },
+          { ":path", "/" } },
         { { ":method", "GET /" }, { ":scheme", "https" }, { ":path", "/" } },
         { { ":method", "GET" }, { ":scheme", "https" }, { ":path", "/ HTTP/1.1" } },
         { { ":method", "GET" }, { ":scheme", "ftp" }, { ":path", "/" } },
@@ -145,13 +164,28 @@ static void test_responses(void **state)
     struct h2_list list;
 
     (void)state;
-    h2_list_make(&list, text, strlen(text), true);
+    h2_list_make(&list, text, strlen(text), H2_HEAD);
     assert_int_equal(list.text_bytes, strlen(text) - 4);
     assert_int_equal(list.n, 4);
     assert_field(&list.nv[0], ":status", "404");
     assert_field(&list.nv[1], "content-type", "text/html");
     assert_field(&list.nv[2], "x-empty", "");
     assert_field(&list.nv[3], "set-cookie", "a:b");
+    free(list.nv);
+}
+
+static void test_a_switching_response(void **state)
+{
+    char text[] =
+        "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: a\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    struct h2_list list;
+
+    (void)state;
+    h2_list_make(&list, text, strlen(text), H2_SWITCHED);
+    assert_int_equal(list.n, 2);
+    assert_field(&list.nv[0], ":status", "200");
+    assert_field(&list.nv[1], "sec-websocket-protocol", "a");
     free(list.nv);
 }
 
@@ -163,7 +197,7 @@ static void test_trailers(void **state)
     struct h2_list list;
 
     (void)state;
-    h2_list_make(&list, text, strlen(text), false);
+    h2_list_make(&list, text, strlen(text), H2_TRAILERS);
     assert_int_equal(list.n, 2);
     assert_field(&list.nv[0], "grpc-status", "0");
     free(list.nv);
@@ -181,7 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),  cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_responses), cmocka_unit_test(test_a_head_that_is_too_large),
-        cmocka_unit_test(test_trailers),
+        cmocka_unit_test(test_trailers),  cmocka_unit_test(test_a_switching_response),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,7 +126,7 @@ static void begin(struct play *p, struct h2_stream *st)
     static const struct h1_limits limits = { .max_uri = 4096, .max_header = 2 * MAX_HEADER };
     struct buf text = { 0 };
     struct h1_head head;
-    enum h2_head read = h2_stream_read_head(st, &limits, &text, &head);
+    enum h2_head read = h2_stream_read_head(st, "AAAAAAAAAAAAAAAAAAAAAA==", &limits, &text, &head);
 
     st->user = read == H2_HEAD_READ ? how_to_serve(&head) : &is_answered;
     if (read == H2_HEAD_READ)

@@ -10,6 +10,8 @@
 
 #include "relay/edge/h2_session.h"
 
+#define KEY "dGhlIHNhbXBsZSBub25jZQ=="
+
 enum {
     MAX_HEADER = 8192,
     DATA = 0,
@@ -131,7 +133,7 @@ static void test_a_request_and_its_answer(void **state)
     uint32_t stream;
     size_t n;
 
-    assert_int_equal(h2_stream_take_head(st, &head), 0);
+    assert_int_equal(h2_stream_take_head(st, KEY, &head), 0);
     assert_string_equal(buf_text(&head), "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n");
     h2_stream_answer(st, STR("HTTP/1.1 200 OK\r\nX: y\r\n\r\nhello"));
     h2_stream_flush(st);
@@ -152,7 +154,7 @@ static void test_a_body_in_pieces(void **state)
     struct h2_stream *st = ASKED(t, post, 0, 1);
     struct buf head = { 0 };
 
-    assert_int_equal(h2_stream_take_head(st, &head), 0);
+    assert_int_equal(h2_stream_take_head(st, KEY, &head), 0);
     assert_non_null(strstr(buf_text(&head), "transfer-encoding: chunked\r\n"));
     assert_int_equal(frame(t, DATA, 0, 1, "ab", 2), 0);
     assert_int_equal(frame(t, DATA, 0, 1, "c", 1), 0);
@@ -179,7 +181,7 @@ static void test_trailers_behind_a_head_not_yet_taken(void **state)
     assert_int_equal(frame(t, DATA, 0, 1, "abc", 3), 0);
     assert_int_equal(frame(t, HEADERS, END_HEADERS | END_STREAM, 1, "\0\1a\1b", 5), 0);
     st = h2_session_next(t->s);
-    assert_int_equal(h2_stream_take_head(st, &head), 0);
+    assert_int_equal(h2_stream_take_head(st, KEY, &head), 0);
     assert_non_null(strstr(buf_text(&head), "POST / HTTP/1.1\r\n"));
     assert_true(h2_stream_fill(st));
     assert_string_equal(buf_text(&st->in), "3\r\nabc\r\n");
@@ -252,6 +254,89 @@ static void test_an_early_answer(void **state)
     h2_stream_reset(st, NGHTTP2_NO_ERROR);
     h2_session_send(t->s, &t->out, 1 << 20);
     assert_int_equal(code_said(t, RST), NGHTTP2_NO_ERROR);
+}
+
+/* CONNECT, :protocol websocket, https, /, a.test */
+static const char extended[] = "\x02\x07"
+                               "CONNECT"
+                               "\x00\x09:protocol\x09websocket\x87\x84\x01\x06"
+                               "a.test";
+
+static struct h2_stream *switched(struct talk *t)
+{
+    struct h2_stream *st = ASKED(t, extended, 0, 1);
+    struct buf head = { 0 };
+
+    assert_int_equal(h2_stream_take_head(st, KEY, &head), 0);
+    assert_non_null(strstr(buf_text(&head), "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade\r\n"));
+    buf_free(&head);
+    buf_add_text(&st->head, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n");
+    h2_stream_head(st, 101);
+    h2_stream_flush(st);
+    h2_session_send(t->s, &t->out, 1 << 20);
+    return st;
+}
+
+/* Bytes go both ways as they are, and either way may end first. */
+static void test_a_websocket(void **state)
+{
+    for (int visitor_first = 0; visitor_first < 2; visitor_first++) {
+        struct talk *t = *state;
+        struct h2_stream *st = switched(t);
+        uint32_t stream;
+        size_t n;
+
+        assert_memory_equal(said(t, HEADERS, &stream, &n), "\x88", 1); /* :status 200 */
+        assert_int_equal(frame(t, DATA, visitor_first ? END_STREAM : 0, 1, "abc", 3), 0);
+        assert_string_equal(buf_text(&st->in), "abc");
+        assert_int_equal(st->remote_ended, visitor_first);
+        h2_stream_body(st, "xyz", 3);
+        h2_stream_end(st, STR(""));
+        h2_stream_flush(st);
+        h2_session_send(t->s, &t->out, 1 << 20);
+        assert_memory_equal(said(t, DATA, &stream, &n), "xyz", 3);
+        assert_int_equal(code_said(t, RST), -1);
+        assert_int_equal(st->closed, visitor_first);
+        if (!visitor_first)
+            assert_int_equal(frame(t, DATA, END_STREAM, 1, "", 0), 0);
+        assert_true(st->closed && st->ended_well);
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* Nobody listens to the visitor any more. */
+static void test_a_websocket_that_is_over(void **state)
+{
+    for (int told = 0; told < 2; told++) {
+        struct talk *t = *state;
+        struct h2_stream *st = switched(t);
+
+        if (told)
+            h2_stream_end(st, STR(""));
+        h2_stream_flush(st);
+        h2_session_send(t->s, &t->out, 1 << 20);
+        assert_int_equal(st->answered, told);
+        h2_stream_discard(st);
+        h2_stream_finish(st);
+        h2_stream_flush(st);
+        h2_session_send(t->s, &t->out, 1 << 20);
+        assert_true(st->answered && !st->closed);
+        h2_stream_reset(st, NGHTTP2_NO_ERROR);
+        h2_session_send(t->s, &t->out, 1 << 20);
+        assert_true(st->closed && !st->ended_well);
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void test_what_is_connected_has_no_trailers(void **state)
+{
+    struct talk *t = *state;
+
+    (void)switched(t);
+    assert_int_equal(frame(t, HEADERS, END_HEADERS | END_STREAM, 1, "\0\1a\1b", 5), 0);
+    assert_int_equal(code_said(t, RST), NGHTTP2_PROTOCOL_ERROR);
 }
 
 static void test_the_end_is_told_twice(void **state)
@@ -404,6 +489,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_window_is_what_was_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_than_the_window_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_early_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_websocket, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_websocket_that_is_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_connected_has_no_trailers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_end_is_told_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_floods, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rapid_reset, setup, teardown),
