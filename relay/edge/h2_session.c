@@ -2,6 +2,7 @@
 
 #include "shared/mem.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -210,6 +211,7 @@ static void tell_settings(struct h2_session *s)
 
     if (n < AT + (ssize_t)sizeof number)
         abort(); /* out of memory */
+    assert(bytes[AT - 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     buf_add(&s->settings, bytes, AT);
     buf_add(&s->settings, number, sizeof number);
     buf_add(&s->settings, bytes + AT + sizeof number, (size_t)n - AT - sizeof number);

@@ -528,6 +528,10 @@ static void take_line(char *line)
     } else if (strncmp(line, "row ", 4) == 0) {
         assert_true(rows.n < MAX_ROWS);
         rows.row[rows.n++].name = line + 4;
+    } else if (line[0] == '#') {
+        return;
+    } else if (!row) {
+        fail_msg("%s: '%s' belongs to no row", FILE_NAME, line);
     } else if (strcmp(line, "bare") == 0) {
         row->bare = true;
     } else if (strncmp(line, "send", 4) == 0 || strncmp(line, "raw ", 4) == 0 ||
@@ -535,7 +539,7 @@ static void take_line(char *line)
                strncmp(line, "seen ", 5) == 0) {
         assert_true(row->n < MAX_LINES);
         row->lines[row->n++] = line;
-    } else if (line[0] != '#' && strncmp(line, "rfc ", 4) != 0 && strncmp(line, "suite ", 6) != 0 &&
+    } else if (strncmp(line, "rfc ", 4) != 0 && strncmp(line, "suite ", 6) != 0 &&
                strncmp(line, "allow ", 6) != 0) {
         fail_msg("%s: '%s' means nothing", FILE_NAME, line);
     }
