@@ -122,7 +122,8 @@ static const struct opt options[] = {
           "intermediate those with TLS 1.2 as well, which is all browsers since 2014." },
     { "relay", "http2", OPT_FLAG, offsetof(struct relay_conf, http2), .def = "on", .flags = OPT_RELOAD,
       .help =
-          "Whether visitors with TLS are offered HTTP/2. A reload concerns the connections that come after it." },
+          "Whether visitors with TLS are offered HTTP/2. Where a reload turns it off, connections that are open end "
+          "behind the requests they have begun." },
     { "relay", "default_cert", OPT_SECRET_FILE, offsetof(struct relay_conf, default_cert),
       .flags = OPT_RELOAD, .sample = "/etc/tunnel/default.pem",
       .help =

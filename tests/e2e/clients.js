@@ -140,6 +140,39 @@ const questions = {
         return seen;
     },
 
+    // Until standard input ends: 20 at once, over as many sessions as it takes, of which none is used once it is to end.
+    async http2again() {
+        const http2 = require("node:http2");
+        let session = null, over = false;
+        const seen = { answers: 0, sessions: 0 };
+        process.stdin.on("end", () => { over = true; }).resume();
+        const connected = () => {
+            if (session === null) {
+                const mine = http2.connect(site, { host: "127.0.0.1", servername: "a.test" });
+                const leave = () => { session = session === mine ? null : session; };
+                mine.on("goaway", leave).on("close", leave).on("error", () => {});
+                session = mine;
+                seen.sessions++;
+            }
+            return session;
+        };
+        const ask = (n) => new Promise((done, failed) => {
+            const asked = connected().request({ ":path": `/bytes/${n * 97}/1` });
+            let bytes = 0, status;
+            asked.on("response", (head) => { status = head[":status"]; });
+            asked.on("data", (piece) => { bytes += piece.length; });
+            asked.on("end", () => status === 200 && bytes === n * 97 ? done() : failed(new Error(`${status}, ${bytes} bytes`)));
+            // What it had not yet sent when it heard of the end it calls refused.
+            asked.on("error", (e) => e.message.endsWith("NGHTTP2_REFUSED_STREAM") && !status ? done(ask(n)) : failed(e));
+        });
+        await Promise.all(Array.from({ length: 20 }, async (_, n) => {
+            for (; !over; seen.answers++)
+                await ask(n);
+        }));
+        session?.close();
+        return seen;
+    },
+
     async ws() {
         const WebSocket = require("ws");
         const seen = {};

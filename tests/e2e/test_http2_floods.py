@@ -296,7 +296,8 @@ def test_windows_that_are_never_opened(watched):
     with watched, raw(watched, first=settings(_4=0)) as v:
         v.send(b"".join(ask(n, "/bytes/60000/1" if n % 4 == 1 else f"/bytes/{LARGE}/1") for n in range(1, 257, 2)))
         v.wait(lambda: len(v.heads) == 128, "they are answered")
-        before = cpu_s(watched.pid)
+        before, looks = cpu_s(watched.pid), watched.served
+        wait_until(lambda: watched.served > looks + 1, "the memory that they take has been looked at")
         watched.wait(UNREAD_S + 10)  # PINGs are no progress
         v.send(frame(PING, payload=b"pingpong"))
         v.wait(lambda: v.goaways, "the end")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from http1 import content_sha256
 from http2 import Visitor2
 from path import DOMAIN, WholePath
-from programs import PATIENCE_S, need, wait_until
+from programs import PATIENCE_S, environment, need, wait_until
 from test_http2 import visitor
 
 MB = 1_000_000
@@ -135,6 +137,26 @@ def test_10_restarts(whole):
             whole.relay.stop()
             whole.start_relay()
             load.goes_on()
+
+
+def test_node_and_restarts(whole):
+    """Node's http2 module: it hears of the end in time, and asks again elsewhere."""
+    node = subprocess.Popen([need("node"), Path(__file__).with_name("clients.js"), "http2again"], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env=environment(PORT=str(whole.port), NODE_EXTRA_CA_CERTS=str(whole.root)))
+    try:
+        for _ in range(10):
+            before = len(whole.site.seen)
+            wait_until(lambda: len(whole.site.seen) > before + 100 or node.poll() is not None, "it asks")
+            wait_until(lambda: whole.lane_states() == ["up"] * 2 and whole.status()["domains"][0]["parked"] == 0, "nobody waits")
+            whole.relay.stop()
+            whole.start_relay()
+        out, err = node.communicate(timeout=PATIENCE_S)
+    finally:
+        node.kill()
+    assert node.returncode == 0, err
+    seen = json.loads(out)
+    assert seen["answers"] > 1000 and seen["sessions"] > 10, seen
 
 
 def test_lanes_that_die(whole):

@@ -20,9 +20,10 @@ enum {
     SETTINGS = 4,
     PING = 6,
     GOAWAY = 7,
+    WINDOW_UPDATE = 8,
     CONTINUATION = 9
 };
-enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
 
 /* GET https://a.test/ without a table: indexed fields of RFC 7541 appendix A, and one literal. */
 #define HEAD_OF(method)       \
@@ -365,7 +366,8 @@ static void test_floods(void **state)
         const char *payload;
         size_t n;
     } table[] = {
-        { PING, 0, "pingpong", 8 }, { SETTINGS, 0, "", 0 }, { 2, 0, "\0\0\0\3\x10", 5 }, { DATA, 0, "", 0 }
+        { PING, 0, "pingpong", 8 }, { SETTINGS, 0, "", 0 },          { 2, 0, "\0\0\0\3\x10", 5 },
+        { DATA, 0, "", 0 },         { DATA, PADDED, "\3\0\0\0", 4 }, { WINDOW_UPDATE, 0, "\0\0\0\1", 4 },
     };
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -384,6 +386,60 @@ static void test_floods(void **state)
         teardown(state);
         setup(state);
     }
+}
+
+/* nghttp2 does not tell of them, and they cost little: sixteen count as one. */
+static void test_a_flood_of_what_is_unknown(void **state)
+{
+    struct talk *t = *state;
+    int rc = 0, sent = 0;
+
+    for (; rc == 0 && sent < 100000; sent++)
+        rc = frame(t, 0x42, 0, 0, "x", 1);
+    assert_int_equal(rc, -1);
+    assert_true(sent > 15000 && sent < 17000);
+    assert_int_equal(code_said(t, GOAWAY), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* Each byte of room makes us write a frame. */
+static void test_a_window_opened_byte_by_byte(void **state)
+{
+    struct talk *t = *state;
+    struct h2_stream *st;
+    static const char body[65536];
+    int rc, opened = 0;
+
+    assert_int_equal(frame(t, SETTINGS, 0, 0, "\0\4\0\0\0\0", 6), 0);
+    st = ASKED(t, get, END_STREAM, 1);
+    buf_add_text(&st->head, "HTTP/1.1 200 OK\r\n\r\n");
+    h2_stream_head(st, 200);
+    h2_stream_body(st, body, sizeof body);
+    h2_stream_flush(st);
+    for (rc = 0; rc == 0 && opened < 5000; opened++)
+        rc = frame(t, WINDOW_UPDATE, 0, 1, "\0\0\0\1", 4);
+    assert_int_equal(rc, -1);
+    assert_true(opened > 900 && opened < 1100);
+    assert_int_equal(code_said(t, GOAWAY), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* Ten of what he has asked for and never reads. */
+static void test_responses_that_are_not_read(void **state)
+{
+    struct talk *t = *state;
+
+    for (uint32_t id = 1; id < 18; id += 2) {
+        assert_false(h2_session_is_flooded(t->s));
+        h2_stream_unread(ASKED(t, get, END_STREAM, id));
+        h2_session_send(t->s, &t->out, 1 << 20);
+        assert_int_equal(code_said(t, RST), NGHTTP2_CANCEL);
+        h2_stream_free(h2_session_next(t->s)); /* it is closed */
+    }
+    h2_stream_unread(ASKED(t, get, END_STREAM, 19));
+    h2_stream_unread(h2_session_first(t->s));
+    assert_true(h2_session_is_flooded(t->s));
+    h2_session_calm(t->s);
+    h2_session_send(t->s, &t->out, 1 << 20);
+    assert_int_equal(code_said(t, GOAWAY), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 static void test_rapid_reset(void **state)
@@ -494,6 +550,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_connected_has_no_trailers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_end_is_told_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_floods, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_what_is_unknown, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_window_opened_byte_by_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_responses_that_are_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rapid_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_that_are_not_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_patience_comes_back, setup, teardown),
