@@ -49,7 +49,7 @@ static bool is_idempotent(struct str method)
 
 void exchange_take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t not_lane)
 {
-    x->upstream = pool_take(x->host->pool, x->target, reuse, not_lane, &upstream_events, x);
+    x->upstream = pool_take(x->host->pool, x->target, NULL, reuse, not_lane, &upstream_events, x);
     x->sent_head = false;
     buf_free(&x->in); /* the beginning of a response that breaks off */
     x->ended = !x->upstream;
