@@ -96,6 +96,25 @@ static void add_site(void *user, const struct lanes_site *site)
     free(names);
 }
 
+static struct counts *port_counts(void *user, const char *agent, const char *item)
+{
+    char *key = mem_format("%s %s", agent, item); /* no site is called so */
+    struct counts *counts = counts_of(user, key);
+
+    free(key);
+    return counts;
+}
+
+static void add_port(void *user, const struct snap_port *port)
+{
+    struct publication *p = user;
+    struct snap_port whole = *port;
+
+    whole.park_ms = relay_conf_of(p->relay->conf)->park_ms;
+    whole.counts = port_counts(p->relay, port->agent, port->target.item);
+    snapshot_add_port(p->snapshot, &whole);
+}
+
 static void add_routed_site(void *user, const struct lanes_site *site)
 {
     const struct publication *p = user;
@@ -119,7 +138,8 @@ static void set_rules(struct relay *r, struct snapshot *snapshot)
     const struct snap_rules rules = { conf->trusted_proxies,
                                       { .max_uri = (uint32_t)conf->max_uri,
                                         .max_header = (uint32_t)conf->max_header },
-                                      conf->http2 };
+                                      conf->http2,
+                                      { conf->max_connections, conf->max_per_source } };
 
     snapshot_set_rules(snapshot, &rules);
 }
@@ -140,6 +160,7 @@ static struct snapshot *make_snapshot(struct relay *r)
     ledger_forget(&r->ledger);
     certs_forget_unused(r->certs);
     fixed_add_to_snapshot(r->fixed, p.snapshot);
+    lanes_each_port(r->lanes, add_port, &p);
     lanes_add_to_snapshot(r->lanes, p.snapshot);
     snapshot_finish(p.snapshot);
     return p.snapshot;
@@ -427,6 +448,8 @@ static void relay_add_status(void *parts, json_t *status)
         fixed_each_site(r->fixed, add_domain_status, &domains);
     json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
     json_object_set_new(status, "domains", domains.list);
+    json_object_set_new(status, "tcp",
+                        r && r->lanes ? lanes_ports_status(r->lanes, port_counts, r) : json_array());
 }
 
 /* ---- agents and invitations ---- */
@@ -523,6 +546,8 @@ static void relay_drain(void *parts)
     struct relay *r = parts;
 
     begin_end(r);
+    if (r->lanes)
+        lanes_close_ports(r->lanes);
     if (r->edge)
         edge_drain(r->edge);
     else if (r->lanes)
@@ -534,6 +559,8 @@ static void relay_cut(void *parts)
     struct relay *r = parts;
 
     begin_end(r);
+    if (r->lanes)
+        lanes_close_ports(r->lanes);
     if (r->edge)
         edge_stop(r->edge);
     else if (r->lanes)

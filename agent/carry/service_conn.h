@@ -9,6 +9,7 @@
 #include "shared/dial.h"
 #include "shared/lane_types.h"
 #include "shared/loop.h"
+#include "shared/proxy2.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +31,8 @@ struct service_conn_events {
 struct service_conn *service_conn_start(struct loop *loop, const struct service *service,
                                         struct dial_names *names, struct trust *trust,
                                         const struct service_conn_events *events, void *user);
+/* Who comes; right after the start, once. A service that wants to know is told before everything else, TLS too. */
+void service_conn_introduce(struct service_conn *s, const struct proxy2_use *use);
 /* That it was reached shows that it is well. Not so with TLS: a service says what it makes of us only afterwards. */
 bool service_conn_is_proof(const struct service_conn *s);
 

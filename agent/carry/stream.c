@@ -41,6 +41,7 @@ struct carry {
     struct buf in; /* the opening, then the second header and what came behind it */
     char *item;    /* "domain:NAME" */
     char *route;   /* "" for the item's own service */
+    struct traffic *traffic;
 
     struct service_conn *service; /* NULL before it is dialled and after it has ended */
     bool ready, answered;         /* it is reached; it has said something */
@@ -59,7 +60,7 @@ struct carry {
     uint64_t moved, moved_before; /* bytes that have left it, now and at the last look */
 };
 
-static void dial(struct carry *c, const struct site_service *service);
+static void dial(struct carry *c, const struct site_service *service, const struct proxy2_use *use);
 static enum state step_opening(struct carry *c);
 static enum state step_warm(struct carry *c);
 static enum state step_dial(struct carry *c);
@@ -111,7 +112,7 @@ struct carry *carry_start_plain(struct carry_lane *lane, LIBSSH2_CHANNEL *channe
 
     c->counted = limits_use(lane->limits);
     c->stopped = !c->counted; /* too many: it ends with its first run */
-    dial(c, &site->services[0]);
+    dial(c, &site->services[0], NULL);
     c->state = C_DIAL;
     set_deadline(c, 0);
     return c;
@@ -144,6 +145,7 @@ static void free_if_idle(struct carry *c)
     if (c->counted)
         limits_unuse(c->lane->limits);
     c->lane->ended(c->lane->user, c);
+    traffic_end(c->traffic);
     buf_free(&c->in);
     buf_free(&c->out);
     free(c->item);
@@ -268,7 +270,8 @@ static enum state use(struct carry *c, const struct proxy2_use *use)
     c->item = mem_copy_n(use->item.p, use->item.n);
     if (!service)
         return fail(c, LANE_REFUSED, site ? "this route is not served here" : "this item is not served here");
-    dial(c, service);
+    c->traffic = traffic_begin(site->traffic);
+    dial(c, service, use);
     return C_DIAL;
 }
 
@@ -301,7 +304,7 @@ static enum state step_warm(struct carry *c)
 
 /* ---- DIAL ---- */
 
-static void dial(struct carry *c, const struct site_service *service)
+static void dial(struct carry *c, const struct site_service *service, const struct proxy2_use *use)
 {
     static const struct service_conn_events events = { on_service_ready, on_service_received,
                                                        on_service_eof,   on_service_drained,
@@ -313,6 +316,8 @@ static void dial(struct carry *c, const struct site_service *service)
     c->route = mem_copy(service->route);
     c->service = service_conn_start(c->lane->loop, &service->at, &sites->names, sites->trust, &events, c);
     c->pending++;
+    if (use)
+        service_conn_introduce(c->service, use);
 }
 
 static void note_service(struct carry *c, enum lane_service state, const char *detail)
@@ -374,6 +379,7 @@ static void note_consumed(struct carry *c)
 static void to_service(struct carry *c, const char *bytes, size_t n)
 {
     c->lane->bytes_in += n;
+    traffic_add(c->traffic, n, 0);
     c->to_service += n;
     service_conn_write(c->service, bytes, n);
 }
@@ -397,6 +403,7 @@ static void on_service_received(void *user, const char *bytes, size_t n)
     ssize_t taken = 0;
 
     c->lane->bytes_out += n;
+    traffic_add(c->traffic, 0, n);
     if (!c->answered)
         note_service(c, LANE_SERVICE_OK, "");
     c->answered = true;

@@ -28,7 +28,13 @@ enum {
 };
 
 /* As the stream module of nginx has them, so that whoever reads its logs can read ours. */
-enum status { ST_SERVED = 200, ST_LEFT = ACCESS_NO_ANSWER, ST_NOT_REACHED = 502, ST_AWAY = 503 };
+enum status {
+    ST_SERVED = 200,
+    ST_FORBIDDEN = 403,
+    ST_LEFT = ACCESS_NO_ANSWER,
+    ST_NOT_REACHED = 502,
+    ST_AWAY = 503
+};
 
 enum state { R_WAIT, R_RUN, R_LAST };
 
@@ -82,15 +88,51 @@ static const struct upstream_events upstream_events = {
     .ended = on_ended,
 };
 
-/* ---- start ---- */
+/* ---- the access log ---- */
+
+static void add_line(const struct raw_host *host, const struct raw_visit *visit, struct access_entry *entry)
+{
+    char peer[64];
+
+    if (!visit->logged || !access_log_on(host->access_log))
+        return;
+    headers_address_text(&visit->alone.source, peer, sizeof peer);
+    entry->service_ms = -1;
+    entry->request_id = entry->protocol = entry->tls = "";
+    entry->client = peer;
+    entry->agent = visit->agent;
+    entry->domain = visit->item;
+    entry->method = str_of(visit->method);
+    entry->target = str_of(visit->key);
+    access_log_add(host->access_log, entry);
+}
 
 static int64_t unix_ms(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return now.tv_sec < 0 ? 0 : (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
+
+void raw_refuse(const struct raw_host *host, const struct raw_visit *visit)
+{
+    add_line(host, visit, &(struct access_entry){ .began_ms = unix_ms(), .status = ST_FORBIDDEN });
+}
+
+static void add_own_line(const struct raw *r, bool complete)
+{
+    add_line(r->host, &r->visit,
+             &(struct access_entry){ .began_ms = r->began_unix_ms,
+                                     .status = (int)r->status,
+                                     .duration_ms = (uint64_t)(loop_now_ms(r->host->loop) - r->began_ms),
+                                     .bytes_in = r->bytes_up,
+                                     .bytes_out = r->bytes_down,
+                                     .lane = r->lane,
+                                     .complete = complete });
+}
+
+/* ---- start ---- */
 
 static void copy_visit(struct raw_visit *to, const struct raw_visit *from)
 {
@@ -373,39 +415,13 @@ void raw_stop(struct raw *r)
     stream_reset(r->visitor);
 }
 
-static void add_line(const struct raw *r, bool complete)
-{
-    struct access_entry entry = { .began_ms = r->began_unix_ms < 0 ? 0 : r->began_unix_ms,
-                                  .status = r->status,
-                                  .service_ms = -1,
-                                  .duration_ms = (uint64_t)(loop_now_ms(r->host->loop) - r->began_ms),
-                                  .bytes_in = r->bytes_up,
-                                  .bytes_out = r->bytes_down,
-                                  .lane = r->lane,
-                                  .complete = complete,
-                                  .request_id = "",
-                                  .protocol = "",
-                                  .tls = "",
-                                  .agent = r->visit.agent,
-                                  .domain = r->visit.item,
-                                  .method = str_of(r->visit.method),
-                                  .target = str_of(r->visit.key) };
-    char peer[64];
-
-    if (!r->visit.logged || !access_log_on(r->host->access_log))
-        return;
-    headers_address_text(&r->visit.alone.source, peer, sizeof peer);
-    entry.client = peer;
-    access_log_add(r->host->access_log, &entry);
-}
-
 static void on_visitor_ended(void *user, const struct err *why)
 {
     struct raw *r = user;
     bool complete = r->state == R_LAST && r->in_order && why->code == ERR_NONE;
 
     break_off(r);
-    add_line(r, complete);
+    add_own_line(r, complete);
     if (r->status >= ST_NOT_REACHED)
         counts_add(&r->visit.counts->errors, 1);
     counts_add(&r->visit.counts->streams, -1);

@@ -38,5 +38,7 @@ struct raw_visit {
 /* Takes the visitor's stream, and borrows the bytes that have come already. */
 struct raw *raw_start(const struct raw_host *host, struct stream *visitor, const struct raw_visit *visit,
                       const char *bytes, size_t n);
+/* Who is not let in gets a line in the access log, too. */
+void raw_refuse(const struct raw_host *host, const struct raw_visit *visit);
 void raw_stop(struct raw *r); /* both sides see a reset */
 #endif

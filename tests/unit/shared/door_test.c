@@ -38,8 +38,11 @@ static void on_came(void *user, int fd)
         door_pause(g->door);
 }
 
-static const struct door_kind all = { "test", false, on_came }, some = { "test", true, on_came },
-                              other = { "other", false, on_came }; /* its lines are counted apart */
+static const struct door_kind all = { .name = "test", .leaves_some = false, .came = on_came },
+                              some = { .name = "test", .leaves_some = true, .came = on_came },
+                              other = { .name = "other",
+                                        .leaves_some = false,
+                                        .came = on_came }; /* its lines are counted apart */
 
 static int listening(struct sockaddr_in *addr)
 {

@@ -1,0 +1,29 @@
+#include "relay/lanes/port_list.h"
+
+#include "shared/value.h"
+
+#include <string.h>
+
+int port_list_read(struct str word, uint16_t *first, uint16_t *last, struct err *e)
+{
+    const char *dash = memchr(word.p, '-', word.n);
+    struct str from = { word.p, dash ? (size_t)(dash - word.p) : word.n };
+    struct str to = { dash ? dash + 1 : word.p, dash ? word.n - from.n - 1 : word.n };
+
+    if (value_port(from, first, NULL) != 0 || value_port(to, last, NULL) != 0 || *first > *last)
+        return err_set(
+            e, ERR_INPUT,
+            "%.*s is neither a port from 1 to 65535 nor a range of them (such as 2222 or 8000-8100)",
+            (int)(word.n < VALUE_SHOWN_CHARS ? word.n : VALUE_SHOWN_CHARS), word.p);
+    return 0;
+}
+
+bool port_list_has(const struct opt_words *list, unsigned port)
+{
+    uint16_t first, last;
+
+    for (size_t i = 0; i < list->n; i++)
+        if (port_list_read(str_of(list->words[i]), &first, &last, NULL) == 0 && port >= first && port <= last)
+            return true;
+    return false;
+}
