@@ -173,8 +173,8 @@ static const struct snap_target *target_of(const struct raw *r)
     return r->visit.find(r->host->snapshot(r->host->user), r->visit.key);
 }
 
-/* Lanes that have merely no room are not waited for: they may have none for long. */
-static bool park(struct raw *r, const struct snap_target *target)
+/* Also while the lanes that there are have no room: their agent opens further ones when many come at once. */
+static bool park(struct raw *r)
 {
     const struct parking_place place = { .host = str_of(r->visit.key),
                                          .find = r->visit.find,
@@ -183,8 +183,6 @@ static bool park(struct raw *r, const struct snap_target *target)
                                          .bytes = r->held.len,
                                          .ms = r->visit.park_ms };
 
-    if (target->lanes_n > 0 && r->lane == 0 && r->parked.until_ms == 0)
-        return false;
     r->parked.wake = on_woken;
     r->parked.user = r;
     return parking_enter(r->host->parking, &r->parked, &place);
@@ -195,15 +193,16 @@ static void get_stream(struct raw *r, uint64_t not_lane)
     const struct snap_target *target = target_of(r);
 
     r->state = R_WAIT;
-    r->upstream = target && r->tries++ < MAX_TRIES ? pool_take(r->host->pool, target, &r->visit.alone,
-                                                               POOL_FRESH, not_lane, &upstream_events, r)
-                                                   : NULL;
-    if (!r->upstream && target && park(r, target))
+    if (target && r->tries < MAX_TRIES)
+        r->upstream =
+            pool_take(r->host->pool, target, &r->visit.alone, POOL_FRESH, not_lane, &upstream_events, r);
+    if (!r->upstream && target && park(r))
         return;
     if (!r->upstream) {
         fail(r, ST_AWAY);
         return;
     }
+    r->tries++;
     r->lane = upstream_lane(r->upstream);
     if (upstream_ready(r->upstream))
         begin(r);
@@ -267,20 +266,33 @@ static void run(struct raw *r)
         end_in_order(r);
 }
 
+static void hold(struct raw *r, const char *bytes, size_t n)
+{
+    buf_add(&r->held, bytes, n);
+    if (r->held.len >= WAIT_BYTES || (r->parked.parking && !parking_grow(&r->parked, r->held.len)))
+        stream_pause(r->visitor);
+}
+
+/* The credit is used up to its last byte: then its next part is told of. */
 static void on_visitor_received(void *user, const char *bytes, size_t n)
 {
     struct raw *r = user;
+    size_t room;
 
     if (r->state == R_LAST)
         return; /* nobody is left who takes it */
-    if (r->state == R_RUN && r->held.len == 0 && upstream_room(r->upstream) >= n) {
-        send_up(r, bytes, n);
+    if (r->state == R_WAIT) {
+        hold(r, bytes, n);
         return;
     }
-    buf_add(&r->held, bytes, n);
-    if (r->state == R_RUN || r->held.len >= WAIT_BYTES ||
-        (r->parked.parking && !parking_grow(&r->parked, r->held.len)))
+    room = r->held.len == 0 ? upstream_room(r->upstream) : 0;
+    room = room < n ? room : n;
+    if (room > 0)
+        send_up(r, bytes, room);
+    if (room < n) {
+        buf_add(&r->held, bytes + room, n - room);
         stream_pause(r->visitor);
+    }
 }
 
 /* He may have said all that he has to say, and now waits for the answer. */
