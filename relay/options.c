@@ -125,7 +125,10 @@ static const struct opt options[] = {
           "an answer. With json it is an object with time (when the head had been read), request_id (as in X-Request-ID), "
           "client, host, method, path, protocol, tls, status, bytes_in and bytes_out (of the bodies), duration_ms, "
           "service_ms (from the head sent to the service to the head of its answer), lane, agent, domain, referer, "
-          "user_agent and complete (false when it was broken off). What is not known is null." },
+          "user_agent and complete (false when it was broken off). What is not known is null. A connection to a port of a "
+          "[tcp NAME] has one line at its end: TCP is the method, the address that it came to the path, and the status 200, "
+          "403 (not among those allowed), 499 (left before it was served), 502 (its service was not reached) or 503 (its "
+          "agent was away)." },
     { "relay", "tls_profile", OPT_CHOICE, offsetof(struct relay_conf, tls_profile), .def = "intermediate",
       .choices = profiles, .flags = OPT_RELOAD,
       .help =

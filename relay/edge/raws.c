@@ -8,7 +8,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LONG_AWAY_S = 60 };
 
 struct port_door {
     struct port_door *next;
@@ -185,6 +188,13 @@ void raws_add(struct raws *r, struct stream *visitor, const struct raw_visit *vi
     stream_reset(visitor);
 }
 
+/* For a house that has just gone, or that this relay has not heard of since it started. One that has been away for longer
+ * is not expected back in a moment: its visitors are told at once. */
+static int64_t patience_ms(const struct snap_port *port)
+{
+    return port->away_since != 0 && time(NULL) - port->away_since > LONG_AWAY_S ? 0 : port->park_ms;
+}
+
 static void let_in(struct raws *r, int fd, const struct snap_port *port, const struct purpose_alone *who)
 {
     static const struct stream_events events = { .ended = on_refused_ended };
@@ -193,7 +203,7 @@ static void let_in(struct raws *r, int fd, const struct snap_port *port, const s
         .key = port->at,
         .find = snapshot_port_target,
         .counts = port->counts,
-        .park_ms = port->park_ms,
+        .park_ms = patience_ms(port),
         .logged = true,
         .method = "TCP",
         .item = port->target.item,

@@ -11,6 +11,7 @@ struct snap_port {
     struct port *port;
     struct cidrs allow, deny; /* allow: nobody else, when there is any; deny comes first */
     int64_t park_ms;
+    time_t away_since; /* while no lane serves it; 0: that is not so, or not known */
     struct counts *counts;
 };
 

@@ -65,6 +65,7 @@ void lanes_each_port(const struct lanes *l, void (*each)(void *user, const struc
                                             .target = { .item = p.item },
                                             .agent = p.agent,
                                             .port = open,
+                                            .away_since = presence_away_since(&l->presence, p.agent),
                                             .allow = p.port->allow,
                                             .deny = p.port->deny });
     }

@@ -140,6 +140,14 @@ struct port *ports_find(const struct ports *p, const struct opt_address *at)
     return entry ? entry->port : NULL;
 }
 
+bool ports_have(const struct ports *p, unsigned port)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (port_policy_port(&p->list[i].at) == port)
+            return true;
+    return false;
+}
+
 /* ---- what the configuration says ---- */
 
 static void add_own(struct ports *p, const struct opt_addresses *list)

@@ -19,5 +19,6 @@ bool ports_want(struct ports *p, const struct opt_address *at, char *why, size_t
 void ports_settled(struct ports *p); /* closes all that were not wanted since the last time */
 /* The socket that is open there; NULL: none is. Borrowed. */
 struct port *ports_find(const struct ports *p, const struct opt_address *at);
-void ports_close(struct ports *p); /* all, for good: visitors are refused from now on */
+bool ports_have(const struct ports *p, unsigned port); /* any of its sockets has this port */
+void ports_close(struct ports *p);                     /* all, for good: visitors are refused from now on */
 #endif

@@ -10,12 +10,15 @@ import socket
 import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from clock import Clock
 from fake_agent import FakeAgent
 from http1 import content, content_sha256
-from path import edges, fronts
+from netns import Hosts, require_netns
+from path import Front, edges, fronts, new_key
 from ports import PortPath, RawService, echo, exactly, hold_port, port_paths, read_all, receive, reset, services
 from programs import PATIENCE_S, limit, wait_until
 
@@ -152,10 +155,10 @@ def test_ports_that_come_and_go_under_load(port_paths, service, workers):
 
 
 def refused_with(path, name, text):
-    wait_until(lambda: (path.port_status(name) or {}).get("state") == "refused", f"{name} is refused")
-    assert text in path.port_status(name)["why"]
-    wait_until(lambda: path.agent_port_status(name)["claim"] == "refused", "the agent knows")
-    assert text in path.agent_port_status(name)["claim_why"]
+    wait_until(lambda: text in ((path.port_status(name) or {}).get("why") or ""), f"{name} is refused")
+    assert path.port_status(name)["state"] == "refused"
+    wait_until(lambda: text in (path.agent_port_status(name)["claim_why"] or ""), "the agent knows")
+    assert path.agent_port_status(name)["claim"] == "refused"
     path.agent.wait_log(text.replace('"', '\\"'))
 
 
@@ -289,6 +292,48 @@ def test_a_section_that_makes_no_sense(daemons, lines, error):
     assert error in agent.refused()
 
 
+@pytest.fixture
+def vm():
+    require_netns()
+    with Hosts("vm") as hosts:
+        yield hosts
+
+
+def test_ports_below_1024_are_bound_at_the_start(vm, daemons, folder, started):
+    """By a process that may bind them then, and not later; they refuse visitors until they are claimed."""
+    front = Front(daemons, new_key(folder, "key"), "a.test\ntcp_ports = 25 587 2525", listen_https="127.0.0.1:4443")
+    vm.inside("vm", lambda: Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0"))
+    inside = f'exec ip netns exec {vm.namespaces["vm"]} setpriv --bounding-set=-net_bind_service "$0" "$@"'
+    front.relay.start(shell=inside)
+    vm.inside("vm", lambda: Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("1024"))
+    agent = vm.inside("vm", lambda: FakeAgent(front.lane_socket, []))
+    started.append(agent)
+    agent.carry = lambda stream: (stream.send(f"220 {stream.item}\r\n"), stream.read(1))
+
+    def greeting(port):
+        with vm.inside("vm", lambda: socket.create_connection(("127.0.0.1", port), PATIENCE_S)) as visitor:
+            return visitor.recv(100)
+
+    def is_closed(port):
+        return vm.inside("vm", lambda: refuses(("127.0.0.1", port)))
+
+    assert all(is_closed(port) for port in (25, 587, 2525))
+    with pytest.raises(OSError, match="in use"), vm.inside("vm", lambda: socket.socket()) as other:
+        vm.inside("vm", lambda: other.bind(("127.0.0.1", 25)))
+    agent.start()
+    for _ in range(3):
+        assert claim(agent, "tcp:mail", {"listen": ":25"})["ok"]
+        wait_until(lambda: front.status()["tcp"][0]["state"] == "up", "the port is up")
+        wait_until(lambda: not is_closed(25), "it is open")
+        assert greeting(25) == b"220 tcp:mail\r\n" and is_closed(587)
+        assert claim(agent, "tcp:post", {"listen": ":587"})["ok"]
+        wait_until(lambda: is_closed(25), "the other one is closed")
+        wait_until(lambda: not is_closed(587), "it is open")
+        assert greeting(587) == b"220 tcp:post\r\n"
+    refused = claim(agent, "tcp:mail", {"listen": "127.0.0.1:25"})
+    assert not refused["ok"] and "ports below 1024 need root or CAP_NET_BIND_SERVICE" in refused["why"]
+
+
 # ---- the house is away ----
 
 
@@ -347,6 +392,41 @@ def test_who_waits_is_served_when_the_house_is_back(port_paths, services, speaks
         visitor.sendall(b"more")
         assert exactly(visitor, 4) == b"more"
         visitor.close()
+
+
+class TimedPath(PortPath):
+    """The relay's time goes by as self.clock says."""
+
+    def start_relay(self):
+        self.clock = Clock(self.folder)
+        self.relay.start(env=self.clock.environment, **self.spawning())
+
+
+def test_nobody_waits_for_a_house_that_has_been_away_for_long(port_paths, service):
+    path = port_paths({"a": {"service": service.url}}, cls=TimedPath, park="300s")
+    path.agent.kill()
+    wait_until(lambda: path.port_status("a")["state"] == "down", "the agent is away")
+    with path.connect("a") as early:
+        wait_until(lambda: path.port_status("a")["connections"] == 1, "he waits")
+        path.clock.jump(61)
+        with pytest.raises(ConnectionResetError), path.connect("a") as late:
+            exactly(late, 1)
+        path.agent.start()
+        early.sendall(b"hello")
+        assert exactly(early, 5) == b"hello"
+
+
+def test_nothing_times_out(port_paths, service):
+    path = port_paths({"a": {"service": service.url}}, cls=TimedPath)
+    with path.connect("a") as idle:
+        idle.sendall(b"before")
+        exactly(idle, 6)
+        for _ in range(3):
+            path.clock.wait(7)  # an agent that is heard of every 5 s lives for another 15
+            assert path.port_status("a")["connections"] == 1
+        path.clock.jump(86400)
+        idle.sendall(b"after")
+        assert exactly(idle, 5) == b"after"
 
 
 def test_who_waits_and_leaves_is_forgotten(port_paths, service):
