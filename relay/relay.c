@@ -96,22 +96,25 @@ static void add_site(void *user, const struct lanes_site *site)
     free(names);
 }
 
-static struct counts *port_counts(void *user, const char *agent, const char *item)
+static struct ledger_entry *entry_of_port(struct relay *r, const char *agent, const char *item)
 {
-    char *key = mem_format("%s %s", agent, item); /* no site is called so */
-    struct counts *counts = counts_of(user, key);
+    char *name = mem_format("%s %s", agent, item); /* no site is called so */
+    struct ledger_entry *entry = ledger_of(&r->ledger, name);
 
-    free(key);
-    return counts;
+    free(name);
+    return entry;
 }
 
 static void add_port(void *user, const struct snap_port *port)
 {
     struct publication *p = user;
     struct snap_port whole = *port;
+    struct ledger_entry *entry;
 
     whole.park_ms = relay_conf_of(p->relay->conf)->park_ms;
-    whole.counts = port_counts(p->relay, port->agent, port->target.item);
+    entry = entry_of_port(p->relay, port->agent, port->target.item);
+    entry->kept = true;
+    whole.counts = entry->counts;
     snapshot_add_port(p->snapshot, &whole);
 }
 
@@ -156,11 +159,11 @@ static struct snapshot *make_snapshot(struct relay *r)
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
     fixed_each_routed(r->fixed, add_routed_site, &p);
+    lanes_each_port(r->lanes, add_port, &p);
     keep_sections(r);
     ledger_forget(&r->ledger);
     certs_forget_unused(r->certs);
     fixed_add_to_snapshot(r->fixed, p.snapshot);
-    lanes_each_port(r->lanes, add_port, &p);
     lanes_add_to_snapshot(r->lanes, p.snapshot);
     snapshot_finish(p.snapshot);
     return p.snapshot;
@@ -437,6 +440,11 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     json_array_append_new(d->list, domain);
 }
 
+static const struct counts *counts_of_port(void *user, const char *agent, const char *item)
+{
+    return entry_of_port(user, agent, item)->counts;
+}
+
 static void relay_add_status(void *parts, json_t *status)
 {
     struct relay *r = parts;
@@ -449,7 +457,7 @@ static void relay_add_status(void *parts, json_t *status)
     json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
     json_object_set_new(status, "domains", domains.list);
     json_object_set_new(status, "tcp",
-                        r && r->lanes ? lanes_ports_status(r->lanes, port_counts, r) : json_array());
+                        r && r->lanes ? lanes_ports_status(r->lanes, counts_of_port, r) : json_array());
 }
 
 /* ---- agents and invitations ---- */

@@ -21,7 +21,8 @@ struct service_conn {
     struct dial *dial;   /* while there is no socket yet */
     struct stream *sock; /* NULL before and after */
     struct service_tls *tls;
-    struct buf first;    /* until it is connected */
+    struct buf first; /* until it is connected */
+    struct traffic *traffic;
     uv_timer_t deadline; /* of the handshake */
     int pending;
 
@@ -111,10 +112,11 @@ static void become_ready(struct service_conn *s)
     s->events->ready(s->user);
 }
 
-void service_conn_introduce(struct service_conn *s, const struct proxy2_use *use)
+void service_conn_introduce(struct service_conn *s, const struct proxy2_use *use, struct traffic *traffic)
 {
     const struct proxy_header header = { .local = use->local, .source = use->source, .dest = use->dest };
 
+    s->traffic = traffic_begin(traffic);
     proxy_header_write(&s->first, s->service.proxy, &header, use->sni);
 }
 
@@ -176,6 +178,7 @@ static void pass_on(struct service_conn *s, const char *bytes, size_t n)
     if (n == 0 || s->closing)
         return;
     s->got_bytes = true;
+    traffic_add(s->traffic, 0, n);
     s->events->received(s->user, bytes, n);
 }
 
@@ -272,6 +275,7 @@ void service_conn_write(struct service_conn *s, const char *bytes, size_t n)
 {
     if (s->closing || s->ended_ours)
         return;
+    traffic_add(s->traffic, n, 0);
     if (stream_queued(s->sock) == 0)
         s->written = 0;
     s->written += n;
@@ -344,6 +348,7 @@ static void release(struct service_conn *s)
         service_tls_free(s->tls);
     free(s->tls);
     buf_free(&s->first);
+    traffic_end(s->traffic);
     s->events->ended(s->user, s->how, s->why.text);
     free(s);
 }

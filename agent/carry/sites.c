@@ -76,8 +76,8 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
         aliases[i] = arena_copy(arena, d->aliases.words[i]);
     *site = (struct site){
         .item = item,
-        .policy = with_proxy_protocol(with_routes(policy_of(name, d, sites_find(old, str_of(item))), &d->routes),
-                                      d->proxy_protocol),
+        .policy = with_proxy_protocol(
+            with_routes(policy_of(name, d, sites_find(old, str_of(item))), &d->routes), d->proxy_protocol),
         .aliases = aliases,
         .aliases_n = d->aliases.n,
         .services = arena_get(arena, (1 + d->routes.n) * sizeof *site->services),

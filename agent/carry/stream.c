@@ -11,9 +11,7 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { OPENING_MS = 5000, HEADER_MS = 5000 };
 /* The relay is told at once of much that the service has taken, and a moment later of less, as more may come: a line for each
@@ -41,7 +39,6 @@ struct carry {
     struct buf in; /* the opening, then the second header and what came behind it */
     char *item;    /* "domain:NAME" */
     char *route;   /* "" for the item's own service */
-    struct traffic *traffic;
 
     struct service_conn *service; /* NULL before it is dialled and after it has ended */
     bool ready, answered;         /* it is reached; it has said something */
@@ -60,7 +57,7 @@ struct carry {
     uint64_t moved, moved_before; /* bytes that have left it, now and at the last look */
 };
 
-static void dial(struct carry *c, const struct site_service *service, const struct proxy2_use *use);
+static void dial(struct carry *c, const struct site_service *service);
 static enum state step_opening(struct carry *c);
 static enum state step_warm(struct carry *c);
 static enum state step_dial(struct carry *c);
@@ -112,7 +109,7 @@ struct carry *carry_start_plain(struct carry_lane *lane, LIBSSH2_CHANNEL *channe
 
     c->counted = limits_use(lane->limits);
     c->stopped = !c->counted; /* too many: it ends with its first run */
-    dial(c, &site->services[0], NULL);
+    dial(c, &site->services[0]);
     c->state = C_DIAL;
     set_deadline(c, 0);
     return c;
@@ -145,7 +142,6 @@ static void free_if_idle(struct carry *c)
     if (c->counted)
         limits_unuse(c->lane->limits);
     c->lane->ended(c->lane->user, c);
-    traffic_end(c->traffic);
     buf_free(&c->in);
     buf_free(&c->out);
     free(c->item);
@@ -270,8 +266,8 @@ static enum state use(struct carry *c, const struct proxy2_use *use)
     c->item = mem_copy_n(use->item.p, use->item.n);
     if (!service)
         return fail(c, LANE_REFUSED, site ? "this route is not served here" : "this item is not served here");
-    c->traffic = traffic_begin(site->traffic);
-    dial(c, service, use);
+    dial(c, service);
+    service_conn_introduce(c->service, use, site->traffic);
     return C_DIAL;
 }
 
@@ -304,7 +300,7 @@ static enum state step_warm(struct carry *c)
 
 /* ---- DIAL ---- */
 
-static void dial(struct carry *c, const struct site_service *service, const struct proxy2_use *use)
+static void dial(struct carry *c, const struct site_service *service)
 {
     static const struct service_conn_events events = { on_service_ready, on_service_received,
                                                        on_service_eof,   on_service_drained,
@@ -316,8 +312,6 @@ static void dial(struct carry *c, const struct site_service *service, const stru
     c->route = mem_copy(service->route);
     c->service = service_conn_start(c->lane->loop, &service->at, &sites->names, sites->trust, &events, c);
     c->pending++;
-    if (use)
-        service_conn_introduce(c->service, use);
 }
 
 static void note_service(struct carry *c, enum lane_service state, const char *detail)
@@ -379,7 +373,6 @@ static void note_consumed(struct carry *c)
 static void to_service(struct carry *c, const char *bytes, size_t n)
 {
     c->lane->bytes_in += n;
-    traffic_add(c->traffic, n, 0);
     c->to_service += n;
     service_conn_write(c->service, bytes, n);
 }
@@ -403,7 +396,6 @@ static void on_service_received(void *user, const char *bytes, size_t n)
     ssize_t taken = 0;
 
     c->lane->bytes_out += n;
-    traffic_add(c->traffic, 0, n);
     if (!c->answered)
         note_service(c, LANE_SERVICE_OK, "");
     c->answered = true;

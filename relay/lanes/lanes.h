@@ -61,7 +61,7 @@ struct enrol *lanes_enrol(struct lanes *l);
 json_t *lanes_status(const struct lanes *l);
 /* tcp[] there, of open ports and refused ones. */
 json_t *lanes_ports_status(const struct lanes *l,
-                           struct counts *(*counts_of)(void *user, const char *agent, const char *item),
+                           const struct counts *(*counts_of)(void *user, const char *agent, const char *item),
                            void *user);
 json_t *lanes_site_status(const struct lanes *l, const char *name);
 #endif

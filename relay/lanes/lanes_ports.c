@@ -101,7 +101,7 @@ static const char *state_of(const struct lanes *l, const struct claims_port *p)
 }
 
 json_t *lanes_ports_status(const struct lanes *l,
-                           struct counts *(*counts_of)(void *user, const char *agent, const char *item),
+                           const struct counts *(*counts_of)(void *user, const char *agent, const char *item),
                            void *user)
 {
     json_t *list = json_array();
