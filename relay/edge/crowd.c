@@ -4,6 +4,7 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,7 @@ void crowd_leave(struct crowd *c, uint64_t place)
     uv_mutex_lock(&c->lock);
     at = find(c, place);
     source = *at;
+    assert(source);
     c->n--;
     if (--source->n == 0) {
         *at = source->next;
