@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import socket
 import struct
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any, Callable
@@ -145,7 +145,6 @@ class PortPath(WholePath):
         return self.base + self._port_sections()
 
     def reload_ports(self, ports: dict[str, dict[str, Any]]) -> None:
-        import signal
         self.ports = ports
         self.agent.conf.write_text(self.base + self._port_sections())
         before = self.agent.log().count("reloaded")

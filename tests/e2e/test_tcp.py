@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import struct
 import subprocess
@@ -15,8 +14,8 @@ import time
 import pytest
 
 from http1 import content, content_sha256
-from ports import RawService, echo, exactly, hold_port, port_paths, read_all, receive, reset, services
-from programs import PATIENCE_S, SANITIZER, limit, need, wait_until
+from ports import echo, exactly, hold_port, port_paths, read_all, receive, reset, services
+from programs import PATIENCE_S, need, wait_until
 
 BIG = int(os.environ.get("E2E_TCP_MB", "200")) * 1_000_000
 
@@ -241,9 +240,12 @@ def test_two_thousand_connections(port_paths, services):
             visitor.sendall(b"again%03d" % (i % 1000))
         for i, visitor in enumerate(visitors):
             assert exactly(visitor, 8) == b"again%03d" % (i % 1000)
-            visitor.shutdown(socket.SHUT_WR)
-        for visitor in visitors:
-            assert read_all(visitor) == b""
+        # Not all at once: on a busy machine the agent's word of an end may come after 250 ms, which makes it a reset.
+        for some in (visitors[i:i + 50] for i in range(0, n, 50)):
+            for visitor in some:
+                visitor.shutdown(socket.SHUT_WR)
+            for visitor in some:
+                assert read_all(visitor) == b""
     finally:
         for visitor in visitors:
             visitor.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -16,10 +15,10 @@ import pytest
 
 from clock import Clock
 from fake_agent import FakeAgent
-from http1 import content, content_sha256
+from http1 import content
 from netns import Hosts, require_netns
 from path import Front, edges, fronts, new_key
-from ports import PortPath, RawService, echo, exactly, hold_port, port_paths, read_all, receive, reset, services
+from ports import PortPath, echo, exactly, hold_port, port_paths, read_all, receive, reset, services
 from programs import PATIENCE_S, limit, wait_until
 
 
