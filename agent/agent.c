@@ -210,6 +210,7 @@ static void agent_add_status(void *parts, json_t *status)
     json_object_set_new(status, "public", json_pack("{s:n, s:n, s:[]}", "v4", "v6", "sources"));
     json_object_set_new(status, "relays", relays);
     json_object_set_new(status, "domains", a ? sites_status(&a->sites) : json_array());
+    json_object_set_new(status, "tcp", a ? sites_ports_status(&a->sites) : json_array());
 }
 
 static void answer_join(void *parts, const struct http_request *request, struct http_reply *reply)

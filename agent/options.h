@@ -32,9 +32,18 @@ enum { AGENT_PROTOCOL_TUNNEL, AGENT_PROTOCOL_PLAIN };
 struct agent_domain_conf {
     const char *service;
     bool verify;             /* of https:// services */
+    int proxy_protocol;      /* enum proxy_header_version */
     struct opt_pairs routes; /* paths, and a service for each */
     struct opt_words aliases;
     struct policy_conf policy;
+};
+
+/* [tcp NAME] */
+struct agent_tcp_conf {
+    struct opt_addresses listen; /* one */
+    const char *service;
+    int proxy_protocol; /* enum proxy_header_version */
+    struct cidrs allow, deny;
 };
 
 extern const struct opt_schema agent_schema;
