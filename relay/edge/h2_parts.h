@@ -14,6 +14,7 @@ struct h2_session {
     struct buf settings; /* the first frame, until it is sent */
     uint64_t now_ms, began_ms;
     uint64_t sent_bytes; /* of bodies */
+    uint32_t owed_bytes; /* of DATA that nghttp2 has not heard of: they are to be had back by the visitor */
     struct h2_patience patience;
     int ignored; /* frames that have begun, and of which nghttp2 has not told */
     bool draining, ended;
@@ -28,4 +29,5 @@ struct h2_fields *h2_stream_fields(struct h2_stream *st); /* to which the next f
 void h2_stream_received(struct h2_stream *st, const void *bytes, size_t n);
 void h2_stream_fields_whole(struct h2_stream *st, bool ends);
 void h2_stream_remote_end(struct h2_stream *st);
+void h2_stream_head_sent(struct h2_stream *st); /* one that is not the end */
 #endif
