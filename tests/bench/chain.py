@@ -17,8 +17,18 @@ import time
 
 DOMAIN = "bench.localhost"
 SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"  # the relay's
+VISITOR_HEADERS = {  # what the relay sets, in nginx's words
+    "Host": "$http_host",
+    "X-Forwarded-For": "$remote_addr",
+    "X-Forwarded-Proto": "$scheme",
+    "X-Forwarded-Host": "$http_host",
+    "X-Forwarded-Port": "$server_port",
+    "X-Real-IP": "$remote_addr",
+    "Forwarded": '"for=$remote_addr;host=$host;proto=$scheme"',
+    "X-Request-ID": "$request_id",
+}
 PROGRAMS = ("tunnel-relay", "tunnel-agent", "tunnel-lane", "tunnelctl")
-TOOLS = ("nginx", "haproxy", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "h2load", "strace", "ss")
+TOOLS = ("nginx", "haproxy", "sshd", "ssh", "ssh-keygen", "openssl", "wrk", "h2load", "nghttp", "nghttpd", "strace", "ss")
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 ADDRESS = "127.{}.{}.{}".format(*(random.randrange(1, 255) for _ in range(3)))
 
@@ -117,6 +127,18 @@ class Chain:
                 {more}
             }}""", self.origin_port)
 
+    def start_grpc_origin(self, method, reply):
+        """Answers each call of this one unary method with the same message, over HTTP/2 without TLS. The name of the method
+        ends with .grpc, by which nghttpd knows the type."""
+        file = self.folder / "grpc" / method
+        file.parent.mkdir(parents=True)
+        file.write_bytes(grpc_message(reply))
+        types = self.write("mime.types", "application/grpc grpc\n")
+        self.origin_port = free_port()
+        command = [tool("nghttpd"), "--no-tls", "-a", ADDRESS, "-d", self.folder / "grpc", "--mime-types-file", types,
+                   "--trailer", "grpc-status: 0", self.origin_port]
+        return self.start("grpc_origin", command, lambda: answers(self.origin_port))
+
     def start_nginx(self, name, servers, port):
         """One process, no log, connections that live as long as their clients want."""
         config = self.write(f"{name}.conf", f"""
@@ -214,7 +236,7 @@ issuer = internal
         command = [self.build / "tunnel-relay", "-c", config]
         return self.start("relay", command, lambda: self.status("relay") is not None), port
 
-    def start_agent(self, name="agent", key="agent_key", port=0, lanes="lanes = 1", ports=None, **sites):
+    def start_agent(self, name="agent", key="agent_key", port=0, lanes="lanes = 1", ports=None, scheme="http", **sites):
         """An agent with a folder of that name. Sites are names and ports of services, ports the relay's with the port
         of the service of each."""
         raw = "".join(f"""
@@ -224,7 +246,7 @@ service = tcp://{ADDRESS}:{service}
 """ for listen, service in (ports or {}).items())
         services = "".join(f"""
 [domain {site}.localhost]
-service = http://{ADDRESS}:{service}
+service = {scheme}://{ADDRESS}:{service}
 """ for site, service in (sites or {"bench": self.origin_port}).items())
         config = self.write(f"{name}.ini", f"""
 [agent]
@@ -275,13 +297,25 @@ host_key = {self.host_key}
     def start_front(self, name, upstream, tuned=True):
         """nginx with the headers that the relay sets; bodies are not put into files. Not tuned, it opens a connection
         for each request, as a plain proxy_pass does."""
-        port = free_port()
-        kept = "keepalive 512; keepalive_requests 1000000000; keepalive_timeout 1h;" if tuned else ""
         keeps = 'proxy_http_version 1.1; proxy_set_header Connection "";' if tuned else ""
+        return self.start_tls_nginx(name, upstream, tuned, "proxy", f"""
+            proxy_pass http://house;
+            {keeps}
+            proxy_request_buffering off;
+            proxy_max_temp_file_size 0;""")
+
+    def start_grpc_front(self, name, upstream):
+        """The same for gRPC, of which nginx brings one call at a time over each connection that it keeps."""
+        return self.start_tls_nginx(name, upstream, True, "grpc", "grpc_pass grpc://house;")
+
+    def start_tls_nginx(self, name, upstream, kept, module, location):
+        port = free_port()
+        keeps = "keepalive 512; keepalive_requests 1000000000; keepalive_timeout 1h;" if kept else ""
+        headers = " ".join(f"{module}_set_header {header} {value};" for header, value in VISITOR_HEADERS.items())
         return self.start_nginx(name, f"""
             upstream house {{
                 server {upstream};
-                {kept}
+                {keeps}
             }}
             server {{
                 listen {ADDRESS}:{port} ssl http2 backlog=1024;
@@ -292,18 +326,8 @@ host_key = {self.host_key}
                 ssl_conf_command Ciphersuites {SUITES};
                 ssl_prefer_server_ciphers on;
                 location / {{
-                    proxy_pass http://house;
-                    {keeps}
-                    proxy_request_buffering off;
-                    proxy_max_temp_file_size 0;
-                    proxy_set_header Host $http_host;
-                    proxy_set_header X-Forwarded-For $remote_addr;
-                    proxy_set_header X-Forwarded-Proto $scheme;
-                    proxy_set_header X-Forwarded-Host $http_host;
-                    proxy_set_header X-Forwarded-Port $server_port;
-                    proxy_set_header X-Real-IP $remote_addr;
-                    proxy_set_header Forwarded "for=$remote_addr;host=$host;proto=$scheme";
-                    proxy_set_header X-Request-ID $request_id;
+                    {location}
+                    {headers}
                 }}
             }}""", port), port
 
@@ -341,6 +365,11 @@ backend house
 """)
         command = [tool("haproxy"), "-db", "-f", config]
         return self.start("haproxy", command, lambda: answers(port)), port
+
+
+def grpc_message(content):
+    """As it stands in the body of a call, and of its answer."""
+    return b"\0" + len(content).to_bytes(4, "big") + content
 
 
 def answers(port):

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 import ssl
 import statistics
@@ -68,17 +69,19 @@ class Arm:
         seen["cpu"] = {part: cpu * 1e6 / seen["requests"] for part, cpu in seen["cpu"].items()}
         return seen
 
-    def h2load(self, connections, streams, requests):
+    def h2load(self, connections, streams, requests, *how, path="page"):
         """What h2load saw, with so many requests at once on each connection, and the CPU time of each part in microseconds
         per request."""
-        url = f"https://{chain.DOMAIN}:{self.port}/page"
+        url = f"https://{chain.DOMAIN}:{self.port}/{path}"
 
         def play():
             report = chain.run("h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-n{requests}",
-                               f"--connect-to={chain.ADDRESS}:{self.port}", url)
+                               f"--connect-to={chain.ADDRESS}:{self.port}", *how, url)
             if f" {requests} succeeded, 0 failed" not in report or "Application protocol: h2\n" not in report:
                 raise chain.Failed(f"{chain.BENCH}: {self.name}: h2load counts errors:\n{report}")
-            return {"requests": requests}
+            a_second, = re.findall(r"([0-9.]+) req/s,", report)
+            body_bytes, = re.findall(r"\(([0-9]+)\) data\n", report)
+            return {"requests": requests, "seconds": requests / float(a_second), "body_bytes": int(body_bytes)}
 
         seen = self.cost(play)
         seen["cpu"] = {part: cpu * 1e6 / seen["requests"] for part, cpu in seen["cpu"].items()}
