@@ -100,8 +100,12 @@ static enum dns_class begin(struct dns_client *c, struct dns_why *why)
         (class = load(c, c->conf.secret_file, &c->secret, why)) != DNS_OK ||
         (class = load(c, c->conf.password_file, &c->password, why)) != DNS_OK)
         return class;
-    if (c->provider->open && (class = c->provider->open(c, why)) != DNS_OK)
+    if (c->provider->open && (class = c->provider->open(c, why)) != DNS_OK) {
+        if (c->provider->close)
+            c->provider->close(c);
+        c->own = NULL;
         return class;
+    }
     c->opened = true;
     return DNS_OK;
 }

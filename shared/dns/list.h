@@ -5,7 +5,8 @@
 
 #define DNS_PROVIDERS(ROW)        \
     ROW(cloudflare, "cloudflare") \
-    ROW(powerdns, "powerdns")
+    ROW(powerdns, "powerdns")     \
+    ROW(rfc2136, "rfc2136")
 
 #define DNS_DECLARE(name, word) extern const struct dns_provider dns_##name;
 DNS_PROVIDERS(DNS_DECLARE)
