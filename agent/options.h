@@ -9,6 +9,8 @@
 struct agent_conf {
     struct daemon_conf base;
     int64_t max_streams, max_buffered;
+    const char *on_change; /* "": nothing is run */
+    int64_t withdraw_after_ms;
 };
 
 /* [relay NAME] */
@@ -28,14 +30,25 @@ enum { AGENT_MAX_LANES = 8 };
 
 enum { AGENT_PROTOCOL_TUNNEL, AGENT_PROTOCOL_PLAIN };
 
+enum { AGENT_MODE_TUNNEL, AGENT_MODE_DIRECT, AGENT_MODE_NONE };
+enum { AGENT_FAMILIES_BOTH, AGENT_FAMILIES_IPV4, AGENT_FAMILIES_IPV6 };
+
 /* [domain NAME] */
 struct agent_domain_conf {
-    const char *service;
+    const char *service; /* "" where it is for DNS alone */
+    int mode;            /* AGENT_MODE_… */
+    const char *dns;     /* name of a [provider], "manual", or "" */
+    int families;        /* AGENT_FAMILIES_… */
+    int64_t ttl_ms;      /* -1: what is there stays */
+    int proxied;         /* 0, 1, or -1: what is there stays */
+    bool owner_txt, cleanup_on_stop;
     bool verify;             /* of https:// services */
     struct opt_pairs routes; /* paths, and a service for each */
     struct opt_words aliases;
     struct policy_conf policy;
 };
+
+const char *agent_mode_text(int mode);
 
 extern const struct opt_schema agent_schema;
 

@@ -80,14 +80,16 @@ static void read_sites(struct sites *s, const struct opt_conf *conf, struct site
 {
     const struct agent_domain_conf *d;
     const char *name;
+    size_t sections = 0;
 
     s->n = 0;
     s->arena = (struct arena){ 0 };
-    while (opt_section(conf, "domain", s->n, NULL))
-        s->n++;
-    s->list = arena_get(&s->arena, s->n * sizeof *s->list + 1);
-    for (size_t i = 0; i < s->n && (d = opt_section(conf, "domain", i, &name)); i++)
-        fill(&s->arena, &s->list[i], name, d, old);
+    while (opt_section(conf, "domain", sections, NULL))
+        sections++;
+    s->list = arena_get(&s->arena, sections * sizeof *s->list + 1);
+    for (size_t i = 0; i < sections && (d = opt_section(conf, "domain", i, &name)); i++)
+        if (*d->service) /* the others are for DNS alone */
+            fill(&s->arena, &s->list[s->n++], name, d, old);
 }
 
 void sites_init(struct sites *s, const struct opt_conf *conf)

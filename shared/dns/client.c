@@ -244,7 +244,7 @@ enum dns_class dns_read(struct dns_client *c, const struct dns_zone *zone, struc
 
 static bool same_flags(const struct dns_client *c, const struct dns_rrset *have, const struct dns_rrset *want)
 {
-    if (want->ttl_s >= 0 && c->provider->min_ttl_s > 0 && want->ttl_s != have->ttl_s)
+    if (want->ttl_s >= 0 && c->provider->min_ttl_s > 0 && want->ttl_s != have->ttl_s && have->proxied != 1)
         return false;
     return want->proxied < 0 || !(c->provider->can & DNS_CAN_PROXY) || want->proxied == have->proxied;
 }

@@ -31,7 +31,7 @@ static int next_gone(const struct dns_rrset *have, const int have_is[DNS_VALUES]
 static bool flags_differ(const struct dns_client *c, const struct dns_rrset *have,
                          const struct dns_rrset *want)
 {
-    return (c->provider->min_ttl_s > 0 && want->ttl_s != have->ttl_s) ||
+    return (c->provider->min_ttl_s > 0 && want->ttl_s != have->ttl_s && have->proxied != 1) ||
            ((c->provider->can & DNS_CAN_PROXY) && want->proxied != have->proxied);
 }
 
