@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 
@@ -15,7 +15,7 @@ from dns_sim.base import Reply
 from dns_sim.cloudflare import Cloudflare
 from nameserver import Bind
 from path import DOMAIN, WholePath, path  # noqa: F401
-from programs import wait_until
+from programs import run, wait_until
 
 ZONE = "example.org"
 WWW = f"www.{ZONE}"
@@ -352,3 +352,31 @@ def test_the_relays_addresses_are_published(path: WholePath, started: list, fold
     records = path.agent.get("/v1/dns").json["records"]
     assert [(r["wanted"], r["state"]) for r in records] == [(["203.0.113.10"], "ok"), (["2001:db8::10"], "ok")]
     path.start_relay()
+
+
+def test_tunnelctl_dns(agent: DnsAgent, sim: Cloudflare) -> None:
+    def ctl(*words: str) -> Any:
+        return run("tunnelctl", "--socket", agent.daemon.socket, *words)
+
+    zone = sim.zones[ZONE]
+    agent.site(WWW).start()
+    agent.wait(WWW), agent.wait(WWW, "AAAA")
+    shown = ctl("dns")
+    assert shown.code == 0 and WWW in shown.out and V4 in shown.out and V6 in shown.out
+    zone.find(WWW, "A")[0].content = "198.51.100.66"
+    plan = ctl("dns", "sync", "--dry-run")
+    assert plan.code == 0 and "-   198.51.100.66\n+   192.0.2.1\n" in plan.out and "1 record to be changed, 1 as it should be" in plan.out
+    assert zone.values(WWW, "A") == ["198.51.100.66"]
+    assert ctl("dns", "sync", WWW).code == 0 and zone.values(WWW, "A") == [V4]
+    zone.records.clear()
+    zone.add("www", "CNAME", "elsewhere.test")
+    foreign = ctl("dns", "sync")
+    assert foreign.code == 1 and "CNAME record to elsewhere.test is in the way" in foreign.out
+    assert ctl("dns").code == ctl("--json", "dns").code == 1
+    assert json.loads(ctl("--json", "dns").out)["records"][0]["state"] == "foreign"
+    for wrong in (["dns", "nonsense"], ["dns", "sync", "a", "b"], ["dns", "--dry-run"], ["dns", "providers", "nobody"], ["status", "--dry-run"]):
+        assert ctl(*wrong).code == 2
+    assert ctl("dns", "sync", "nowhere.test").code == 1
+    one = ctl("dns", "providers", "cloudflare")
+    assert one.code == 0 and "[provider cloudflare]\ntype = cloudflare\ntoken_file" in one.out
+    assert {p["type"] for p in json.loads(ctl("--json", "dns", "providers").out)["providers"]} >= {"cloudflare", "powerdns", "rfc2136"}
