@@ -289,9 +289,8 @@ static void answer_dns(void *parts, const struct http_request *request, struct h
 {
     struct agent *a = parts;
 
-    (void)request;
     if (a->dns)
-        dns_answer_status(a->dns, reply);
+        dns_answer_status(a->dns, request, reply);
     else
         http_reply_error(reply, 503, "the agent is stopping");
 }

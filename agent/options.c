@@ -4,6 +4,7 @@
 #include "agent/dns/address.h"
 #include "agent/dns/check.h"
 #include "shared/dns/conf.h"
+#include "shared/dns/lookup.h"
 #include "shared/domain.h"
 #include "shared/lane_msg.h"
 #include "shared/mem.h"
@@ -61,6 +62,11 @@ static const struct opt options[] = {
     { "agent", "withdraw_after", OPT_DURATION, offsetof(struct agent_conf, withdraw_after_ms), .def = "2m",
       .min = 0, .max = 7 * 24 * 3600 * 1000, .flags = OPT_RELOAD,
       .help = "After how long a relay that is down is taken out of DNS, while another one is up." },
+    { "agent", "resolvers", OPT_WORDS, offsetof(struct agent_conf, resolvers), .def = "system",
+      .flags = OPT_RELOAD, .sample = "1.1.1.1 9.9.9.9",
+      .help =
+          "Who is asked what the public sees of DNS records: ADDRESS or ADDRESS:PORT, or system for the resolvers of "
+          "this machine." },
     { "relay", "host", OPT_TEXT, offsetof(struct agent_relay_conf, host), .flags = OPT_RELOAD | OPT_REQUIRED,
       .sample = "relay.example.net", .help = "Host name or address of the relay's machine." },
     { "relay", "port", OPT_NUMBER, offsetof(struct agent_relay_conf, port), .def = "22", .min = 1,
@@ -344,6 +350,14 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
     }
 }
 
+static void check_resolvers(struct opt_conf *conf, struct opt_errors *errors)
+{
+    struct err why = { 0 };
+
+    if (lookup_check(&agent_conf_of(conf)->resolvers, &why) != 0)
+        opt_errors_add_at(errors, conf, "agent", NULL, "resolvers", "%s", why.text);
+}
+
 static void check(struct opt_conf *conf, struct opt_errors *errors)
 {
     const struct agent_domain_conf *d;
@@ -357,6 +371,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     for (size_t i = 0; (p = opt_section(conf, "provider", i, &name)); i++)
         dns_conf_check(conf, name, p, errors);
     address_check(conf, errors);
+    check_resolvers(conf, errors);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++)
         check_domain(conf, name, d, &names, errors);
     free(names.list);

@@ -11,6 +11,7 @@ struct agent_conf {
     int64_t max_streams, max_buffered;
     const char *on_change; /* "": nothing is run */
     int64_t withdraw_after_ms;
+    struct opt_words resolvers;
 };
 
 /* [relay NAME] */

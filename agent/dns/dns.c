@@ -4,10 +4,12 @@
  *                                                                                 └──▶ STATE_DIR/dns.json            */
 #include "agent/dns/dns.h"
 
+#include "agent/dns/check.h"
 #include "agent/dns/hook.h"
 #include "agent/dns/memory.h"
 #include "agent/dns/sync.h"
 #include "agent/dns/wanted.h"
+#include "agent/dns/watch.h"
 #include "shared/http/fetch.h"
 #include "shared/json.h"
 #include "shared/log.h"
@@ -16,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { STATUS_WAITING = 8 };
 
 struct dns {
     struct loop *loop;
@@ -32,10 +36,14 @@ struct dns {
     struct address *address;
     uv_timer_t again; /* recomputes; its closing is among what ends us */
     struct sync sync;
+    struct watch *watch;
+    struct http_later *waiting[STATUS_WAITING]; /* answers that are due when the public has been asked */
+    size_t waiting_n;
     bool draining, stopping;
 };
 
 static void recompute(struct dns *d);
+static json_t *all_status(const struct dns *d);
 static void save(struct dns *d);
 static void end_if_done(struct dns *d);
 
@@ -125,6 +133,8 @@ static void on_looked(void *user, struct dns_name *n, const struct dns_name *bef
             tell_change(d, n, &n->families[i]);
         tell_trouble(n, &n->families[i], &before->families[i]);
     }
+    if (d->watch)
+        watch_soon(d->watch);
     if (n->gone && n->trouble == DNS_OK)
         drop(d, n);
 }
@@ -317,6 +327,14 @@ static void drop_gone(struct dns *d)
     }
 }
 
+/* Records without a provider: set by hand, and right when the public sees them. */
+static void judge_manual(struct dns *d)
+{
+    for (size_t i = 0; i < d->names.n; i++)
+        if (strcmp(d->names.list[i]->account, DNS_MANUAL) == 0)
+            name_judge_manual(d->names.list[i]);
+}
+
 static void recompute(struct dns *d)
 {
     struct wanted w = { .conf = d->conf,
@@ -336,6 +354,7 @@ static void recompute(struct dns *d)
         uv_timer_start(&d->again, on_again, (uint64_t)again_ms, 0);
     for (size_t i = 0; i < d->accounts_n; i++)
         account_look(d->accounts[i]);
+    judge_manual(d);
 }
 
 void dns_network_changed(struct dns *d)
@@ -414,6 +433,33 @@ static void on_address_ended(void *user)
     end_if_done(d);
 }
 
+static void on_watch_ended(void *user)
+{
+    struct dns *d = user;
+
+    d->watch = NULL;
+    d->alive--;
+    end_if_done(d);
+}
+
+static const struct opt_words *resolvers(void *user)
+{
+    const struct dns *d = user;
+
+    return &agent_conf_of(d->conf)->resolvers;
+}
+
+static void on_public_seen(void *user)
+{
+    struct dns *d = user;
+    size_t n = d->waiting_n;
+
+    judge_manual(d);
+    d->waiting_n = 0;
+    for (size_t i = 0; i < n; i++)
+        http_later_json(d->waiting[i], 200, all_status(d));
+}
+
 struct dns *dns_start(struct loop *loop, const struct opt_conf *conf, void (*ended)(void *user), void *user)
 {
     struct dns *d = mem_new(sizeof *d);
@@ -424,10 +470,11 @@ struct dns *dns_start(struct loop *loop, const struct opt_conf *conf, void (*end
     d->conf = conf;
     d->ended = ended;
     d->user = user;
-    d->alive = 2;
+    d->alive = 3;
     uv_timer_init(&loop->uv, &d->again);
     d->again.data = d;
     d->address = address_start(loop, conf, on_address_changed, on_address_ended, d);
+    d->watch = watch_start(loop, &d->names, resolvers, on_public_seen, on_watch_ended, d);
     sync_init(&d->sync, &d->names, &d->accounts, &d->accounts_n);
     set_relays(d);
     all = memory_open(&d->memory, agent_conf_of(conf)->base.state_dir);
@@ -482,7 +529,7 @@ json_t *dns_site_status(const struct dns *d, const char *site)
     return json_pack("{s:s, s:o}", "provider", account, "records", records);
 }
 
-void dns_answer_status(struct dns *d, struct http_reply *reply)
+static json_t *all_status(const struct dns *d)
 {
     json_t *records = json_array(), *providers = json_array();
 
@@ -501,9 +548,18 @@ void dns_answer_status(struct dns *d, struct http_reply *reply)
     }
     for (size_t i = 0; i < d->accounts_n; i++)
         json_array_append_new(providers, account_status(d->accounts[i]));
-    http_reply_json(reply, 200,
-                    json_pack("{s:o, s:o, s:o}", "public", address_status(d->address), "records", records,
-                              "providers", providers));
+    return json_pack("{s:o, s:o, s:o}", "public", address_status(d->address), "records", records, "providers",
+                     providers);
+}
+
+void dns_answer_status(struct dns *d, const struct http_request *request, struct http_reply *reply)
+{
+    if (!str_eq(request->query, "public") || d->waiting_n == STATUS_WAITING || d->stopping) {
+        http_reply_json(reply, 200, all_status(d));
+        return;
+    }
+    d->waiting[d->waiting_n++] = http_reply_later(reply);
+    watch_now(d->watch);
 }
 
 void dns_answer_sync(struct dns *d, const struct http_request *request, struct http_reply *reply)
@@ -530,6 +586,10 @@ void dns_stop(struct dns *d)
         return;
     d->stopping = true;
     sync_stop(&d->sync);
+    for (size_t i = 0; i < d->waiting_n; i++)
+        http_later_error(d->waiting[i], 503, "the agent is stopping");
+    d->waiting_n = 0;
+    watch_stop(d->watch);
     uv_close((uv_handle_t *)&d->again, on_closed);
     address_stop(d->address);
     for (size_t i = 0; i < d->accounts_n; i++)

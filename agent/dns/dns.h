@@ -24,7 +24,8 @@ void dns_network_changed(struct dns *d);
 json_t *dns_public_status(const struct dns *d); /* `public` of /v1/status. A new reference. */
 json_t *dns_site_status(const struct dns *d,
                         const char *site); /* `dns` of one of its domains[]; NULL: it has none */
-void dns_answer_status(struct dns *d, struct http_reply *reply); /* GET /v1/dns */
+/* GET /v1/dns; with ?public the public is asked first. */
+void dns_answer_status(struct dns *d, const struct http_request *request, struct http_reply *reply);
 void dns_answer_sync(struct dns *d, const struct http_request *request,
                      struct http_reply *reply); /* POST /v1/dns/sync */
 

@@ -126,6 +126,34 @@ bool name_was_tried(const struct dns_name *n)
     return true;
 }
 
+static void say_what_to_set(struct name_family *f, int64_t ttl_s)
+{
+    size_t used = (size_t)snprintf(f->why, sizeof f->why,
+                                   f->want.n > 0 ? "set by hand:" : "there shall be no %s record",
+                                   dns_type_text(f->want.type));
+
+    for (size_t i = 0; i < f->want.n && used < sizeof f->why; i++)
+        used += (size_t)snprintf(f->why + used, sizeof f->why - used, "%s %.200s. %lld IN %s %s",
+                                 i > 0 ? ";" : "", f->want.name, (long long)ttl_s,
+                                 dns_type_text(f->want.type), f->want.values[i].text);
+}
+
+void name_judge_manual(struct dns_name *n)
+{
+    enum { USUAL_TTL_S = 300 };
+
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        struct name_family *f = &n->families[i];
+
+        if (!f->managed || !f->known)
+            continue;
+        f->state = n->public_s > 0 && dns_rrset_same(&f->want, &n->public[i]) ? NAME_OK : NAME_MANUAL;
+        f->why[0] = 0;
+        if (f->state == NAME_MANUAL)
+            say_what_to_set(f, USUAL_TTL_S);
+    }
+}
+
 bool name_is_ours(const struct dns_name *n)
 {
     for (int i = 0; i < NAME_FAMILIES; i++)

@@ -148,8 +148,6 @@ static void want(struct name_family *f, const struct dns_provider *p, const stru
         f->state = f->seen ? NAME_OK : NAME_UPDATING;
         f->why[0] = 0;
     }
-    if (!p)
-        f->state = NAME_MANUAL;
 }
 
 static void want_name(const struct wanted *w, struct names *names, const char *name, const char *site,

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SYNC_S = 125 }; /* for what providers have to be asked */
+enum {
+    SYNC_S = 125,  /* for what providers have to be asked */
+    PUBLIC_S = 30, /* for what resolvers have to be asked */
+};
 
 static void add_values(struct buf *out, const json_t *list)
 {
@@ -117,7 +120,7 @@ static enum ctl_exit show(struct ctl *c)
 
     if (c->argc > 0)
         return ctl_wrong_usage("dns takes sync, providers or nothing, but was given %s", c->argv[0]);
-    result = ctl_ask(c, "GET", "/v1/dns", &reply);
+    result = ctl_tell(c, "GET", "/v1/dns?public", NULL, PUBLIC_S, &reply);
     if (result != CTL_WELL) {
         json_decref(reply);
         return result;

@@ -261,10 +261,24 @@ def test_on_change(agent: DnsAgent, sim: Cloudflare, folder: Path) -> None:
     wait_until(lambda: out.read_text() == f"{WWW} {WWW} A main [198.51.100.3] [{V4}]\n", "and was told")
 
 
-def test_manual_says_what_to_set(agent: DnsAgent, sim: Cloudflare) -> None:
-    agent.site(WWW, dns="manual").start()
+def test_manual_says_what_to_set(agent: DnsAgent, sim: Cloudflare, bind: Bind) -> None:
+    agent.agent_keys["resolvers"] = f"127.0.0.1:{bind.port}"
+    agent.site(WWW, dns="manual", families="ipv4").site(f"fixed.{ZONE}", dns="manual", families="ipv4").start()
     record = agent.record(WWW)
-    assert (record["state"], record["wanted"]) == ("manual", [V4]) and sim.requests == []
+    assert (record["state"], record["wanted"]) == ("manual", [V4]) and f"{WWW}. 300 IN A {V4}" in record["last_error"]
+    shown = run("tunnelctl", "--socket", agent.daemon.socket, "dns")
+    assert shown.code == 0 and f"set by hand: {WWW}. 300 IN A {V4}" in shown.out
+    assert agent.record(WWW)["public"] == [] and agent.record(f"fixed.{ZONE}")["public"] == ["192.0.2.99"]
+    agent.address["sources"] = "fixed:192.0.2.99"
+    agent.reload()
+    assert agent.record(f"fixed.{ZONE}")["state"] == "ok" and sim.requests == []
+
+
+def test_what_the_public_sees(daemons: Callable[..., Daemon], bind: Bind) -> None:
+    agent = DnsAgent(daemons, bind.kind, bind.keys(), resolvers=f"127.0.0.1:{bind.port}").site(WWW, aliases=f"*.{WWW}").start()
+    agent.wait(WWW), agent.wait(f"*.{WWW}", "AAAA")
+    public = {(r["name"], r["type"]): r["public"] for r in agent.daemon.get("/v1/dns?public").json["records"]}
+    assert public == {(WWW, "A"): [V4], (WWW, "AAAA"): [V6], (f"*.{WWW}", "A"): [V4], (f"*.{WWW}", "AAAA"): [V6]}
 
 
 def test_five_hundred_domains(agent: DnsAgent, sim: Cloudflare) -> None:
