@@ -132,7 +132,7 @@ bool dns_rrset_add(struct dns_rrset *set, struct str text, const char *id)
     struct dns_value *value;
     char *copy;
 
-    if (set->n >= DNS_VALUES || (id && !id_fits(id)))
+    if (id && !id_fits(id))
         return false;
     copy = canonical(set->type, text);
     if (!copy)
@@ -140,6 +140,10 @@ bool dns_rrset_add(struct dns_rrset *set, struct str text, const char *id)
     if (!id && dns_rrset_has(set, copy)) {
         free(copy);
         return true;
+    }
+    if (set->n >= DNS_VALUES) {
+        free(copy);
+        return false;
     }
     set->values = mem_grow(set->values, (set->n + 1) * sizeof *set->values);
     value = &set->values[set->n++];

@@ -32,6 +32,8 @@ static int read_base64(struct secret *out, struct str text, struct err *e)
         return err_set(e, ERR_INPUT, "the TSIG key is no base64 text; tsig-keygen makes one");
     while (padding < 2 && text.p[text.n - 1 - (size_t)padding] == '=')
         padding++;
+    if (memchr(text.p, '=', text.n - (size_t)padding))
+        return err_set(e, ERR_INPUT, "the TSIG key is no base64 text; tsig-keygen makes one");
     secret_free(out);
     secret_init(out, text.n);
     room = out->bytes;
