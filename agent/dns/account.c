@@ -281,6 +281,20 @@ static void start_job(struct account *a, bool plan)
     a->hold_until_s = now_s() + 60;
 }
 
+static uint32_t some_random(void)
+{
+    uint32_t n = 0;
+
+    uv_random(NULL, NULL, &n, sizeof n, 0, NULL);
+    return n;
+}
+
+/* Once a day, each name at a time of its own. */
+static uint64_t next_check(const struct account *a)
+{
+    return loop_ms(a) + CHECK_MS - some_random() % (CHECK_MS / 4);
+}
+
 /* ---- looking ---- */
 
 static void set_timer(struct account *a)
@@ -289,9 +303,14 @@ static void set_timer(struct account *a)
     int64_t now = now_s();
 
     for (size_t i = 0; i < a->names->n; i++) {
-        const struct dns_name *n = a->names->list[i];
-        int64_t next = is_mine(a, n) ? account_next_s(a, n) : 0;
+        struct dns_name *n = a->names->list[i];
+        int64_t next;
 
+        if (!is_mine(a, n))
+            continue;
+        if (n->check_at_ms == 0) /* known from before a restart */
+            n->check_at_ms = next_check(a);
+        next = account_next_s(a, n);
         if (next > 0 && (next - now) * 1000 < (int64_t)soonest)
             soonest = next > now ? (uint64_t)(next - now) * 1000 : 1000;
     }
@@ -351,14 +370,6 @@ void account_plan(struct account *a, const char *site,
 
 /* ---- what came of it ---- */
 
-static uint32_t some_random(void)
-{
-    uint32_t n = 0;
-
-    uv_random(NULL, NULL, &n, sizeof n, 0, NULL);
-    return n;
-}
-
 static void hold_account(struct account *a, enum dns_class class, int64_t retry_after_ms, const char *why)
 {
     int64_t wait_ms = retry_failed(&a->retry, some_random());
@@ -394,7 +405,7 @@ static void hold_name(struct account *a, struct dns_name *n)
     int64_t wait_ms;
 
     n->hold_until_s = 0;
-    n->check_at_ms = loop_ms(a) + CHECK_MS - some_random() % (CHECK_MS / 4);
+    n->check_at_ms = next_check(a);
     if (n->trouble == DNS_OK && !(name_was_tried(n) && name_differs(n, a->client->provider))) {
         retry_succeeded(&n->retry);
     } else if (n->trouble == DNS_CONFIG) {

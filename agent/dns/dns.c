@@ -7,6 +7,7 @@
 #include "agent/dns/check.h"
 #include "agent/dns/hook.h"
 #include "agent/dns/memory.h"
+#include "agent/dns/relays.h"
 #include "agent/dns/sync.h"
 #include "agent/dns/wanted.h"
 #include "agent/dns/watch.h"
@@ -31,8 +32,7 @@ struct dns {
     struct names names;
     struct account **accounts; /* of the configuration */
     size_t accounts_n, alive;  /* alive: accounts, hooks, address, timer */
-    struct wanted_relay *relays;
-    size_t relays_n;
+    struct relays relays;
     struct address *address;
     uv_timer_t again; /* recomputes; its closing is among what ends us */
     struct sync sync;
@@ -201,84 +201,11 @@ static void set_accounts(struct dns *d)
 
 /* ---- relays ---- */
 
-static struct wanted_relay *relay_of(struct dns *d, const char *name)
-{
-    for (size_t i = 0; i < d->relays_n; i++)
-        if (strcmp(d->relays[i].name, name) == 0)
-            return &d->relays[i];
-    return NULL;
-}
-
-static void init_relay(struct dns *d, struct wanted_relay *r, const char *name)
-{
-    *r = (struct wanted_relay){ .down_since_ms = loop_now_ms(d->loop) };
-    snprintf(r->name, sizeof r->name, "%s", name);
-    dns_rrset_init(&r->publish[NAME_V4], "", DNS_TYPE_A);
-    dns_rrset_init(&r->publish[NAME_V6], "", DNS_TYPE_AAAA);
-}
-
-static void free_relay(struct wanted_relay *r)
-{
-    for (int i = 0; i < NAME_FAMILIES; i++)
-        dns_rrset_free(&r->publish[i]);
-}
-
-static void set_relays(struct dns *d)
-{
-    struct wanted_relay *old = d->relays, *same;
-    size_t old_n = d->relays_n, n = 0;
-    const struct agent_relay_conf *conf;
-    const char *name;
-
-    while (opt_section(d->conf, "relay", n, NULL))
-        n++;
-    struct wanted_relay *list = mem_new((n + 1) * sizeof *list);
-    n = 0;
-    for (size_t i = 0; (conf = opt_section(d->conf, "relay", i, &name)); i++) {
-        if (conf->protocol == AGENT_PROTOCOL_PLAIN)
-            continue;
-        same = relay_of(d, name);
-        if (same) {
-            list[n++] = *same;
-            same->name[0] = 0; /* moved */
-        } else {
-            init_relay(d, &list[n++], name);
-        }
-    }
-    for (size_t i = 0; i < old_n; i++)
-        if (old[i].name[0])
-            free_relay(&old[i]);
-    free(old);
-    d->relays = list;
-    d->relays_n = n;
-}
-
-static bool publishes(struct wanted_relay *r, const struct dns_rrset next[NAME_FAMILIES])
-{
-    bool same = r->known && dns_rrset_same(&r->publish[NAME_V4], &next[NAME_V4]) &&
-                dns_rrset_same(&r->publish[NAME_V6], &next[NAME_V6]);
-
-    free_relay(r);
-    memcpy(r->publish, next, sizeof r->publish);
-    r->known = true;
-    return !same;
-}
-
 void dns_relay_says(struct dns *d, const char *relay, const char *const *publish, size_t n,
                     const char *seen_from)
 {
-    struct wanted_relay *r = relay_of(d, relay);
-    struct dns_rrset next[NAME_FAMILIES];
-
-    if (!r)
-        return;
-    dns_rrset_init(&next[NAME_V4], "", DNS_TYPE_A);
-    dns_rrset_init(&next[NAME_V6], "", DNS_TYPE_AAAA);
-    for (size_t i = 0; i < n; i++)
-        if (!dns_rrset_add(&next[strchr(publish[i], ':') ? NAME_V6 : NAME_V4], str_of(publish[i]), NULL))
-            log_warn("a relay publishes what is no address", kv_str("relay", relay));
     address_relay_says(d->address, relay, seen_from);
-    if (publishes(r, next)) {
+    if (relays_says(&d->relays, relay, publish, n)) {
         recompute(d);
         save(d);
     }
@@ -286,13 +213,8 @@ void dns_relay_says(struct dns *d, const char *relay, const char *const *publish
 
 void dns_relay_is(struct dns *d, const char *relay, bool up)
 {
-    struct wanted_relay *r = relay_of(d, relay);
-
-    if (!r || r->up == up)
-        return;
-    r->up = up;
-    r->down_since_ms = loop_now_ms(d->loop);
-    recompute(d);
+    if (relays_is(&d->relays, relay, up, loop_now_ms(d->loop)))
+        recompute(d);
 }
 
 /* ---- what is wanted ---- */
@@ -338,8 +260,8 @@ static void judge_manual(struct dns *d)
 static void recompute(struct dns *d)
 {
     struct wanted w = { .conf = d->conf,
-                        .relays = d->relays,
-                        .relays_n = d->relays_n,
+                        .relays = d->relays.list,
+                        .relays_n = d->relays.n,
                         .now_ms = loop_now_ms(d->loop),
                         .house = address_now(d->address),
                         .provider_of = provider_of,
@@ -366,44 +288,20 @@ void dns_network_changed(struct dns *d)
 
 static void save(struct dns *d)
 {
-    json_t *names = json_array(), *relays = json_object(), *accounts = json_object(), *one;
+    json_t *names = json_array(), *accounts = json_object(), *one;
     struct err why = { 0 };
 
     for (size_t i = 0; i < d->names.n; i++)
         json_array_append_new(names, name_to_json(d->names.list[i]));
-    for (size_t i = 0; i < d->relays_n; i++)
-        if (d->relays[i].known)
-            json_object_set_new(relays, d->relays[i].name,
-                                json_pack("[o, o]", name_values(&d->relays[i].publish[NAME_V4]),
-                                          name_values(&d->relays[i].publish[NAME_V6])));
     for (size_t i = 0; i < d->accounts_n; i++)
         if ((one = account_to_json(d->accounts[i])))
             json_object_set_new(accounts, account_name(d->accounts[i]), one);
     if (memory_save(&d->memory,
-                    json_pack("{s:o, s:o, s:o}", "names", names, "relays", relays, "accounts", accounts),
+                    json_pack("{s:o, s:o, s:o}", "names", names, "relays", relays_to_json(&d->relays),
+                              "accounts", accounts),
                     &why) != 0)
         log_warn_limited("dns", "what is known of DNS records cannot be written; a restart asks anew",
                          kv_str("path", d->memory.path), kv_str("error", why.text));
-}
-
-static void recall_relays(struct dns *d, const json_t *relays)
-{
-    const json_t *value;
-    size_t j;
-
-    for (size_t i = 0; i < d->relays_n; i++) {
-        struct wanted_relay *r = &d->relays[i];
-        const json_t *both = json_object_get(relays, r->name);
-
-        r->known = json_is_array(both);
-        for (int f = 0; f < NAME_FAMILIES; f++)
-            json_array_foreach(json_array_get(both, (size_t)f), j, value)
-            {
-                const char *text = json_string_value(value);
-
-                r->known = r->known && text && dns_rrset_add(&r->publish[f], str_of(text), NULL);
-            }
-    }
 }
 
 static void recall(struct dns *d, const json_t *all)
@@ -418,7 +316,7 @@ static void recall(struct dns *d, const json_t *all)
         if (n)
             names_add(&d->names, n);
     }
-    recall_relays(d, json_object_get(all, "relays"));
+    relays_of_json(&d->relays, json_object_get(all, "relays"));
     d->remembered = json_incref(json_object_get(all, "accounts"));
 }
 
@@ -476,7 +374,7 @@ struct dns *dns_start(struct loop *loop, const struct opt_conf *conf, void (*end
     d->address = address_start(loop, conf, on_address_changed, on_address_ended, d);
     d->watch = watch_start(loop, &d->names, resolvers, on_public_seen, on_watch_ended, d);
     sync_init(&d->sync, &d->names, &d->accounts, &d->accounts_n);
-    set_relays(d);
+    relays_set(&d->relays, conf, loop_now_ms(d->loop));
     all = memory_open(&d->memory, agent_conf_of(conf)->base.state_dir);
     recall(d, all);
     json_decref(all);
@@ -489,7 +387,7 @@ void dns_reload(struct dns *d, const struct opt_conf *conf)
 {
     d->conf = conf;
     address_reload(d->address, conf);
-    set_relays(d);
+    relays_set(&d->relays, conf, loop_now_ms(d->loop));
     set_accounts(d);
     recompute(d);
     save(d);
@@ -623,9 +521,7 @@ static void end_if_done(struct dns *d)
     if (!d->stopping || d->alive > 0)
         return;
     names_free(&d->names);
-    for (size_t i = 0; i < d->relays_n; i++)
-        free_relay(&d->relays[i]);
-    free(d->relays);
+    relays_free(&d->relays);
     free(d->accounts);
     json_decref(d->remembered);
     memory_close(&d->memory);

@@ -11,7 +11,9 @@
 #include <uv.h>
 
 enum {
-    SECRET_BYTES = 16384,     /* a service account's JSON is about 2,400 */
+    SECRET_BYTES = 16384, /* a service account's JSON is about 2,400 */
+    ZONES_KNOWN = 16,
+    ZONES_MS = 60 * 1000,
     WAIT_HERE_MS = 5000,      /* what is further away is for the caller to wait */
     CLOCK_SET_S = 1735689600, /* 2025-01-01: this program is younger than that */
 };
@@ -73,6 +75,7 @@ void dns_client_free(struct dns_client *c)
             free((char *)*texts[i]);
     }
     free((char *)c->base);
+    free(c->zones);
     free(c);
 }
 
@@ -190,6 +193,39 @@ int64_t dns_ttl(const struct dns_client *c, const struct dns_rrset *set)
 
 /* ---- zones ---- */
 
+/* Hundreds of names share a few zones: one that was found a minute ago is not asked for again. */
+struct dns_zones {
+    size_t n, next;
+    struct {
+        char name[DOMAIN_BYTES];
+        struct dns_zone zone;
+        uint64_t until_ms;
+    } list[ZONES_KNOWN];
+};
+
+static enum dns_class has_zone(struct dns_client *c, const char *name, struct dns_zone *zone,
+                               struct dns_why *why)
+{
+    struct dns_zones *known = c->zones ? c->zones : (c->zones = mem_new(sizeof *known));
+    enum dns_class class;
+
+    for (size_t i = 0; i < known->n; i++)
+        if (strcmp(known->list[i].name, name) == 0 && now_ms() < known->list[i].until_ms) {
+            *zone = known->list[i].zone;
+            return DNS_OK;
+        }
+    *zone = (struct dns_zone){ 0 };
+    class = c->provider->has_zone(c, name, zone, why);
+    if (class != DNS_OK || !zone->name[0])
+        return class;
+    snprintf(known->list[known->next].name, DOMAIN_BYTES, "%s", name);
+    known->list[known->next].zone = *zone;
+    known->list[known->next].until_ms = now_ms() + ZONES_MS;
+    known->next = (known->next + 1) % ZONES_KNOWN;
+    known->n += known->n < ZONES_KNOWN;
+    return DNS_OK;
+}
+
 static enum dns_class given_zone(struct dns_client *c, const char *name, struct dns_zone *zone,
                                  struct dns_why *why)
 {
@@ -220,8 +256,7 @@ enum dns_class dns_find_zone(struct dns_client *c, const char *name, struct dns_
     if (c->provider->find_zone)
         return c->provider->find_zone(c, at, zone, why);
     for (; (dot = strchr(at, '.')); at = dot + 1) { /* a name without a dot is no zone of anybody's */
-        *zone = (struct dns_zone){ 0 };
-        class = c->provider->has_zone(c, at, zone, why);
+        class = has_zone(c, at, zone, why);
         if (class != DNS_OK || zone->name[0])
             return class;
     }

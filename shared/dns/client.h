@@ -19,6 +19,7 @@ struct dns_client {
     uint64_t
         closed_until_ms; /* monotonic: the provider's own rate headers say that nothing is left until then */
     uint64_t requests;   /* so far */
+    struct dns_zones *zones; /* found lately */
     bool opened;
     void *own; /* the provider's, see its open and close */
 };
