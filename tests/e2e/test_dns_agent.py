@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import pytest
 
+from clock import Clock
 from daemon import Daemon
 from dns_agent import DnsAgent
 from dns_sim.base import Reply
@@ -394,3 +395,47 @@ def test_tunnelctl_dns(agent: DnsAgent, sim: Cloudflare) -> None:
     one = ctl("dns", "providers", "cloudflare")
     assert one.code == 0 and "[provider cloudflare]\ntype = cloudflare\ntoken_file" in one.out
     assert {p["type"] for p in json.loads(ctl("--json", "dns", "providers").out)["providers"]} >= {"cloudflare", "powerdns", "rfc2136"}
+
+
+def test_the_clock_says_1970(agent: DnsAgent, sim: Cloudflare, folder: Path) -> None:
+    clock = Clock(folder, at=1000.0)
+    agent.site(WWW).start(env=clock.environment)
+    assert "clock is not set" in agent.wait(WWW, state="failed")["last_error"] and sim.requests == []
+    clock.jump(time.time() - 1000)
+    agent.wait(WWW), agent.wait(WWW, "AAAA")
+
+
+def test_two_relays_one_down(agent: DnsAgent, sim: Cloudflare) -> None:
+    """What an earlier run has been told by relays is published, when none of them is up, until one says otherwise."""
+    agent.daemon.state_dir.mkdir(mode=0o700)
+    relays = {"a": [["203.0.113.1"], []], "b": [["203.0.113.2"], ["2001:db8::b"]]}
+    (agent.daemon.state_dir / "dns.json").write_text(json.dumps({"v": 1, "names": [], "accounts": {}, "relays": relays}))
+    agent.extra = "".join(f"[relay {name}]\nhost = 127.0.0.1\nport = 1\nhost_key = ssh-ed25519 SHA256:{'A' * 43}\n" for name in "ab")
+    agent.site(WWW, mode="tunnel", service="http://127.0.0.1:1").start()
+    assert agent.wait(WWW)["provider"] == ["203.0.113.1", "203.0.113.2"]
+    assert agent.wait(WWW, "AAAA")["provider"] == ["2001:db8::b"]
+    assert sim.zones[ZONE].values(WWW, "A") == ["203.0.113.1", "203.0.113.2"]
+
+
+def test_a_provider_that_hangs_delays_nobody_else(agent: DnsAgent, sim: Cloudflare, bind: Bind) -> None:
+    release: list[int] = []
+    agent.providers["other"] = {"type": bind.kind, **bind.keys()}
+    sim.fail(lambda request: wait_until(lambda: release, "let go") and None)
+    agent.site(WWW).site(f"c.{ZONE}", dns="other").start()
+    wait_until(lambda: sim.requests, "it hangs")
+    agent.wait(f"c.{ZONE}"), agent.wait(f"c.{ZONE}", "AAAA")
+    assert agent.record(WWW)["state"] == "updating"
+    agent.sites[f"d.{ZONE}"] = {"mode": "direct", "dns": "other"}
+    agent.reload()
+    agent.wait(f"d.{ZONE}")
+    release.append(1)
+    agent.wait(WWW)
+
+
+def test_a_captive_portal(agent: DnsAgent, sim: Cloudflare) -> None:
+    sim.fail(*[Reply.html()] * 3)
+    agent.site(WWW).start()
+    assert "not JSON" in agent.wait(WWW, state="failed")["last_error"]
+    sim.next.clear()
+    assert agent.sync()["errors"] == []
+    agent.wait(WWW), agent.wait(WWW, "AAAA")

@@ -176,3 +176,45 @@ def test_requests_keep_their_pace(sim: Simulator) -> None:
     answers = Caller.of(sim).all(*[("set", f"n{i}.{ZONE}", "A", -1, -1, f"192.0.2.{i}") for i in range(4)])
     assert [a["class"] for a in answers] == ["ok"] * 4
     assert time.monotonic() - start < 60
+
+
+def test_rate_headers_are_obeyed(sims: Callable[..., Simulator]) -> None:
+    """Whatever the provider: nothing is left for two seconds, so the next request waits; for an hour, and it is not made."""
+    sim = sims(Cloudflare)
+    in_a_while = {"X-RateLimit-Remaining": lambda: "0", "X-RateLimit-Reset": lambda: str(int(time.time()) + 3)}
+    for headers in ({"Ratelimit": lambda: '"default";r=0;t=2'}, in_a_while,
+                    {"RateLimit-Remaining": lambda: "0", "RateLimit-Reset": lambda: "2"}):
+        sim.requests.clear()
+        sim.fail(lambda request, h=headers: Reply(200, b'{"success": true, "result": []}', {k: v() for k, v in h.items()}))
+        assert Caller.of(sim)("zone", WWW)["class"] == "ok"
+        assert sim.requests[1].at - sim.requests[0].at > 1, headers
+    sim.requests.clear()
+    sim.fail(lambda request: Reply(200, b'{"success": true, "result": []}', {"Ratelimit": '"default";r=0;t=3600'}))
+    answer = Caller.of(sim)("zone", WWW)
+    assert (answer["class"], len(sim.requests)) == ("throttled", 1) and 3590000 < answer["retry_after_ms"] <= 3600000
+
+
+def test_retry_after_as_a_date(sims: Callable[..., Simulator]) -> None:
+    sim = sims(Cloudflare)
+    at = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100))
+    sim.fail(Reply(429, b"", {"Retry-After": at}))
+    assert 90000 < Caller.of(sim)("zone", WWW)["retry_after_ms"] <= 100000
+
+
+def test_where_secrets_may_be(sims: Callable[..., Simulator]) -> None:
+    sim = sims(Cloudflare)
+    call = Caller.of(sim)
+    token = Path(call.keys["token_file"])
+    token.chmod(0o644)
+    answer = call("zone", WWW)
+    assert answer["class"] == "auth" and "chmod 600" in answer["text"] and sim.requests == []
+    call.keys["token_file"] = "env:E2E_TOKEN"
+    assert call("zone", WWW)["class"] == "auth" and sim.requests == []
+    call.env = {"E2E_TOKEN": sim.secrets["token_file"]}
+    assert call("zone", WWW)["class"] == "ok"
+    call.keys["token_file"], call.env = "credential:cf", {"CREDENTIALS_DIRECTORY": str(sim.folder)}
+    (sim.folder / "cf").write_text(sim.secrets["token_file"])
+    assert call("zone", WWW)["class"] == "ok"
+    for wrong in ("credential:../x", "credential:", "credential:none"):
+        call.keys["token_file"] = wrong
+        assert call("zone", WWW)["class"] == "auth"
