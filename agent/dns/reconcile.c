@@ -259,9 +259,7 @@ static enum dns_class step_family(struct update *u, struct name_family *f)
     if (class != DNS_OK)
         return family_failed(u, f, class, &why);
     f->seen = true;
-    for (size_t i = f->made.n; i-- > 0;) /* what somebody deleted is no longer ours */
-        if (!dns_rrset_has(&f->have, f->made.values[i].text))
-            dns_rrset_drop(&f->made, f->made.values[i].text);
+    dns_rrset_prune(&f->made, &f->have); /* what somebody deleted is no longer ours */
     if (f->have.n == 0 && f->want.n > 0) {
         class = step_in_the_way(u, f);
         if (class != DNS_OK || f->state == NAME_FOREIGN)
@@ -358,9 +356,7 @@ static enum dns_class step_confirm(struct update *u, struct name_family *f, cons
                                       "%s was accepted, but is not there when asked again; it is tried again",
                                       dns_type_text(to->type)),
                              &why);
-    for (size_t i = f->made.n; i-- > 0;)
-        if (!dns_rrset_has(&f->have, f->made.values[i].text))
-            dns_rrset_drop(&f->made, f->made.values[i].text);
+    dns_rrset_prune(&f->made, &f->have);
     return DNS_OK;
 }
 

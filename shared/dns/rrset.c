@@ -165,6 +165,19 @@ void dns_rrset_drop(struct dns_rrset *set, const char *text)
     set->n = left;
 }
 
+void dns_rrset_prune(struct dns_rrset *set, const struct dns_rrset *to)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < set->n; i++) {
+        if (dns_rrset_has(to, set->values[i].text))
+            set->values[left++] = set->values[i];
+        else
+            free(set->values[i].text);
+    }
+    set->n = left;
+}
+
 bool dns_rrset_has(const struct dns_rrset *set, const char *text)
 {
     for (size_t i = 0; i < set->n; i++)

@@ -43,7 +43,8 @@ void dns_rrset_copy(struct dns_rrset *to, const struct dns_rrset *from); /* to i
 /* One value more, made canonical; a value that is there already is not added twice. False when it is none of this type,
  * or there are DNS_VALUES already, or the id is not one that fits into a URL as it is. id may be NULL. */
 must_check bool dns_rrset_add(struct dns_rrset *set, struct str text, const char *id);
-void dns_rrset_drop(struct dns_rrset *set, const char *text);
+void dns_rrset_drop(struct dns_rrset *set, const char *text);            /* text is none of the set's own */
+void dns_rrset_prune(struct dns_rrset *set, const struct dns_rrset *to); /* drops what `to` has not */
 bool dns_rrset_has(const struct dns_rrset *set, const char *text);
 bool dns_rrset_same(const struct dns_rrset *a, const struct dns_rrset *b); /* the same values, in any order */
 

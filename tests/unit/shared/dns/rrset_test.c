@@ -84,6 +84,10 @@ static void test_there_is_an_end(void **state)
     dns_rrset_drop(&copy, "192.0.2.7");
     assert_int_equal(copy.n, DNS_VALUES - 1);
     assert_false(dns_rrset_has(&copy, "192.0.2.7") || dns_rrset_same(&copy, &set));
+    dns_rrset_prune(&set, &copy);
+    assert_true(dns_rrset_same(&copy, &set));
+    dns_rrset_prune(&set, &(struct dns_rrset){ .n = 0 });
+    assert_int_equal(set.n, 0);
     dns_rrset_free(&set);
     dns_rrset_free(&copy);
 }
