@@ -60,7 +60,7 @@ static const struct opt options[] = {
           "Program that is run when a DNS record has become another one. Its environment has TUNNEL_SITE, TUNNEL_NAME, "
           "TUNNEL_TYPE, TUNNEL_PROVIDER, TUNNEL_OLD and TUNNEL_NEW." },
     { "agent", "withdraw_after", OPT_DURATION, offsetof(struct agent_conf, withdraw_after_ms), .def = "2m",
-      .min = 0, .max = 7 * 24 * 3600 * 1000, .flags = OPT_RELOAD,
+      .min = 0, .max = (int64_t)7 * 24 * 3600 * 1000, .flags = OPT_RELOAD,
       .help = "After how long a relay that is down is taken out of DNS, while another one is up." },
     { "agent", "resolvers", OPT_WORDS, offsetof(struct agent_conf, resolvers), .def = "system",
       .flags = OPT_RELOAD, .sample = "1.1.1.1 9.9.9.9",

@@ -100,7 +100,7 @@ static void digest_of(const struct dns_conf *c, char out[DIGEST_CHARS])
     EVP_DigestFinal_ex(md, digest, &n);
     EVP_MD_CTX_free(md);
     for (unsigned i = 0; i < n && 2 * i + 2 < DIGEST_CHARS; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+        snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
 }
 
 struct account *account_start(struct loop *loop, const char *name, const struct dns_conf *conf,
@@ -172,7 +172,7 @@ static bool is_due(const struct account *a, const struct dns_name *n, uint64_t n
         return false;
     if (n->forced)
         return true;
-    if (n->hold_until_s > now_s() && n->hold_until_s <= now_s() + 2 * CONFIG_HOLD_S)
+    if (n->hold_until_s > now_s() && n->hold_until_s <= now_s() + (int64_t)2 * CONFIG_HOLD_S)
         return false;
     return name_differs(n, a->client->provider) || wants_refresh(a, n) ||
            (n->check_at_ms > 0 && now_ms >= n->check_at_ms && !n->gone &&
@@ -411,7 +411,7 @@ static void hold_name(struct account *a, struct dns_name *n)
     } else if (n->trouble == DNS_CONFIG) {
         n->hold_until_s = now_s() + CONFIG_HOLD_S;
     } else if (!is_of_account(n->trouble) && n->trouble != DNS_STOPPED) {
-        wait_ms = retry_failed(&n->retry, some_random()) * (n->trouble == DNS_BADREPLY ? 6 : 1);
+        wait_ms = (int64_t)retry_failed(&n->retry, some_random()) * (n->trouble == DNS_BADREPLY ? 6 : 1);
         n->hold_until_s = now_s() + (n->retry_after_ms > wait_ms ? n->retry_after_ms : wait_ms) / 1000;
     }
 }

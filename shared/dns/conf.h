@@ -36,7 +36,7 @@ extern const char
     *const dns_types[]; /* words of type, in the order of the table of providers, NULL at the end */
 
 /* "token_file, zone, url": the keys of such bits. */
-void dns_keys_print(struct buf *out, unsigned keys);
+void dns_keys_print(struct buf *out, unsigned bits);
 /* Adds what is wrong with [provider `name`]: keys its type does not take, keys it needs. */
 void dns_conf_check(struct opt_conf *conf, const char *name, const struct dns_conf *c,
                     struct opt_errors *errors);

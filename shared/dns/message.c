@@ -55,7 +55,7 @@ void msg_begin(struct buf *out, uint16_t id, enum msg_opcode opcode, unsigned fl
 
 void msg_count(struct buf *out, enum msg_section section, int more)
 {
-    unsigned char *at = (unsigned char *)out->mem + out->start + COUNTS_AT + 2 * section;
+    unsigned char *at = (unsigned char *)out->mem + out->start + COUNTS_AT + 2 * (size_t)section;
     unsigned n = (unsigned)((at[0] << 8 | at[1]) + more);
 
     at[0] = (unsigned char)(n >> 8);

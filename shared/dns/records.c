@@ -40,7 +40,7 @@ enum dns_class dns_write_records(struct dns_client *c, const struct dns_zone *zo
                                  struct dns_why *why)
 {
     const struct dns_provider *p = c->provider;
-    int have_is[DNS_VALUES], want_is[DNS_VALUES];
+    int have_is[DNS_VALUES] = { 0 }, want_is[DNS_VALUES] = { 0 };
     enum dns_class class = DNS_OK;
 
     match(have, want, have_is, want_is);

@@ -114,7 +114,7 @@ static void note_limits(struct dns_client *c, const struct fetch_reply *reply)
         return;
     if (s > 100000000)
         s -= (int64_t)time(NULL);
-    if (s > 0 && s <= 24 * 3600)
+    if (s > 0 && s <= 24 * 3600L)
         c->closed_until_ms = uv_hrtime() / 1000000 + (uint64_t)s * 1000;
 }
 
