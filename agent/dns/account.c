@@ -156,14 +156,8 @@ static bool is_mine(const struct account *a, const struct dns_name *n)
 /* Some services drop a name that has not been told them for a month. */
 static bool wants_refresh(const struct account *a, const struct dns_name *n)
 {
-    int64_t last = 0;
-
-    if (a->client->provider->kind != DNS_DYN)
-        return false;
-    for (int i = 0; i < NAME_FAMILIES; i++)
-        if (n->families[i].changed_s > last)
-            last = n->families[i].changed_s;
-    return last > 0 && now_s() >= last + REFRESH_S && dns_clock_is_set();
+    return a->client->provider->kind == DNS_DYN && n->told_s > 0 && now_s() >= n->told_s + REFRESH_S &&
+           dns_clock_is_set();
 }
 
 static bool is_due(const struct account *a, const struct dns_name *n, uint64_t now_ms)
@@ -406,7 +400,7 @@ static void hold_name(struct account *a, struct dns_name *n)
 
     n->hold_until_s = 0;
     n->check_at_ms = next_check(a);
-    if (n->trouble == DNS_OK && !(name_was_tried(n) && name_differs(n, a->client->provider))) {
+    if (n->trouble == DNS_OK && !(name_was_tried(n) && is_due(a, n, loop_ms(a)))) {
         retry_succeeded(&n->retry);
     } else if (n->trouble == DNS_CONFIG) {
         n->hold_until_s = now_s() + CONFIG_HOLD_S;

@@ -81,6 +81,7 @@ void name_learn(struct dns_name *n, const struct dns_name *copy)
     memcpy(n->zone, copy->zone, sizeof n->zone);
     memcpy(n->zone_id, copy->zone_id, sizeof n->zone_id);
     n->trouble = copy->trouble;
+    n->told_s = copy->told_s;
     n->retry_after_ms = copy->retry_after_ms;
     for (int i = 0; i < NAME_FAMILIES; i++) {
         struct name_family *f = &n->families[i];
@@ -208,6 +209,8 @@ json_t *name_to_json(const struct dns_name *n)
     for (int i = 0; i < NAME_FAMILIES; i++)
         if (n->families[i].seen)
             json_object_set_new(json, dns_type_text(types[i]), family_json(&n->families[i]));
+    if (n->told_s > 0)
+        json_object_set_new(json, "told", json_integer(n->told_s));
     if (n->trouble == DNS_CONFIG && n->hold_until_s > 0) {
         json_object_set_new(json, "hold_until", json_integer(n->hold_until_s));
         json_object_set_new(json, "why",
@@ -275,6 +278,7 @@ struct dns_name *name_of_json(const json_t *json)
         name_free(n);
         return NULL;
     }
+    n->told_s = json_integer_value(json_object_get(json, "told"));
     n->hold_until_s = json_integer_value(json_object_get(json, "hold_until"));
     n->trouble = n->hold_until_s > 0 ? DNS_CONFIG : DNS_OK;
     return n;

@@ -32,8 +32,9 @@ struct dns_name {
     char name[DOMAIN_BYTES], site[DOMAIN_BYTES],
         account[NAME_LABEL_BYTES]; /* account: [provider] name, or "manual" */
     bool owner_txt, cleanup;
-    bool gone;                                      /* no longer configured: what we made is to be deleted */
-    bool forced;                                    /* ask and tell the provider now, whatever we believe */
+    bool gone;      /* no longer configured: what we made is to be deleted */
+    bool forced;    /* ask and tell the provider now, whatever we believe */
+    int64_t told_s; /* when a service that cannot be asked was told last; 0: never */
     char zone[DOMAIN_BYTES], zone_id[DNS_ID_BYTES]; /* "": not asked for yet */
     struct name_family families[NAME_FAMILIES];
     enum dns_class trouble; /* DNS_OK, or what the last attempt ended with */

@@ -381,7 +381,7 @@ static void note_told(struct name_family *f, const char *value, bool changed)
     f->seen = true;
     f->state = NAME_OK;
     f->why[0] = 0;
-    if (changed || f->changed_s == 0)
+    if (changed)
         f->changed_s = (int64_t)time(NULL);
 }
 
@@ -403,6 +403,7 @@ static enum dns_class tell(struct update *u)
     class = dns_update(u->c, u->n->name, v4, v6, &why);
     if (class > DNS_NOCHANGE)
         return failed(u, class, &why);
+    u->n->told_s = (int64_t)time(NULL);
     note_told(&u->n->families[NAME_V4], v4, class == DNS_OK);
     note_told(&u->n->families[NAME_V6], v6, class == DNS_OK);
     return DNS_OK;

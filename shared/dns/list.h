@@ -5,6 +5,9 @@
 
 #define DNS_PROVIDERS(ROW)        \
     ROW(cloudflare, "cloudflare") \
+    ROW(dyn, "dyn")               \
+    ROW(dyndns2, "dyndns2")       \
+    ROW(noip, "noip")             \
     ROW(powerdns, "powerdns")     \
     ROW(rfc2136, "rfc2136")
 
