@@ -385,9 +385,11 @@ def test_tunnelctl_dns(agent: DnsAgent, sim: Cloudflare) -> None:
     assert ctl("dns", "sync", WWW).code == 0 and zone.values(WWW, "A") == [V4]
     zone.records.clear()
     zone.add("www", "CNAME", "elsewhere.test")
+    assert ctl("status").code == 0 and "DNS" in ctl("status").out
     foreign = ctl("dns", "sync")
     assert foreign.code == 1 and "CNAME record to elsewhere.test is in the way" in foreign.out
-    assert ctl("dns").code == ctl("--json", "dns").code == 1
+    assert ctl("dns").code == ctl("--json", "dns").code == ctl("status").code == 1
+    assert "is in the way" in ctl("status").out
     assert json.loads(ctl("--json", "dns").out)["records"][0]["state"] == "foreign"
     for wrong in (["dns", "nonsense"], ["dns", "sync", "a", "b"], ["dns", "--dry-run"], ["dns", "providers", "nobody"], ["status", "--dry-run"]):
         assert ctl(*wrong).code == 2
