@@ -306,7 +306,7 @@ static void check_services(struct opt_conf *conf, const char *name, const struct
 
     if (!*d->service && d->mode == AGENT_MODE_TUNNEL)
         opt_errors_add_at(
-            errors, conf, "domain", name, NULL,
+            errors, conf, "domain", name, opt_given(conf, "domain", name, "service") ? "service" : NULL,
             "has no service, which mode = tunnel needs; add one (such as service = http://127.0.0.1:80), or "
             "write mode = direct where only DNS is meant");
     else if (*d->service && check_service(d->service, &speaks_tls, &why) != 0)
@@ -369,7 +369,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     for (size_t i = 0; (r = opt_section(conf, "relay", i, &name)); i++)
         check_relay(conf, name, r, errors);
     for (size_t i = 0; (p = opt_section(conf, "provider", i, &name)); i++)
-        dns_conf_check(conf, name, p, errors);
+        dns_check_provider(conf, name, p, errors);
     address_check(conf, errors);
     check_resolvers(conf, errors);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++)

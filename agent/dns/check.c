@@ -50,6 +50,15 @@ static void check_provider(struct opt_conf *conf, const char *name, const struct
         opt_errors_add_at(errors, conf, "domain", name, "families", "%s keeps no AAAA records", p->title);
 }
 
+void dns_check_provider(struct opt_conf *conf, const char *name, const struct dns_conf *p,
+                        struct opt_errors *errors)
+{
+    dns_conf_check(conf, name, p, errors);
+    if (strcmp(name, DNS_MANUAL) == 0)
+        opt_errors_add_at(errors, conf, "provider", name, NULL,
+                          "dns = manual stands for records that are set by hand; give this one another name");
+}
+
 /* Without a provider there is nobody who could do these. */
 static const char *const keys[] = { "ttl", "proxied" };
 

@@ -163,18 +163,19 @@ bool name_is_ours(const struct dns_name *n)
     return false;
 }
 
-/* What we made is to go, and nothing else: families that we never made anything of are left alone. */
+void name_leave_family(struct name_family *f)
+{
+    f->managed = f->made.n > 0 && f->created;
+    f->known = true;
+    dns_rrset_free(&f->want);
+    f->want.ttl_s = -1;
+}
+
 void name_take_leave(struct dns_name *n)
 {
     n->gone = true;
-    for (int i = 0; i < NAME_FAMILIES; i++) {
-        struct name_family *f = &n->families[i];
-
-        f->managed = f->made.n > 0 && f->created;
-        f->known = true;
-        dns_rrset_free(&f->want);
-        f->want.ttl_s = -1;
-    }
+    for (int i = 0; i < NAME_FAMILIES; i++)
+        name_leave_family(&n->families[i]);
 }
 
 /* ---- the state file ---- */

@@ -58,7 +58,8 @@ bool name_was_tried(const struct dns_name *n);   /* what is wanted is what the l
 /* One without a provider: NAME_OK when the public sees what is wanted, else NAME_MANUAL, and why says what to set. */
 void name_judge_manual(struct dns_name *n);
 bool name_is_ours(const struct dns_name *n); /* something of it is there that we made */
-/* It is no longer configured: what we made, and made alone, is to be deleted. */
+/* It is no longer configured, or this family of it: what we made, and made alone, is to be deleted. */
+void name_leave_family(struct name_family *f);
 void name_take_leave(struct dns_name *n);
 const char *name_state_text(enum name_state state);
 

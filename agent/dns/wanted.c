@@ -168,6 +168,8 @@ static void want_name(const struct wanted *w, struct names *names, const char *n
         n->families[i].managed = has_family(d, p, i);
         if (n->families[i].managed)
             want(&n->families[i], p, d, &from[i]);
+        else if (p && (p->can & DNS_CAN_DELETE))
+            name_leave_family(&n->families[i]);
     }
 }
 

@@ -139,6 +139,24 @@ def test_a_site_taken_out_while_the_agent_is_down(agent: DnsAgent, sim: Cloudfla
     wait_until(lambda: sim.zones[ZONE].records == [], "what we made is gone")
 
 
+def test_a_family_that_is_no_longer_kept(agent: DnsAgent, sim: Cloudflare) -> None:
+    zone = sim.zones[ZONE]
+    zone.add("old", "AAAA", V6, ttl=1)
+    agent.site(WWW).site(f"old.{ZONE}").start()
+    for name in (WWW, f"old.{ZONE}"):
+        agent.wait(name), agent.wait(name, "AAAA")
+    for name in (WWW, f"old.{ZONE}"):
+        agent.sites[name]["families"] = "ipv4"
+    agent.reload()
+    wait_until(lambda: agent.records().get((WWW, "AAAA"), {}).get("provider") == [], "what we made of it is gone")
+    assert zone.values(WWW, "AAAA") == []
+    assert zone.values("old", "AAAA") == [V6] and zone.values(WWW, "A") == zone.values("old", "A") == [V4]
+    asked = len(sim.requests)
+    agent.daemon.stop()
+    agent.start()
+    assert {type for _, type in agent.records()} == {"A"} and len(sim.requests) == asked
+
+
 def test_cleanup_on_stop(agent: DnsAgent, sim: Cloudflare) -> None:
     agent.site(WWW, cleanup_on_stop="on").site(f"b.{ZONE}").start()
     for name in (WWW, f"b.{ZONE}"):

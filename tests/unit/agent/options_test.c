@@ -99,6 +99,7 @@ static void test_refused(void **state)
         { CLOUDFLARE "url = https://a:b@x/\n", "holds no password" },
         { CLOUDFLARE "zone = not_a_zone..\n", "cf.zone" },
         { "[provider b]\ntype = rfc2136\nkey_file = k\nserver = a:b:c\n", "server is not HOST or HOST:PORT" },
+        { "[provider manual]\ntype = cloudflare\ntoken_file = t\n", "give this one another name" },
         { "[provider b]\ntype = nobody\n", "provider b.type = nobody: not " },
         { "[address]\nsources = relay fixed:1.2.3\n", "fixed:1.2.3 is neither relay nor fixed:ADDRESS" },
         { "[domain a.test]\nservice = ftp://x\n",
