@@ -124,6 +124,8 @@ static void set_options(struct run *r)
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, r);
+    /* A name that is still looked up when the job is cancelled holds nobody up. */
+    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
     set_protocols(c);
     set_method(r);
     set_where(r);
