@@ -147,7 +147,7 @@ class PowerDns(NameServer):
 
     def command(self) -> list[str]:
         program = need("pdns_server")
-        schema = Path("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql")
+        schema = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
         database = self.folder / "pdns.sqlite3"
         if not schema.exists():
             need("pdns-backend-sqlite3")
