@@ -133,12 +133,12 @@ const struct dns_provider *account_provider(const struct account *a)
     return a->client->provider;
 }
 
-bool account_follows(const struct account *a, const struct dns_conf *conf)
+bool account_follows(const struct account *a, const struct dns_conf *conf, const char *agent)
 {
     char digest[DIGEST_CHARS];
 
     digest_of(conf, digest);
-    return strcmp(digest, a->digest) == 0;
+    return strcmp(digest, a->digest) == 0 && strcmp(agent, a->agent) == 0;
 }
 
 /* ---- what is due ---- */

@@ -30,7 +30,7 @@ void account_stop(struct account *a);
 const char *account_name(const struct account *a);
 const struct dns_provider *account_provider(const struct account *a);
 /* True when it was started with these very values, and its secret files are the same: a reload leaves it alone. */
-bool account_follows(const struct account *a, const struct dns_conf *conf);
+bool account_follows(const struct account *a, const struct dns_conf *conf, const char *agent);
 
 void account_look(struct account *a); /* names, or what is wanted of them, are others: see what is due */
 /* The same, and an outage is not waited for any longer; a refusal of the account and its own rate limit are kept to. */

@@ -186,7 +186,8 @@ static void set_accounts(struct dns *d)
     d->accounts_n = n;
     for (size_t i = 0; (conf = opt_section(d->conf, "provider", i, &name)); i++) {
         for (size_t j = 0; j < old_n && !d->accounts[i]; j++)
-            if (old[j] && strcmp(account_name(old[j]), name) == 0 && account_follows(old[j], conf)) {
+            if (old[j] && strcmp(account_name(old[j]), name) == 0 &&
+                account_follows(old[j], conf, agent_conf_of(d->conf)->base.name)) {
                 d->accounts[i] = old[j];
                 old[j] = NULL;
             }

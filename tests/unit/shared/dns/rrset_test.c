@@ -66,7 +66,7 @@ static void test_ids_have_to_fit_into_a_url(void **state)
 static void test_there_is_an_end(void **state)
 {
     struct dns_rrset set, copy;
-    char text[16];
+    char text[32];
 
     (void)state;
     dns_rrset_init(&set, "a.test", DNS_TYPE_A);
