@@ -275,6 +275,7 @@ static void agent_add_status(void *parts, json_t *status)
     json_object_set_new(status, "public", a && a->dns ? dns_public_status(a->dns) : nothing_public());
     json_object_set_new(status, "relays", relays);
     json_object_set_new(status, "domains", a ? domains_status(a) : json_array());
+    json_object_set_new(status, "tcp", a ? sites_ports_status(&a->sites) : json_array());
 }
 
 static void answer_join(void *parts, const struct http_request *request, struct http_reply *reply)

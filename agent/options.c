@@ -8,6 +8,7 @@
 #include "shared/domain.h"
 #include "shared/lane_msg.h"
 #include "shared/mem.h"
+#include "shared/port_policy.h"
 
 #include <arpa/inet.h>
 #include <stddef.h>
@@ -17,6 +18,9 @@
 static const char base64_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char host_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
 
+static const char *const proxy_versions[] = {
+    [PROXY_HEADER_NO] = "off", [PROXY_HEADER_V1] = "v1", [PROXY_HEADER_V2] = "v2", NULL
+};
 static const char *const protocols[] = { "tunnel", "plain", NULL };
 static const char *const modes[] = { "tunnel", "direct", "none", NULL };
 static const char *const families[] = { "both", "ipv4", "ipv6", NULL };
@@ -42,6 +46,8 @@ static const struct opt_kind kinds[] = {
       "Where DNS records are kept, and the credential to change them with; a site names it as its dns." },
     { "domain", OPT_NAMED, sizeof(struct agent_domain_conf), domain_name_wrong, true,
       "A site: its host name, and the service in the house that answers for it." },
+    { "tcp", OPT_NAMED, sizeof(struct agent_tcp_conf), NULL, false,
+      "A port of the relay's machine that leads to a service in the house. The bytes are not looked at." },
 };
 
 static const struct opt options[] = {
@@ -167,10 +173,36 @@ static const struct opt options[] = {
       .help =
           "Whether its https:// services have to show a certificate for their host name or address, from an authority "
           "that this machine trusts. Off is for services that made their certificate themselves." },
+    { "domain", "proxy_protocol", OPT_CHOICE, offsetof(struct agent_domain_conf, proxy_protocol),
+      .def = "off", .choices = proxy_versions, .flags = OPT_RELOAD,
+      .help =
+          "Whether each connection to its services begins with a PROXY header, v1 or v2, that names the visitor. Visitors "
+          "then share no connections." },
     { "domain", "aliases", OPT_DOMAINS, offsetof(struct agent_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site." },
     POLICY_OPTIONS(struct agent_domain_conf, policy, .def = "redirect"),
+    { "tcp", "listen", OPT_LISTEN, offsetof(struct agent_tcp_conf, listen),
+      .flags = OPT_RELOAD | OPT_REQUIRED | OPT_BARE_PORT, .sample = ":2222",
+      .help =
+          "PORT, :PORT or ADDRESS:PORT of the relay's machine where visitors come in; without an address on all that it "
+          "has. The relay's [agent NAME] has to admit the port (tcp_ports). A port is one agent's." },
+    { "tcp", "service", OPT_TEXT, offsetof(struct agent_tcp_conf, service),
+      .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "tcp://127.0.0.1:22",
+      .help =
+          "Where its visitors are sent: tcp://HOST:PORT, as seen from this machine, or unix:/PATH. A name is looked up "
+          "anew after 5 seconds." },
+    { "tcp", "proxy_protocol", OPT_CHOICE, offsetof(struct agent_tcp_conf, proxy_protocol), .def = "off",
+      .choices = proxy_versions, .flags = OPT_RELOAD,
+      .help =
+          "Whether each connection to the service begins with a PROXY header, v1 or v2, that names the visitor." },
+    { "tcp", "allow", OPT_NETWORKS, offsetof(struct agent_tcp_conf, allow), .def = "", .flags = OPT_RELOAD,
+      .sample = "192.0.2.0/24 2001:db8::/32",
+      .help =
+          "Addresses and networks whose visitors are let in; others are reset. When empty, everybody's." },
+    { "tcp", "deny", OPT_NETWORKS, offsetof(struct agent_tcp_conf, deny), .def = "", .flags = OPT_RELOAD,
+      .sample = "192.0.2.66",
+      .help = "Addresses and networks whose visitors are reset, though allow names them." },
 };
 
 const char *agent_mode_text(int mode)
@@ -358,8 +390,58 @@ static void check_resolvers(struct opt_conf *conf, struct opt_errors *errors)
         opt_errors_add_at(errors, conf, "agent", NULL, "resolvers", "%s", why.text);
 }
 
+static void check_tcp_service(struct opt_conf *conf, const char *name, const char *text,
+                              struct opt_errors *errors)
+{
+    struct service service;
+    struct err why = { 0 };
+
+    if (service_parse(&service, text, &why) != 0)
+        opt_errors_add_at(errors, conf, "tcp", name, "service", "%s", why.text);
+    else if (service.kind != SERVICE_TCP && service.kind != SERVICE_UNIX)
+        opt_errors_add_at(
+            errors, conf, "tcp", name, "service",
+            "the bytes are carried as they are, whatever the service speaks; write tcp://HOST:PORT or unix:/PATH");
+}
+
+static void check_networks(struct opt_conf *conf, const char *name, const char *key, const struct cidrs *list,
+                           struct opt_errors *errors)
+{
+    if (list->n > PORT_POLICY_NETWORKS)
+        opt_errors_add_at(errors, conf, "tcp", name, key, "more than %d of them", PORT_POLICY_NETWORKS);
+}
+
+/* The section before number `section` that listens there, too; NULL when none does. */
+static const char *find_listener(struct opt_conf *conf, const struct opt_address *at, size_t section)
+{
+    const struct agent_tcp_conf *t;
+    const char *name;
+
+    for (size_t i = 0; i < section && (t = opt_section(conf, "tcp", i, &name)); i++)
+        if (t->listen.n == 1 && port_policy_collide(&t->listen.list[0], at))
+            return name;
+    return NULL;
+}
+
+static void check_tcp(struct opt_conf *conf, const char *name, const struct agent_tcp_conf *t, size_t section,
+                      struct opt_errors *errors)
+{
+    const char *other = t->listen.n == 1 ? find_listener(conf, &t->listen.list[0], section) : NULL;
+
+    check_tcp_service(conf, name, t->service, errors);
+    check_networks(conf, name, "allow", &t->allow, errors);
+    check_networks(conf, name, "deny", &t->deny, errors);
+    if (t->listen.n > 1)
+        opt_errors_add_at(errors, conf, "tcp", name, "listen",
+                          "more than one address; write a further [tcp NAME] for each other one");
+    if (other)
+        opt_errors_add_at(errors, conf, "tcp", name, "listen",
+                          "is where [tcp %s] listens already; choose another port", other);
+}
+
 static void check(struct opt_conf *conf, struct opt_errors *errors)
 {
+    const struct agent_tcp_conf *t;
     const struct agent_domain_conf *d;
     const struct agent_relay_conf *r;
     const struct dns_conf *p;
@@ -374,6 +456,8 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     check_resolvers(conf, errors);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++)
         check_domain(conf, name, d, &names, errors);
+    for (size_t i = 0; (t = opt_section(conf, "tcp", i, &name)); i++)
+        check_tcp(conf, name, t, i, errors);
     free(names.list);
 }
 

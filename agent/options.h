@@ -44,9 +44,18 @@ struct agent_domain_conf {
     int proxied;         /* 0, 1, or -1: what is there stays */
     bool owner_txt, cleanup_on_stop;
     bool verify;             /* of https:// services */
+    int proxy_protocol;      /* enum proxy_header_version */
     struct opt_pairs routes; /* paths, and a service for each */
     struct opt_words aliases;
     struct policy_conf policy;
+};
+
+/* [tcp NAME] */
+struct agent_tcp_conf {
+    struct opt_addresses listen; /* one */
+    const char *service;
+    int proxy_protocol; /* enum proxy_header_version */
+    struct cidrs allow, deny;
 };
 
 const char *agent_mode_text(int mode);

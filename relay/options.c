@@ -2,6 +2,7 @@
 
 #include "relay/edge/access_log.h"
 #include "relay/certs/cert_file.h"
+#include "relay/lanes/port_list.h"
 #include "relay/lanes/publish.h"
 #include "shared/domain.h"
 #include "shared/ssh_key.h"
@@ -80,6 +81,16 @@ static const struct opt options[] = {
       .min = 1 << 20, .max = (int64_t)64 << 30,
       .help =
           "How much memory requests that stand still may hold. Beyond it the one that holds most is reset." },
+    { "relay", "max_connections", OPT_NUMBER, offsetof(struct relay_conf, max_connections), .def = "0",
+      .min = 0, .max = 10000000, .flags = OPT_RELOAD,
+      .help =
+          "How many connections of visitors there may be at once, over all listeners. A further one is reset. With 0 the "
+          "descriptors that this process may open are the bound (LimitNOFILE in the unit)." },
+    { "relay", "max_per_source", OPT_NUMBER, offsetof(struct relay_conf, max_per_source), .def = "0",
+      .min = 0, .max = 10000000, .flags = OPT_RELOAD,
+      .help =
+          "How many of them one IPv4 address, or one /64 of IPv6, may have; trusted_proxies any number. A further one is "
+          "reset. With 0 any number." },
     { "relay", "trusted_proxies", OPT_NETWORKS, offsetof(struct relay_conf, trusted_proxies), .def = "",
       .flags = OPT_RELOAD,
       .help =
@@ -114,7 +125,10 @@ static const struct opt options[] = {
           "an answer. With json it is an object with time (when the head had been read), request_id (as in X-Request-ID), "
           "client, host, method, path, protocol, tls, status, bytes_in and bytes_out (of the bodies), duration_ms, "
           "service_ms (from the head sent to the service to the head of its answer), lane, agent, domain, referer, "
-          "user_agent and complete (false when it was broken off). What is not known is null." },
+          "user_agent and complete (false when it was broken off). What is not known is null. A connection to a port of a "
+          "[tcp NAME] has one line at its end: TCP is the method, the address that it came to the path, and the status 200, "
+          "403 (not among those allowed), 499 (left before it was served), 502 (its service was not reached) or 503 (its "
+          "agent was away)." },
     { "relay", "tls_profile", OPT_CHOICE, offsetof(struct relay_conf, tls_profile), .def = "intermediate",
       .choices = profiles, .flags = OPT_RELOAD,
       .help =
@@ -138,6 +152,11 @@ static const struct opt options[] = {
     { "agent", "domains", OPT_DOMAINS, offsetof(struct relay_agent_conf, domains), .def = "",
       .flags = OPT_RELOAD, .sample = "sassy-cat-pics.com *.sassy-cat-pics.com",
       .help = "Names that this agent may serve. A wildcard covers one label." },
+    { "agent", "tcp_ports", OPT_WORDS, offsetof(struct relay_agent_conf, tcp_ports), .def = "",
+      .flags = OPT_RELOAD, .sample = "2222 8000-8100",
+      .help =
+          "Ports of this machine that its [tcp NAME] sections may open for visitors: a list of N and N-M. Those below 1024 "
+          "are bound when the relay starts, and refuse visitors until they are claimed." },
     { "agent", "instances", OPT_NUMBER, offsetof(struct relay_agent_conf, instances), .def = "1", .min = 1,
       .max = 64, .flags = OPT_RELOAD,
       .help =
@@ -204,6 +223,12 @@ static void check_agent(struct opt_conf *conf, const char *name, const struct re
 
     if (ssh_key_parse(agent->key, key, &why) != 0)
         opt_errors_add_at(errors, conf, "agent", name, "key", "%s", why.text);
+    for (size_t i = 0; i < agent->tcp_ports.n; i++) {
+        uint16_t first, last;
+
+        if (port_list_read(str_of(agent->tcp_ports.words[i]), &first, &last, &why) != 0)
+            opt_errors_add_at(errors, conf, "agent", name, "tcp_ports", "%s", why.text);
+    }
 }
 
 /* A key that two names share would let each speak as the other. */

@@ -15,6 +15,7 @@ struct relay_conf {
     const char *lane_socket, *lane_user;
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
     int64_t max_uri, max_header, max_streams, max_buffered, ssh_port;
+    int64_t max_connections, max_per_source; /* 0: any number */
     bool ssh_on_https, http2;
     const char *access_log;   /* "off", "stdout" or a path */
     int access_log_format;    /* enum access_format */
@@ -34,6 +35,7 @@ enum { RELAY_ISSUER_INTERNAL };
 struct relay_agent_conf {
     const char *key; /* "ssh-ed25519 AAAA…" */
     struct opt_words domains;
+    struct opt_words tcp_ports; /* see relay/lanes/port_list.h */
     int64_t instances, max_domains;
 };
 

@@ -96,6 +96,28 @@ static void add_site(void *user, const struct lanes_site *site)
     free(names);
 }
 
+static struct ledger_entry *entry_of_port(struct relay *r, const char *agent, const char *item)
+{
+    char *name = mem_format("%s %s", agent, item); /* no site is called so */
+    struct ledger_entry *entry = ledger_of(&r->ledger, name);
+
+    free(name);
+    return entry;
+}
+
+static void add_port(void *user, const struct snap_port *port)
+{
+    struct publication *p = user;
+    struct snap_port whole = *port;
+    struct ledger_entry *entry;
+
+    whole.park_ms = relay_conf_of(p->relay->conf)->park_ms;
+    entry = entry_of_port(p->relay, port->agent, port->target.item);
+    entry->kept = true;
+    whole.counts = entry->counts;
+    snapshot_add_port(p->snapshot, &whole);
+}
+
 static void add_routed_site(void *user, const struct lanes_site *site)
 {
     const struct publication *p = user;
@@ -119,7 +141,8 @@ static void set_rules(struct relay *r, struct snapshot *snapshot)
     const struct snap_rules rules = { conf->trusted_proxies,
                                       { .max_uri = (uint32_t)conf->max_uri,
                                         .max_header = (uint32_t)conf->max_header },
-                                      conf->http2 };
+                                      conf->http2,
+                                      { conf->max_connections, conf->max_per_source } };
 
     snapshot_set_rules(snapshot, &rules);
 }
@@ -136,6 +159,7 @@ static struct snapshot *make_snapshot(struct relay *r)
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
     fixed_each_routed(r->fixed, add_routed_site, &p);
+    lanes_each_port(r->lanes, add_port, &p);
     keep_sections(r);
     ledger_forget(&r->ledger);
     certs_forget_unused(r->certs);
@@ -416,6 +440,11 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     json_array_append_new(d->list, domain);
 }
 
+static const struct counts *counts_of_port(void *user, const char *agent, const char *item)
+{
+    return entry_of_port(user, agent, item)->counts;
+}
+
 static void relay_add_status(void *parts, json_t *status)
 {
     struct relay *r = parts;
@@ -427,6 +456,8 @@ static void relay_add_status(void *parts, json_t *status)
         fixed_each_site(r->fixed, add_domain_status, &domains);
     json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
     json_object_set_new(status, "domains", domains.list);
+    json_object_set_new(status, "tcp",
+                        r && r->lanes ? lanes_ports_status(r->lanes, counts_of_port, r) : json_array());
 }
 
 /* ---- agents and invitations ---- */
@@ -523,6 +554,8 @@ static void relay_drain(void *parts)
     struct relay *r = parts;
 
     begin_end(r);
+    if (r->lanes)
+        lanes_close_ports(r->lanes);
     if (r->edge)
         edge_drain(r->edge);
     else if (r->lanes)
@@ -534,6 +567,8 @@ static void relay_cut(void *parts)
     struct relay *r = parts;
 
     begin_end(r);
+    if (r->lanes)
+        lanes_close_ports(r->lanes);
     if (r->edge)
         edge_stop(r->edge);
     else if (r->lanes)

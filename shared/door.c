@@ -47,7 +47,8 @@ static void watch(struct door *d)
 struct door *door_open(struct loop *loop, int fd, const struct door_kind *kind, void *user, struct err *e)
 {
     struct door *d = mem_new(sizeof *d);
-    int rc = listen(fd, QUEUE) == 0 ? uv_poll_init(&loop->uv, &d->poll, fd) : uv_translate_sys_error(errno);
+    int rc = kind->anothers || listen(fd, QUEUE) == 0 ? uv_poll_init(&loop->uv, &d->poll, fd)
+                                                      : uv_translate_sys_error(errno);
 
     if (rc != 0) {
         err_set(e, ERR_SYSTEM, "cannot listen: %s", uv_strerror(rc));
@@ -141,6 +142,10 @@ static void on_readable(uv_poll_t *poll, int rc, int events)
 
         if (fd < 0 && is_no_failure(errno))
             return; /* the loop comes back as long as somebody waits */
+        if (fd < 0 && errno == EINVAL && d->kind->anothers) {
+            door_pause(d); /* it does not listen any more */
+            return;
+        }
         if (fd < 0) {
             shut(d, strerror(errno));
             return;

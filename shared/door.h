@@ -14,6 +14,8 @@ struct door_kind {
     const char *name; /* of who comes, for the log; a constant */
     /* Leaves the last quarter of the descriptors that the process may have to what those inside need. */
     bool leaves_some;
+    /* The socket listens already, and whoever made it may end that under the door, which then stays shut. */
+    bool anothers;
     /* Takes the connected socket, which does not block. May pause the door, but not close it; door_close itself may
      * let in a last one. */
     void (*came)(void *user, int fd);

@@ -151,7 +151,20 @@ static int get_numbers(struct policy *p, const json_t *object, struct err *e)
         get_number(object, "max_body", INT64_MAX, &p->max_body, e) != 0 ||
         get_number(object, "park_ms", POLICY_PARK_MAX_MS, &p->park_ms, e) != 0)
         return -1;
-    return has(object, "access_log") ? json_get_flag(object, "access_log", &p->access_log, e) : 0;
+    return 0;
+}
+
+static int get_flag(const json_t *object, const char *key, bool *flag, struct err *e)
+{
+    return has(object, key) ? json_get_flag(object, key, flag, e) : 0;
+}
+
+static int get_flags(struct policy *p, const json_t *object, struct err *e)
+{
+    return get_flag(object, "access_log", &p->access_log, e) != 0 ||
+                   get_flag(object, "proxy_protocol", &p->proxy_protocol, e) != 0
+               ? -1
+               : 0;
 }
 
 static int get_page(struct policy *p, const json_t *object, struct arena *arena, struct err *e)
@@ -321,7 +334,7 @@ int policy_lay(struct policy *p, const json_t *object, struct arena *arena, stru
         return 0;
     if (!json_is_object(object) || policy_json_bytes(object) > POLICY_JSON_BYTES)
         return err_set(e, ERR_INPUT, "a policy is not an object of at most %d KiB", POLICY_JSON_BYTES / 1024);
-    if (get_words(p, object, e) != 0 || get_numbers(p, object, e) != 0 ||
+    if (get_words(p, object, e) != 0 || get_numbers(p, object, e) != 0 || get_flags(p, object, e) != 0 ||
         get_page(p, object, arena, e) != 0 || get_headers(p, object, arena, e) != 0 ||
         get_routes(p, object, arena, e) != 0)
         return err_wrap(e, "policy");

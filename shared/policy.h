@@ -44,6 +44,8 @@ struct policy {
     int64_t max_body; /* bytes of a request's body; 0: any number */
     int64_t park_ms;  /* 0: nobody waits */
     bool access_log;
+    bool
+        proxy_protocol; /* its service is told of each visitor, so that he cannot share a connection with others */
     const char *error_page;                  /* a template; NULL: our own page */
     const struct policy_header *set_headers; /* of responses */
     size_t set_headers_n;

@@ -16,7 +16,7 @@
 enum { HEAD_BYTES = PROXY_WIRE_HEAD_BYTES };
 enum { LOCAL = PROXY_WIRE_LOCAL, PROXY = PROXY_WIRE_PROXY };
 enum { UNSPEC = PROXY_WIRE_UNSPEC, TCP4 = PROXY_WIRE_TCP4, TCP6 = PROXY_WIRE_TCP6 };
-enum { TLV_AUTHORITY = 0x02, TLV_ROUTE = 0xe3, TLV_ITEM = 0xe4 };
+enum { TLV_AUTHORITY = PROXY_WIRE_AUTHORITY, TLV_ROUTE = 0xe3, TLV_ITEM = 0xe4 };
 
 /* ---- the opening and its answer ---- */
 
@@ -110,70 +110,11 @@ void proxy2_answer(unsigned char out[PROXY2_ANSWER_BYTES], const unsigned char s
 
 /* ---- the second header, written ---- */
 
-static bool as_ipv4(const struct sockaddr_storage *from, struct sockaddr_in *to)
-{
-    struct sockaddr_in6 v6;
-
-    if (from->ss_family == AF_INET) {
-        memcpy(to, from, sizeof *to);
-        return true;
-    }
-    memcpy(&v6, from, sizeof v6);
-    if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-        return false;
-    *to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = v6.sin6_port };
-    memcpy(&to->sin_addr, v6.sin6_addr.s6_addr + 12, 4);
-    return true;
-}
-
-static struct sockaddr_in6 as_ipv6(const struct sockaddr_storage *from)
-{
-    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
-    struct sockaddr_in v4;
-
-    if (from->ss_family == AF_INET6) {
-        memcpy(&v6, from, sizeof v6);
-        return v6;
-    }
-    memcpy(&v4, from, sizeof v4);
-    v6.sin6_port = v4.sin_port;
-    memcpy(v6.sin6_addr.s6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
-    memcpy(v6.sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
-    return v6;
-}
-
-/* Returns the family. A balancer may report a visitor of the other family than the address visited: then both go out
- * as IPv6. */
-static unsigned char add_addresses(struct buf *out, const struct proxy2_use *use)
-{
-    struct sockaddr_in source4, dest4;
-    struct sockaddr_in6 source6, dest6;
-
-    if (as_ipv4(&use->source, &source4) && as_ipv4(&use->dest, &dest4)) {
-        buf_add(out, &source4.sin_addr, 4);
-        buf_add(out, &dest4.sin_addr, 4);
-        buf_add(out, &source4.sin_port, 2);
-        buf_add(out, &dest4.sin_port, 2);
-        return TCP4;
-    }
-    source6 = as_ipv6(&use->source);
-    dest6 = as_ipv6(&use->dest);
-    buf_add(out, &source6.sin6_addr, 16);
-    buf_add(out, &dest6.sin6_addr, 16);
-    buf_add(out, &source6.sin6_port, 2);
-    buf_add(out, &dest6.sin6_port, 2);
-    return TCP6;
-}
-
 static void add_text(struct buf *out, unsigned char type, struct str text)
 {
-    unsigned char head[PROXY_WIRE_TLV_BYTES] = { type, (unsigned char)(text.n >> 8), (unsigned char)text.n };
-
-    if (text.n == 0)
-        return;
     assert(text.n <= PROXY2_TEXT_BYTES);
-    buf_add(out, head, sizeof head);
-    buf_add(out, text.p, text.n);
+    if (text.n > 0)
+        proxy_wire_add_tlv(out, type, text);
 }
 
 void proxy2_use_write(struct buf *out, const struct proxy2_use *use)
@@ -184,7 +125,7 @@ void proxy2_use_write(struct buf *out, const struct proxy2_use *use)
     assert(use->item.n > 0);
     memcpy(head, PROXY_WIRE_SIGNATURE, PROXY_WIRE_SIGNATURE_BYTES);
     if (!use->local)
-        head[13] = add_addresses(&rest, use);
+        head[13] = proxy_wire_add_addresses(&rest, &use->source, &use->dest);
     add_text(&rest, TLV_ITEM, use->item);
     add_text(&rest, TLV_ROUTE, use->route);
     add_text(&rest, TLV_AUTHORITY, use->sni);

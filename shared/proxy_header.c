@@ -221,3 +221,59 @@ ssize_t proxy_header_read(struct proxy_header *header, const unsigned char *in, 
         return err_set(e, ERR_PEER, "the connection does not begin with a PROXY header");
     return in[0] == (unsigned char)v1_begin[0] ? read_v1(header, in, n, e) : read_v2(header, in, n, e);
 }
+
+/* ---- written ---- */
+
+static void add_v1(struct buf *out, const struct proxy_header *header)
+{
+    struct sockaddr_storage source, dest;
+    char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
+    struct buf addresses = { 0 };
+    const struct sockaddr_in *source4 = (const void *)&source, *dest4 = (const void *)&dest;
+    const struct sockaddr_in6 *source6 = (const void *)&source, *dest6 = (const void *)&dest;
+    bool is_ipv4 = proxy_wire_add_addresses(&addresses, &header->source, &header->dest) == PROXY_WIRE_TCP4;
+
+    /* Read back, both are of one family. */
+    (void)!proxy_wire_addresses(is_ipv4 ? PROXY_WIRE_TCP4 : PROXY_WIRE_TCP6,
+                                (const unsigned char *)buf_bytes(&addresses), addresses.len, &source, &dest);
+    buf_free(&addresses);
+    inet_ntop(source.ss_family, is_ipv4 ? (const void *)&source4->sin_addr : &source6->sin6_addr, from,
+              sizeof from);
+    inet_ntop(dest.ss_family, is_ipv4 ? (const void *)&dest4->sin_addr : &dest6->sin6_addr, to, sizeof to);
+    buf_printf(out, "PROXY %s %s %s %u %u\r\n", is_ipv4 ? "TCP4" : "TCP6", from, to, ntohs(source4->sin_port),
+               ntohs(dest4->sin_port)); /* the port lies alike in both families */
+}
+
+static void add_v2(struct buf *out, const struct proxy_header *header, struct str authority)
+{
+    unsigned char head[PROXY_WIRE_HEAD_BYTES] = { 0 };
+    struct buf rest = { 0 };
+
+    memcpy(head, PROXY_WIRE_SIGNATURE, PROXY_WIRE_SIGNATURE_BYTES);
+    head[12] = header->local ? PROXY_WIRE_LOCAL : PROXY_WIRE_PROXY;
+    head[13] = PROXY_WIRE_UNSPEC;
+    if (!header->local)
+        head[13] = proxy_wire_add_addresses(&rest, &header->source, &header->dest);
+    if (authority.n > 0)
+        proxy_wire_add_tlv(&rest, PROXY_WIRE_AUTHORITY, authority);
+    head[14] = (unsigned char)(rest.len >> 8);
+    head[15] = (unsigned char)rest.len;
+    buf_add(out, head, sizeof head);
+    buf_add(out, buf_bytes(&rest), rest.len);
+    buf_free(&rest);
+}
+
+void proxy_header_write(struct buf *out, enum proxy_header_version version, const struct proxy_header *header,
+                        struct str authority)
+{
+    switch (version) {
+    case PROXY_HEADER_NO: return;
+    case PROXY_HEADER_V1:
+        if (header->local)
+            buf_add_text(out, "PROXY UNKNOWN\r\n");
+        else
+            add_v1(out, header);
+        return;
+    case PROXY_HEADER_V2: add_v2(out, header, authority); return;
+    }
+}

@@ -1,8 +1,10 @@
 /* shared/proxy_header.h - the PROXY header, v1 or v2, with which a load balancer begins a connection: who really asks,
- * and where. Pure. */
+ * and where. Read from those in front of the relay, written for services that want one. Pure. */
 #ifndef SHARED_PROXY_HEADER_H
 #define SHARED_PROXY_HEADER_H
+#include "shared/buf.h"
 #include "shared/err.h"
+#include "shared/str.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,4 +30,10 @@ enum proxy_header_sign proxy_header_sign(const unsigned char *in, size_t n);
  * sure. What is behind it is the visitor's. TLVs are skipped, but a CRC32C among them has to be right. */
 must_check ssize_t proxy_header_read(struct proxy_header *header, const unsigned char *in, size_t n,
                                      struct err *e);
+
+/* v1: a line; LOCAL is UNKNOWN there. v2: binary, with the name that the visitor asked for, where there is one (n 0: none;
+ * v1 cannot say it). v4-mapped addresses are written as IPv4. */
+enum proxy_header_version { PROXY_HEADER_NO, PROXY_HEADER_V1, PROXY_HEADER_V2 };
+void proxy_header_write(struct buf *out, enum proxy_header_version version, const struct proxy_header *header,
+                        struct str authority);
 #endif

@@ -61,3 +61,70 @@ int proxy_wire_next_tlv(struct str *rest, unsigned char *type, struct str *value
     rest->n -= PROXY_WIRE_TLV_BYTES + len;
     return 1;
 }
+
+/* ---- written ---- */
+
+static bool as_ipv4(const struct sockaddr_storage *from, struct sockaddr_in *to)
+{
+    struct sockaddr_in6 v6;
+
+    if (from->ss_family == AF_INET) {
+        memcpy(to, from, sizeof *to);
+        return true;
+    }
+    memcpy(&v6, from, sizeof v6);
+    if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+        return false;
+    *to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = v6.sin6_port };
+    memcpy(&to->sin_addr, v6.sin6_addr.s6_addr + 12, 4);
+    return true;
+}
+
+static struct sockaddr_in6 as_ipv6(const struct sockaddr_storage *from)
+{
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+    struct sockaddr_in v4;
+
+    if (from->ss_family == AF_INET6) {
+        memcpy(&v6, from, sizeof v6);
+        return v6;
+    }
+    memcpy(&v4, from, sizeof v4);
+    v6.sin6_port = v4.sin_port;
+    memcpy(v6.sin6_addr.s6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+    memcpy(v6.sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
+    return v6;
+}
+
+/* Returns the family. A balancer may report a visitor of the other family than the address visited: then both go out
+ * as IPv6. */
+unsigned char proxy_wire_add_addresses(struct buf *out, const struct sockaddr_storage *source,
+                                       const struct sockaddr_storage *dest)
+{
+    struct sockaddr_in source4, dest4;
+    struct sockaddr_in6 source6, dest6;
+
+    if (as_ipv4(source, &source4) && as_ipv4(dest, &dest4)) {
+        buf_add(out, &source4.sin_addr, 4);
+        buf_add(out, &dest4.sin_addr, 4);
+        buf_add(out, &source4.sin_port, 2);
+        buf_add(out, &dest4.sin_port, 2);
+        return PROXY_WIRE_TCP4;
+    }
+    source6 = as_ipv6(source);
+    dest6 = as_ipv6(dest);
+    buf_add(out, &source6.sin6_addr, 16);
+    buf_add(out, &dest6.sin6_addr, 16);
+    buf_add(out, &source6.sin6_port, 2);
+    buf_add(out, &dest6.sin6_port, 2);
+    return PROXY_WIRE_TCP6;
+}
+
+void proxy_wire_add_tlv(struct buf *out, unsigned char type, struct str value)
+{
+    unsigned char head[PROXY_WIRE_TLV_BYTES] = { type, (unsigned char)(value.n >> 8),
+                                                 (unsigned char)value.n };
+
+    buf_add(out, head, sizeof head);
+    buf_add(out, value.p, value.n);
+}

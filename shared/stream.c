@@ -9,6 +9,7 @@
 #include "shared/mem.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -430,6 +431,22 @@ int stream_fd(const struct stream *s)
     uv_os_fd_t fd;
 
     return uv_fileno(&s->uv.handle, &fd) == 0 ? fd : -1;
+}
+
+/* No time limit for who lives, however long he says nothing; but who has vanished would keep his place for ever. */
+void stream_find_vanished(const struct stream *s)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+        { IPPROTO_TCP, TCP_KEEPINTVL, 15 },
+        { IPPROTO_TCP, TCP_KEEPCNT, 4 },
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        (void)setsockopt(stream_fd(s), options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
 /* ---- end ---- */

@@ -59,6 +59,9 @@ void stream_resume(struct stream *s);
  * question while its answer is stuck. */
 void stream_set_source(struct stream *sink, struct stream *source);
 
+/* Of TCP: from now on a peer who vanishes without a word is found within 2 minutes, and it breaks. */
+void stream_find_vanished(const struct stream *s);
+
 size_t stream_queued(const struct stream *s); /* bytes the kernel has not taken yet */
 bool stream_full(const struct stream *s);     /* from STREAM_FULL_BYTES until drained */
 int stream_fd(const struct stream *s);        /* for looking at, such as SO_PEERCRED */

@@ -5,6 +5,7 @@
 #define AGENT_CARRY_SERVICE_H
 #include "shared/err.h"
 #include "shared/host_port.h"
+#include "shared/proxy_header.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,8 @@ struct service {
     enum service_kind kind;
     bool
         verify; /* SERVICE_HTTPS: its certificate has to be one for this host, by an authority that is trusted here */
+    enum proxy_header_version
+        proxy;           /* with which header it wants a connection to begin; NO unless somebody says so */
     struct host_port at; /* SERVICE_UNIX: the host is the socket's path, as dial_start takes it */
 };
 

@@ -21,6 +21,8 @@ struct service_conn {
     struct dial *dial;   /* while there is no socket yet */
     struct stream *sock; /* NULL before and after */
     struct service_tls *tls;
+    struct buf first; /* until it is connected */
+    struct traffic *traffic;
     uv_timer_t deadline; /* of the handshake */
     int pending;
 
@@ -110,6 +112,14 @@ static void become_ready(struct service_conn *s)
     s->events->ready(s->user);
 }
 
+void service_conn_introduce(struct service_conn *s, const struct proxy2_use *use, struct traffic *traffic)
+{
+    const struct proxy_header header = { .local = use->local, .source = use->source, .dest = use->dest };
+
+    s->traffic = traffic_begin(traffic);
+    proxy_header_write(&s->first, s->service.proxy, &header, use->sni);
+}
+
 static void on_dialled(void *user, struct stream *sock, const struct err *why)
 {
     static const struct stream_events events = { on_received, on_eof, on_drained, on_ended, on_sent };
@@ -123,6 +133,8 @@ static void on_dialled(void *user, struct stream *sock, const struct err *why)
     s->sock = sock;
     s->pending++;
     stream_hand_over(sock, &events, s);
+    stream_write(sock, buf_bytes(&s->first), s->first.len);
+    buf_free(&s->first);
     if (is_tls(s))
         begin_tls(s);
     else
@@ -166,6 +178,7 @@ static void pass_on(struct service_conn *s, const char *bytes, size_t n)
     if (n == 0 || s->closing)
         return;
     s->got_bytes = true;
+    traffic_add(s->traffic, 0, n);
     s->events->received(s->user, bytes, n);
 }
 
@@ -262,13 +275,14 @@ void service_conn_write(struct service_conn *s, const char *bytes, size_t n)
 {
     if (s->closing || s->ended_ours)
         return;
+    traffic_add(s->traffic, n, 0);
+    if (stream_queued(s->sock) == 0)
+        s->written = 0;
+    s->written += n;
     if (!s->tls) {
         stream_write(s->sock, bytes, n);
         return;
     }
-    if (stream_queued(s->sock) == 0)
-        s->written = 0;
-    s->written += n;
     s->spoke = true;
     tls_pipe_write(&s->tls->pipe, bytes, n);
     flush(s);
@@ -309,12 +323,12 @@ size_t service_conn_queued(const struct service_conn *s)
     return s->sock ? stream_queued(s->sock) : 0;
 }
 
-/* Encrypted they are more, never fewer. */
+/* Encrypted, and behind what was said first, they are more, never fewer. */
 size_t service_conn_unsent(const struct service_conn *s)
 {
     size_t queued = service_conn_queued(s);
 
-    return s->tls && s->written < queued ? (size_t)s->written : queued;
+    return s->written < queued ? (size_t)s->written : queued;
 }
 
 /* ---- CLOSING ---- */
@@ -333,6 +347,8 @@ static void release(struct service_conn *s)
     if (s->tls)
         service_tls_free(s->tls);
     free(s->tls);
+    buf_free(&s->first);
+    traffic_end(s->traffic);
     s->events->ended(s->user, s->how, s->why.text);
     free(s);
 }

@@ -5,10 +5,12 @@
 #ifndef AGENT_CARRY_SERVICE_CONN_H
 #define AGENT_CARRY_SERVICE_CONN_H
 #include "agent/carry/service.h"
+#include "agent/carry/traffic.h"
 #include "agent/carry/trust.h"
 #include "shared/dial.h"
 #include "shared/lane_types.h"
 #include "shared/loop.h"
+#include "shared/proxy2.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +32,9 @@ struct service_conn_events {
 struct service_conn *service_conn_start(struct loop *loop, const struct service *service,
                                         struct dial_names *names, struct trust *trust,
                                         const struct service_conn_events *events, void *user);
+/* Who comes; right after the start, once. A service that wants to know is told before everything else, TLS too. The
+ * connection and its bytes are counted as traffic, which may be NULL. */
+void service_conn_introduce(struct service_conn *s, const struct proxy2_use *use, struct traffic *traffic);
 /* That it was reached shows that it is well. Not so with TLS: a service says what it makes of us only afterwards. */
 bool service_conn_is_proof(const struct service_conn *s);
 

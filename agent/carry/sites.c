@@ -5,11 +5,13 @@
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/port_policy.h"
+#include "shared/value.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const char prefix[] = "domain:";
+static const char prefix[] = "domain:", tcp_prefix[] = "tcp:";
 
 static char *copy_item(struct arena *arena, const char *kind, const char *name)
 {
@@ -20,12 +22,13 @@ static char *copy_item(struct arena *arena, const char *kind, const char *name)
 }
 
 static void read_service(struct site_service *service, const char *item, const char *route, const char *text,
-                         bool verify)
+                         bool verify, int proxy)
 {
     *service = (struct site_service){ .item = item, .route = route, .text = text };
     if (service_parse(&service->at, text, NULL) != 0)
         service->at.at.port = 0; /* cannot be: the configuration was checked; nothing listens on port 0 */
     service->at.verify = verify;
+    service->at.proxy = (enum proxy_header_version)proxy;
 }
 
 /* The files it names were there when the configuration was checked. Where one went away since, all is as it was. */
@@ -54,6 +57,15 @@ static json_t *with_routes(json_t *policy, const struct opt_pairs *routes)
     return policy;
 }
 
+/* The relay has to know: such a service's connections are not shared. */
+static json_t *with_proxy_protocol(json_t *policy, int proxy)
+{
+    json_object_del(policy, "proxy_protocol");
+    if (proxy != PROXY_HEADER_NO)
+        json_object_set_new(policy, "proxy_protocol", json_true());
+    return policy;
+}
+
 static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d,
                  struct sites *old)
 {
@@ -64,32 +76,75 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
         aliases[i] = arena_copy(arena, d->aliases.words[i]);
     *site = (struct site){
         .item = item,
-        .policy = with_routes(policy_of(name, d, sites_find(old, str_of(item))), &d->routes),
+        .policy = with_proxy_protocol(
+            with_routes(policy_of(name, d, sites_find(old, str_of(item))), &d->routes), d->proxy_protocol),
         .aliases = aliases,
         .aliases_n = d->aliases.n,
         .services = arena_get(arena, (1 + d->routes.n) * sizeof *site->services),
         .services_n = 1 + d->routes.n,
     };
-    read_service(&site->services[0], site->item, "", arena_copy(arena, d->service), d->verify);
+    read_service(&site->services[0], site->item, "", arena_copy(arena, d->service), d->verify,
+                 d->proxy_protocol);
     for (size_t i = 0; i < d->routes.n; i++)
         read_service(&site->services[1 + i], site->item, arena_copy(arena, d->routes.list[i].name),
-                     arena_copy(arena, d->routes.list[i].value), d->verify);
+                     arena_copy(arena, d->routes.list[i].value), d->verify, d->proxy_protocol);
+}
+
+static const char *address_text(struct arena *arena, const struct opt_address *at)
+{
+    struct buf text = { 0 };
+    const char *copy;
+
+    value_print_address(&text, at);
+    copy = arena_copy(arena, buf_text(&text));
+    buf_free(&text);
+    return copy;
+}
+
+static void fill_port(struct arena *arena, struct site *site, const char *name,
+                      const struct agent_tcp_conf *t)
+{
+    const struct port_policy policy = { t->listen.list[0], t->allow, t->deny };
+
+    *site = (struct site){
+        .item = copy_item(arena, tcp_prefix, name),
+        .policy = port_policy_write(&policy),
+        .listen = address_text(arena, &policy.listen),
+        .traffic = traffic_new(),
+        .services = arena_get(arena, sizeof *site->services),
+        .services_n = 1,
+    };
+    read_service(&site->services[0], site->item, "", arena_copy(arena, t->service), true, t->proxy_protocol);
+}
+
+static size_t count(const struct opt_conf *conf, const char *kind)
+{
+    size_t n = 0;
+
+    while (opt_section(conf, kind, n, NULL))
+        n++;
+    return n;
 }
 
 static void read_sites(struct sites *s, const struct opt_conf *conf, struct sites *old)
 {
-    const struct agent_domain_conf *d;
+    size_t domains = count(conf, "domain"), ports = count(conf, "tcp");
     const char *name;
-    size_t sections = 0;
 
     s->n = 0;
     s->arena = (struct arena){ 0 };
-    while (opt_section(conf, "domain", sections, NULL))
-        sections++;
-    s->list = arena_get(&s->arena, sections * sizeof *s->list + 1);
-    for (size_t i = 0; i < sections && (d = opt_section(conf, "domain", i, &name)); i++)
+    s->list = arena_get(&s->arena, (domains + ports) * sizeof *s->list + 1);
+    for (size_t i = 0; i < domains; i++) {
+        const struct agent_domain_conf *d = opt_section(conf, "domain", i, &name);
+
         if (*d->service) /* the others are for DNS alone */
             fill(&s->arena, &s->list[s->n++], name, d, old);
+    }
+    for (size_t i = 0; i < ports; i++) {
+        const struct agent_tcp_conf *t = opt_section(conf, "tcp", i, &name);
+
+        fill_port(&s->arena, &s->list[s->n++], name, t);
+    }
 }
 
 void sites_init(struct sites *s, const struct opt_conf *conf)
@@ -106,7 +161,8 @@ void sites_init_plain(struct sites *s, const char *relay, const char *service)
     *s->list = (struct site){ .item = copy_item(&s->arena, "relay:", relay),
                               .services = arena_get(&s->arena, sizeof *s->list->services),
                               .services_n = 1 };
-    read_service(&s->list->services[0], s->list->item, "", arena_copy(&s->arena, service), true);
+    read_service(&s->list->services[0], s->list->item, "", arena_copy(&s->arena, service), true,
+                 PROXY_HEADER_NO);
 }
 
 /* A claim does not name services; but the relay keeps streams to them, and lets go of these with a new claim. */
@@ -117,7 +173,8 @@ static bool same_services(const struct site *a, const struct site *b)
     for (size_t i = 0; i < a->services_n; i++)
         if (strcmp(a->services[i].text, b->services[i].text) != 0 ||
             strcmp(a->services[i].route, b->services[i].route) != 0 ||
-            a->services[i].at.verify != b->services[i].at.verify)
+            a->services[i].at.verify != b->services[i].at.verify ||
+            a->services[i].at.proxy != b->services[i].at.proxy)
             return false;
     return true;
 }
@@ -151,7 +208,9 @@ static void keep_states(struct sites *s, const struct site *old)
 
     if (!site)
         return;
-    site->claim = old->claim;
+    site_note_claim(site, old->claim, old->claim_why ? old->claim_why : "");
+    traffic_release(site->traffic);
+    site->traffic = traffic_hold(old->traffic);
     for (size_t i = 0; i < old->services_n; i++)
         keep_state(site, &old->services[i]);
 }
@@ -176,6 +235,8 @@ void sites_free(struct sites *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         json_decref(s->list[i].policy);
+        free(s->list[i].claim_why);
+        traffic_release(s->list[i].traffic);
         for (size_t j = 0; j < s->list[i].services_n; j++)
             free(s->list[i].services[j].detail);
     }
@@ -226,9 +287,16 @@ void sites_note_service(struct sites *s, const char *item, const char *route, en
         s->service_changed(s->user, service);
 }
 
+void site_note_claim(struct site *site, enum site_claim claim, const char *why)
+{
+    free(site->claim_why);
+    site->claim_why = *why ? mem_copy(why) : NULL;
+    site->claim = claim;
+}
+
 const char *site_name(const struct site *site)
 {
-    return site->item + sizeof prefix - 1;
+    return strchr(site->item, ':') + 1;
 }
 
 static void add_service_status(json_t *to, const struct site_service *service)
@@ -251,19 +319,50 @@ static json_t *routes_status(const struct site *site)
     return list;
 }
 
-json_t *sites_status(const struct sites *s)
+static void add_claim_status(json_t *to, const struct site *site)
 {
     static const char *const claims[] = { "waiting", "accepted", "refused" };
+
+    json_object_set_new(to, "claim", json_string(claims[site->claim]));
+    json_object_set_new(to, "claim_why", site->claim_why ? json_any_text(site->claim_why) : json_null());
+}
+
+json_t *sites_status(const struct sites *s)
+{
     json_t *list = json_array();
 
     for (size_t i = 0; i < s->n; i++) {
         const struct site *site = &s->list[i];
-        json_t *domain = json_pack("{s:s, s:s}", "name", site_name(site), "mode", "tunnel");
+        json_t *domain;
 
+        if (site->listen)
+            continue;
+        domain = json_pack("{s:s, s:s}", "name", site_name(site), "mode", "tunnel");
         add_service_status(domain, &site->services[0]);
         json_object_set_new(domain, "routes", routes_status(site));
-        json_object_set_new(domain, "claim", json_string(claims[site->claim]));
+        add_claim_status(domain, site);
         json_array_append_new(list, domain);
+    }
+    return list;
+}
+
+json_t *sites_ports_status(const struct sites *s)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < s->n; i++) {
+        const struct site *site = &s->list[i];
+        json_t *port;
+
+        if (!site->listen)
+            continue;
+        port = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "name", site_name(site), "listen", site->listen,
+                         "connections", (json_int_t)site->traffic->connections, "connections_total",
+                         (json_int_t)site->traffic->total, "bytes_in", (json_int_t)site->traffic->bytes_in,
+                         "bytes_out", (json_int_t)site->traffic->bytes_out);
+        add_service_status(port, &site->services[0]);
+        add_claim_status(port, site);
+        json_array_append_new(list, port);
     }
     return list;
 }

@@ -1,9 +1,10 @@
-/* agent/carry/sites.h - what this agent serves: its domains, the service of each, and how each one is doing.
+/* agent/carry/sites.h - what this agent serves: its domains and ports, the service of each, and how each one is doing.
  *
  * One for the whole agent, embedded there. All lanes borrow it; a reload changes what is in it, never where it is. */
 #ifndef AGENT_CARRY_SITES_H
 #define AGENT_CARRY_SITES_H
 #include "agent/carry/service.h"
+#include "agent/carry/traffic.h"
 #include "agent/carry/trust.h"
 #include "shared/arena.h"
 #include "shared/dial.h"
@@ -27,13 +28,16 @@ struct site_service {
 };
 
 struct site {
-    const char *item; /* "domain:NAME", as in a claim */
+    const char *item; /* "domain:NAME" or "tcp:NAME", as in a claim */
     const char *const *aliases;
     size_t aliases_n;
     json_t *policy;                /* for visitors, as the claim has it; owned */
     struct site_service *services; /* its own first, and always */
     size_t services_n;
-    enum site_claim claim; /* what the relay said last */
+    enum site_claim claim;   /* what the relay said last */
+    char *claim_why;         /* of a refusal; NULL: nothing to say */
+    const char *listen;      /* of a port; NULL: it is no port */
+    struct traffic *traffic; /* of a port */
 };
 
 struct sites {
@@ -64,7 +68,10 @@ void sites_note_service(struct sites *s, const char *item, const char *route, en
 struct site *sites_find(struct sites *s, struct str item);
 /* NULL when the site has no such route. */
 struct site_service *sites_service(const struct site *site, struct str route);
-const char *site_name(const struct site *site); /* the domain's name, without "domain:" */
-/* domains[] of /v1/status. A new reference. */
+const char *site_name(const struct site *site); /* without "domain:" or "tcp:" */
+/* What the relay has answered to the claim of it. why: "" when it was accepted. */
+void site_note_claim(struct site *site, enum site_claim claim, const char *why);
+/* domains[] and tcp[] of /v1/status. New references. */
 json_t *sites_status(const struct sites *s);
+json_t *sites_ports_status(const struct sites *s);
 #endif

@@ -11,9 +11,7 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { OPENING_MS = 5000, HEADER_MS = 5000 };
 /* The relay is told at once of much that the service has taken, and a moment later of less, as more may come: a line for each
@@ -269,6 +267,7 @@ static enum state use(struct carry *c, const struct proxy2_use *use)
     if (!service)
         return fail(c, LANE_REFUSED, site ? "this route is not served here" : "this item is not served here");
     dial(c, service);
+    service_conn_introduce(c->service, use, site->traffic);
     return C_DIAL;
 }
 

@@ -231,7 +231,7 @@ static void hear_claimed(struct converse *c, const struct lane_msg *m)
                              kv_str("error", answer->why));
         else if (site->claim != claim)
             log_info("claim accepted", kv_str("relay", c->relay), kv_str("item", site->item));
-        site->claim = claim;
+        site_note_claim(site, claim, answer->ok ? "" : answer->why);
     }
 }
 

@@ -1,4 +1,4 @@
-/* relay/edge/counts.h - traffic of one lane or one site: added to by workers, read by the control plane.
+/* relay/edge/counts.h - traffic of one lane, one site or one port: added to by workers, read by the control plane.
  *
  * Counted by reference, because snapshots, streams and the status each keep it for as long as they need. */
 #ifndef RELAY_EDGE_COUNTS_H
@@ -8,11 +8,11 @@
 
 struct counts {
     atomic_size_t refs;
-    atomic_ullong requests, errors; /* of a site */
-    atomic_llong parked;            /* of a site: how many wait for it now */
+    atomic_ullong requests, errors; /* of a site; of a port its connections so far */
+    atomic_llong parked;            /* of a site or port: how many wait for it now */
     atomic_llong failing_since;     /* of a site: Unix time since when its service cannot be had; 0: it can */
-    atomic_llong streams;           /* of a lane: in use now */
-    atomic_ullong bytes_in, bytes_out; /* of a lane: from it, to it */
+    atomic_llong streams;           /* of a lane: in use now; of a port: its connections now */
+    atomic_ullong bytes_in, bytes_out; /* of a lane: from it, to it; of a port: from visitors, to them */
 };
 
 struct counts *counts_new(void); /* with one reference */

@@ -21,6 +21,7 @@ struct edge {
     void *user;
     struct mailbox mailbox;
     struct places places;
+    struct crowd crowd;
     struct worker **workers;
     unsigned workers_n, running;
     struct spliced *spliced; /* who sshd's visitors from 127.64.0.0/10 really are */
@@ -143,8 +144,15 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
 
     edge->workers = mem_new(n * sizeof(void *));
     for (unsigned i = 0; i < n; i++) {
-        const struct worker_conf worker = { limits,        conf->ssh_port, first_id + i,    &edge->mailbox,
-                                            &edge->places, snapshot,       conf->access_log };
+        const struct worker_conf worker = { .limits = limits,
+                                            .ssh_port = conf->ssh_port,
+                                            .first_id = first_id + i,
+                                            .index = i,
+                                            .to_control = &edge->mailbox,
+                                            .places = &edge->places,
+                                            .crowd = &edge->crowd,
+                                            .snapshot = snapshot,
+                                            .access_log = conf->access_log };
         struct worker *w = worker_new(&worker, e);
 
         if (!w)
@@ -173,6 +181,7 @@ static void free_parts(struct edge *edge)
         forget_spliced(edge, edge->spliced->key);
     free(edge->workers);
     places_free(&edge->places);
+    crowd_free(&edge->crowd);
     free(edge);
 }
 
@@ -185,6 +194,7 @@ struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct 
     edge->events = events;
     edge->user = user;
     places_init(&edge->places);
+    crowd_init(&edge->crowd);
     mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
     rc = make_workers(edge, conf, takes, e);
     snapshot_release(takes);

@@ -49,7 +49,7 @@ static bool is_idempotent(struct str method)
 
 void exchange_take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t not_lane)
 {
-    x->upstream = pool_take(x->host->pool, x->target, reuse, not_lane, &upstream_events, x);
+    x->upstream = pool_take(x->host->pool, x->target, x->alone, reuse, not_lane, &upstream_events, x);
     x->sent_head = false;
     buf_free(&x->in); /* the beginning of a response that breaks off */
     x->ended = !x->upstream;
@@ -72,6 +72,18 @@ static bool can_be_sent_again(const struct exchange *x, const struct h1_head *he
            (x->request_done || (head->framing == H1_LENGTH && head->content_length <= (int64_t)RESEND_BYTES));
 }
 
+static struct purpose_alone *alone_of(const struct snap_site *site, const struct headers_visitor *visitor)
+{
+    struct purpose_alone *alone;
+
+    if (!site->policy.proxy_protocol)
+        return NULL;
+    alone = mem_new(sizeof *alone);
+    alone->source = visitor->addr;
+    alone->dest = visitor->dest;
+    return alone;
+}
+
 struct exchange *exchange_new(const struct visitor_side *side, const struct client_host *host,
                               struct snapshot *holds, const struct snap_site *site,
                               const struct h1_head *head, const struct headers_visitor *visitor)
@@ -85,6 +97,7 @@ struct exchange *exchange_new(const struct visitor_side *side, const struct clie
     x->site = site;
     x->max_body = site->policy.max_body > 0 ? site->policy.max_body : INT64_MAX;
     x->target = route_find(site, h1_text(head, head->path));
+    x->alone = alone_of(site, visitor);
     x->response = mem_grow(NULL, sizeof *x->response); /* not zeroed: it is 2 KiB */
     snprintf(x->method, sizeof x->method, "%.*s", STR_ARG(method));
     upgrade_add_offer(&x->offer, head);
@@ -370,5 +383,6 @@ void exchange_free(struct exchange *x)
                        x->tunnelled ? tunnelled_is_over(x->tunnelled) : x->response_done && !x->broken);
     tunnelled_free(x->tunnelled);
     exchange_forget_request(x);
+    free(x->alone);
     free(x);
 }

@@ -12,6 +12,7 @@ struct exchange {
     struct snapshot *snapshot; /* NULL while it is parked */
     const struct snap_site *site;
     const struct snap_target *target;
+    struct purpose_alone *alone;   /* NULL: its stream may be shared, one request after another */
     struct upstream *upstream;     /* NULL: none, or it has ended */
     struct access_request *access; /* NULL: it is not logged */
 

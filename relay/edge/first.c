@@ -24,6 +24,7 @@ void origin_of_socket(struct origin *origin, int fd)
     size = sizeof here;
     if (getsockname(fd, (struct sockaddr *)&here, &size) == 0)
         origin->port = port_of(&here);
+    origin->dest = here;
 }
 
 /* ---- the PROXY header ---- */
@@ -52,7 +53,7 @@ static int take_header(struct buf *bytes, struct origin *origin, const struct ci
         return (int)used;
     buf_take(bytes, (size_t)used);
     if (!told.local)
-        *origin = (struct origin){ told.source, port_of(&told.dest), true };
+        *origin = (struct origin){ told.source, port_of(&told.dest), true, told.dest };
     return 1;
 }
 

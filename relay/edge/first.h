@@ -20,6 +20,7 @@ struct origin {
     struct sockaddr_storage peer;
     uint16_t port;
     bool told;
+    struct sockaddr_storage dest; /* the address itself */
 };
 
 void origin_of_socket(struct origin *origin, int fd);

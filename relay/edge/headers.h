@@ -13,6 +13,7 @@
 struct headers_visitor {
     struct sockaddr_storage peer; /* whose connection it is */
     struct sockaddr_storage addr; /* who asks: the peer, or whom a trusted one names */
+    struct sockaddr_storage dest; /* the address that he has come to */
     const struct cidrs *trusted;  /* NULL: the peer's word counts for nothing; borrowed */
     uint16_t port;                /* the port asked at */
     bool secure;                  /* over TLS, to us */

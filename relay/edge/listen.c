@@ -110,6 +110,12 @@ static int refuse(int number, const struct sockaddr_storage *addr, bool any, str
             e, ERR_SYSTEM,
             "cannot listen on %s: ports below 1024 need root or CAP_NET_BIND_SERVICE; or use a higher port",
             where);
+    if (number == EADDRNOTAVAIL)
+        return err_set(
+            e, ERR_SYSTEM,
+            "cannot listen on %s: this machine has no such address; listen on one that it has, or on all "
+            "of them, with :%u",
+            where, port_of(addr));
     return err_errno(e, number, "cannot listen on %s", where);
 }
 
@@ -118,8 +124,10 @@ static socklen_t size_of(const struct sockaddr_storage *addr)
     return addr->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
+enum { QUEUE = 1024 };
+
 /* -1 with errno. shared: further sockets of ours may have the same address. */
-static int bind_socket(const struct sockaddr_storage *addr, bool any, bool shared)
+static int bind_socket(const struct sockaddr_storage *addr, bool any, bool shared, bool listens)
 {
     const int on = 1, v6only = !any;
     int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -132,7 +140,7 @@ static int bind_socket(const struct sockaddr_storage *addr, bool any, bool share
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (addr->ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only);
-    if (bind(fd, (const struct sockaddr *)addr, size_of(addr)) == 0 && listen(fd, 1024) == 0)
+    if (bind(fd, (const struct sockaddr *)addr, size_of(addr)) == 0 && (!listens || listen(fd, QUEUE) == 0))
         return fd;
     number = errno;
     close(fd);
@@ -160,13 +168,13 @@ static struct sockaddr_storage any_address(unsigned port)
 static int open_own(const struct sockaddr_storage *addr, bool any, unsigned n, int *fds, struct err *e)
 {
     /* With SO_REUSEPORT alone, a second relay of the same user would silently share the port with the first. */
-    int probe = bind_socket(addr, any, false);
+    int probe = bind_socket(addr, any, false, true);
 
     if (probe < 0)
         return refuse(errno, addr, any, e);
     close(probe);
     for (unsigned i = 0; i < n; i++) {
-        fds[i] = bind_socket(addr, any, true);
+        fds[i] = bind_socket(addr, any, true, true);
         if (fds[i] >= 0)
             continue;
         refuse(errno, addr, any, e);
@@ -175,6 +183,24 @@ static int open_own(const struct sockaddr_storage *addr, bool any, unsigned n, i
         return -1;
     }
     return 0;
+}
+
+static struct sockaddr_storage own_address(const struct opt_address *wanted)
+{
+    return wanted->any ? any_address(port_of(&wanted->addr)) : wanted->addr;
+}
+
+int listen_bind(const struct opt_address *wanted, int *fd, struct err *e)
+{
+    struct sockaddr_storage addr = own_address(wanted);
+
+    *fd = bind_socket(&addr, wanted->any, false, false);
+    return *fd >= 0 ? 0 : refuse(errno, &addr, wanted->any, e);
+}
+
+int listen_begin(int fd, const struct opt_address *wanted, struct err *e)
+{
+    return listen(fd, QUEUE) == 0 ? 0 : refuse(errno, &wanted->addr, wanted->any, e);
 }
 
 /* ---- inherited ones ---- */
@@ -210,7 +236,7 @@ static int share(int fd, unsigned n, int *fds, struct err *e)
 int listen_sockets(const struct opt_address *wanted, struct inherited *inherited, unsigned n, int *fds,
                    struct err *e)
 {
-    struct sockaddr_storage addr = wanted->any ? any_address(port_of(&wanted->addr)) : wanted->addr;
+    struct sockaddr_storage addr = own_address(wanted);
     int fd = take_inherited(wanted, inherited);
 
     return fd < 0 ? open_own(&addr, wanted->any, n, fds, e) : share(fd, n, fds, e);

@@ -8,6 +8,9 @@
  * -1 with the reason, which names the holder of a taken port where the kernel shows it; then nothing is open. */
 must_check int listen_sockets(const struct opt_address *addr, struct inherited *inherited, unsigned n,
                               int *fds, struct err *e);
+/* One socket, bound, which does not listen yet: listen_begin does. Errors as above. */
+must_check int listen_bind(const struct opt_address *addr, int *fd, struct err *e);
+must_check int listen_begin(int fd, const struct opt_address *addr, struct err *e);
 /* For all addresses a supervisor may have made two sockets, one for each family. 1: there is no second one. */
 must_check int listen_second(const struct opt_address *addr, struct inherited *inherited, unsigned n,
                              int *fds, struct err *e);

@@ -46,6 +46,13 @@ static bool has_room(const struct parking *p, const struct parking_place *place)
            atomic_load_explicit(&place->counts->parked, memory_order_relaxed) < PARKING_PER_SITE;
 }
 
+static const struct snap_target *find_site(const struct snapshot *s, const char *host)
+{
+    const struct snap_site *site = snapshot_find(s, str_of(host));
+
+    return site ? &site->own : NULL;
+}
+
 bool parking_enter(struct parking *p, struct parked *who, const struct parking_place *place)
 {
     int64_t now_ms = loop_now_ms(p->loop);
@@ -56,6 +63,7 @@ bool parking_enter(struct parking *p, struct parked *who, const struct parking_p
         return false;
     who->parking = p;
     who->host = mem_format("%.*s", STR_ARG(place->host));
+    who->find = place->find ? place->find : find_site;
     who->counts = counts_hold(place->counts);
     who->not_lane = place->not_lane;
     who->bytes = place->bytes;
@@ -108,14 +116,14 @@ void parking_leave(struct parked *who)
 /* A lane that has failed him counts again once it is clear that it has not died. */
 static enum parking_news news_of_lanes(const struct parking *p, const struct parked *who, int64_t now_ms)
 {
-    const struct snap_site *site = p->snapshot ? snapshot_find(p->snapshot, str_of(who->host)) : NULL;
+    const struct snap_target *target = p->snapshot ? who->find(p->snapshot, who->host) : NULL;
 
-    if (!site)
+    if (!target)
         return p->snapshot ? PARKING_LANE : PARKING_NONE;
-    for (size_t i = 0; i < site->own.lanes_n; i++)
-        if (site->own.lanes[i].lane->id != who->not_lane)
+    for (size_t i = 0; i < target->lanes_n; i++)
+        if (target->lanes[i].lane->id != who->not_lane)
             return PARKING_LANE;
-    return site->own.lanes_n > 0 && now_ms - who->since_ms >= PARKING_NEWS_MS ? PARKING_SAME : PARKING_NONE;
+    return target->lanes_n > 0 && now_ms - who->since_ms >= PARKING_NEWS_MS ? PARKING_SAME : PARKING_NONE;
 }
 
 static enum parking_news news_for(const struct parking *p, const struct parked *who, int64_t now_ms,

@@ -21,6 +21,9 @@ enum {
 
 struct parking;
 
+/* Where he goes, by a key of his; NULL: nowhere any more. */
+typedef const struct snap_target *(*parking_find_cb)(const struct snapshot *s, const char *key);
+
 enum parking_news {
     PARKING_NONE,
     PARKING_LANE, /* the site has a lane, or there is no such site any more */
@@ -33,6 +36,7 @@ struct parked {
     struct parked *prev, *next;
     struct parking *parking; /* NULL: does not wait */
     char *host;
+    parking_find_cb find;
     struct counts *counts;
     uint64_t not_lane;
     size_t bytes;
@@ -44,6 +48,7 @@ struct parked {
 
 struct parking_place {
     struct str host;       /* by which the site is found; copied */
+    parking_find_cb find;  /* by which host finds something else; NULL: a site */
     struct counts *counts; /* of the site: `parked` says how many wait for it */
     uint64_t not_lane;     /* which has failed him; 0: none */
     size_t bytes;          /* that he holds */

@@ -273,17 +273,18 @@ bool pool_has_room(const struct lane *l)
     return spare(l) > 0 || (streams(l) - l->n[L_IDLE] < most(l) && !has_many_leaving(l));
 }
 
-struct upstream *pool_take(struct pool *p, const struct snap_target *target, enum pool_reuse reuse,
-                           uint64_t not_lane, const struct upstream_events *events, void *user)
+struct upstream *pool_take(struct pool *p, const struct snap_target *target,
+                           const struct purpose_alone *alone, enum pool_reuse reuse, uint64_t not_lane,
+                           const struct upstream_events *events, void *user)
 {
     struct lane *l = pool_choose(p, target, not_lane);
-    struct upstream *u = l ? pool_find_idle(p, l, target, reuse) : NULL;
+    struct upstream *u = l ? pool_find_idle(p, l, target, alone, reuse) : NULL;
 
     if (!u && l)
         u = take_warm(l);
     if (!u)
         return NULL;
-    upstream_take(u, target, events, user);
+    upstream_take(u, target, alone, events, user);
     if (!upstream_used_before(u))
         upstream_link(u)->claim = l->snap->claim;
     keep_warm(l);

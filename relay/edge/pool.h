@@ -43,9 +43,10 @@ enum pool_reuse {
 
 /* A stream for one request to this service: one that has served it already, a warm one, or a new one, of the lane that
  * comes first (pool_choice.c). NULL when it has no lane with room. not_lane: one that has just failed this request, whose
- * machine is avoided too; 0: none. */
-struct upstream *pool_take(struct pool *p, const struct snap_target *target, enum pool_reuse reuse,
-                           uint64_t not_lane, const struct upstream_events *events, void *user);
+ * machine is avoided too; 0: none. alone: the visitor who is to have it for himself; NULL: it may serve others too. */
+struct upstream *pool_take(struct pool *p, const struct snap_target *target,
+                           const struct purpose_alone *alone, enum pool_reuse reuse, uint64_t not_lane,
+                           const struct upstream_events *events, void *user);
 /* Whether another machine than this lane's can be expected to serve it. */
 bool pool_has_other(const struct pool *p, const struct snap_target *target, uint64_t lane);
 #endif

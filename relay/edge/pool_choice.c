@@ -223,12 +223,12 @@ bool pool_has_other(const struct pool *p, const struct snap_target *target, uint
 /* ---- streams that have served already ---- */
 
 static struct upstream *find_idle(const struct lane *l, const struct snap_target *target,
-                                  enum pool_reuse reuse)
+                                  const struct purpose_alone *alone, enum pool_reuse reuse)
 {
     struct upstream *u = reuse == POOL_FRESH ? NULL : l->lists[L_IDLE];
 
     for (; u; u = upstream_link(u)->next)
-        if (upstream_serves(u, target) && upstream_link(u)->claim == l->snap->claim &&
+        if (upstream_serves(u, target, alone) && upstream_link(u)->claim == l->snap->claim &&
             (reuse == POOL_ANY || upstream_idle_ms(u) < RECENT_MS))
             return u;
     return NULL;
@@ -236,16 +236,16 @@ static struct upstream *find_idle(const struct lane *l, const struct snap_target
 
 /* Another lane to the same machine will do, if it is not busy: a kept stream saves the service a connection. */
 struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
-                                enum pool_reuse reuse)
+                                const struct purpose_alone *alone, enum pool_reuse reuse)
 {
-    struct upstream *u = find_idle(l, target, reuse);
+    struct upstream *u = find_idle(l, target, alone, reuse);
 
     for (size_t i = 0; !u && i < target->lanes_n; i++) {
         const struct lane *other = pool_find_lane(p, target->lanes[i].lane->id);
 
         if (other && other != l && other->snap && other->machine == l->machine &&
             (!target->lanes[i].lane->busy || l->snap->busy))
-            u = find_idle(other, target, reuse);
+            u = find_idle(other, target, alone, reuse);
     }
     return u;
 }

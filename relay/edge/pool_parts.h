@@ -43,7 +43,7 @@ bool pool_has_room(const struct lane *l);                       /* for one more 
 struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint64_t not_lane);
 /* One that has served this target, of the lane or of others to the same machine. */
 struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
-                                enum pool_reuse reuse);
+                                const struct purpose_alone *alone, enum pool_reuse reuse);
 /* A lane belongs to the machine that its snap names, until it leaves. */
 void pool_join_machine(struct lane *l);
 void pool_leave_machine(struct lane *l);

@@ -8,6 +8,7 @@ static void know_visitor(const struct reception *r, const struct snapshot *snaps
 {
     *visitor = (struct headers_visitor){ .peer = r->from->peer,
                                          .addr = r->from->peer,
+                                         .dest = r->from->dest,
                                          .port = r->from->port,
                                          .secure = r->tls[0],
                                          .http2 = r->http2 };

@@ -1,5 +1,6 @@
 #include "relay/edge/snapshot.h"
 
+#include "relay/edge/snapshot_parts.h"
 #include "shared/domain.h"
 #include "shared/mem.h"
 
@@ -7,24 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct name {
-    const char *host; /* normalized */
-    const struct snap_site *site;
-};
-
-struct snapshot {
-    atomic_int refs;
-    struct arena texts;
-    struct snap_rules rules;
-    SSL_CTX *tls_begin, *tls_fallback; /* either may be NULL */
-    struct snap_lane **lanes;
-    struct snap_site **sites;
-    struct name *names;
-    struct snap_down *downs;
-    size_t lanes_n, sites_n, names_n, downs_n;
-    bool sorted;
-};
 
 struct snapshot *snapshot_new(void)
 {
@@ -135,7 +118,7 @@ void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *n
     s->sorted = false;
 }
 
-static void add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority)
+void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority)
 {
     if (target->fixed)
         return;
@@ -163,7 +146,7 @@ static void set_route(struct snapshot *s, struct snap_site *site, const char *pa
         target = &site->routes[site->routes_n++];
         *target = (struct snap_target){ .item = site->own.item, .route = arena_copy(&s->texts, path) };
     }
-    add_target_lane(target, plain, 0);
+    snapshot_add_target_lane(target, plain, 0);
     target->fixed = true;
     qsort(site->routes, site->routes_n, sizeof *site->routes, longest_first);
 }
@@ -199,9 +182,16 @@ void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct s
 
     if (!site)
         return;
-    add_target_lane(&site->own, lane, priority);
+    snapshot_add_target_lane(&site->own, lane, priority);
     for (size_t i = 0; i < site->routes_n; i++)
-        add_target_lane(&site->routes[i], lane, priority);
+        snapshot_add_target_lane(&site->routes[i], lane, priority);
+}
+
+void snapshot_add_target_down(struct snapshot *s, const struct snap_target *target, const char *route,
+                              enum lane_service how, const struct snap_lane *lane)
+{
+    s->downs = mem_grow(s->downs, (s->downs_n + 1) * sizeof *s->downs);
+    s->downs[s->downs_n++] = (struct snap_down){ lane, target->item, arena_copy(&s->texts, route), how };
 }
 
 void snapshot_add_down(struct snapshot *s, const char *name, const char *route, enum lane_service how,
@@ -209,10 +199,8 @@ void snapshot_add_down(struct snapshot *s, const char *name, const char *route, 
 {
     const struct snap_site *site = find_site(s, name);
 
-    if (!site)
-        return;
-    s->downs = mem_grow(s->downs, (s->downs_n + 1) * sizeof *s->downs);
-    s->downs[s->downs_n++] = (struct snap_down){ lane, site->own.item, arena_copy(&s->texts, route), how };
+    if (site)
+        snapshot_add_target_down(s, &site->own, route, how, lane);
 }
 
 size_t snapshot_downs(const struct snapshot *s, const struct snap_down **downs)
@@ -257,6 +245,7 @@ void snapshot_release(struct snapshot *s)
         free(s->sites[i]->own.lanes);
         free(s->sites[i]);
     }
+    snapshot_free_ports(s);
     SSL_CTX_free(s->tls_begin);
     SSL_CTX_free(s->tls_fallback);
     free(s->lanes);

@@ -5,6 +5,7 @@
 #ifndef RELAY_EDGE_SNAPSHOT_H
 #define RELAY_EDGE_SNAPSHOT_H
 #include "relay/edge/counts.h"
+#include "relay/edge/crowd.h"
 #include "shared/arena.h"
 #include "shared/cidr.h"
 #include "shared/host_port.h"
@@ -64,6 +65,7 @@ struct snap_rules {
     struct cidrs trusted; /* proxies whose word is taken */
     struct h1_limits limits;
     bool http2; /* is offered to those who come with TLS */
+    struct crowd_limits crowd;
 };
 
 struct snap_down {
@@ -73,7 +75,6 @@ struct snap_down {
 };
 
 struct snapshot;
-
 struct snapshot *snapshot_new(void); /* with one reference */
 /* What TLS connections begin with, and the certificate for unknown names (NULL: they are refused). */
 void snapshot_set_tls(struct snapshot *s, SSL_CTX *begin, SSL_CTX *fallback);
@@ -100,7 +101,6 @@ void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct s
 /* The service of this route ("": the site's own) is down at the other end of this lane, as its agent says. */
 void snapshot_add_down(struct snapshot *s, const char *name, const char *route, enum lane_service how,
                        const struct snap_lane *lane);
-
 /* Ends the building. */
 void snapshot_finish(struct snapshot *s);
 

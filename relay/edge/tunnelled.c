@@ -9,10 +9,7 @@
 
 #include "shared/mem.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 struct tunnelled {
     struct visitor_side side;
@@ -40,23 +37,6 @@ static const struct upstream_events upstream_events = {
 
 /* ---- start ---- */
 
-/* No time limit for who lives, however long he says nothing; but who has vanished without a word is found within 2
- * minutes, for otherwise he would take a stream for ever. */
-static void find_the_vanished(const struct stream *s)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        { SOL_SOCKET, SO_KEEPALIVE, 1 },
-        { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
-        { IPPROTO_TCP, TCP_KEEPINTVL, 15 },
-        { IPPROTO_TCP, TCP_KEEPCNT, 4 },
-    };
-
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        setsockopt(stream_fd(s), options[i].level, options[i].name, &options[i].value, sizeof(int));
-}
-
 /* A connection that others share does not end with this one anyway. */
 static void keep_visitor(const struct tunnelled *t, bool kept)
 {
@@ -73,8 +53,8 @@ struct tunnelled *tunnelled_new(const struct visitor_side *side, struct upstream
     t->upstream = upstream;
     t->access = access;
     upstream_upgrade(upstream, &upstream_events, t);
-    find_the_vanished(side->ops->connection(side->user));
-    find_the_vanished(upstream_stream(upstream));
+    stream_find_vanished(side->ops->connection(side->user));
+    stream_find_vanished(upstream_stream(upstream));
     keep_visitor(t, true); /* when it ends last, its last bytes are still on their way */
     return t;
 }

@@ -47,8 +47,8 @@ struct upstream {
     int pending;
     int64_t idle_since_ms;
 
-    char *item, *route; /* NULL until used */
-    struct buf prefix;  /* the second header, which travels with the first bytes */
+    struct purpose purpose; /* decided by its first use */
+    struct buf prefix;      /* the second header, which travels with the first bytes */
     uint64_t uses;
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;
@@ -223,10 +223,8 @@ static void fail_opening(struct upstream *u)
 /* The second header; a stream stays with its first item. */
 static void begin_use(struct upstream *u)
 {
-    const struct proxy2_use use = { .local = true, .item = str_of(u->item), .route = str_of(u->route) };
-
     if (!u->plain)
-        proxy2_use_write(&u->prefix, &use);
+        purpose_write(&u->purpose, &u->prefix);
     enter(u, UPSTREAM_USED);
 }
 
@@ -244,7 +242,7 @@ static void on_dialled(void *user, struct stream *s, const struct err *why)
 
     u->dial = NULL;
     if (!s) {
-        log_warn_limited(u->item, "the upstream cannot be reached", kv_str("item", u->item),
+        log_warn_limited(upstream_item(u), "the upstream cannot be reached", kv_str("item", upstream_item(u)),
                          kv_str("error", why->text));
         close_now(u);
         tell_ended(u, end_of_dial(why));
@@ -370,17 +368,15 @@ static void on_late(void *user)
 
 /* ---- use ---- */
 
-void upstream_take(struct upstream *u, const struct snap_target *target, const struct upstream_events *events,
-                   void *user)
+void upstream_take(struct upstream *u, const struct snap_target *target, const struct purpose_alone *alone,
+                   const struct upstream_events *events, void *user)
 {
     u->events = events;
     u->user = user;
     u->answered = false;
     counts_add(&u->counts->streams, 1);
-    if (u->uses++ == 0) {
-        u->item = mem_copy(target->item);
-        u->route = mem_copy(target->route);
-    }
+    if (u->uses++ == 0)
+        purpose_set(&u->purpose, target, alone);
     if (u->state == UPSTREAM_OPENING)
         return;
     deadline_clear(&u->deadline);
@@ -536,12 +532,12 @@ uint64_t upstream_lane(const struct upstream *u)
 
 const char *upstream_item(const struct upstream *u)
 {
-    return u->item ? u->item : "";
+    return u->purpose.item ? u->purpose.item : "";
 }
 
 const char *upstream_route(const struct upstream *u)
 {
-    return u->route ? u->route : "";
+    return u->purpose.route ? u->purpose.route : "";
 }
 
 bool upstream_answered(const struct upstream *u)
@@ -549,9 +545,10 @@ bool upstream_answered(const struct upstream *u)
     return u->answered;
 }
 
-bool upstream_serves(const struct upstream *u, const struct snap_target *target)
+bool upstream_serves(const struct upstream *u, const struct snap_target *target,
+                     const struct purpose_alone *alone)
 {
-    return u->item && strcmp(u->item, target->item) == 0 && strcmp(u->route, target->route) == 0;
+    return purpose_is(&u->purpose, target, alone);
 }
 
 int64_t upstream_idle_ms(const struct upstream *u)
@@ -567,8 +564,7 @@ static void release(struct upstream *u)
         return;
     u->owner->gone(u->owner_user, u);
     buf_free(&u->prefix);
-    free(u->item);
-    free(u->route);
+    purpose_free(&u->purpose);
     counts_release(u->counts);
     proof_free(&u->proof);
     free(u);

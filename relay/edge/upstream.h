@@ -5,6 +5,7 @@
  * owns it until it is given back, closed or aborted, or has told `ended`. */
 #ifndef RELAY_EDGE_UPSTREAM_H
 #define RELAY_EDGE_UPSTREAM_H
+#include "relay/edge/purpose.h"
 #include "relay/edge/snapshot.h"
 #include "shared/dial.h"
 #include "shared/lane_msg.h"
@@ -58,9 +59,10 @@ struct upstream_owner {
 struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
                                struct dial_names *names, const struct upstream_owner *owner, void *user,
                                struct err *e);
-/* For one exchange. The first one decides which service the stream is for. */
-void upstream_take(struct upstream *u, const struct snap_target *target, const struct upstream_events *events,
-                   void *user);
+/* For one exchange. The first one decides what the stream is for (relay/edge/purpose.h). Where a service may speak first,
+ * upstream_write of no bytes sends the second header, which otherwise waits for the first bytes. */
+void upstream_take(struct upstream *u, const struct snap_target *target, const struct purpose_alone *alone,
+                   const struct upstream_events *events, void *user);
 bool upstream_ready(const struct upstream *u);
 bool upstream_used_before(const struct upstream *u);
 void upstream_write(struct upstream *u, const void *bytes, size_t n);
@@ -95,8 +97,8 @@ const char *upstream_item(const struct upstream *u); /* "" before its first use 
 const char *upstream_route(const struct upstream *u);
 bool upstream_answered(
     const struct upstream *u); /* whoever has it, or has just had it, got something of the service */
-bool upstream_serves(const struct upstream *u,
-                     const struct snap_target *target);          /* it was used for this service */
+bool upstream_serves(const struct upstream *u, const struct snap_target *target,
+                     const struct purpose_alone *alone);         /* it was used for just this */
 int64_t upstream_idle_ms(const struct upstream *u);              /* since it was given back */
 bool upstream_orphaned(const struct upstream *u);                /* nothing moves, and the visitor is gone */
 void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's `ended` */

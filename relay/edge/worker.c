@@ -2,6 +2,7 @@
 
 #include "relay/edge/client.h"
 #include "relay/edge/pool.h"
+#include "relay/edge/raws.h"
 #include "relay/edge/splice.h"
 #include "shared/door.h"
 #include "shared/log.h"
@@ -9,6 +10,8 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { CROWD = 1024 }; /* visitors at once */
 
@@ -17,6 +20,11 @@ struct listener {
     struct worker *worker;
     struct listener *next;
     struct entrance entrance;
+};
+
+struct guest {
+    struct client *client;
+    uint64_t place; /* in the crowd */
 };
 
 struct worker {
@@ -33,9 +41,10 @@ struct worker {
     struct buf sealed;
     struct round round;
     struct request_ids ids;
-    struct client **clients;
+    struct guest *clients;
     size_t clients_n, clients_room;
     size_t clients_peak; /* since memory was last given back */
+    struct raws *raws;
     struct splice **splices;
     size_t splices_n;
     bool draining, stopping, running;
@@ -114,7 +123,8 @@ static void on_client_ended(void *user, struct client *client)
     struct worker *w = user;
 
     for (size_t i = 0; i < w->clients_n; i++)
-        if (w->clients[i] == client) {
+        if (w->clients[i].client == client) {
+            crowd_leave(w->conf.crowd, w->clients[i].place);
             w->clients[i] = w->clients[--w->clients_n];
             break;
         }
@@ -172,6 +182,29 @@ static void on_spliced(void *user, struct stream *visitor, const struct sockaddr
     w->splices[w->splices_n++] = s;
 }
 
+/* ---- raw connections ---- */
+
+static void on_raw_ended(void *user, struct raw *raw)
+{
+    (void)raw;
+    end_if_done(user);
+}
+
+static struct raws *make_raws(struct worker *w)
+{
+    const struct raws_conf conf = { .host = { .loop = &w->loop,
+                                              .pool = w->pool,
+                                              .parking = w->parking,
+                                              .access_log = w->conf.access_log,
+                                              .snapshot = current_snapshot,
+                                              .ended = on_raw_ended,
+                                              .user = w },
+                                    .crowd = w->conf.crowd,
+                                    .worker = w->conf.index };
+
+    return raws_new(&conf);
+}
+
 /* ---- start ---- */
 
 struct worker *worker_new(const struct worker_conf *conf, struct err *e)
@@ -190,6 +223,8 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     pool_follow(w->pool, w->snapshot);
     w->parking = parking_new(&w->loop, conf->limits.workers);
     parking_follow(w->parking, w->snapshot);
+    w->raws = make_raws(w);
+    raws_follow(w->raws, w->snapshot);
     w->host = (struct client_host){ .tls_begin = snapshot_tls_begin(w->snapshot),
                                     .sealed = &w->sealed,
                                     .pool = w->pool,
@@ -250,22 +285,44 @@ int worker_run(struct worker *w, struct err *e)
 
 /* ---- visitors ---- */
 
+/* Takes the socket of who is not let in. */
+static bool admit(struct worker *w, int fd, uint64_t *place)
+{
+    const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+    const struct snap_rules *rules = snapshot_rules(w->snapshot);
+    struct sockaddr_storage peer = { .ss_family = AF_INET };
+    socklen_t size = sizeof peer;
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0)
+        peer = (struct sockaddr_storage){ 0 }; /* he has gone already, and so counts for nobody */
+    if (crowd_admit(w->conf.crowd, &peer, &rules->trusted, &rules->crowd, place))
+        return true;
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(fd);
+    return false;
+}
+
 static void on_came(void *user, int fd)
 {
     const struct listener *l = user;
     struct worker *w = l->worker;
     struct err why = { 0 };
-    struct client *client = client_accept(&w->loop, fd, &w->host, l->entrance, &why);
+    struct client *client;
+    uint64_t place;
 
+    if (!admit(w, fd, &place))
+        return;
+    client = client_accept(&w->loop, fd, &w->host, l->entrance, &why);
     if (!client) {
+        crowd_leave(w->conf.crowd, place);
         log_warn_limited("edge", "cannot accept", kv_str("error", why.text));
         return;
     }
     if (w->clients_n == w->clients_room) {
         w->clients_room = w->clients_room ? 2 * w->clients_room : 64;
-        w->clients = mem_grow(w->clients, w->clients_room * sizeof(void *));
+        w->clients = mem_grow(w->clients, w->clients_room * sizeof *w->clients);
     }
-    w->clients[w->clients_n++] = client;
+    w->clients[w->clients_n++] = (struct guest){ client, place };
     if (w->clients_n > w->clients_peak)
         w->clients_peak = w->clients_n;
 }
@@ -286,7 +343,7 @@ static void close_doors(struct worker *w)
 static void each_client(struct worker *w, void (*act)(struct client *c))
 {
     for (size_t i = w->clients_n; i > 0; i--)
-        act(w->clients[i - 1]);
+        act(w->clients[i - 1].client);
 }
 
 static void stop(struct worker *w)
@@ -296,6 +353,7 @@ static void stop(struct worker *w)
     w->stopping = true;
     close_doors(w);
     each_client(w, client_stop);
+    raws_stop(w->raws);
     for (size_t i = w->splices_n; i > 0; i--)
         splice_stop(w->splices[i - 1]);
     if (w->pool)
@@ -306,9 +364,11 @@ static void stop(struct worker *w)
 
 static void end_if_done(struct worker *w)
 {
-    if (w->draining && !w->stopping && w->clients_n == 0)
+    bool alone = w->clients_n == 0 && raws_idle(w->raws);
+
+    if (w->draining && !w->stopping && alone)
         stop(w);
-    if (w->stopping && w->clients_n == 0 && w->splices_n == 0 && !w->pool && !w->parking &&
+    if (w->stopping && alone && w->splices_n == 0 && !w->pool && !w->parking &&
         !uv_is_closing((uv_handle_t *)&w->mailbox.async)) {
         round_close(&w->round);
         mailbox_close(&w->mailbox, NULL);
@@ -326,6 +386,7 @@ static void follow(struct worker *w, struct snapshot *takes)
         pool_follow(w->pool, takes);
     if (w->parking && !w->stopping)
         parking_follow(w->parking, takes);
+    raws_follow(w->raws, takes);
     if (http2_ends)
         each_client(w, client_drain_http2);
     snapshot_release(before);
@@ -349,6 +410,7 @@ static void on_mail(void *user, const struct mail *mail)
         w->draining = true;
         close_doors(w);
         each_client(w, client_drain);
+        raws_drain(w->raws);
         if (w->parking)
             parking_drain(w->parking);
         end_if_done(w);
@@ -382,6 +444,7 @@ void worker_free(struct worker *w)
     snapshot_release(w->snapshot);
     access_log_release(w->conf.access_log);
     buf_free(&w->sealed);
+    raws_free(w->raws);
     free(w->clients);
     free(w->splices);
     free(w);

@@ -2,6 +2,7 @@
 #ifndef RELAY_EDGE_WORKER_H
 #define RELAY_EDGE_WORKER_H
 #include "relay/edge/access_log.h"
+#include "relay/edge/crowd.h"
 #include "relay/edge/mailbox.h"
 #include "relay/edge/first.h"
 #include "relay/edge/places.h"
@@ -20,6 +21,8 @@ struct worker_conf {
         first_id; /* of its streams; each further one is `workers` more, so that an id names its worker */
     struct mailbox *to_control;    /* borrowed until the worker has ended */
     struct places *places;         /* of all workers, borrowed likewise */
+    struct crowd *crowd;           /* likewise */
+    unsigned index;                /* which of the workers it is */
     struct snapshot *snapshot;     /* borrowed: the first one */
     struct access_log *access_log; /* gets a reference of its own */
 };

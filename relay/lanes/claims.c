@@ -16,6 +16,7 @@ enum { POLICY_COST = 4 }; /* a JSON object takes some times as much memory as te
 static void items_free(struct items *items)
 {
     for (size_t i = 0; i < items->n; i++) {
+        ports_unread(&items->list[i]);
         for (size_t j = 0; j < items->list[i].aliases_n; j++)
             free(items->list[i].aliases[j]);
         free(items->list[i].aliases);
@@ -29,13 +30,19 @@ static void items_free(struct items *items)
     *items = (struct items){ 0 };
 }
 
+static void free_words(char ***words, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++)
+        free((*words)[i]);
+    free(*words);
+    *words = NULL;
+    *n = 0;
+}
+
 static void free_patterns(struct agent *a)
 {
-    for (size_t i = 0; i < a->patterns_n; i++)
-        free(a->patterns[i]);
-    free(a->patterns);
-    a->patterns = NULL;
-    a->patterns_n = 0;
+    free_words(&a->patterns, &a->patterns_n);
+    free_words(&a->tcp_ports, &a->tcp_ports_n);
 }
 
 static void agent_free(struct agent *a)
@@ -78,12 +85,21 @@ static struct agent *find_agent(const struct claims *c, const char *name)
 
 /* ---- the roster ---- */
 
-static void set_patterns(struct agent *a, const struct opt_words *domains)
+static char **copy_words(const struct opt_words *from, size_t *n)
+{
+    char **words = mem_new((from->n + 1) * sizeof(char *));
+
+    for (*n = 0; *n < from->n; (*n)++)
+        words[*n] = mem_copy(from->words[*n]);
+    return words;
+}
+
+static void set_patterns(struct agent *a, const struct roster_agent *from)
 {
     free_patterns(a);
-    a->patterns = mem_new((domains->n + 1) * sizeof(char *));
-    for (size_t i = 0; i < domains->n; i++)
-        a->patterns[a->patterns_n++] = mem_copy(domains->words[i]);
+    a->patterns = copy_words(&from->domains, &a->patterns_n);
+    a->tcp_ports = copy_words(&from->tcp_ports, &a->tcp_ports_n);
+    a->enrolled = from->since != 0;
 }
 
 static void drop_gone(struct claims *c)
@@ -115,11 +131,27 @@ void claims_follow(struct claims *c, const struct opt_conf *conf, const struct r
             c->agents = a;
         }
         a->kept = true;
-        set_patterns(a, &wanted->domains);
+        set_patterns(a, wanted);
         a->max_domains = wanted->max_domains;
     }
     drop_gone(c);
     names_follow(c, conf);
+    names_settle(c, NULL);
+    sites_list(c);
+}
+
+void claims_set_ports(struct claims *c, const struct claims_ports *ports)
+{
+    c->ports = ports;
+}
+
+bool claims_lack_ports(const struct claims *c)
+{
+    return c->lacks_ports;
+}
+
+void claims_try_ports(struct claims *c)
+{
     names_settle(c, NULL);
     sites_list(c);
 }
@@ -138,17 +170,25 @@ bool claims_knows(const struct claims *c, const char *agent)
 
 /* ---- claims ---- */
 
-static const char domain_prefix[] = "domain:";
+static const char domain_prefix[] = "domain:", tcp_prefix[] = "tcp:";
+
+/* What stands behind it; NULL where something else begins the text. */
+static const char *behind(const char *text, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return strncmp(text, prefix, n) == 0 ? text + n : NULL;
+}
 
 static void add_item(struct items *items, const struct lane_item *from)
 {
-    bool is_domain = strncmp(from->item, domain_prefix, sizeof domain_prefix - 1) == 0;
     struct item *it;
 
     items->list = mem_grow(items->list, (items->n + 1) * sizeof *items->list);
     it = &items->list[items->n++];
     *it = (struct item){ .item = mem_copy(from->item) };
-    it->name = is_domain ? it->item + sizeof domain_prefix - 1 : NULL;
+    it->name = behind(it->item, domain_prefix);
+    it->tcp = behind(it->item, tcp_prefix);
     it->aliases = mem_new((from->aliases_n + 1) * sizeof(char *));
     items->bytes += sizeof *it + strlen(from->item) + PIECE_BYTES + PIECE_BYTES;
     for (size_t i = 0; i < from->aliases_n; i++) {
@@ -157,6 +197,7 @@ static void add_item(struct items *items, const struct lane_item *from)
     }
     it->policy = json_incref(from->policy);
     items->bytes += POLICY_COST * policy_json_bytes(from->policy);
+    ports_read(it);
 }
 
 static void make_answer(struct claims *c, const struct agent *a, int64_t serial, struct lane_msg *answer)
@@ -313,7 +354,8 @@ bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *par
 
 /* ---- from before ---- */
 
-void claims_remember(struct claims *c, const char *agent, const char *name, const struct lane_item *item)
+static void remember(struct claims *c, const char *agent, const char *prefix, const char *name,
+                     const struct lane_item *item)
 {
     struct agent *a = find_agent(c, agent);
     char *text;
@@ -321,10 +363,20 @@ void claims_remember(struct claims *c, const char *agent, const char *name, cons
     if (!a || a->serial != 0 || holds_too_much(a, &a->now))
         return;
     a->remembered = true;
-    text = mem_format("%s%s", domain_prefix, name);
+    text = mem_format("%s%s", prefix, name);
     add_item(&a->now, &(struct lane_item){ text, item->aliases, item->aliases_n, item->policy });
     a->now.list[a->now.n - 1].since = ++c->accepted; /* in the order in which they had it */
     free(text);
+}
+
+void claims_remember(struct claims *c, const char *agent, const char *name, const struct lane_item *item)
+{
+    remember(c, agent, domain_prefix, name, item);
+}
+
+void claims_remember_port(struct claims *c, const char *agent, const char *name, json_t *policy)
+{
+    remember(c, agent, tcp_prefix, name, &(struct lane_item){ .policy = policy });
 }
 
 void claims_remembered(struct claims *c)

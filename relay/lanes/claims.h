@@ -5,6 +5,7 @@
 #define RELAY_LANES_CLAIMS_H
 #include "relay/lanes/roster.h"
 #include "shared/lane_msg.h"
+#include "shared/port_policy.h"
 
 struct claims;
 
@@ -14,6 +15,17 @@ void claims_free(struct claims *c); /* NULL is fine */
 /* Which agents there are, and the names each may serve. What one claims beyond them is dropped, and so is what a
  * [domain] has an upstream for. */
 void claims_follow(struct claims *c, const struct opt_conf *conf, const struct roster *roster);
+/* Who opens the ports of accepted items: while names are settled `want` is asked of each, and then `settled` is called.
+ * want: false, and why it cannot be had. Borrowed; NULL, as at first: every port can be had. */
+struct claims_ports {
+    bool (*want)(void *user, const struct opt_address *at, char *why, size_t room);
+    void (*settled)(void *user);
+    void *user;
+};
+void claims_set_ports(struct claims *c, const struct claims_ports *ports);
+/* True when a port could not be had that an agent may have: it can be tried again. */
+bool claims_lack_ports(const struct claims *c);
+void claims_try_ports(struct claims *c);
 bool claims_knows(const struct claims *c, const char *agent);
 int64_t claims_serial(const struct claims *c, const char *agent); /* of its claim in force; 0: it has none */
 
@@ -38,6 +50,7 @@ void claims_boot_gone(struct claims *c, const char *agent, const char *boot);
 /* What an agent had claimed before this relay was started, until it claims anew; nothing where it has. Then
  * claims_remembered, once. */
 void claims_remember(struct claims *c, const char *agent, const char *name, const struct lane_item *item);
+void claims_remember_port(struct claims *c, const char *agent, const char *name, json_t *policy);
 void claims_remembered(struct claims *c);
 
 struct claims_agent {
@@ -62,6 +75,20 @@ struct claims_site {
 };
 /* Sites in order of their names: i from 0. False at the end. */
 bool claims_site(const struct claims *c, size_t i, struct claims_site *site);
+
+/* An item tcp:NAME of some agent's. */
+struct claims_port {
+    const char *name, *agent; /* name: of the item, without "tcp:" */
+    const char *item;
+    json_t *policy;
+    const struct port_policy *port; /* NULL: what it asks for cannot be understood */
+    const char *why;                /* "": accepted */
+    bool remembered;                /* from before this relay was started */
+    enum lane_service service;      /* what was said of it last */
+    struct claims_agent of;         /* for claims_down */
+};
+/* All of them, i from 0. False at the end. */
+bool claims_port(const struct claims *c, size_t i, struct claims_port *port);
 /* Which services of it are down, as this machine of the agent has said: i from 0. *route is "" for the site's own
  * service. False at the end. */
 bool claims_down(const struct claims_agent *agent, const char *boot, size_t i, const char **route,

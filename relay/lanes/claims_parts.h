@@ -12,8 +12,11 @@ struct said {
 };
 
 struct item {
-    char *item;       /* as it was claimed */
-    const char *name; /* its part behind "domain:"; NULL: it is no domain */
+    char *item;               /* as it was claimed */
+    const char *name;         /* its part behind "domain:"; NULL: it is no domain */
+    const char *tcp;          /* or behind "tcp:"; NULL: it is no port */
+    struct port_policy *port; /* what it asks for; NULL: that cannot be understood */
+    struct arena port_texts;
     char **aliases;
     size_t aliases_n;
     json_t *policy;          /* NULL: nothing is asked for */
@@ -39,6 +42,9 @@ struct agent {
     char name[33], boot[65];
     char **patterns;
     size_t patterns_n;
+    char **tcp_ports; /* words of port_list.h */
+    size_t tcp_ports_n;
+    bool enrolled; /* it has no section of its own */
     int64_t max_domains;
     int64_t serial;                     /* of `now`, of this boot; 0: not yet */
     int64_t coming_serial, coming_part; /* of `coming`: the last part seen */
@@ -66,6 +72,8 @@ struct claims {
     size_t sites_n;
     struct arena listed;
     struct lane_answer *answers;
+    const struct claims_ports *ports;
+    bool lacks_ports;
 };
 
 /* names.c */
@@ -75,6 +83,13 @@ bool names_is_own(const struct claims *c, const char *name);
  * has waited for one. */
 void names_settle(struct claims *c, const struct agent *claimer);
 void names_free(struct claims *c);
+
+/* ports_claimed.c */
+void ports_read(struct item *it); /* an item that has just been claimed */
+void ports_unread(struct item *it);
+bool ports_check(const struct agent *a, struct item *it); /* sets why */
+/* The items before it in the list have been admitted, or have a why. */
+void ports_admit(struct claims *c, struct item *const *list, size_t i);
 
 /* sites.c */
 void sites_list(struct claims *c);

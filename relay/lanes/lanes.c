@@ -252,6 +252,8 @@ static void on_tick(uv_timer_t *timer)
         publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
     if (!l->draining && enrol_tick(l->enrol) && refresh(l, &why) != 0)
         log_error("cannot write authorized_keys", kv_str("error", why.text));
+    if (lanes_try_ports(l))
+        l->events->changed(l->user);
     tell_news(l);
     l->ticked_ms = now_ms;
     keep_claims(l);
@@ -301,6 +303,7 @@ static int refresh(struct lanes *l, struct err *e)
     int rc;
 
     roster_init(&l->roster, l->conf, enrol_invites(l->enrol));
+    ports_follow(l->ports, l->conf, &l->roster);
     claims_follow(l->claims, l->conf, &l->roster);
     rc = keys_write(l->conf, &l->roster, enrol_invites(l->enrol), time(NULL), e);
     end_unwanted(l, &before);
@@ -382,6 +385,7 @@ static void free_parts(struct lanes *l)
     enrol_free(l->enrol);
     roster_free(&l->roster);
     claims_free(l->claims);
+    ports_free(l->ports);
     memory_free(&l->memory);
     presence_free(&l->presence);
     boots_free(&l->boots);
@@ -403,6 +407,7 @@ struct lanes *lanes_start(struct loop *loop, const struct opt_conf *conf, const 
     l->user = user;
     l->next_id = 1;
     l->claims = claims_new();
+    lanes_init_ports(l);
     memory_init(&l->memory, relay_conf_of(conf)->base.state_dir);
     presence_init(&l->presence, time(NULL));
     set_host(l);
@@ -521,6 +526,8 @@ void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s)
                                  facts.port, facts.state == LANE_S_BUSY, facts.secret, facts.counts);
         for (size_t j = 0; facts.state != LANE_S_OPENING && claims_site(l->claims, j, &site); j++)
             add_to_site(s, &site, lane);
+        if (facts.state != LANE_S_OPENING)
+            lanes_add_port_lanes(l, s, lane);
     }
 }
 
@@ -553,6 +560,7 @@ void lanes_drain(struct lanes *l)
         return;
     l->draining = true;
     keep_claims(l);
+    lanes_close_ports(l);
     enrol_stop(l->enrol);
     unix_listener_remove(&l->socket);
     door_close(l->door);

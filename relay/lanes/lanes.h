@@ -5,6 +5,7 @@
 #ifndef RELAY_LANES_LANES_H
 #define RELAY_LANES_LANES_H
 #include "relay/edge/snapshot.h"
+#include "relay/edge/snapshot_ports.h"
 #include "relay/lanes/enrol.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
@@ -46,12 +47,21 @@ struct lanes_site {
 /* Calls back for each site, in the order of names. Sites without a lane are there too: expected. */
 void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struct lanes_site *site),
                      void *user);
-/* Adds every welcomed lane to the snapshot, and to each of its sites (found by name) every lane that is up. */
+/* The same for each port that is open, in no order; park_ms and counts are not set. */
+void lanes_each_port(const struct lanes *l, void (*each)(void *user, const struct snap_port *port),
+                     void *user);
+void lanes_close_ports(struct lanes *l); /* for good: visitors are refused from now on */
+/* Adds every welcomed lane to the snapshot, and to each of its sites (found by name) and ports every lane that is
+ * up. */
 void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s);
 
 /* Who answers what the control socket asks about agents and invitations. */
 struct enrol *lanes_enrol(struct lanes *l);
 /* lanes[] of /v1/status, and one domain's {agents, state, since} there. New references. */
 json_t *lanes_status(const struct lanes *l);
+/* tcp[] there, of open ports and refused ones. */
+json_t *lanes_ports_status(const struct lanes *l,
+                           const struct counts *(*counts_of)(void *user, const char *agent, const char *item),
+                           void *user);
 json_t *lanes_site_status(const struct lanes *l, const char *name);
 #endif

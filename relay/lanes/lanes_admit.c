@@ -11,9 +11,8 @@ static bool port_is_ours(const struct lanes *l, int64_t port)
 {
     const struct opt_addresses *listen = &relay_conf_of(l->conf)->listen_https;
 
-    if (port == relay_conf_of(l->conf)->ssh_port)
+    if (port == relay_conf_of(l->conf)->ssh_port || ports_have(l->ports, (unsigned)port))
         return true;
-
     for (size_t i = 0; i < listen->n; i++) {
         const struct sockaddr_in *addr =
             (const void *)&listen->list[i].addr; /* the port lies alike in both families */

@@ -8,6 +8,7 @@
 #include "relay/lanes/lane.h"
 #include "relay/lanes/lanes.h"
 #include "relay/lanes/memory.h"
+#include "relay/lanes/ports.h"
 #include "relay/lanes/presence.h"
 #include "relay/lanes/publish.h"
 #include "relay/lanes/roster.h"
@@ -28,6 +29,8 @@ struct lanes {
     struct enrol *enrol;
     struct roster roster;
     struct claims *claims;
+    struct ports *ports;
+    struct claims_ports claims_ports;
     struct memory memory;
     bool unkept;     /* what is claimed has yet to be written there */
     int64_t kept_ms; /* when it was */
@@ -54,6 +57,11 @@ void lanes_refuse_guessers(struct lanes *l, const struct lane *proved);
 bool lanes_boot_is_there(void *user, const char *agent, const char *boot); /* has a lane that is not dead */
 size_t lanes_of_agent(void *user, const char *agent);                      /* those that are not dead */
 bool lane_is_up(const struct lane_facts *facts);
+
+/* lanes_ports.c */
+void lanes_init_ports(struct lanes *l);
+bool lanes_try_ports(struct lanes *l); /* true: something may have changed */
+void lanes_add_port_lanes(const struct lanes *l, struct snapshot *s, const struct snap_lane *lane);
 
 time_t lanes_away_since(const struct lanes *l, const struct claims_site *site); /* 0: somebody is there */
 bool lanes_agent_is_up(const struct lanes *l, const char *agent);

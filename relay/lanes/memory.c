@@ -12,7 +12,8 @@
 
 enum { FILE_BYTES = 64 * 1024 * 1024, FILE_VERSION = 1, LIST_MAX = 1000000 };
 
-/* {"v": 1, "sites": [{"agent": "pi", "name": "a.com", "aliases": ["www.a.com"], "policy": {}}]}
+/* {"v": 1, "sites": [{"agent": "pi", "name": "a.com", "aliases": ["www.a.com"], "policy": {}}],
+ *  "tcp": [{"agent": "pi", "name": "ssh", "policy": {"listen": ":2222"}}]}
  *
  * A site that is shared stands there once for each of its agents, and who had it first comes first. */
 
@@ -50,6 +51,27 @@ static int recall_site(const json_t *site, struct claims *c, struct err *e)
     return 0;
 }
 
+/* A file from before there were any has no such list. */
+static int recall_ports(const json_t *doc, struct claims *c, struct err *e)
+{
+    const char *agent, *name;
+    const json_t *list;
+
+    if (!json_object_get(doc, "tcp"))
+        return 0;
+    if (json_get_list(doc, "tcp", LIST_MAX, &list, e) != 0)
+        return -1;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *port = json_array_get(list, i);
+
+        if (json_get_text(port, "agent", LANE_ITEM_BYTES, &agent, e) != 0 ||
+            json_get_text(port, "name", LANE_ITEM_BYTES, &name, e) != 0)
+            return err_wrap(e, "tcp %zu", i + 1);
+        claims_remember_port(c, agent, name, json_object_get(port, "policy"));
+    }
+    return 0;
+}
+
 static int recall_all(struct memory *m, const json_t *doc, struct claims *c, struct err *e)
 {
     const json_t *sites;
@@ -61,6 +83,8 @@ static int recall_all(struct memory *m, const json_t *doc, struct claims *c, str
     for (size_t i = 0; i < json_array_size(sites); i++)
         if (recall_site(json_array_get(sites, i), c, e) != 0)
             return err_wrap(e, "site %zu", i + 1);
+    if (recall_ports(doc, c, e) != 0)
+        return -1;
     claims_remembered(c);
     (void)memory_keep(m, c); /* without what is not admitted any more */
     return 0;
@@ -97,6 +121,19 @@ static json_t *describe(const struct claims_site *site, const struct claims_agen
                      "policy", agent->policy);
 }
 
+/* One that cannot be had at the moment is one of these, too: it may be had after a restart. */
+static json_t *describe_ports(const struct claims *c)
+{
+    json_t *list = json_array();
+    struct claims_port port;
+
+    for (size_t i = 0; claims_port(c, i, &port); i++)
+        if (port.port)
+            json_array_append_new(list, json_pack("{s:s, s:s, s:O}", "agent", port.agent, "name", port.name,
+                                                  "policy", port.policy));
+    return list;
+}
+
 bool memory_keep(struct memory *m, const struct claims *c)
 {
     json_t *sites, *doc;
@@ -111,7 +148,7 @@ bool memory_keep(struct memory *m, const struct claims *c)
         for (size_t j = 0; j < site.agents_n; j++)
             if (site.agents[j].claimed || site.agents[j].remembered)
                 json_array_append_new(sites, describe(&site, &site.agents[j]));
-    doc = json_pack("{s:i, s:o}", "v", FILE_VERSION, "sites", sites);
+    doc = json_pack("{s:i, s:o, s:o}", "v", FILE_VERSION, "sites", sites, "tcp", describe_ports(c));
     json_write(&text, doc);
     json_decref(doc);
     if (text.len == m->written.len && memcmp(buf_bytes(&text), buf_bytes(&m->written), text.len) == 0) {

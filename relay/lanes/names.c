@@ -112,14 +112,18 @@ static void check_policy(const struct claims *c, struct item *it)
 static void check_item(const struct claims *c, const struct agent *a, struct item *it)
 {
     it->why[0] = 0;
+    if (it->tcp) {
+        ports_check(a, it);
+        return;
+    }
     if (it - a->now.list >= a->max_domains)
         snprintf(
             it->why, sizeof it->why,
             "this is more than the %lld sites that agent %s may have: raise max_domains in the relay's [agent %s]",
             (long long)a->max_domains, a->name, a->name);
     else if (!it->name)
-        snprintf(it->why, sizeof it->why, "%.100s is not domain:NAME, which is all that this relay serves",
-                 it->item);
+        snprintf(it->why, sizeof it->why,
+                 "%.100s is neither domain:NAME nor tcp:NAME, which is all that this relay serves", it->item);
     else if (check_name(c, a, it, it->name))
         for (size_t i = 0; i < it->aliases_n && check_name(c, a, it, it->aliases[i]); i++)
             ;
@@ -313,16 +317,21 @@ void names_settle(struct claims *c, const struct agent *claimer)
     struct item **list;
     size_t n;
 
+    c->lacks_ports = false;
     arena_init(&names.memory, 0);
     list = line_up(c, claimer, &names.memory, &n);
     for (size_t i = 0; i < n; i++) {
         struct item *it = list[i];
 
-        if (!it->why[0])
+        if (!it->why[0] && it->tcp)
+            ports_admit(c, list, i);
+        else if (!it->why[0])
             admit(&names, it);
         it->since = it->why[0] ? 0 : it->since ? it->since : ++c->accepted;
         it->agent->untold = it->agent->untold || strcmp(it->why, it->before) != 0;
     }
+    if (c->ports)
+        c->ports->settled(c->ports->user);
     tdestroy(names.tree, keep);
     arena_free(&names.memory);
 }

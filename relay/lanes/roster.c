@@ -54,6 +54,7 @@ void roster_init(struct roster *r, const struct opt_conf *conf, const struct inv
         a->name = name;
         a->origin = opt_origin(conf, "agent", name, "key");
         a->domains = agent->domains;
+        a->tcp_ports = agent->tcp_ports;
         a->instances = agent->instances;
         a->max_domains = agent->max_domains;
         if (ssh_key_parse(agent->key, a->key, NULL) != 0)

@@ -11,7 +11,7 @@
 struct roster_agent {
     const char *name, *origin; /* origin: "relay.ini:12", or the state file */
     char key[SSH_KEY_LINE_BYTES];
-    struct opt_words domains;
+    struct opt_words domains, tcp_ports;
     int64_t instances, max_domains;
     time_t since; /* 0: of the configuration */
 };

@@ -67,7 +67,7 @@ static void find_entries(const struct claims *c, struct entries *entries)
 
     for (const struct agent *a = c->agents; a; a = a->next)
         for (size_t i = 0; i < a->now.n; i++)
-            if (!a->now.list[i].why[0])
+            if (a->now.list[i].name && !a->now.list[i].why[0])
                 add_entry(entries, &(struct entry){ a->now.list[i].name, a, &a->now.list[i] });
     list_known(c, entries, &known);
     for (const struct agent *a = c->agents; a; a = a->next)

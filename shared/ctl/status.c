@@ -324,6 +324,78 @@ static bool show_agent_domains(struct ctl *c, const json_t *status)
     return well;
 }
 
+/* ---- ports ---- */
+
+/* Nothing is printed where there are none: most have none. */
+static bool has_ports(const json_t *status)
+{
+    return json_array_size(json_object_get(status, "tcp")) > 0;
+}
+
+static bool is_relay_port_well(const json_t *port)
+{
+    return is_well(port, "state") || strcmp(ctl_text(port, "state"), "expected") == 0;
+}
+
+static bool is_agent_port_well(const json_t *port)
+{
+    return is_well(port, "service_state") && strcmp(ctl_text(port, "claim"), "refused") != 0;
+}
+
+static bool show_relay_ports(struct ctl *c, const json_t *status)
+{
+    static const char *const headings[] = { "PORT", "LISTEN", "STATE", "AGENT", "CONNECTIONS", "IN", "OUT" };
+    const json_t *ports = json_object_get(status, "tcp"), *port;
+    struct table table;
+    bool well = true;
+    size_t i;
+
+    table_init(&table, 7, headings);
+    json_array_foreach(ports, i, port)
+    {
+        struct cell connections, in, out;
+
+        table_row(&table, (const char *const[]){
+                              text_cell(port, "name"), text_cell(port, "listen"), text_cell(port, "state"),
+                              text_cell(port, "agent"), number_cell(port, "connections", "", &connections),
+                              bytes_cell(port, "bytes_in", &in), bytes_cell(port, "bytes_out", &out) });
+        well = well && is_relay_port_well(port);
+    }
+    print_table(c, "ports", &table);
+    json_array_foreach(ports, i, port) if (*ctl_text(port, "why"))
+        printf("  %s: %s\n", ctl_text(port, "name"), ctl_text(port, "why"));
+    return well;
+}
+
+static bool show_agent_ports(struct ctl *c, const json_t *status)
+{
+    static const char *const headings[] = { "PORT", "LISTEN", "CLAIM", "SERVICE", "STATE", "CONNECTIONS" };
+    const json_t *ports = json_object_get(status, "tcp"), *port;
+    struct table table;
+    bool well = true;
+    size_t i;
+
+    table_init(&table, 6, headings);
+    json_array_foreach(ports, i, port)
+    {
+        struct cell connections;
+
+        table_row(&table, (const char *const[]){ text_cell(port, "name"), text_cell(port, "listen"),
+                                                 text_cell(port, "claim"), text_cell(port, "service"),
+                                                 text_cell(port, "service_state"),
+                                                 number_cell(port, "connections", "", &connections) });
+        well = well && is_agent_port_well(port);
+    }
+    print_table(c, "ports", &table);
+    json_array_foreach(ports, i, port)
+    {
+        print_detail(ctl_text(port, "name"), port);
+        if (*ctl_text(port, "claim_why"))
+            printf("  %s: refused by the relay: %s\n", ctl_text(port, "name"), ctl_text(port, "claim_why"));
+    }
+    return well;
+}
+
 /* ---- the command ---- */
 
 static bool is_list_of_objects(const json_t *list)
@@ -348,7 +420,8 @@ static bool is_understood(const json_t *status)
 
     if (!is_relay && strcmp(ctl_text(status, "role"), "agent") != 0)
         return false;
-    if (!is_list_of_objects(lanes) || !is_list_of_objects(json_object_get(status, "domains")))
+    if (!is_list_of_objects(lanes) || !is_list_of_objects(json_object_get(status, "domains")) ||
+        (json_object_get(status, "tcp") && !is_list_of_objects(json_object_get(status, "tcp"))))
         return false;
     json_array_foreach(lanes, i, relay)
     {
@@ -361,7 +434,7 @@ static bool is_understood(const json_t *status)
 static enum ctl_exit show(struct ctl *c, const json_t *status)
 {
     bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
-    bool lanes_well, domains_well;
+    bool lanes_well, domains_well, ports_well = true;
     char up[32];
 
     ctl_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
@@ -369,7 +442,9 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
            ctl_text(status, "name"), plain(c), ctl_text(status, "version"), up);
     lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
-    return lanes_well && domains_well ? CTL_WELL : CTL_FAILING;
+    if (has_ports(status))
+        ports_well = is_relay ? show_relay_ports(c, status) : show_agent_ports(c, status);
+    return lanes_well && domains_well && ports_well ? CTL_WELL : CTL_FAILING;
 }
 
 /* The same judgement as of the table, for --json. */
@@ -386,6 +461,10 @@ static enum ctl_exit judge(const json_t *status)
                        entry) if (!(json_object_get(entry, "state")
                                         ? is_well(entry, "state")
                                         : are_services_well(entry))) return CTL_FAILING;
+    json_array_foreach(json_object_get(status, "tcp"), i,
+                       entry) if (!(json_object_get(entry, "claim")
+                                        ? is_agent_port_well(entry)
+                                        : is_relay_port_well(entry))) return CTL_FAILING;
     return CTL_WELL;
 }
 

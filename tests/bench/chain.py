@@ -214,8 +214,14 @@ issuer = internal
         command = [self.build / "tunnel-relay", "-c", config]
         return self.start("relay", command, lambda: self.status("relay") is not None), port
 
-    def start_agent(self, name="agent", key="agent_key", port=0, lanes="lanes = 1", **sites):
-        """An agent with a folder of that name. Sites are names and ports of services."""
+    def start_agent(self, name="agent", key="agent_key", port=0, lanes="lanes = 1", ports=None, **sites):
+        """An agent with a folder of that name. Sites are names and ports of services, ports the relay's with the port
+        of the service of each."""
+        raw = "".join(f"""
+[tcp p{listen}]
+listen = {ADDRESS}:{listen}
+service = tcp://{ADDRESS}:{service}
+""" for listen, service in (ports or {}).items())
         services = "".join(f"""
 [domain {site}.localhost]
 service = http://{ADDRESS}:{service}
@@ -234,7 +240,7 @@ user = {self.user}
 key_file = {self.folder}/{key}
 host_key = {self.host_key}
 {lanes}
-{services}""")
+{services}{raw}""")
         return self.start(name, [self.build / "tunnel-agent", "-c", config],
                           lambda: '"state":"up"' in (self.status(name) or ""))
 
@@ -341,6 +347,14 @@ def answers(port):
     with contextlib.suppress(ConnectionRefusedError), socket.create_connection((ADDRESS, port), timeout=5):
         return True
     return False
+
+
+def wait_answers(port):
+    until = time.monotonic() + 20
+    while not answers(port):
+        if time.monotonic() > until:
+            raise Failed(f"{BENCH}: nobody listens on port {port}")
+        time.sleep(0.02)
 
 
 def end(process):

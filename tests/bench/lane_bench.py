@@ -19,7 +19,6 @@ import resource
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,6 +26,7 @@ import time
 
 import chain
 from chain import Failed
+from loads import Arm, start_bulk
 from played_relay import Relay, Stream, WAIT_S
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
@@ -48,39 +48,13 @@ def say(name, value, unit, better, **more):
           flush=True)
 
 
-class Arm:
-    """One way to the origins: how laneload is told of it, for pages and for bulk, and the processes on it."""
-
-    def __init__(self, name, get, bulk, parts):
-        self.name, self.targets, self.parts = name, {"get": get, "down": bulk, "up": bulk}, parts
-        self.runs = {"get": [], "down": [], "up": []}
-
-    def load(self, there, way, connections, seconds):
-        """What laneload saw, and the CPU time that it cost each part."""
-        page = [there.folder / "site" / "page"] if way == "get" else []
-        before = {part: chain.cpu_seconds(pids) for part, pids in self.parts.items()}
-        command = [there.build / "laneload", way, connections, seconds, *page, *self.targets[way]]
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60)
-        if done.returncode != 0:
-            raise Failed(f"lane_bench: {self.name}, {way}: {done.stderr.strip()}")
-        seen = json.loads(done.stdout)
-        seen["cpu"] = {part: chain.cpu_seconds(pids) - before[part] for part, pids in self.parts.items()}
-        seen["rate"] = seen.get("requests", seen.get("bytes", 0) / 1e6) / seen["seconds"]
-        return seen
-
-    def median(self, way, key):
-        return statistics.median(key(run) for run in self.runs[way])
-
-
 class Bench(chain.Chain):
     """The chain's parts, with the relay played here."""
 
     def begin(self):
         self.relay = Relay(self.folder / "bench.sock")
         self.origin = self.start_origin(PAGE)
-        self.bulk_port = chain.free_port()
-        self.start("bulksite", [self.build / "bulksite", f"{chain.ADDRESS}:{self.bulk_port}"],
-                   lambda: chain.answers(self.bulk_port))
+        self.bulk_port = start_bulk(self)
         self.make_keys()
         self.start_sshd()
 
@@ -129,7 +103,7 @@ def measure_side_by_side(there):
         for number in range(rounds):
             turn = arms if way == "get" else arms[:3]
             for arm in turn if number % 2 == 0 else reversed(turn):
-                arm.runs[way].append(arm.load(there, way, connections, seconds))
+                arm.add(way, arm.load(there, way, connections, seconds))
     report_requests(arms)
     report_bulk(arms[:3])
 

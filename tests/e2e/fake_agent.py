@@ -62,6 +62,7 @@ class Stream(Peer):
         self.received = self.header_bytes = self.consumed = self.told = self.most_untold = 0
         self.id = ""
         self.opening = self.right = b""  # what came, and what the answer to it is
+        self.addresses = b""  # of a PROXY header, as they stand there
         self.item: str | None = None  # None: nobody uses it yet
         self.route: str | None = None
         self.requests: list[tuple[Head, Body]] = []
@@ -103,13 +104,15 @@ class Stream(Peer):
         self.answered = True
 
     def wait_used(self) -> bool:
-        """Reads the second header of a pooled HTTP stream. False: the stream was never used."""
+        """Reads the second header: LOCAL, or PROXY with addresses. False: the stream was never used."""
         head = self._in.read(16)
         if not head:
             return False
-        assert head[:14] == SIGNATURE + b"\x20\x00", head
+        size = {b"\x20\x00": 0, b"\x21\x11": 12, b"\x21\x21": 36}.get(head[12:14])
+        assert head[:12] == SIGNATURE and size is not None, head
         length = struct.unpack("!H", head[14:])[0]
-        header = tlvs(self.exactly(length))
+        self.addresses = self.exactly(size)
+        header = tlvs(self.exactly(length - size))
         self.header_bytes = 65 + 16 + length
         assert set(header) <= {0xE3, 0xE4}
         self.item = header[0xE4].decode()

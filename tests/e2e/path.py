@@ -55,6 +55,7 @@ class Front:
     """The relay, and what visitors ask of it."""
 
     agent: FakeAgent | Daemon
+    may = ""  # further lines of the relay's [agent pi]
 
     def __init__(self, daemons: Callable[..., Daemon], key: str, domains: str,
                  inherited: Sequence[socket.socket] | None = None, **keys: object) -> None:
@@ -70,7 +71,7 @@ class Front:
         own = {"name": "e2e", "state_dir": self.relay.state_dir, "control_socket": self.relay.socket,
                "lane_socket": self.lane_socket, "lane_user": user(), "workers": "1", "park": "0s", "listen_http": "", **listen, **keys}
         lines = [f"{key} = {value}" for key, value in own.items()]
-        self.relay.configure("\n".join(["[relay]", *lines, "[agent pi]", f"key = {key}", f"domains = {domains}", ""]))
+        self.relay.configure("\n".join(["[relay]", *lines, "[agent pi]", f"key = {key}", f"domains = {domains}", self.may, ""]))
 
     def spawning(self) -> dict[str, Any]:
         """How the relay is started: arguments for Daemon.start and Daemon.refused."""

@@ -15,10 +15,10 @@ POLICY = ("https", "www", "hsts", "max_body", "park", "error_page", "access_log"
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "workers", "publish", "lane_socket", "lane_user", "lane_command",
-                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "trusted_proxies",
+                        "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "max_connections", "max_per_source", "trusted_proxies",
                         "proxy_listeners", "max_uri", "max_header", "access_log", "access_log_format",
                         "tls_profile", "http2", "default_cert"),
-              "acme": ("issuer",), "agent NAME": ("key", "domains", "instances", "max_domains"),
+              "acme": ("issuer",), "agent NAME": ("key", "domains", "tcp_ports", "instances", "max_domains"),
               "domain NAME": ("upstream", "aliases", "route", *POLICY, "cert_file", "key_file")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered", "on_change", "withdraw_after", "resolvers"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
@@ -27,7 +27,8 @@ KEYS = {  # of each section
               "provider NAME": ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
                                 "url", "key_name", "key_algorithm", "ca_file", "success"),
               "domain NAME": ("service", "mode", "dns", "families", "ttl", "proxied", "owner_txt", "cleanup_on_stop", "route",
-                              "verify", "aliases", *POLICY)},
+                              "verify", "proxy_protocol", "aliases", *POLICY),
+              "tcp NAME": ("listen", "service", "proxy_protocol", "allow", "deny")},
 }
 
 GOOD = """\
@@ -100,6 +101,7 @@ FURTHER_DUMPED = {
         "relay fra1.host_key": (HOST_KEY, "MAIN:21"),
         "domain d.test.service": ("http://[::1]", "MAIN:23"), "domain d.test.aliases": ("", "default"),
         "domain *.a.test.verify": ("on", "default"), "domain d.test.verify": ("on", "default"),
+        "domain *.a.test.proxy_protocol": ("off", "default"), "domain d.test.proxy_protocol": ("off", "default"),
         "domain *.a.test.https": ("redirect", "default"), "domain d.test.https": ("redirect", "default"),
         "relay fra2.host": ("::1", "MAIN:25"), "relay fra2.port": ("22", "default"),
         "relay fra2.user": ("tunnel", "default"), "relay fra2.host_key": (HOST_KEY, "MAIN:26"),
@@ -109,6 +111,7 @@ FURTHER_DUMPED = {
 }
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
     FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
+                                     "max_connections": ("0", "default"), "max_per_source": ("0", "default"),
                                      "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "listen_http": (":80", "default"), "park": ("10s", "default"),
                                      "publish": ("auto", "default"), "trusted_proxies": ("", "default"),
                                      "proxy_listeners": ("", "default"), "max_uri": ("16k", "default"),
@@ -117,7 +120,7 @@ for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default"),
                                      "withdraw_after": ("2m", "default"), "resolvers": ("system", "default"),
                                      "address.sources": ("relay", "default")}}[at]
-    by_default = {"relay": {"instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
+    by_default = {"relay": {"tcp_ports": "", "instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
     FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
                            for section in keys for key, value in by_default.items()}
 GOOD_FILES = {"sites.d/b.ini": "; b\n", "sites.d/a.ini": "", "plain.ini": "\n\n", "more.ini": "# no newline at the end"}
@@ -175,7 +178,7 @@ def defaults(role):
               "log_level": "info", "drain": "10s"}
     relay = {"listen_https": ":443", "listen_http": ":80", "park": "10s", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
-             "max_streams": "900", "max_buffered": "64m", "trusted_proxies": "", "proxy_listeners": "",
+             "max_streams": "900", "max_buffered": "64m", "max_connections": "0", "max_per_source": "0", "trusted_proxies": "", "proxy_listeners": "",
              "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate", "http2": "on",
              "acme.issuer": "internal"}
     agent = {"max_streams": "4000", "max_buffered": "64m", "withdraw_after": "2m", "resolvers": "system",
@@ -378,7 +381,7 @@ SITE = "sassy-cat-pics.com"
 EXAMPLES = {  # what a person puts in the place of the sample's
     "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY, "domain NAME": "domain b.test", "/etc/tunnel/error.html": "error.html",
               **{f"/etc/tunnel/{name}": name for name in ("default.pem", f"{SITE}.pem", f"{SITE}.key")}},
-    "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "/var/lib/tunnel-agent/id_": "id_", "/etc/tunnel/error.html": "error.html",
+    "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "tcp NAME": "tcp ssh", "/var/lib/tunnel-agent/id_": "id_", "/etc/tunnel/error.html": "error.html",
               "provider NAME": "provider cloudflare", "/etc/tunnel/dns.token_file": "dns_token"},
 }
 

@@ -52,7 +52,7 @@ def test_status_of_the_relay(relay):
     status = relay.get("/v1/status").json
     assert 0 <= status.pop("uptime_s") < 60
     version = relay.get("/v1/version").json["version"]
-    assert status == {"role": "relay", "version": version, "name": "e2e", "lanes": [], "domains": []}
+    assert status == {"role": "relay", "version": version, "name": "e2e", "lanes": [], "domains": [], "tcp": []}
 
 
 def test_status_of_the_agent(agent):
@@ -60,7 +60,8 @@ def test_status_of_the_agent(agent):
     assert 0 <= status.pop("uptime_s") < 60
     version = agent.get("/v1/version").json["version"]
     public = {"v4": None, "v6": None, "sources": []}
-    assert status == {"role": "agent", "version": version, "name": "e2e", "public": public, "relays": [], "domains": []}
+    assert status == {"role": "agent", "version": version, "name": "e2e", "public": public, "relays": [], "domains": [],
+                      "tcp": []}
 
 
 def test_config_tells_values_and_where_they_came_from(daemon):
@@ -71,6 +72,7 @@ def test_config_tells_values_and_where_they_came_from(daemon):
     if daemon.role == "relay":
         expected |= {"lane_socket": (str(daemon.lane_socket), f"{conf}:5"),
                      "listen_https": (daemon.listen_https, f"{conf}:6"), "listen_http": ("", f"{conf}:7"),
+                     "max_connections": ("0", "default"), "max_per_source": ("0", "default"),
                      "park": ("10s", "default"), "trusted_proxies": ("", "default"), "proxy_listeners": ("", "default"),
                      "max_uri": ("16k", "default"), "max_header": ("64k", "default"), "workers": ("auto", "default"),
                      "lane_user": ("tunnel", "default"), "lane_command": ("", "default"),

@@ -38,8 +38,11 @@ static void on_came(void *user, int fd)
         door_pause(g->door);
 }
 
-static const struct door_kind all = { "test", false, on_came }, some = { "test", true, on_came },
-                              other = { "other", false, on_came }; /* its lines are counted apart */
+static const struct door_kind all = { .name = "test", .leaves_some = false, .came = on_came },
+                              some = { .name = "test", .leaves_some = true, .came = on_came },
+                              other = { .name = "other",
+                                        .leaves_some = false,
+                                        .came = on_came }; /* its lines are counted apart */
 
 static int listening(struct sockaddr_in *addr)
 {
@@ -244,9 +247,39 @@ static void test_what_is_no_socket(void **state)
 
 #define LOOP_TEST(f) cmocka_unit_test_setup_teardown(f, loop_make, loop_end)
 
+/* Whoever made the socket ends its listening: that is no failure, and costs nothing. */
+static void test_anothers_socket(void **state)
+{
+    static const struct door_kind anothers = { .name = "test", .anothers = true, .came = on_came };
+    struct loop *l = *state;
+    struct sockaddr_in addr;
+    struct capture told;
+    struct err e = { 0 };
+    int fd = listening(&addr), visitor, copy = dup(fd);
+
+    guests = (struct guests){ .expected = 1 };
+    guests.door = door_open(l, fd, &anothers, &guests, &e);
+    assert_non_null(guests.door);
+    visitor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(visitor, (struct sockaddr *)&addr, sizeof addr),
+                     -1); /* the door does not listen */
+    close(visitor);
+    assert_int_equal(listen(copy, 1), 0);
+    capture_begin(&told, STDERR_FILENO);
+    door_resume(guests.door); /* it has seen that nobody listened */
+    visitor = come(&addr);
+    wait_for(l, 1);
+    assert_int_equal(shutdown(copy, SHUT_RD), 0);
+    for (int i = 0; i < 100; i++)
+        uv_run(&l->uv, UV_RUN_NOWAIT);
+    end(l, 1, &visitor, &told, NULL);
+    close(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        LOOP_TEST(test_anothers_socket),
         LOOP_TEST(test_all_are_let_in),
         LOOP_TEST(test_one_by_one),
         LOOP_TEST(test_the_last_quarter_is_for_those_inside),

@@ -1,5 +1,8 @@
 #include "shared/proxy_header.h"
 
+#include "shared/buf.h"
+#include "shared/str.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -274,9 +277,87 @@ static void test_signs(void **state)
         assert_int_equal(proxy_header_sign((const unsigned char *)rows[i].bytes, rows[i].n), rows[i].sign);
 }
 
+/* ---- written ---- */
+
+static struct sockaddr_storage address(const char *text, uint16_t port)
+{
+    struct sockaddr_storage addr = { 0 };
+    struct sockaddr_in *v4 = (void *)&addr;
+    struct sockaddr_in6 *v6 = (void *)&addr;
+
+    if (strchr(text, ':'))
+        assert_int_equal(inet_pton(AF_INET6, text, &v6->sin6_addr), 1);
+    else
+        assert_int_equal(inet_pton(AF_INET, text, &v4->sin_addr), 1);
+    addr.ss_family = strchr(text, ':') ? AF_INET6 : AF_INET;
+    v4->sin_port = htons(port);
+    return addr;
+}
+
+static void test_written(void **state)
+{
+    static const struct {
+        const char *source, *dest, *v1; /* source NULL: LOCAL */
+        const char *v2;
+        size_t v2_n;
+    } rows[] = {
+        { NULL, NULL, "PROXY UNKNOWN\r\n", SIG "\x20\0\0\0", 16 },
+        { "203.0.113.7", "198.51.100.2", "PROXY TCP4 203.0.113.7 198.51.100.2 12345 443\r\n",
+          SIG "\x21\x11\0\x0c" V4, 28 },
+        { "::ffff:203.0.113.7", "198.51.100.2", "PROXY TCP4 203.0.113.7 198.51.100.2 12345 443\r\n",
+          SIG "\x21\x11\0\x0c" V4, 28 },
+        { "2001:db8::7", "2001:db8::2", "PROXY TCP6 2001:db8::7 2001:db8::2 12345 443\r\n",
+          SIG "\x21\x21\0\x24" V6, 52 },
+        { "2001:db8::7", "198.51.100.2", "PROXY TCP6 2001:db8::7 ::ffff:198.51.100.2 12345 443\r\n", NULL,
+          0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct proxy_header header = { .local = !rows[i].source }, again;
+        struct buf v1 = { 0 }, v2 = { 0 };
+
+        if (rows[i].source) {
+            header.source = address(rows[i].source, 12345);
+            header.dest = address(rows[i].dest, 443);
+        }
+        proxy_header_write(&v1, PROXY_HEADER_V1, &header, STR("a.test"));
+        proxy_header_write(&v2, PROXY_HEADER_V2, &header, STR(""));
+        assert_string_equal(buf_text(&v1), rows[i].v1);
+        assert_true(v1.len <= PROXY_HEADER_V1_BYTES);
+        if (rows[i].v2) {
+            assert_int_equal(v2.len, rows[i].v2_n);
+            assert_memory_equal(buf_bytes(&v2), rows[i].v2, v2.len);
+        }
+        assert_int_equal(read_copy(&again, buf_bytes(&v1), v1.len, NULL), v1.len);
+        assert_int_equal(read_copy(&again, buf_bytes(&v2), v2.len, NULL), v2.len);
+        assert_int_equal(again.local, header.local);
+        buf_free(&v1);
+        buf_free(&v2);
+    }
+}
+
+static void test_written_with_a_name(void **state)
+{
+    static const char expected[] = SIG "\x21\x11\0\x15" V4 "\x02\0\x06"
+                                       "a.test";
+    const struct proxy_header header = { .source = address("203.0.113.7", 12345),
+                                         .dest = address("198.51.100.2", 443) };
+    struct buf out = { 0 };
+
+    (void)state;
+    proxy_header_write(&out, PROXY_HEADER_V2, &header, STR("a.test"));
+    assert_int_equal(out.len, sizeof expected - 1);
+    assert_memory_equal(buf_bytes(&out), expected, out.len);
+    buf_free(&out);
+    proxy_header_write(&out, PROXY_HEADER_NO, &header, STR("a.test"));
+    assert_int_equal(out.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_written),  cmocka_unit_test(test_written_with_a_name),
         cmocka_unit_test(test_headers),  cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_how_soon), cmocka_unit_test(test_the_longest),
         cmocka_unit_test(test_signs),

@@ -204,9 +204,10 @@ static void test_status(void **state)
     list = sites_status(&s);
     text = json_dumps(list, JSON_COMPACT);
     assert_string_equal(
-        text, "[{\"name\":\"a.test\",\"mode\":\"tunnel\",\"service\":\"http://x\",\"service_state\":"
-              "\"unknown\",\"service_detail\":\"\",\"routes\":[{\"path\":\"/api\",\"service\":\"https://y\","
-              "\"service_state\":\"refused\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\"}]");
+        text,
+        "[{\"name\":\"a.test\",\"mode\":\"tunnel\",\"service\":\"http://x\",\"service_state\":"
+        "\"unknown\",\"service_detail\":\"\",\"routes\":[{\"path\":\"/api\",\"service\":\"https://y\","
+        "\"service_state\":\"refused\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\",\"claim_why\":null}]");
     free(text);
     json_decref(list);
     sites_free(&s);

@@ -153,10 +153,10 @@ static void test_what_is_accepted_and_why_not(void **state)
           "domain:A.test A.test is not a host name: only a-z, 0-9, - and . may stand in it; write other letters "
           "in their xn-- form (such as sassy-cat-pics.com)",
           "*.b.test~pi a.test~pi other.test~nas" },
-        { "no domain", "tcp:ssh", "tcp:ssh tcp:ssh is not domain:NAME, which is all that this relay serves",
+        { "no domain", "tcp:ssh", "tcp:ssh it does not say where to listen",
           "*.b.test~pi a.test~pi other.test~nas" },
         { "a name without its kind", "a.test",
-          "a.test a.test is not domain:NAME, which is all that this relay serves",
+          "a.test a.test is neither domain:NAME nor tcp:NAME, which is all that this relay serves",
           "*.b.test~pi a.test~pi other.test~nas" },
         { "a kind without a name", "domain:",
           "domain:  is not a host name: it has no dot (such as "

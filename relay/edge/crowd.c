@@ -1,0 +1,132 @@
+#include "relay/edge/crowd.h"
+
+#include "relay/edge/headers.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { BUCKETS = 8192 };
+
+struct crowd_source {
+    struct crowd_source *next;
+    uint64_t key;
+    int64_t n;
+};
+
+void crowd_init(struct crowd *c)
+{
+    *c = (struct crowd){ .table = mem_new(BUCKETS * sizeof(void *)) };
+    uv_mutex_init(&c->lock);
+    if (getrandom(&c->seed, sizeof c->seed, 0) != (ssize_t)sizeof c->seed)
+        abort(); /* or who chooses his addresses could make one bucket hold them all */
+}
+
+void crowd_free(struct crowd *c)
+{
+    uv_mutex_destroy(&c->lock);
+    free(c->table);
+}
+
+/* No /64 that a connection can come from begins with ffff: those are multicast. */
+#define IPV4_KEY    ((uint64_t)0xffff << 48)
+#define NOBODYS_KEY UINT64_MAX
+
+static uint64_t key_of(const struct sockaddr_storage *addr)
+{
+    const struct sockaddr_in *v4 = (const void *)addr;
+    const struct sockaddr_in6 *v6 = (const void *)addr;
+    uint64_t key = 0;
+    uint32_t mapped;
+
+    if (addr->ss_family == AF_INET)
+        return IPV4_KEY | ntohl(v4->sin_addr.s_addr);
+    if (addr->ss_family != AF_INET6)
+        return NOBODYS_KEY;
+    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+        memcpy(&mapped, v6->sin6_addr.s6_addr + 12, sizeof mapped);
+        return IPV4_KEY | ntohl(mapped);
+    }
+    for (int i = 0; i < 8; i++)
+        key = key << 8 | v6->sin6_addr.s6_addr[i];
+    return key;
+}
+
+static struct crowd_source **find(struct crowd *c, uint64_t key)
+{
+    uint64_t hash = (key ^ c->seed) * 0x9e3779b97f4a7c15u;
+    struct crowd_source **at;
+
+    hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9u;
+    at = &c->table[(hash >> 32) % BUCKETS];
+    while (*at && (*at)->key != key)
+        at = &(*at)->next;
+    return at;
+}
+
+static enum crowd_answer enter(struct crowd *c, uint64_t key, bool many, const struct crowd_limits *limits)
+{
+    struct crowd_source **at = find(c, key);
+
+    if (limits->max > 0 && c->n >= (uint64_t)limits->max)
+        return CROWD_FULL;
+    if (*at && !many && limits->max_per_source > 0 && (*at)->n >= limits->max_per_source)
+        return CROWD_SOURCE_HAS_ENOUGH;
+    if (!*at) {
+        *at = mem_new(sizeof **at);
+        (*at)->key = key;
+    }
+    (*at)->n++;
+    c->n++;
+    return CROWD_IN;
+}
+
+enum crowd_answer crowd_enter(struct crowd *c, const struct sockaddr_storage *addr, bool many,
+                              const struct crowd_limits *limits, uint64_t *place)
+{
+    enum crowd_answer answer;
+
+    *place = key_of(addr);
+    uv_mutex_lock(&c->lock);
+    answer = enter(c, *place, many || *place == NOBODYS_KEY, limits);
+    uv_mutex_unlock(&c->lock);
+    return answer;
+}
+
+bool crowd_admit(struct crowd *c, const struct sockaddr_storage *addr, const struct cidrs *trusted,
+                 const struct crowd_limits *limits, uint64_t *place)
+{
+    char peer[64];
+
+    switch (crowd_enter(c, addr, cidrs_have(trusted, addr), limits, place)) {
+    case CROWD_IN: return true;
+    case CROWD_FULL:
+        log_warn_limited("crowd", "closed a visitor's connection: there are max_connections of them");
+        return false;
+    case CROWD_SOURCE_HAS_ENOUGH: break;
+    }
+    headers_address_text(addr, peer, sizeof peer);
+    log_warn_limited(peer, "closed a visitor's connection: there are max_per_source from that address",
+                     kv_str("peer", peer));
+    return false;
+}
+
+void crowd_leave(struct crowd *c, uint64_t place)
+{
+    struct crowd_source **at, *source;
+
+    uv_mutex_lock(&c->lock);
+    at = find(c, place);
+    source = *at;
+    assert(source);
+    c->n--;
+    if (--source->n == 0) {
+        *at = source->next;
+        free(source);
+    }
+    uv_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,449 @@
+/* The life of a raw connection:
+ *
+ *   WAIT ── a stream is got, and told whose it is ──▶ RUN: bytes both ways
+ *    │ ▲ └── no lane: parked until one is there        ├── the visitor has ended ──▶ the service's half ──┐
+ *    │ └──── its lane died before a byte had passed ◀──┤                                                  │
+ *    │                                                 ├── the service has ended ──▶ the visitor's half ──┴─▶ LAST
+ *    └── its time is over, there is no room            └── one of them broke off, or the lane did
+ *        └───────────────────────── a reset ──────────────────▶ freed with the visitor's stream
+ *
+ * LAST: the stream is given back, and what the visitor has yet to read is on its way to him. */
+#include "relay/edge/raw.h"
+
+#include "relay/edge/headers.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum {
+    MAX_TRIES = 4,
+    WAIT_BYTES = 64 * 1024, /* beyond it who waits is not read any further */
+    UNREAD_MS = 60000,      /* without any progress of what he has yet to read, once the service is done */
+};
+
+/* As the stream module of nginx has them, so that whoever reads its logs can read ours. */
+enum status {
+    ST_SERVED = 200,
+    ST_FORBIDDEN = 403,
+    ST_LEFT = ACCESS_NO_ANSWER,
+    ST_NOT_REACHED = 502,
+    ST_AWAY = 503
+};
+
+enum state { R_WAIT, R_RUN, R_LAST };
+
+struct raw {
+    const struct raw_host *host;
+    struct raw_visit visit; /* its texts are ours */
+    enum state state;
+    struct stream *visitor;
+    struct upstream *upstream; /* NULL: there is none */
+    struct parked parked;
+    uint64_t lane; /* of the last stream; 0: there was none */
+    unsigned tries;
+
+    struct buf held; /* of the visitor's, not given to the stream yet */
+    bool visitor_eof, told_eof;
+    bool in_order;                 /* both have ended, and nothing was cut off */
+    uint64_t bytes_up, bytes_down; /* to and from the stream */
+
+    int64_t began_ms, began_unix_ms;
+    enum status status;
+};
+
+static void get_stream(struct raw *r, uint64_t not_lane);
+static void on_woken(void *user, enum parking_news news);
+static void begin(struct raw *r);
+static void run(struct raw *r);
+static void end_in_order(struct raw *r);
+static void fail(struct raw *r, enum status status);
+static void on_visitor_received(void *user, const char *bytes, size_t n);
+static void on_visitor_eof(void *user);
+static void on_visitor_sent(void *user);
+static void on_visitor_ended(void *user, const struct err *why);
+static void on_ready(void *user);
+static void on_received(void *user, const char *bytes, size_t n);
+static void on_room(void *user);
+static uint64_t on_held_asked(void *user, uint64_t *moved);
+static bool on_gone_asked(void *user);
+static void on_service_eof(void *user);
+static void on_ended(void *user, enum upstream_end how);
+
+static const struct stream_events visitor_events = {
+    .received = on_visitor_received, .eof = on_visitor_eof, .ended = on_visitor_ended, .sent = on_visitor_sent
+};
+static const struct upstream_events upstream_events = {
+    .ready = on_ready,
+    .received = on_received,
+    .room = on_room,
+    .held = on_held_asked,
+    .gone = on_gone_asked,
+    .eof = on_service_eof,
+    .ended = on_ended,
+};
+
+/* ---- the access log ---- */
+
+static void add_line(const struct raw_host *host, const struct raw_visit *visit, struct access_entry *entry)
+{
+    char peer[64];
+
+    if (!visit->logged || !access_log_on(host->access_log))
+        return;
+    headers_address_text(&visit->alone.source, peer, sizeof peer);
+    entry->service_ms = -1;
+    entry->request_id = entry->protocol = entry->tls = "";
+    entry->client = peer;
+    entry->agent = visit->agent;
+    entry->domain = visit->item;
+    entry->method = str_of(visit->method);
+    entry->target = str_of(visit->key);
+    access_log_add(host->access_log, entry);
+}
+
+static int64_t unix_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec < 0 ? 0 : (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void raw_refuse(const struct raw_host *host, const struct raw_visit *visit)
+{
+    add_line(host, visit, &(struct access_entry){ .began_ms = unix_ms(), .status = ST_FORBIDDEN });
+}
+
+static void add_own_line(const struct raw *r, bool complete)
+{
+    add_line(r->host, &r->visit,
+             &(struct access_entry){ .began_ms = r->began_unix_ms,
+                                     .status = (int)r->status,
+                                     .duration_ms = (uint64_t)(loop_now_ms(r->host->loop) - r->began_ms),
+                                     .bytes_in = r->bytes_up,
+                                     .bytes_out = r->bytes_down,
+                                     .lane = r->lane,
+                                     .complete = complete });
+}
+
+/* ---- start ---- */
+
+static void copy_visit(struct raw_visit *to, const struct raw_visit *from)
+{
+    *to = *from;
+    to->alone.sni = from->alone.sni ? mem_copy(from->alone.sni) : NULL;
+    to->key = mem_copy(from->key);
+    to->method = mem_copy(from->method);
+    to->item = mem_copy(from->item);
+    to->agent = mem_copy(from->agent);
+    to->counts = counts_hold(from->counts);
+}
+
+struct raw *raw_start(const struct raw_host *host, struct stream *visitor, const struct raw_visit *visit,
+                      const char *bytes, size_t n)
+{
+    struct raw *r = mem_new(sizeof *r);
+
+    r->host = host;
+    copy_visit(&r->visit, visit);
+    r->visitor = visitor;
+    r->status = ST_LEFT;
+    r->began_ms = loop_now_ms(host->loop);
+    r->began_unix_ms = unix_ms();
+    counts_add(&r->visit.counts->requests, 1);
+    counts_add(&r->visit.counts->streams, 1);
+    stream_hand_over(visitor, &visitor_events, r);
+    stream_find_vanished(visitor);
+    stream_keep(visitor, true); /* when it ends last, its last bytes are still on their way */
+    buf_add(&r->held, bytes, n);
+    get_stream(r, 0);
+    return r;
+}
+
+/* ---- WAIT ---- */
+
+static const struct snap_target *target_of(const struct raw *r)
+{
+    return r->visit.find(r->host->snapshot(r->host->user), r->visit.key);
+}
+
+/* Also while the lanes that there are have no room: their agent opens further ones when many come at once. */
+static bool park(struct raw *r)
+{
+    const struct parking_place place = { .host = str_of(r->visit.key),
+                                         .find = r->visit.find,
+                                         .counts = r->visit.counts,
+                                         .not_lane = r->lane,
+                                         .bytes = r->held.len,
+                                         .ms = r->visit.park_ms };
+
+    r->parked.wake = on_woken;
+    r->parked.user = r;
+    return parking_enter(r->host->parking, &r->parked, &place);
+}
+
+static void get_stream(struct raw *r, uint64_t not_lane)
+{
+    const struct snap_target *target = target_of(r);
+
+    r->state = R_WAIT;
+    if (target && r->tries < MAX_TRIES)
+        r->upstream =
+            pool_take(r->host->pool, target, &r->visit.alone, POOL_FRESH, not_lane, &upstream_events, r);
+    if (!r->upstream && target && park(r))
+        return;
+    if (!r->upstream) {
+        fail(r, ST_AWAY);
+        return;
+    }
+    r->tries++;
+    r->lane = upstream_lane(r->upstream);
+    if (upstream_ready(r->upstream))
+        begin(r);
+}
+
+static void on_woken(void *user, enum parking_news news)
+{
+    struct raw *r = user;
+
+    if (news == PARKING_OVER)
+        fail(r, ST_AWAY);
+    else
+        get_stream(r, news == PARKING_SAME ? 0 : r->lane);
+}
+
+static void on_ready(void *user)
+{
+    begin(user);
+}
+
+/* ---- RUN ---- */
+
+static void begin(struct raw *r)
+{
+    struct stream *up = upstream_stream(r->upstream);
+
+    r->state = R_RUN;
+    r->status = ST_SERVED;
+    upstream_upgrade(r->upstream, &upstream_events, r);
+    stream_set_source(up, r->visitor);
+    stream_set_source(r->visitor, up);
+    upstream_write(r->upstream, "", 0); /* the service may be the one that speaks first */
+    run(r);
+}
+
+static void send_up(struct raw *r, const char *bytes, size_t n)
+{
+    upstream_write(r->upstream, bytes, n);
+    r->bytes_up += n;
+    counts_add(&r->visit.counts->bytes_in, n);
+}
+
+/* What has come and can go on. */
+static void run(struct raw *r)
+{
+    size_t room = upstream_room(r->upstream), n = r->held.len < room ? r->held.len : room;
+
+    if (n > 0) {
+        send_up(r, buf_bytes(&r->held), n);
+        buf_take(&r->held, n);
+    }
+    if (r->held.len > 0)
+        return;
+    buf_free(&r->held);
+    stream_resume(r->visitor);
+    if (r->visitor_eof && !r->told_eof) {
+        r->told_eof = true;
+        upstream_shutdown(r->upstream);
+    }
+    if (r->told_eof && upstream_is_done(r->upstream))
+        end_in_order(r);
+}
+
+static void hold(struct raw *r, const char *bytes, size_t n)
+{
+    buf_add(&r->held, bytes, n);
+    if (r->held.len >= WAIT_BYTES || (r->parked.parking && !parking_grow(&r->parked, r->held.len)))
+        stream_pause(r->visitor);
+}
+
+/* The credit is used up to its last byte: then its next part is told of. */
+static void on_visitor_received(void *user, const char *bytes, size_t n)
+{
+    struct raw *r = user;
+    size_t room;
+
+    if (r->state == R_LAST)
+        return; /* nobody is left who takes it */
+    if (r->state == R_WAIT) {
+        hold(r, bytes, n);
+        return;
+    }
+    room = r->held.len == 0 ? upstream_room(r->upstream) : 0;
+    room = room < n ? room : n;
+    if (room > 0)
+        send_up(r, bytes, room);
+    if (room < n) {
+        buf_add(&r->held, bytes + room, n - room);
+        stream_pause(r->visitor);
+    }
+}
+
+/* He may have said all that he has to say, and now waits for the answer. */
+static void on_visitor_eof(void *user)
+{
+    struct raw *r = user;
+
+    r->visitor_eof = true;
+    if (r->state == R_RUN)
+        run(r);
+}
+
+static void on_received(void *user, const char *bytes, size_t n)
+{
+    struct raw *r = user;
+
+    r->bytes_down += n;
+    counts_add(&r->visit.counts->bytes_out, n);
+    stream_write(r->visitor, bytes, n);
+}
+
+static void on_service_eof(void *user)
+{
+    struct raw *r = user;
+
+    stream_shutdown(r->visitor);
+    run(r);
+}
+
+static void on_room(void *user)
+{
+    run(user);
+}
+
+/* ---- what the pool asks ---- */
+
+static uint64_t on_held_asked(void *user, uint64_t *moved)
+{
+    const struct raw *r = user;
+    size_t queued = stream_queued(r->visitor);
+
+    *moved = r->bytes_down - queued;
+    return queued + r->held.len;
+}
+
+/* Of a visitor who is not read, because the service takes nothing, the kernel alone knows that he has gone. */
+static bool on_gone_asked(void *user)
+{
+    const struct raw *r = user;
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+
+    return !r->visitor_eof && getsockopt(stream_fd(r->visitor), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           info.tcpi_state == TCP_CLOSE;
+}
+
+/* ---- end ---- */
+
+/* The stream has done its part. A visitor who has not ended learns by a reset, if he goes on, that nobody is there, as
+ * from the service itself; who reads nothing is not waited for for ever. */
+static void end_in_order(struct raw *r)
+{
+    const unsigned unread_ms = UNREAD_MS;
+
+    r->state = R_LAST;
+    r->in_order = r->visitor_eof;
+    if (r->upstream)
+        upstream_close(r->upstream);
+    r->upstream = NULL;
+    buf_free(&r->held);
+    stream_set_source(r->visitor, NULL);
+    stream_resume(r->visitor);
+    (void)setsockopt(stream_fd(r->visitor), IPPROTO_TCP, TCP_USER_TIMEOUT, &unread_ms, sizeof unread_ms);
+    stream_shutdown(r->visitor);
+    if (r->visitor_eof)
+        stream_keep(r->visitor, false); /* it ends by itself, behind its last byte */
+    else
+        on_visitor_sent(r);
+}
+
+static void on_visitor_sent(void *user)
+{
+    struct raw *r = user;
+
+    if (r->state == R_LAST && !r->visitor_eof && stream_queued(r->visitor) == 0)
+        stream_stop(r->visitor);
+}
+
+/* Nothing comes back from the stream, nor from the parking, after this. */
+static void break_off(struct raw *r)
+{
+    r->state = R_LAST;
+    parking_leave(&r->parked);
+    if (r->upstream)
+        upstream_abort(r->upstream);
+    r->upstream = NULL;
+}
+
+static void fail(struct raw *r, enum status status)
+{
+    break_off(r);
+    r->status = status;
+    stream_reset(r->visitor);
+}
+
+/* Nothing of the visitor's and nothing of the service's was lost with it. */
+static bool may_try_again(const struct raw *r, enum upstream_end how)
+{
+    return (how == UPSTREAM_LOST || how == UPSTREAM_UNAVAILABLE) && r->bytes_up + r->bytes_down == 0;
+}
+
+static void on_ended(void *user, enum upstream_end how)
+{
+    struct raw *r = user;
+
+    r->upstream = NULL;
+    if (may_try_again(r, how)) {
+        r->told_eof = false;
+        get_stream(r, r->lane);
+    } else if (how == UPSTREAM_EOF) {
+        end_in_order(r);
+    } else if (how == UPSTREAM_BROKEN || how == UPSTREAM_LOST) {
+        fail(r, ST_SERVED);
+    } else {
+        fail(r, ST_NOT_REACHED);
+    }
+}
+
+void raw_stop(struct raw *r)
+{
+    break_off(r);
+    stream_reset(r->visitor);
+}
+
+static void on_visitor_ended(void *user, const struct err *why)
+{
+    struct raw *r = user;
+    bool complete = r->state == R_LAST && r->in_order && why->code == ERR_NONE;
+
+    break_off(r);
+    add_own_line(r, complete);
+    if (r->status >= ST_NOT_REACHED)
+        counts_add(&r->visit.counts->errors, 1);
+    counts_add(&r->visit.counts->streams, -1);
+    counts_release(r->visit.counts);
+    buf_free(&r->held);
+    free((char *)(uintptr_t)r->visit.alone.sni);
+    free((char *)(uintptr_t)r->visit.key);
+    free((char *)(uintptr_t)r->visit.method);
+    free((char *)(uintptr_t)r->visit.item);
+    free((char *)(uintptr_t)r->visit.agent);
+    r->host->ended(r->host->user, r);
+    free(r);
+}

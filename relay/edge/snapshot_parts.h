@@ -1,0 +1,30 @@
+/* relay/edge/snapshot_parts.h - what snapshot.c and snapshot_ports.c share. */
+#ifndef RELAY_EDGE_SNAPSHOT_PARTS_H
+#define RELAY_EDGE_SNAPSHOT_PARTS_H
+#include "relay/edge/snapshot.h"
+#include "relay/edge/snapshot_ports.h"
+
+struct name {
+    const char *host; /* normalized */
+    const struct snap_site *site;
+};
+
+struct snapshot {
+    atomic_int refs;
+    struct arena texts;
+    struct snap_rules rules;
+    SSL_CTX *tls_begin, *tls_fallback; /* either may be NULL */
+    struct snap_lane **lanes;
+    struct snap_site **sites;
+    struct snap_port **ports;
+    struct name *names;
+    struct snap_down *downs;
+    size_t lanes_n, sites_n, ports_n, names_n, downs_n;
+    bool sorted;
+};
+
+void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority);
+void snapshot_add_target_down(struct snapshot *s, const struct snap_target *target, const char *route,
+                              enum lane_service how, const struct snap_lane *lane);
+void snapshot_free_ports(struct snapshot *s);
+#endif
