@@ -131,7 +131,8 @@ static const struct opt options[] = {
       .help =
           "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, the same with "
           "https:// where the service itself speaks TLS, or unix:/PATH for HTTP over a Unix socket. A name is looked up "
-          "anew after 5 seconds." },
+          "anew after 5 seconds. With tls = passthrough, where it listens for TLS: https://HOST:PORT, tcp://HOST:PORT "
+          "or unix:/PATH. Needed unless mode is direct or none." },
     { "domain", "mode", OPT_CHOICE, offsetof(struct agent_domain_conf, mode), .def = "tunnel",
       .choices = modes, .flags = OPT_RELOAD,
       .help =
@@ -315,6 +316,37 @@ static const char *names_take(struct names *names, const char *host, const char 
     return NULL;
 }
 
+/* Where the bytes of visitors go as they are. */
+static int check_passed(const struct agent_domain_conf *d, struct err *e)
+{
+    struct service service;
+
+    if (service_parse(&service, d->service, e) != 0)
+        return -1;
+    if (!service_ends_tls(&service))
+        return err_set(
+            e, ERR_INPUT,
+            "with tls = passthrough this service ends the TLS of visitors; write https://HOST:PORT, "
+            "tcp://HOST:PORT or unix:/PATH, where it listens for TLS");
+    return 0;
+}
+
+/* Whatever is a matter of requests is for whoever sees them. */
+static void check_passthrough(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
+                              struct opt_errors *errors)
+{
+    struct err why = { 0 };
+
+    if (check_passed(d, &why) != 0)
+        opt_errors_add_at(errors, conf, "domain", name, "service", "%s", why.text);
+    if (d->routes.n > 0)
+        opt_errors_add_at(errors, conf, "domain", name, "route",
+                          "with tls = passthrough nobody but the service sees paths; leave it out");
+    if (!d->verify)
+        opt_errors_add_at(errors, conf, "domain", name, "verify",
+                          "with tls = passthrough it is visitors who look at the certificate; leave it out");
+}
+
 /* Of a domain or a route: where HTTP is spoken. */
 static int check_service(const char *text, bool *speaks_tls, struct err *e)
 {
@@ -325,7 +357,8 @@ static int check_service(const char *text, bool *speaks_tls, struct err *e)
     if (service.kind == SERVICE_TCP)
         return err_set(
             e, ERR_INPUT,
-            "a site's visitors speak HTTP; write http://HOST:PORT, https://HOST:PORT or unix:/PATH");
+            "a site's visitors speak HTTP; write http://HOST:PORT, https://HOST:PORT or unix:/PATH (or tls = "
+            "passthrough, where it is the service that ends their TLS)");
     *speaks_tls = *speaks_tls || service.kind == SERVICE_HTTPS;
     return 0;
 }
@@ -364,7 +397,10 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
 {
     const char *other = names_take(names, name, name);
 
-    check_services(conf, name, d, errors);
+    if (d->policy.tls == POLICY_PASSTHROUGH)
+        check_passthrough(conf, name, d, errors);
+    else
+        check_services(conf, name, d, errors);
     dns_check_site(conf, name, d, errors);
     policy_conf_check(conf, name, &d->aliases, &d->policy, errors);
     if (other)

@@ -327,6 +327,18 @@ static void check_routes(struct opt_conf *conf, const char *name, const struct r
         opt_errors_add_at(errors, conf, "domain", name, "route", "more than %d of them", POLICY_ROUTES);
 }
 
+static void check_passthrough(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
+                              struct opt_errors *errors)
+{
+    if (d->cert_file[0])
+        opt_errors_add_at(
+            errors, conf, "domain", name, "cert_file",
+            "with tls = passthrough the service in the house shows its certificate; leave it out");
+    if (d->routes.n > 0)
+        opt_errors_add_at(errors, conf, "domain", name, "route",
+                          "with tls = passthrough the relay sees no paths; leave it out");
+}
+
 static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
 {
     const struct relay_domain_conf *d;
@@ -342,6 +354,8 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
         check_aliases(conf, name, d, i, errors);
         policy_conf_check(conf, name, d->upstream[0] ? &d->aliases : NULL, &d->policy, errors);
         check_files(conf, name, d, errors);
+        if (d->policy.tls == POLICY_PASSTHROUGH)
+            check_passthrough(conf, name, d, errors);
     }
 }
 

@@ -75,14 +75,16 @@ static void add_site(void *user, const struct lanes_site *site)
     struct policy policy;
     struct snap_site *added;
     SSL_CTX *tls;
+    bool passes;
 
     names[0] = site->name;
     for (size_t i = 0; i < site->aliases_n; i++)
         names[i + 1] = site->aliases[i];
-    tls = context_of(p->relay, names, site->aliases_n + 1, &why);
     policies_for(&p->relay->policies, site, &policy, &texts);
     ledger_note_trouble(entry, policies_trouble(site, &policy, &texts));
-    if (tls) {
+    passes = policy.tls == POLICY_PASSTHROUGH;
+    tls = passes ? NULL : context_of(p->relay, names, site->aliases_n + 1, &why);
+    if (tls || passes) {
         added = snapshot_add_site(p->snapshot, site->name, tls, &policy, entry->counts);
         added->away_since = site->away_since;
         added->trusted_cert = files_has(p->relay->files, site->name);

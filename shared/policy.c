@@ -11,6 +11,7 @@
 const char *const policy_https_words[] = { "redirect", "both", "only", NULL };
 const char *const policy_www_words[] = { "as-is", "add", "strip", NULL };
 const char *const policy_share_words[] = { "off", "balance", "standby", NULL };
+const char *const policy_tls_words[] = { "terminate", "passthrough", NULL };
 
 void policy_defaults(struct policy *p, int64_t park_ms)
 {
@@ -132,15 +133,17 @@ static int get_number(const json_t *object, const char *key, int64_t max, int64_
 
 static int get_words(struct policy *p, const json_t *object, struct err *e)
 {
-    int https = p->https, www = p->www, share = p->share;
+    int https = p->https, www = p->www, share = p->share, tls = p->tls;
 
     if (get_word(object, "https", policy_https_words, &https, e) != 0 ||
         get_word(object, "www", policy_www_words, &www, e) != 0 ||
-        get_word(object, "share", policy_share_words, &share, e) != 0)
+        get_word(object, "share", policy_share_words, &share, e) != 0 ||
+        get_word(object, "tls", policy_tls_words, &tls, e) != 0)
         return -1;
     p->https = (enum policy_https)https;
     p->www = (enum policy_www)www;
     p->share = (enum policy_share)share;
+    p->tls = (enum policy_tls)tls;
     return 0;
 }
 

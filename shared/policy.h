@@ -14,6 +14,7 @@
 
 enum policy_https { POLICY_REDIRECT, POLICY_BOTH, POLICY_ONLY };
 enum policy_www { POLICY_WWW_AS_IS, POLICY_WWW_ADD, POLICY_WWW_STRIP };
+enum policy_tls { POLICY_TERMINATE, POLICY_PASSTHROUGH };
 enum policy_share { POLICY_ALONE, POLICY_BALANCE, POLICY_STANDBY };
 
 enum {
@@ -29,7 +30,8 @@ enum {
 #define POLICY_HSTS_MAX_S  ((int64_t)730 * 86400)
 #define POLICY_PARK_MAX_MS ((int64_t)300 * 1000)
 
-extern const char *const policy_https_words[], *const policy_www_words[], *const policy_share_words[];
+extern const char *const policy_https_words[], *const policy_www_words[], *const policy_share_words[],
+                                                                              *const policy_tls_words[];
 
 struct policy_header {
     const char *name, *value;
@@ -39,10 +41,11 @@ struct policy {
     enum policy_https https;
     enum policy_www www;
     enum policy_share share;
-    int64_t priority; /* of those that stand by: the lowest that is up gets all */
-    int64_t hsts_s;   /* 0: no such header */
-    int64_t max_body; /* bytes of a request's body; 0: any number */
-    int64_t park_ms;  /* 0: nobody waits */
+    enum policy_tls tls; /* who ends it: we, or the service in the house */
+    int64_t priority;    /* of those that stand by: the lowest that is up gets all */
+    int64_t hsts_s;      /* 0: no such header */
+    int64_t max_body;    /* bytes of a request's body; 0: any number */
+    int64_t park_ms;     /* 0: nobody waits */
     bool access_log;
     bool
         proxy_protocol; /* its service is told of each visitor, so that he cannot share a connection with others */

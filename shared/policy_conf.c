@@ -64,6 +64,7 @@ json_t *policy_of_conf(const struct policy_conf *conf, struct err *e)
     set_word(to, "https", policy_https_words, conf->https);
     set_word(to, "www", policy_www_words, conf->www);
     set_word(to, "share", policy_share_words, conf->share);
+    set_word(to, "tls", policy_tls_words, conf->tls);
     set_number(to, "priority", conf->priority);
     set_number(to, "hsts_s", conf->hsts_ms >= 0 ? conf->hsts_ms / 1000 : -1);
     set_number(to, "max_body", conf->max_body);
@@ -134,6 +135,29 @@ static void check_www(struct opt_conf *conf, const char *name, const struct opt_
         opt_errors_add_at(errors, conf, "domain", name, "www", "needs both names; add %s to aliases", other);
 }
 
+/* Keys for requests, which nobody but the house sees then. */
+static void check_passthrough(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                              struct opt_errors *errors)
+{
+    const struct {
+        const char *key;
+        bool given;
+    } keys[] = {
+        { "www", p->www > POLICY_WWW_AS_IS },   { "hsts", p->hsts_ms > 0 },
+        { "max_body", p->max_body > 0 },        { "error_page", p->error_page[0] },
+        { "set_header", p->set_headers.n > 0 }, { "unset_header", p->unset_headers.n > 0 },
+    };
+
+    if (p->https == POLICY_BOTH)
+        opt_errors_add_at(errors, conf, "domain", name, "https",
+                          "with tls = passthrough nobody is served without TLS; write redirect or only");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (keys[i].given)
+            opt_errors_add_at(errors, conf, "domain", name, keys[i].key,
+                              "with tls = passthrough the relay sees no requests; leave it out, and let the "
+                              "service in the house do it");
+}
+
 /* An agent's claim has to hold it. A page that cannot be read is told of elsewhere. */
 static void check_size(struct opt_conf *conf, const char *name, const struct policy_conf *p,
                        struct opt_errors *errors)
@@ -161,6 +185,8 @@ void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt
     buf_free(&page);
     if (p->hsts_ms > 0 && p->hsts_ms % 1000 != 0)
         opt_errors_add_at(errors, conf, "domain", name, "hsts", "not whole seconds (such as 365d)");
+    if (p->tls == POLICY_PASSTHROUGH)
+        check_passthrough(conf, name, p, errors);
     if (p->www > POLICY_WWW_AS_IS)
         check_www(conf, name, aliases, errors);
 }

@@ -7,7 +7,7 @@
 
 /* Part of a [domain] section's struct; what is not given is -1, "" or empty. */
 struct policy_conf {
-    int https, www, share, access_log;
+    int https, www, share, tls, access_log;
     int64_t priority, hsts_ms, max_body, park_ms;
     const char *error_page; /* path */
     struct opt_pairs set_headers, unset_headers;
@@ -29,6 +29,12 @@ extern const char *const policy_log_words[];
                .help = "What becomes of visitors that come without TLS, at listen_http: with redirect they " \
                        "are sent to https://, with both they are served, with only they get nothing. ACME "  \
                        "challenges are answered in any case."),                                              \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "tls", OPT_CHOICE, tls, .sample = "terminate", .choices = policy_tls_words, \
+            .help =                                                                                          \
+                "Who ends the TLS of visitors. With terminate, as by default, the relay does; with "         \
+                "passthrough the service in the house, which has the certificate: the relay reads only the " \
+                "name that a visitor asks for, and carries the bytes as they are."),                         \
         POLICY_ROW(                                                                                          \
             struct_name, member, "www", OPT_CHOICE, www, .sample = "as-is", .choices = policy_www_words,     \
             .help =                                                                                          \

@@ -426,6 +426,14 @@ bool stream_full(const struct stream *s)
     return s->full;
 }
 
+int stream_tcp_state(const struct stream *s)
+{
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+
+    return getsockopt(stream_fd(s), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_state : 0;
+}
+
 int stream_fd(const struct stream *s)
 {
     uv_os_fd_t fd;

@@ -64,5 +64,7 @@ void stream_find_vanished(const struct stream *s);
 
 size_t stream_queued(const struct stream *s); /* bytes the kernel has not taken yet */
 bool stream_full(const struct stream *s);     /* from STREAM_FULL_BYTES until drained */
-int stream_fd(const struct stream *s);        /* for looking at, such as SO_PEERCRED */
+/* TCP_CLOSE and the like, as the kernel sees it: also of what has not been read yet. 0: it is not TCP. */
+int stream_tcp_state(const struct stream *s);
+int stream_fd(const struct stream *s); /* for looking at, such as SO_PEERCRED */
 #endif

@@ -57,3 +57,37 @@ int service_parse(struct service *s, const char *text, struct err *e)
                : host_port_read(&s->at, rest, 80,
                                 "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)", e);
 }
+
+bool service_ends_tls(const struct service *s)
+{
+    switch (s->kind) {
+    case SERVICE_HTTPS:
+    case SERVICE_UNIX:
+    case SERVICE_TCP: return true;
+    case SERVICE_HTTP: break;
+    }
+    return false;
+}
+
+const char *service_why_unfit(const struct service *s, struct str item, bool passed)
+{
+    static const char domain[] = "domain:";
+    bool is_domain = item.n >= sizeof domain && memcmp(item.p, domain, sizeof domain - 1) == 0;
+
+    if (passed && !service_ends_tls(s))
+        return "the relay passes TLS through, and this service does not speak it; write https:// or tcp:// in "
+               "service, or tls = terminate";
+    if (!passed && is_domain && s->kind == SERVICE_TCP)
+        return "the relay ends the visitors' TLS, and a tcp:// service is to do that; write http:// or https:// "
+               "in service, or tls = passthrough";
+    return NULL;
+}
+
+struct service service_for(const struct service *s, bool passed)
+{
+    struct service as = *s;
+
+    if (passed && as.kind == SERVICE_HTTPS)
+        as.kind = SERVICE_TCP;
+    return as;
+}

@@ -6,6 +6,7 @@
 #include "shared/err.h"
 #include "shared/host_port.h"
 #include "shared/proxy_header.h"
+#include "shared/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,4 +26,11 @@ struct service {
  * tcp://HOST:PORT (any bytes); the host may be a name, an IPv4 address, or an IPv6 one in brackets. It is to be verified
  * unless somebody says otherwise. */
 must_check int service_parse(struct service *s, const char *text, struct err *e);
+/* Whether it can end the TLS of visitors, whose bytes it is given as they are. */
+bool service_ends_tls(const struct service *s);
+/* Relay and agent may be told different things of a site. NULL: it fits what comes for this item, which is TLS passed
+ * through, or something else. Otherwise what to do about it. */
+const char *service_why_unfit(const struct service *s, struct str item, bool passed);
+/* How it is dialled: what is passed through is TLS already, and none is put around it. */
+struct service service_for(const struct service *s, bool passed);
 #endif

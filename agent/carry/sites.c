@@ -261,6 +261,19 @@ struct site_service *sites_service(const struct site *site, struct str route)
     return NULL;
 }
 
+const struct site_service *sites_for(struct sites *s, const struct proxy2_use *use, const struct site **site,
+                                     const char **why)
+{
+    const struct site_service *service;
+
+    *site = sites_find(s, use->item);
+    service = *site ? sites_service(*site, use->route) : NULL;
+    *why = !*site     ? "this item is not served here"
+           : !service ? "this route is not served here"
+                      : service_why_unfit(&service->at, use->item, use->sni.n > 0);
+    return *why ? NULL : service;
+}
+
 static const char *detail_of(const struct site_service *service)
 {
     return service->detail ? service->detail : "";

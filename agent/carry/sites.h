@@ -10,6 +10,7 @@
 #include "shared/dial.h"
 #include "shared/lane_types.h"
 #include "shared/opt.h"
+#include "shared/proxy2.h"
 #include "shared/str.h"
 
 #include <jansson.h>
@@ -68,6 +69,9 @@ void sites_note_service(struct sites *s, const char *item, const char *route, en
 struct site *sites_find(struct sites *s, struct str item);
 /* NULL when the site has no such route. */
 struct site_service *sites_service(const struct site *site, struct str route);
+/* The service that a stream is for; NULL: there is none, or it does not fit, and why says so. */
+const struct site_service *sites_for(struct sites *s, const struct proxy2_use *use, const struct site **site,
+                                     const char **why);
 const char *site_name(const struct site *site); /* without "domain:" or "tcp:" */
 /* What the relay has answered to the claim of it. why: "" when it was accepted. */
 void site_note_claim(struct site *site, enum site_claim claim, const char *why);

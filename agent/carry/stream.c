@@ -57,7 +57,7 @@ struct carry {
     uint64_t moved, moved_before; /* bytes that have left it, now and at the last look */
 };
 
-static void dial(struct carry *c, const struct site_service *service);
+static void dial(struct carry *c, const struct site_service *service, bool passed);
 static enum state step_opening(struct carry *c);
 static enum state step_warm(struct carry *c);
 static enum state step_dial(struct carry *c);
@@ -109,7 +109,7 @@ struct carry *carry_start_plain(struct carry_lane *lane, LIBSSH2_CHANNEL *channe
 
     c->counted = limits_use(lane->limits);
     c->stopped = !c->counted; /* too many: it ends with its first run */
-    dial(c, &site->services[0]);
+    dial(c, &site->services[0], false);
     c->state = C_DIAL;
     set_deadline(c, 0);
     return c;
@@ -257,16 +257,15 @@ static enum state step_opening(struct carry *c)
 
 static enum state use(struct carry *c, const struct proxy2_use *use)
 {
-    const struct site *site = sites_find(c->lane->sites, use->item);
-    const struct site_service *service = site ? sites_service(site, use->route) : NULL;
+    const struct site *site;
+    const char *why;
+    const struct site_service *service = sites_for(c->lane->sites, use, &site, &why);
 
     c->counted = limits_use(c->lane->limits);
-    if (!c->counted)
-        return fail(c, LANE_REFUSED, "as many streams as max_streams admits are in use");
     c->item = mem_copy_n(use->item.p, use->item.n);
-    if (!service)
-        return fail(c, LANE_REFUSED, site ? "this route is not served here" : "this item is not served here");
-    dial(c, service);
+    if (!service || !c->counted)
+        return fail(c, LANE_REFUSED, c->counted ? why : "as many streams as max_streams admits are in use");
+    dial(c, service, use->sni.n > 0);
     service_conn_introduce(c->service, use, site->traffic);
     return C_DIAL;
 }
@@ -300,17 +299,18 @@ static enum state step_warm(struct carry *c)
 
 /* ---- DIAL ---- */
 
-static void dial(struct carry *c, const struct site_service *service)
+static void dial(struct carry *c, const struct site_service *service, bool passed)
 {
     static const struct service_conn_events events = { on_service_ready, on_service_received,
                                                        on_service_eof,   on_service_drained,
                                                        on_service_took,  on_service_ended };
     struct sites *sites = c->lane->sites;
+    const struct service at = service_for(&service->at, passed);
 
     if (!c->item)
         c->item = mem_copy(service->item);
     c->route = mem_copy(service->route);
-    c->service = service_conn_start(c->lane->loop, &service->at, &sites->names, sites->trust, &events, c);
+    c->service = service_conn_start(c->lane->loop, &at, &sites->names, sites->trust, &events, c);
     c->pending++;
 }
 

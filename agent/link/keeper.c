@@ -3,7 +3,6 @@
  *   TRY ── session ends ──▶ WAIT ── time ──▶ TRY …        stop, drain -> CLOSE -> ended, freed */
 #include "agent/link/keeper.h"
 
-#include "shared/dial.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -27,8 +26,6 @@ enum {
     SLOW_MS = 60000,  /* where only a person can help */
     TWIN_MS = 300000, /* and where two machines would only push each other out */
     HTTPS_PORT = 443,
-    PROBE_MS = 600000, /* so often a lane through 443 looks whether it is still needed */
-    PROBE_PATIENCE_MS = 10000,
     STEADY_MS = 5000, /* a lane that was up for less has not shown that all is well */
     SHORT_LIVES = 60, /* so many of these in a row may be a bad line */
 };
@@ -36,13 +33,13 @@ enum {
 struct keeper {
     struct loop *loop;
     struct session_conf conf;
-    const struct keeper_events *events;
+    void (*ended)(void *user, struct keeper *k);
     void *user;
-    uint16_t ssh_port; /* conf.port is the one that is used now */
+    uint16_t ssh_port;                /* conf.port is the one that is used now */
+    enum session_outcome at_ssh_port; /* of the last session there */
 
     struct session *session; /* NULL while waiting */
-    uv_timer_t wait;         /* for the next session; during one through 443, for the next probe */
-    struct dial *probe;
+    uv_timer_t wait;         /* for the next session */
     bool stopping, closed;
 
     struct retry near, retry;    /* near: for a path that is gone */
@@ -65,13 +62,13 @@ static void end_if_done(struct keeper *k);
 /* ---- start ---- */
 
 struct keeper *keeper_start(struct loop *loop, const struct session_conf *conf,
-                            const struct keeper_events *events, void *user)
+                            void (*ended)(void *user, struct keeper *k), void *user)
 {
     struct keeper *k = mem_new(sizeof *k);
 
     k->loop = loop;
     k->conf = *conf;
-    k->events = events;
+    k->ended = ended;
     k->user = user;
     k->ssh_port = conf->port;
     retry_init(&k->near, FIRST_MS, NEAR_MS);
@@ -81,53 +78,6 @@ struct keeper *keeper_start(struct loop *loop, const struct session_conf *conf,
     k->wait.data = k;
     start_session(k);
     return k;
-}
-
-/* ---- is 443 still needed? ---- */
-
-static void on_nothing_received(void *user, const char *bytes, size_t n)
-{
-    (void)user, (void)bytes, (void)n;
-}
-
-static void on_nothing_eof(void *user)
-{
-    (void)user;
-}
-
-static void on_nothing_ended(void *user, const struct err *why)
-{
-    (void)user, (void)why;
-}
-
-static void on_probed(void *user, struct stream *s, const struct err *why)
-{
-    static const struct stream_events nothing = { on_nothing_received, on_nothing_eof, NULL, on_nothing_ended,
-                                                  NULL };
-    struct keeper *k = user;
-
-    (void)why;
-    k->probe = NULL;
-    if (!s)
-        return;
-    stream_hand_over(s, &nothing, NULL);
-    stream_stop(s);
-    k->events->way_back(k->user, k);
-}
-
-static void on_probe_due(uv_timer_t *timer)
-{
-    struct keeper *k = timer->data;
-
-    if (!k->probe)
-        k->probe = dial_start(k->loop, k->conf.host, k->ssh_port, PROBE_PATIENCE_MS, NULL, on_probed, k);
-}
-
-static void end_probe(struct keeper *k)
-{
-    if (k->probe)
-        dial_stop(k->probe);
-    k->probe = NULL;
 }
 
 /* ---- TRY ---- */
@@ -144,8 +94,13 @@ static void on_up(void *user)
     }
     free(k->last_error);
     k->last_error = NULL;
-    if (k->conf.port != k->ssh_port)
-        uv_timer_start(&k->wait, on_probe_due, PROBE_MS, PROBE_MS);
+}
+
+/* Nobody was found there who speaks SSH. Where only 443 is let out, another port may lead nowhere, or to something that
+ * takes every connection and says nothing. */
+static bool found_no_ssh(enum session_outcome outcome)
+{
+    return outcome == SESSION_UNREACHED || outcome == SESSION_UNGREETED;
 }
 
 /* By turns. True when it is the other port's turn within this attempt. */
@@ -196,6 +151,7 @@ static uint32_t wait_ms(struct keeper *k, enum session_outcome outcome)
     case SESSION_TWIN: return TWIN_MS;
     case SESSION_UNREACHED: near = true; break;
     case SESSION_NAMELESS: near = loop_now_ms(k->loop) - k->worked_at_ms < HOPE_MS; break;
+    case SESSION_UNGREETED:
     case SESSION_BROKE: break;
     }
     return retry_failed(near ? &k->near : &k->retry, random_number());
@@ -242,10 +198,9 @@ static void on_session_ended(void *user, enum session_outcome outcome, const str
 {
     struct keeper *k = user;
     struct session_info info = session_info(k->session);
-    bool detour = k->conf.port != k->ssh_port && outcome == SESSION_UNREACHED;
+    bool detour = k->conf.port != k->ssh_port && found_no_ssh(outcome);
     uint32_t ms;
 
-    end_probe(k);
     k->bytes_in += info.bytes_in;
     k->bytes_out += info.bytes_out;
     k->session = NULL;
@@ -254,11 +209,15 @@ static void on_session_ended(void *user, enum session_outcome outcome, const str
         end_if_done(k);
         return;
     }
-    if (!detour)
+    if (detour)
+        outcome = k->at_ssh_port; /* the same holds for how soon it is tried again */
+    else
         keep_reason(k, why);
+    if (k->conf.port == k->ssh_port)
+        k->at_ssh_port = outcome;
     if (k->up_at_ms != 0)
         k->since = time(NULL);
-    if (outcome == SESSION_UNREACHED && try_other_port(k)) {
+    if (found_no_ssh(outcome) && try_other_port(k)) {
         wait_for(k, FIRST_MS);
         return;
     }
@@ -302,13 +261,10 @@ void keeper_look(struct keeper *k)
         k->worked_at_ms = loop_now_ms(k->loop);
         k->keys_refused = 0;
     }
-    if (k->session) {
+    if (k->session)
         session_look(k->session);
-        if (k->conf.port != k->ssh_port && k->up_at_ms != 0)
-            on_probe_due(&k->wait);
-    } else if (!k->stopping && !k->only_a_person_can_help) {
+    else if (!k->stopping && !k->only_a_person_can_help)
         uv_timer_start(&k->wait, on_waited, 0, 0);
-    }
 }
 
 int64_t keeper_lane(const struct keeper *k)
@@ -371,7 +327,6 @@ static void begin_end(struct keeper *k)
     if (k->stopping)
         return;
     k->stopping = true;
-    end_probe(k);
     uv_close((uv_handle_t *)&k->wait, on_closed);
 }
 
@@ -393,7 +348,7 @@ static void end_if_done(struct keeper *k)
 {
     if (k->session || !k->closed)
         return;
-    k->events->ended(k->user, k);
+    k->ended(k->user, k);
     free(k->last_error);
     free(k);
 }

@@ -1,7 +1,7 @@
 /* agent/link/keeper.h - one lane of a relay, kept alive over many SSH sessions.
  *
- * Where sshd's own port cannot be reached it tries port 443, where the relay joins SSH to sshd, and says so when the
- * other port can be reached again.
+ * Where sshd's own port cannot be reached, or nobody speaks SSH there, it tries port 443 by turns, where the relay joins
+ * SSH to sshd.
  *
  * Alive on the loop until it calls `ended`, which it does only after keeper_stop or keeper_drain. When a lane was lost, or
  * nobody is there to connect to, it is tried again after 0.2 s, then slower up to 1 s, so that a path that comes back is
@@ -16,14 +16,9 @@
 
 struct keeper;
 
-struct keeper_events {
-    void (*way_back)(void *user, struct keeper *k); /* it goes through 443, and need not any longer */
-    void (*ended)(void *user, struct keeper *k);    /* last */
-};
-
 /* Copies conf, but borrows what it points to until `ended`. */
 struct keeper *keeper_start(struct loop *loop, const struct session_conf *conf,
-                            const struct keeper_events *events, void *user);
+                            void (*ended)(void *user, struct keeper *k), void *user);
 void keeper_stop(struct keeper *k);  /* ends now */
 void keeper_drain(struct keeper *k); /* ends with the last stream in use */
 void keeper_claim(struct keeper *k); /* the names of the sites have changed */

@@ -99,7 +99,7 @@ static struct err *first_reason(struct session *s, enum session_outcome outcome)
 {
     if (s->why.code != ERR_NONE)
         return NULL;
-    s->outcome = outcome;
+    s->outcome = outcome == SESSION_BROKE && s->state == S_HANDSHAKE ? SESSION_UNGREETED : outcome;
     return &s->why;
 }
 

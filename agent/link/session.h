@@ -31,6 +31,7 @@ struct session_conf {
 /* What the next attempt should know about this one. */
 enum session_outcome {
     SESSION_BROKE,     /* the line, sshd, or a time limit */
+    SESSION_UNGREETED, /* the same, before an SSH server was known to be there */
     SESSION_UNREACHED, /* nobody was there to connect to, so the attempt has cost nobody anything */
     SESSION_NAMELESS,  /* the host's name could not be looked up */
     SESSION_KEY,       /* our key was refused, or is not there */

@@ -2,6 +2,7 @@
 
 #include "agent/link/keeper.h"
 #include "agent/link/lane_count.h"
+#include "agent/link/probe.h"
 #include "shared/json.h"
 #include "shared/lane_msg.h"
 #include "shared/log.h"
@@ -13,6 +14,8 @@
 
 enum {
     TICK_MS = 1000,
+    PROBE_TICKS = 60,  /* so often it is looked whether lanes through 443 need to go there */
+    AGAIN_TICKS = 600, /* where a server greeted, and yet no lane came up; it counts who greets and goes */
     RETURN_TICKS = 60,
     PEAK_STREAMS = 64, /* what so many have used is given back to the system once half of them are gone */
 };
@@ -28,12 +31,14 @@ struct supervise {
     struct keeper *keepers[2 * AGENT_MAX_LANES]; /* those that leave stay here until they have */
     size_t n;
     uv_timer_t tick;
+    struct probe *probe;
+    int probe_in;  /* seconds; 0: no lane goes another way */
     int returning; /* seconds for which a lane may try sshd's own port again; 0: none does */
     size_t peak;   /* of streams, since memory was given back */
     bool stopping, closed;
 };
 
-static void on_way_back(void *user, struct keeper *k);
+static void on_probed(void *user, bool greeted);
 static void on_keeper_ended(void *user, struct keeper *k);
 static void on_tick(uv_timer_t *timer);
 static void end_if_done(struct supervise *s);
@@ -59,14 +64,13 @@ static size_t staying(const struct supervise *s)
 
 static void open_lane(struct supervise *s)
 {
-    static const struct keeper_events events = { on_way_back, on_keeper_ended };
     struct session_conf conf = s->conf;
 
     if (s->n == sizeof s->keepers / sizeof s->keepers[0])
         return; /* as many are leaving still */
     while (is_taken(s, conf.lane))
         conf.lane++;
-    s->keepers[s->n++] = keeper_start(s->loop, &conf, &events, s);
+    s->keepers[s->n++] = keeper_start(s->loop, &conf, on_keeper_ended, s);
 }
 
 /* The one with the least to do; among equals the last one. */
@@ -111,6 +115,44 @@ static void adjust(struct supervise *s)
     }
 }
 
+static bool has_detoured(const struct supervise *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (keeper_is_up(s->keepers[i]) && keeper_is_detoured(s->keepers[i]))
+            return true;
+    return false;
+}
+
+static void probe(struct supervise *s)
+{
+    if (!s->probe && !s->returning && has_detoured(s))
+        s->probe = probe_start(s->loop, s->conf.host, s->conf.port, on_probed, s);
+}
+
+static void look_for_way_back(struct supervise *s)
+{
+    if (!has_detoured(s))
+        s->probe_in = 0;
+    else if (s->probe_in == 0)
+        s->probe_in = PROBE_TICKS;
+    else if (--s->probe_in == 0)
+        probe(s);
+}
+
+/* A lane is opened that tries the port, before any that works is given up. */
+static void on_probed(void *user, bool greeted)
+{
+    struct supervise *s = user;
+
+    s->probe = NULL;
+    s->probe_in = greeted ? AGAIN_TICKS : PROBE_TICKS;
+    if (!greeted)
+        return;
+    log_info("port can be reached again", kv_str("relay", s->conf.relay), kv_int("port", s->conf.port));
+    s->returning = RETURN_TICKS;
+    open_lane(s);
+}
+
 /* Lanes that had to go a longer way end once another one is up that did not. */
 static void come_back(struct supervise *s)
 {
@@ -135,6 +177,7 @@ static void on_tick(uv_timer_t *timer)
     if (!s->returning)
         adjust(s);
     come_back(s);
+    look_for_way_back(s);
 }
 
 /* ---- start and reload ---- */
@@ -231,6 +274,8 @@ void supervise_service(struct supervise *s, const struct site_service *service)
 void supervise_look(struct supervise *s)
 {
     each(s, keeper_look);
+    if (!s->stopping)
+        probe(s);
 }
 
 /* Of all its lanes, the best. */
@@ -268,7 +313,8 @@ json_t *supervise_status(const struct supervise *s)
 
     for (size_t i = 0; i < s->n; i++)
         json_array_append_new(lanes, keeper_status(s->keepers[i]));
-    relay = json_pack("{s:s, s:s, s:o}", "name", s->conf.relay, "state", state_of(lanes), "lanes", lanes);
+    relay = json_pack("{s:s, s:s, s:i, s:o}", "name", s->conf.relay, "state", state_of(lanes), "port",
+                      s->conf.port, "lanes", lanes);
     if (s->conf.plain)
         add_plain_status(s, relay);
     return relay;
@@ -285,17 +331,6 @@ bool supervise_is_up(const struct supervise *s)
 const char *supervise_relay(const struct supervise *s)
 {
     return s->conf.relay;
-}
-
-static void on_way_back(void *user, struct keeper *k)
-{
-    struct supervise *s = user;
-
-    if (s->stopping || s->returning || keeper_is_leaving(k))
-        return;
-    log_info("port can be reached again", kv_str("relay", s->conf.relay), kv_int("port", s->conf.port));
-    s->returning = RETURN_TICKS;
-    open_lane(s);
 }
 
 /* ---- end ---- */
@@ -325,6 +360,9 @@ static void begin_end(struct supervise *s)
     if (s->stopping)
         return;
     s->stopping = true;
+    if (s->probe)
+        probe_stop(s->probe);
+    s->probe = NULL;
     uv_close((uv_handle_t *)&s->tick, on_closed);
 }
 

@@ -5,7 +5,7 @@
  *     │           │         └── refused, told to close ──▶ LINGER -> CLOSE -> freed
  *     │           ├── HTTP/2 is agreed on: H2, all its requests (h2_visitor.c) ──▶ LINGER
  *     │           └── refused, broken, late ─────────────────────────▶
- *     ├── "SSH-": the socket goes to splice.c
+ *     ├── "SSH-": the socket goes to splice.c; TLS for a site that ends it itself: to raw.c
  *     └── first.c knows what the first bytes are, and who the visitor of a load balancer is */
 #include "relay/edge/client.h"
 
@@ -18,7 +18,6 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +116,7 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
               host->sealed);
     c->first.entrance = entrance;
     c->first.ssh = host->ssh;
+    c->first.asks_name = snapshot_has_passthrough(host->snapshot(host->user));
     c->state = state_for(first_begin(&c->first));
     origin_of_socket(&c->from, stream_fd(c->sock));
     set_deadline(c, c->state == C_HEAD ? HEAD_MS : HANDSHAKE_MS);
@@ -350,23 +350,14 @@ bool client_has_ended(const struct client *c)
     return c->visitor_ended;
 }
 
-/* As the kernel sees it; also of what we have not read yet. */
-static int tcp_state(const struct client *c)
-{
-    struct tcp_info info = { 0 };
-    socklen_t size = sizeof info;
-
-    return getsockopt(stream_fd(c->sock), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_state : 0;
-}
-
 bool client_is_gone(const struct client *c)
 {
-    return tcp_state(c) == TCP_CLOSE;
+    return stream_tcp_state(c->sock) == TCP_CLOSE;
 }
 
 bool client_has_left(const struct client *c)
 {
-    int state = tcp_state(c);
+    int state = stream_tcp_state(c->sock);
 
     return state == TCP_CLOSE || (state == TCP_CLOSE_WAIT && !c->would_tell);
 }
@@ -384,15 +375,19 @@ struct stream *client_stream(struct client *c)
 /* ---- what happens ---- */
 
 /* Not ours any more: the socket and its bytes are somebody else's. */
-static void hand_over(struct client *c)
+static void hand_over(struct client *c, enum first_kind kind)
 {
+    const struct buf *bytes = &c->first.bytes;
     struct stream *sock = c->sock;
 
     c->state = C_CLOSE;
     c->sock = NULL;
     c->pending--;
     deadline_close(&c->deadline, on_deadline_closed);
-    c->host->spliced(c->host->user, sock, &c->from.peer, buf_bytes(&c->first.bytes), c->first.bytes.len);
+    if (kind == FIRST_SSH)
+        c->host->spliced(c->host->user, sock, &c->from.peer, buf_bytes(bytes), bytes->len);
+    else
+        c->host->passed(c->host->user, c, sock, &c->from, &c->first.hello, buf_bytes(bytes), bytes->len);
 }
 
 static void refuse_first(struct client *c, const struct err *why)
@@ -411,16 +406,21 @@ static void read_first(struct client *c, const char *bytes, size_t n)
     const struct cidrs *trusted = &snapshot_rules(c->host->snapshot(c->host->user))->trusted;
     struct err why = { 0 };
     enum first_kind kind = first_feed(&c->first, &c->from, trusted, bytes, n, &why);
-    struct buf rest = c->first.bytes;
+    struct buf rest;
 
     switch (kind) {
     case FIRST_MORE: return;
     case FIRST_REFUSED: refuse_first(c, &why); return;
-    case FIRST_SSH: hand_over(c); return;
     case FIRST_TLS:
+        if (!snapshot_passes(c->host->snapshot(c->host->user), c->first.hello.name))
+            break;
+        /* fall through */
+    case FIRST_SSH: hand_over(c, kind); return;
     case FIRST_HTTP: break;
     }
+    rest = c->first.bytes;
     buf_init(&c->first.bytes);
+    first_free(&c->first);
     client_enter(c, state_for(kind));
     if (rest.len > 0)
         on_received(c, buf_bytes(&rest), rest.len);
@@ -574,7 +574,7 @@ static void release(struct client *c)
         return;
     drop_requests(c);
     wire_free(&c->wire);
-    buf_free(&c->first.bytes);
+    first_free(&c->first);
     buf_free(&c->plain);
     free(c->head);
     c->host->ended(c->host->user, c);

@@ -29,6 +29,9 @@ struct client_host {
     /* Takes the stream. */
     void (*spliced)(void *user, struct stream *visitor, const struct sockaddr_storage *addr,
                     const char *bytes, size_t n);
+    /* The same, for a site that ends the TLS of its visitors itself. */
+    void (*passed)(void *user, struct client *client, struct stream *visitor, const struct origin *from,
+                   const struct hello *hello, const char *bytes, size_t n);
     void (*ended)(void *user, struct client *client);
     void *user;
 };

@@ -74,9 +74,22 @@ static enum first_kind kind_of(const struct buf *bytes)
 
 enum first_kind first_begin(const struct first *f)
 {
-    if (f->entrance.proxied || (f->entrance.secure && f->ssh))
+    if (f->entrance.proxied || (f->entrance.secure && (f->ssh || f->asks_name)))
         return FIRST_MORE;
     return f->entrance.secure ? FIRST_TLS : FIRST_HTTP;
+}
+
+static enum first_kind look(struct first *f)
+{
+    enum first_kind kind = first_begin(f);
+
+    if (kind != FIRST_MORE)
+        return kind;
+    kind = f->ssh ? kind_of(&f->bytes) : FIRST_TLS;
+    if (kind == FIRST_TLS && f->asks_name &&
+        hello_feed(&f->hello, buf_bytes(&f->bytes), f->bytes.len) == HELLO_MORE)
+        return FIRST_MORE;
+    return kind;
 }
 
 enum first_kind first_feed(struct first *f, struct origin *origin, const struct cidrs *trusted,
@@ -91,5 +104,11 @@ enum first_kind first_feed(struct first *f, struct origin *origin, const struct 
             return rc < 0 ? FIRST_REFUSED : FIRST_MORE;
         f->entrance.proxied = false;
     }
-    return first_begin(f) == FIRST_MORE ? kind_of(&f->bytes) : first_begin(f);
+    return look(f);
+}
+
+void first_free(struct first *f)
+{
+    buf_free(&f->bytes);
+    hello_free(&f->hello);
 }

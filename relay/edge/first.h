@@ -1,8 +1,9 @@
 /* relay/edge/first.h - the first bytes of a connection: whose it is, and what it speaks.
  *
- *   PROXY header, from load balancers -> "SSH-" or TLS -> known */
+ *   PROXY header, from load balancers -> "SSH-" or TLS -> for which name, where that has to be known -> known */
 #ifndef RELAY_EDGE_FIRST_H
 #define RELAY_EDGE_FIRST_H
+#include "relay/edge/hello.h"
 #include "shared/buf.h"
 #include "shared/cidr.h"
 
@@ -27,11 +28,14 @@ void origin_of_socket(struct origin *origin, int fd);
 
 struct first {
     struct entrance entrance;
-    bool ssh;         /* which is served too, where TLS is */
+    bool ssh;       /* which is served too, where TLS is */
+    bool asks_name; /* it is TLS only once its ClientHello has been looked at */
+    struct hello hello;
     struct buf bytes; /* that have come; when it is known what they are, without the PROXY header */
 };
 
 enum first_kind { FIRST_MORE, FIRST_HTTP, FIRST_TLS, FIRST_SSH, FIRST_REFUSED };
+void first_free(struct first *f);
 /* What it is of which not a byte has come yet: FIRST_MORE when bytes have to tell. */
 enum first_kind first_begin(const struct first *f);
 /* Adds bytes, which may change the origin. REFUSED, with the reason where somebody has to know it. Pure. */

@@ -37,6 +37,13 @@ static bool answer(const struct gate *g, int status, const char *text, struct bu
     return true;
 }
 
+/* A connection whose TLS we have ended was made for another site, or before this one took that upon itself. */
+static bool is_misdirected(const struct gate *g, const struct snap_site *site)
+{
+    return g->tls[0] &&
+           (site != snapshot_find(g->snapshot, g->server_name) || site->policy.tls == POLICY_PASSTHROUGH);
+}
+
 static bool redirect(const struct gate *g, const struct snap_site *site, struct buf *out)
 {
     const struct redirect_from from = { g->visitor->https, g->https_port };
@@ -62,7 +69,7 @@ bool gate_answers(const struct gate *g, const struct snap_site *site, struct buf
         return answer(g, 405, "This is not a proxy.", out);
     if (!site || (!g->visitor->https && site->policy.https == POLICY_ONLY))
         return answer(g, 404, "There is no such site here.", out);
-    if (g->tls[0] && site != snapshot_find(g->snapshot, g->server_name))
+    if (is_misdirected(g, site))
         return answer(g, 421, "This connection was made for another site.", out);
     return redirect(g, site, out);
 }

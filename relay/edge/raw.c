@@ -16,6 +16,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,10 +46,12 @@ struct raw {
     struct stream *visitor;
     struct upstream *upstream; /* NULL: there is none */
     struct parked parked;
-    uint64_t lane; /* of the last stream; 0: there was none */
+    uint64_t lane;  /* of the last stream; 0: there was none */
+    char agent[33]; /* at its other end */
     unsigned tries;
 
-    struct buf held; /* of the visitor's, not given to the stream yet */
+    struct buf held;  /* of the visitor's, not given to the stream yet */
+    struct buf again; /* all that was said to the stream, if it may be said to another one */
     bool visitor_eof, told_eof;
     bool in_order;                 /* both have ended, and nothing was cut off */
     uint64_t bytes_up, bytes_down; /* to and from the stream */
@@ -90,21 +93,23 @@ static const struct upstream_events upstream_events = {
 
 /* ---- the access log ---- */
 
-static void add_line(const struct raw_host *host, const struct raw_visit *visit, struct access_entry *entry)
+static void add_line(const struct raw_host *host, const struct raw_visit *visit,
+                     const struct access_entry *own)
 {
+    struct access_entry entry = *own;
     char peer[64];
 
     if (!visit->logged || !access_log_on(host->access_log))
         return;
     headers_address_text(&visit->alone.source, peer, sizeof peer);
-    entry->service_ms = -1;
-    entry->request_id = entry->protocol = entry->tls = "";
-    entry->client = peer;
-    entry->agent = visit->agent;
-    entry->domain = visit->item;
-    entry->method = str_of(visit->method);
-    entry->target = str_of(visit->key);
-    access_log_add(host->access_log, entry);
+    entry.service_ms = -1;
+    entry.request_id = entry.protocol = entry.tls = "";
+    entry.client = peer;
+    entry.agent = entry.agent ? entry.agent : visit->agent;
+    entry.domain = visit->item;
+    entry.method = str_of(visit->method);
+    entry.target = str_of(visit->key);
+    access_log_add(host->access_log, &entry);
 }
 
 static int64_t unix_ms(void)
@@ -117,19 +122,23 @@ static int64_t unix_ms(void)
 
 void raw_refuse(const struct raw_host *host, const struct raw_visit *visit)
 {
-    add_line(host, visit, &(struct access_entry){ .began_ms = unix_ms(), .status = ST_FORBIDDEN });
+    const struct access_entry own = { .began_ms = unix_ms(), .status = ST_FORBIDDEN };
+
+    add_line(host, visit, &own);
 }
 
 static void add_own_line(const struct raw *r, bool complete)
 {
-    add_line(r->host, &r->visit,
-             &(struct access_entry){ .began_ms = r->began_unix_ms,
-                                     .status = (int)r->status,
-                                     .duration_ms = (uint64_t)(loop_now_ms(r->host->loop) - r->began_ms),
-                                     .bytes_in = r->bytes_up,
-                                     .bytes_out = r->bytes_down,
-                                     .lane = r->lane,
-                                     .complete = complete });
+    const struct access_entry own = { .began_ms = r->began_unix_ms,
+                                      .status = (int)r->status,
+                                      .duration_ms = (uint64_t)(loop_now_ms(r->host->loop) - r->began_ms),
+                                      .bytes_in = r->bytes_up,
+                                      .bytes_out = r->bytes_down,
+                                      .lane = r->lane,
+                                      .agent = r->agent[0] ? r->agent : NULL,
+                                      .complete = complete };
+
+    add_line(r->host, &r->visit, &own);
 }
 
 /* ---- start ---- */
@@ -162,6 +171,8 @@ struct raw *raw_start(const struct raw_host *host, struct stream *visitor, const
     stream_find_vanished(visitor);
     stream_keep(visitor, true); /* when it ends last, its last bytes are still on their way */
     buf_add(&r->held, bytes, n);
+    if (visit->repeatable)
+        buf_add(&r->again, bytes, n);
     get_stream(r, 0);
     return r;
 }
@@ -188,6 +199,14 @@ static bool park(struct raw *r)
     return parking_enter(r->host->parking, &r->parked, &place);
 }
 
+static void note_lane(struct raw *r, const struct snap_target *target)
+{
+    r->lane = upstream_lane(r->upstream);
+    for (size_t i = 0; i < target->lanes_n; i++)
+        if (target->lanes[i].lane->id == r->lane)
+            snprintf(r->agent, sizeof r->agent, "%s", target->lanes[i].lane->agent);
+}
+
 static void get_stream(struct raw *r, uint64_t not_lane)
 {
     const struct snap_target *target = target_of(r);
@@ -198,12 +217,12 @@ static void get_stream(struct raw *r, uint64_t not_lane)
             pool_take(r->host->pool, target, &r->visit.alone, POOL_FRESH, not_lane, &upstream_events, r);
     if (!r->upstream && target && park(r))
         return;
-    if (!r->upstream) {
+    if (!target || !r->upstream) {
         fail(r, ST_AWAY);
         return;
     }
     r->tries++;
-    r->lane = upstream_lane(r->upstream);
+    note_lane(r, target);
     if (upstream_ready(r->upstream))
         begin(r);
 }
@@ -243,6 +262,8 @@ static void send_up(struct raw *r, const char *bytes, size_t n)
     upstream_write(r->upstream, bytes, n);
     r->bytes_up += n;
     counts_add(&r->visit.counts->bytes_in, n);
+    if (r->bytes_up > r->again.len)
+        buf_free(&r->again);
 }
 
 /* What has come and can go on. */
@@ -309,6 +330,7 @@ static void on_received(void *user, const char *bytes, size_t n)
 {
     struct raw *r = user;
 
+    buf_free(&r->again);
     r->bytes_down += n;
     counts_add(&r->visit.counts->bytes_out, n);
     stream_write(r->visitor, bytes, n);
@@ -342,26 +364,18 @@ static uint64_t on_held_asked(void *user, uint64_t *moved)
 static bool on_gone_asked(void *user)
 {
     const struct raw *r = user;
-    struct tcp_info info = { 0 };
-    socklen_t size = sizeof info;
 
-    return !r->visitor_eof && getsockopt(stream_fd(r->visitor), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-           info.tcpi_state == TCP_CLOSE;
+    return !r->visitor_eof && stream_tcp_state(r->visitor) == TCP_CLOSE;
 }
 
 /* ---- end ---- */
 
-/* The stream has done its part. A visitor who has not ended learns by a reset, if he goes on, that nobody is there, as
- * from the service itself; who reads nothing is not waited for for ever. */
-static void end_in_order(struct raw *r)
+/* A visitor who has not ended learns by a reset, if he goes on, that nobody is there, as from the service itself; who
+ * reads nothing is not waited for for ever. */
+static void end_visitor(struct raw *r)
 {
     const unsigned unread_ms = UNREAD_MS;
 
-    r->state = R_LAST;
-    r->in_order = r->visitor_eof;
-    if (r->upstream)
-        upstream_close(r->upstream);
-    r->upstream = NULL;
     buf_free(&r->held);
     stream_set_source(r->visitor, NULL);
     stream_resume(r->visitor);
@@ -371,6 +385,17 @@ static void end_in_order(struct raw *r)
         stream_keep(r->visitor, false); /* it ends by itself, behind its last byte */
     else
         on_visitor_sent(r);
+}
+
+/* The stream has done its part. */
+static void end_in_order(struct raw *r)
+{
+    r->state = R_LAST;
+    r->in_order = r->visitor_eof;
+    if (r->upstream)
+        upstream_close(r->upstream);
+    r->upstream = NULL;
+    end_visitor(r);
 }
 
 static void on_visitor_sent(void *user)
@@ -385,6 +410,7 @@ static void on_visitor_sent(void *user)
 static void break_off(struct raw *r)
 {
     r->state = R_LAST;
+    buf_free(&r->again);
     parking_leave(&r->parked);
     if (r->upstream)
         upstream_abort(r->upstream);
@@ -393,15 +419,37 @@ static void break_off(struct raw *r)
 
 static void fail(struct raw *r, enum status status)
 {
+    const struct str *words = &r->visit.last_words;
+
     break_off(r);
     r->status = status;
-    stream_reset(r->visitor);
+    if (status < ST_NOT_REACHED || words->n == 0 || r->bytes_down > 0) {
+        stream_reset(r->visitor);
+        return;
+    }
+    stream_write(r->visitor, words->p, words->n);
+    end_visitor(r);
 }
 
-/* Nothing of the visitor's and nothing of the service's was lost with it. */
+/* Nothing of the visitor's and nothing of the service's was lost with it, but for what may be said again. */
 static bool may_try_again(const struct raw *r, enum upstream_end how)
 {
-    return (how == UPSTREAM_LOST || how == UPSTREAM_UNAVAILABLE) && r->bytes_up + r->bytes_down == 0;
+    return (how == UPSTREAM_LOST || how == UPSTREAM_UNAVAILABLE) && r->bytes_down == 0 &&
+           (r->bytes_up == 0 || r->bytes_up == r->again.len);
+}
+
+static void take_back(struct raw *r)
+{
+    struct buf whole = { 0 };
+
+    r->told_eof = false;
+    if (r->bytes_up == 0)
+        return;
+    buf_add(&whole, buf_bytes(&r->again), r->again.len);
+    buf_add(&whole, buf_bytes(&r->held), r->held.len);
+    buf_free(&r->held);
+    r->held = whole;
+    r->bytes_up = 0;
 }
 
 static void on_ended(void *user, enum upstream_end how)
@@ -410,7 +458,7 @@ static void on_ended(void *user, enum upstream_end how)
 
     r->upstream = NULL;
     if (may_try_again(r, how)) {
-        r->told_eof = false;
+        take_back(r);
         get_stream(r, r->lane);
     } else if (how == UPSTREAM_EOF) {
         end_in_order(r);

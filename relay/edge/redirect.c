@@ -28,7 +28,8 @@ bool redirect_find(const struct snapshot *s, const struct snap_site *site, const
 {
     char host[DOMAIN_BYTES], other[DOMAIN_BYTES + sizeof www];
     struct str path = h1_text(head, head->path);
-    bool secure = from->secure || site->policy.https == POLICY_REDIRECT;
+    bool secure = from->secure || site->policy.https == POLICY_REDIRECT ||
+                  site->policy.tls == POLICY_PASSTHROUGH; /* without TLS there is nobody who answers */
     struct str whole = h1_text(head, head->authority), port = { 0 };
     const char *name;
 

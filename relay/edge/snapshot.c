@@ -99,7 +99,9 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
     site->name = arena_copy(&s->texts, name);
     site->own = (struct snap_target){ .item = arena_copy(&s->texts, item), .route = "" };
     site->tls = tls;
-    SSL_CTX_up_ref(tls);
+    if (tls)
+        SSL_CTX_up_ref(tls);
+    s->passes = s->passes || policy->tls == POLICY_PASSTHROUGH;
     policy_copy(&site->policy, policy, &s->texts);
     site->routes = mem_new((site->policy.routes_n + 1) * sizeof *site->routes);
     for (size_t i = 0; i < site->policy.routes_n; i++)
@@ -287,6 +289,18 @@ SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name)
     const struct snap_site *site = snapshot_find(s, server_name);
 
     return site ? site->tls : s->tls_fallback;
+}
+
+bool snapshot_has_passthrough(const struct snapshot *s)
+{
+    return s->passes;
+}
+
+const struct snap_site *snapshot_passes(const struct snapshot *s, struct str server_name)
+{
+    const struct snap_site *site = s->passes ? snapshot_find(s, server_name) : NULL;
+
+    return site && site->policy.tls == POLICY_PASSTHROUGH ? site : NULL;
 }
 
 const struct snap_rules *snapshot_rules(const struct snapshot *s)

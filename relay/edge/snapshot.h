@@ -53,7 +53,7 @@ struct snap_site {
     struct snap_target own;
     struct snap_target *routes; /* the longest path first */
     size_t routes_n;
-    SSL_CTX *tls;
+    SSL_CTX *tls; /* NULL: it ends the TLS of its visitors itself */
     struct counts *counts;
     time_t away_since; /* while no lane serves it; 0: that is not known */
     struct policy policy;
@@ -89,8 +89,7 @@ const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, cons
                                            struct counts *counts);
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
                                     const struct policy *policy, struct counts *counts);
-void snapshot_add_name(struct snapshot *s, struct snap_site *site,
-                       const char *name); /* the site's own, and aliases */
+void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name); /* each of its */
 bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path,
@@ -101,9 +100,7 @@ void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct s
 /* The service of this route ("": the site's own) is down at the other end of this lane, as its agent says. */
 void snapshot_add_down(struct snapshot *s, const char *name, const char *route, enum lane_service how,
                        const struct snap_lane *lane);
-/* Ends the building. */
-void snapshot_finish(struct snapshot *s);
-
+void snapshot_finish(struct snapshot *s); /* ends the building */
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* NULL is fine */
 
@@ -111,6 +108,9 @@ void snapshot_release(struct snapshot *s); /* NULL is fine */
 const struct snap_site *snapshot_find(const struct snapshot *s, struct str host);
 /* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. */
 SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name);
+/* The site that ends the TLS for this server name itself, if there is any; NULL: we do, or nobody. */
+const struct snap_site *snapshot_passes(const struct snapshot *s, struct str server_name);
+bool snapshot_has_passthrough(const struct snapshot *s);
 SSL_CTX *snapshot_tls_begin(const struct snapshot *s); /* borrowed */
 const struct snap_rules *snapshot_rules(const struct snapshot *s);
 bool snap_lane_is_plain(const struct snap_lane *lane);

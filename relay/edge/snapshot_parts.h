@@ -21,6 +21,7 @@ struct snapshot {
     struct snap_down *downs;
     size_t lanes_n, sites_n, ports_n, names_n, downs_n;
     bool sorted;
+    bool passes; /* some site ends its visitors' TLS itself */
 };
 
 void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority);

@@ -1,5 +1,6 @@
 #include "relay/edge/tls.h"
 
+#include "relay/edge/hello.h"
 #include "shared/domain.h"
 #include "shared/mem.h"
 #include "shared/tls_pipe.h"
@@ -40,14 +41,10 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused)
     size_t n;
 
     (void)unused;
-    /* One host name: list length, type 0, name length, name. */
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &n)) {
-        if (n < 5 || ext[2] != 0 || (size_t)(ext[0] << 8 | ext[1]) != n - 2 ||
-            (size_t)(ext[3] << 8 | ext[4]) > n - 5) {
-            *alert = SSL_AD_DECODE_ERROR;
-            return SSL_CLIENT_HELLO_ERROR;
-        }
-        name = (struct str){ (const char *)ext + 5, (size_t)(ext[3] << 8 | ext[4]) };
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &n) &&
+        !hello_server_name(ext, n, &name)) {
+        *alert = SSL_AD_DECODE_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
     }
     chosen = t->pick(t->user, name);
     if (!chosen) {

@@ -1,6 +1,7 @@
 #include "relay/edge/worker.h"
 
 #include "relay/edge/client.h"
+#include "relay/edge/passthrough.h"
 #include "relay/edge/pool.h"
 #include "relay/edge/raws.h"
 #include "relay/edge/splice.h"
@@ -25,6 +26,7 @@ struct listener {
 struct guest {
     struct client *client;
     uint64_t place; /* in the crowd */
+    bool has_left;  /* it, because he counts elsewhere now */
 };
 
 struct worker {
@@ -118,13 +120,20 @@ static void give_memory_back(struct worker *w)
     malloc_trim(0);
 }
 
+static void leave_crowd(struct worker *w, struct guest *guest)
+{
+    if (!guest->has_left)
+        crowd_leave(w->conf.crowd, guest->place);
+    guest->has_left = true;
+}
+
 static void on_client_ended(void *user, struct client *client)
 {
     struct worker *w = user;
 
     for (size_t i = 0; i < w->clients_n; i++)
         if (w->clients[i].client == client) {
-            crowd_leave(w->conf.crowd, w->clients[i].place);
+            leave_crowd(w, &w->clients[i]);
             w->clients[i] = w->clients[--w->clients_n];
             break;
         }
@@ -205,6 +214,21 @@ static struct raws *make_raws(struct worker *w)
     return raws_new(&conf);
 }
 
+static void on_passed(void *user, struct client *client, struct stream *visitor, const struct origin *from,
+                      const struct hello *hello, const char *bytes, size_t n)
+{
+    struct worker *w = user;
+    struct passthrough_name name;
+    struct raw_visit visit;
+
+    for (size_t i = 0; i < w->clients_n; i++)
+        if (w->clients[i].client == client)
+            leave_crowd(w, &w->clients[i]);
+    passthrough_visit(&visit, &name, snapshot_passes(w->snapshot, hello->name), from, hello->name);
+    visit.repeatable = hello_is_all(hello, n);
+    raws_add(w->raws, visitor, &visit, bytes, n);
+}
+
 /* ---- start ---- */
 
 struct worker *worker_new(const struct worker_conf *conf, struct err *e)
@@ -235,6 +259,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .snapshot = current_snapshot,
                                     .ssh = conf->ssh_port != 0,
                                     .spliced = on_spliced,
+                                    .passed = on_passed,
                                     .ended = on_client_ended,
                                     .user = w };
     round_init(&w->round, &w->loop.uv);
@@ -322,7 +347,7 @@ static void on_came(void *user, int fd)
         w->clients_room = w->clients_room ? 2 * w->clients_room : 64;
         w->clients = mem_grow(w->clients, w->clients_room * sizeof *w->clients);
     }
-    w->clients[w->clients_n++] = (struct guest){ client, place };
+    w->clients[w->clients_n++] = (struct guest){ client, place, false };
     if (w->clients_n > w->clients_peak)
         w->clients_peak = w->clients_n;
 }

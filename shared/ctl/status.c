@@ -191,6 +191,25 @@ static bool print_forward(const json_t *relay)
     return is_well(relay, "service_state");
 }
 
+/* Lanes that go by another port than the one that was given. */
+static void print_detour(const json_t *relay)
+{
+    json_int_t given = json_integer_value(json_object_get(relay, "port"));
+    const json_t *lane;
+    size_t i;
+
+    json_array_foreach(json_object_get(relay, "lanes"), i, lane)
+    {
+        json_int_t port = json_integer_value(json_object_get(lane, "port"));
+
+        if (given == 0 || port == given || strcmp(ctl_text(lane, "state"), "up") != 0)
+            continue;
+        printf("  %s: lane %" JSON_INTEGER_FORMAT " goes by port %" JSON_INTEGER_FORMAT
+               ", because no SSH server was found at port %" JSON_INTEGER_FORMAT "\n",
+               ctl_text(relay, "name"), json_integer_value(json_object_get(lane, "lane")), port, given);
+    }
+}
+
 static bool show_agent_lanes(struct ctl *c, const json_t *status)
 {
     static const char *const headings[] = {
@@ -211,7 +230,11 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
     print_table(c, "relays", &table);
     json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
         print_trouble(ctl_text(relay, "name"), lane, &said);
-    json_array_foreach(relays, i, relay) well = print_forward(relay) && well;
+    json_array_foreach(relays, i, relay)
+    {
+        print_detour(relay);
+        well = print_forward(relay) && well;
+    }
     return well;
 }
 
@@ -247,8 +270,11 @@ static bool show_relay_domains(struct ctl *c, const json_t *status)
         const json_t *cert = json_object_get(domain, "cert");
         struct cell requests, errors, left, text;
 
-        snprintf(text.text, sizeof text.text, "%.12s, %.20s left", text_cell(cert, "state"),
-                 until_cell(cert, "not_after", &left));
+        if (*ctl_text(cert, "not_after"))
+            snprintf(text.text, sizeof text.text, "%.12s, %.20s left", text_cell(cert, "state"),
+                     until_cell(cert, "not_after", &left));
+        else
+            snprintf(text.text, sizeof text.text, "%.20s", text_cell(cert, "state"));
         table_row(&table, (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "state"),
                                                  served_by(domain, &names),
                                                  number_cell(domain, "requests", "", &requests),

@@ -21,6 +21,7 @@ from line import Line
 from netns import Hosts, require_netns
 from path import INHERIT, LIKE_A_VM, VmSshd, WholePath
 from programs import PATIENCE_S, wait_until
+from website import Site
 
 ETC_OF_NETNS = Path("/etc/netns")  # `ip netns exec` puts what is there in the place of files of /etc
 LONG = os.environ.get("E2E_LONG") == "1"  # hours matter less than certainty
@@ -163,6 +164,9 @@ class NetPath(FarPath):
 
     def start_agent(self) -> None:
         self.agent.start(shell=f'exec {self.on("pi")} "$0" "$@"')
+
+    def _make_site(self) -> Site:
+        return self.hosts.inside("pi", super()._make_site)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 from x509 import make_pair
 
-POLICY = ("https", "www", "hsts", "max_body", "park", "error_page", "access_log", "share", "priority", "set_header",
+POLICY = ("https", "tls", "www", "hsts", "max_body", "park", "error_page", "access_log", "share", "priority", "set_header",
           "unset_header")
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section

@@ -483,7 +483,7 @@ def test_what_revoke_refuses(pairing):
 def test_the_configuration_wins_over_an_enrolled_agent_of_the_same_name(pairing):
     agent = pairing.new_agent()
     assert pairing.join(agent, pairing.invite()).code == 0
-    pairing.wait_up()
+    wait_until(lambda: lane_states(pairing) == ["up", "up"], "no session is between its login and its joining")
     public = new_key(pairing.relay.folder, "other")
     pairing.configure_relay(f"[agent pi]\nkey = {public}\ndomains = a.test")
     assert pairing.ctl(pairing.relay, "reload").code == 0

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from path import WholePath, edges, fronts
-from programs import PATIENCE_S, wait_until
+from programs import PATIENCE_S, limit, need, unavailable, wait_until
 from sshd import free_port
 
 OURS = ipaddress.ip_network("127.64.0.0/10")
@@ -69,6 +69,15 @@ def test_what_is_neither_is_closed(path, said):
             assert not visitor.recv(100).startswith(b"SSH")
         except ConnectionResetError:
             pass
+
+
+def test_who_waits_for_sshd_to_speak_first_is_closed(path):
+    """Everybody here speaks first, SSH clients of our time among them; sshd never hears of who does not."""
+    before = len(seen_by_sshd(path))
+    begin = time.monotonic()
+    with socket.create_connection(("127.0.0.1", path.inherited[0].getsockname()[1]), PATIENCE_S) as visitor:
+        assert visitor.recv(1) == b""
+    assert 9 < time.monotonic() - begin < limit(12) and len(seen_by_sshd(path)) == before
 
 
 def greeted(path, at="127.0.0.2"):
@@ -190,3 +199,36 @@ def test_who_stays_when_sshd_has_hung_up_is_closed(path):
             for _ in range(150):
                 visitor.sendall(b"x")
                 time.sleep(0.1)
+
+
+def version_of_sshd():
+    told = subprocess.run([need("sshd"), "-V"], capture_output=True, text=True).stderr
+    return tuple(map(int, re.search(r"OpenSSH_(\d+)\.(\d+)", told).groups()))
+
+
+def test_penalties_hit_the_one_who_earned_them(daemons, started, folder):
+    """sshd penalises the address that it sees: the agent behind the same relay, and others there, are none the worse."""
+    if version_of_sshd() < (9, 8):
+        pytest.skip("this sshd has no PerSourcePenalties")
+    port = socket.create_server(("127.0.0.1", 0))
+    at = port.getsockname()[1]
+    path = WholePath(daemons, started, folder, inherited=[port], listen_https=f"127.0.0.1:{at}", relay_keys={"port": at},
+                     sshd_options="PerSourcePenalties min:1s authfail:60s noauth:60s\n")
+    path.port = at
+    for _ in range(3):  # and so says nothing else
+        visitor = greeted(path)
+        if visitor:
+            visitor.close()
+    wait_until(lambda: "penalt" in path.sshd.log(), "a penalty")
+
+    def says(source):
+        with socket.create_connection(("127.0.0.1", at), PATIENCE_S, (source, 0)) as sock:
+            sock.sendall(b"SSH-2.0-x\r\n")
+            return sock.recv(100)
+
+    wait_until(lambda: not says("127.0.0.2").startswith(b"SSH-2.0-"), "he is let in no more")
+    assert says("127.0.0.3").startswith(b"SSH-2.0-")
+    path.agent.stop()
+    path.start_agent()
+    wait_until(lambda: path.visit("GET", "/echo").status == 200, "the agent, which comes from 127.0.0.1, logs in again")
+    assert not says("127.0.0.2").startswith(b"SSH-2.0-")

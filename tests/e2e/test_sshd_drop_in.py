@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from drop_in import accepted, drop_in, libexec
 from pairing import Pairing, fingerprint
-from path import LIKE_A_VM, VmSshd
+from path import LIKE_A_VM, VmSshd, fronts
 from programs import PATIENCE_S, limit, need, wait_until
 from sshd import Sshd
 
@@ -205,6 +206,37 @@ def test_who_comes_by_port_443(guarded):
 
 
 # ---- with a relay ----
+
+
+def through(front, guarded, *command, options=()):
+    """ssh by the relay's port for visitors."""
+    first = ["-p", str(front.port), "-o", f"HostKeyAlias=[127.0.0.1]:{guarded.port}", *options]  # of a -p, the first counts
+    program, *rest = guarded.command()
+    return subprocess.run([program, *first, *rest, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE_S)
+
+
+def test_the_tunnels_user_comes_by_the_relays_port(guarded, fronts):
+    front = fronts(ssh_port=guarded.port)
+    front.start_relay()
+    assert through(front, guarded, "echo", "hello").stdout == "hello\n"
+    assert re.search(r"Accepted publickey for \S+ from 127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.", guarded.log())
+
+
+def test_root_cannot_even_be_tried_there(guarded, fronts):
+    """The same key, the same sshd: it is another one's who is the tunnel's user."""
+    guarded.further = drop_in("--user", "daemon", "--relay-user", guarded.user, "--state-dir", guarded.state_dir).stdout
+    guarded.process.terminate()
+    guarded.process.wait()
+    guarded.start()
+    front = fronts(ssh_port=guarded.port)
+    front.start_relay()
+    assert guarded.client(command=["echo", "hello"]).stdout == "hello\n"
+    done = through(front, guarded, "true")
+    assert done.returncode == 255 and f"{guarded.user}@127.0.0.1: Permission denied ()." in done.stderr
+    done = through(front, guarded, options=["-o", "BatchMode=no", "-o",
+                                            "PreferredAuthentications=password,keyboard-interactive,hostbased"])
+    assert f"{guarded.user}@127.0.0.1: Permission denied ()." in done.stderr
 
 
 class GuardedPairing(Pairing):

@@ -222,8 +222,9 @@ def test_a_refused_key_waits_2_5_15_and_then_60_s(lined):
     keys.write_text("")
     os.kill(path.session().sshd, signal.SIGKILL)
     path.agent.wait_log("retry_ms=60000")
-    waits = [int(ms) for ms in re.findall(r"refuses the key.*retry_ms=(\d+)", path.agent.log())]
-    assert waits == [2000, 5000, 15000, 60000]
+    refused = re.findall(r"lane=(\d+) .*refuses the key.*retry_ms=(\d+)", path.agent.log())
+    waits = [int(ms) for lane, ms in refused if lane == refused[0][0]]  # on a busy machine the other had not come up yet
+    assert waits[:4] == [2000, 5000, 15000, 60000]
     assert "does the relay know its public half" in path.agent.log()
 
 

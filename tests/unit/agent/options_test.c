@@ -63,6 +63,7 @@ static void test_values_and_defaults(void **state)
 
 #define CLOUDFLARE  "[provider cf]\ntype = cloudflare\ntoken_file = t\n"
 #define SITE        "[domain a.test]\nservice = http://x\n"
+#define PASSED      "[domain a.test]\nservice = https://x\ntls = passthrough\n"
 #define PATH_OF_50  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define PATH_OF_200 PATH_OF_50 PATH_OF_50 PATH_OF_50 PATH_OF_50
 
@@ -109,6 +110,18 @@ static void test_refused(void **state)
         { "[domain a.test]\nservice = http://x\nverify = off\n",
           "domain a.test.verify = off: is for https:// services, and this site has none" },
         { "[domain a.test]\nservice = https://x/y\n", "not https://HOST or https://HOST:PORT" },
+        { SITE "tls = passthrough\n",
+          "with tls = passthrough this service ends the TLS of visitors; write https://" },
+        { SITE "tls = sni\n", "domain a.test.tls = sni" },
+        { PASSED "route /api = https://y\n", "nobody but the service sees paths; leave it out" },
+        { PASSED "verify = off\n", "it is visitors who look at the certificate; leave it out" },
+        { PASSED "https = both\n", "nobody is served without TLS; write redirect or only" },
+        { PASSED "hsts = 1d\n",
+          "domain a.test.hsts = 1d: with tls = passthrough the relay sees no requests" },
+        { PASSED "max_body = 1m\n", "domain a.test.max_body = 1m: with tls = passthrough" },
+        { PASSED "aliases = www.a.test\nwww = add\n", "domain a.test.www = add: with tls = passthrough" },
+        { PASSED "set_header A = b\n", "with tls = passthrough the relay sees no requests" },
+        { PASSED "unset_header A =\n", "with tls = passthrough the relay sees no requests" },
         { SITE "route /api =\n", "/api = : not http://HOST" },
         { SITE "route api = http://y\n", "api is not a path: it begins with /" },
         { SITE "route /a?b = http://y\n", "/a?b is not a path" },

@@ -41,6 +41,7 @@ static void test_the_defaults(void **state)
     assert_int_equal(p.https, POLICY_REDIRECT);
     assert_int_equal(p.www, POLICY_WWW_AS_IS);
     assert_int_equal(p.share, POLICY_ALONE);
+    assert_int_equal(p.tls, POLICY_TERMINATE);
     assert_int_equal(p.park_ms, 10000);
     assert_true(p.access_log);
     assert_null(p.error_page);
@@ -52,6 +53,7 @@ static void test_what_is_said(void **state)
 {
     json_t *object =
         object_of("{\"https\": \"only\", \"www\": \"strip\", \"share\": \"standby\", \"priority\": 7,"
+                  " \"tls\": \"passthrough\","
                   " \"hsts_s\": 60, \"max_body\": 5, \"park_ms\": 0, \"access_log\": false,"
                   " \"error_page\": \"<p>\\r\\n\\tü\", \"later\": {}}");
     struct arena arena = { 0 };
@@ -64,6 +66,7 @@ static void test_what_is_said(void **state)
     assert_int_equal(p.https, POLICY_ONLY);
     assert_int_equal(p.www, POLICY_WWW_STRIP);
     assert_int_equal(p.share, POLICY_STANDBY);
+    assert_int_equal(p.tls, POLICY_PASSTHROUGH);
     assert_int_equal(p.priority, 7);
     assert_int_equal(p.hsts_s, 60);
     assert_int_equal(p.max_body, 5);

@@ -127,6 +127,35 @@ static void test_other_kinds(void **state)
     }
 }
 
+static void test_what_is_passed_through(void **state)
+{
+    static const struct {
+        const char *text, *item;
+        bool passed, fits;
+        enum service_kind as;
+    } rows[] = {
+        { "https://nas", "domain:a.test", true, true, SERVICE_TCP },
+        { "https://nas", "domain:a.test", false, true, SERVICE_HTTPS },
+        { "tcp://nas:1", "domain:a.test", true, true, SERVICE_TCP },
+        { "tcp://nas:1", "domain:a.test", false, false, SERVICE_TCP },
+        { "tcp://nas:1", "tcp:db", false, true, SERVICE_TCP },
+        { "tcp://nas:1", "relay:r", false, true, SERVICE_TCP },
+        { "unix:/run/s", "domain:a.test", true, true, SERVICE_UNIX },
+        { "unix:/run/s", "domain:a.test", false, true, SERVICE_UNIX },
+        { "http://nas", "domain:a.test", true, false, SERVICE_HTTP },
+        { "http://nas", "domain:a.test", false, true, SERVICE_HTTP },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct service s;
+
+        assert_int_equal(service_parse(&s, rows[i].text, NULL), 0);
+        assert_int_equal(service_why_unfit(&s, str_of(rows[i].item), rows[i].passed) == NULL, rows[i].fits);
+        assert_int_equal(service_for(&s, rows[i].passed).kind, rows[i].as);
+    }
+}
+
 static void test_host_of_any_length(void **state)
 {
     char text[400];
@@ -149,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_other_kinds),
         cmocka_unit_test(test_host_of_any_length),
+        cmocka_unit_test(test_what_is_passed_through),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

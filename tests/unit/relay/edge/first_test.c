@@ -138,6 +138,53 @@ static void test_first_bytes(void **state)
     }
 }
 
+/* A ClientHello for a.test, with or without SSH beside it, in two pieces cut anywhere. */
+#define ASKED                                \
+    "\x16\x03\x01\0\x3e\x01\0\0\x3a\x03\x03" \
+    "0123456789abcdef0123456789abcdef"       \
+    "\0\0\x02\x13\x01\x01\0\0\x0f"           \
+    "\0\0\0\x0b\0\x09\0\0\x06"               \
+    "a.test"
+
+static void test_the_name_that_is_asked_for(void **state)
+{
+    static const char bytes[] = ASKED "and more";
+
+    (void)state;
+    for (size_t cut = 0; cut < 2 * sizeof ASKED - 2; cut++) {
+        struct first first = { .entrance = SECURE, .ssh = cut % 2, .asks_name = true };
+        struct origin origin = { 0 };
+        struct err why = { 0 };
+
+        assert_int_equal(first_begin(&first), FIRST_MORE);
+        assert_int_equal(first_feed(&first, &origin, &(struct cidrs){ 0 }, bytes, cut / 2, &why), FIRST_MORE);
+        assert_int_equal(first_feed(&first, &origin, &(struct cidrs){ 0 }, bytes + cut / 2,
+                                    sizeof bytes - 1 - cut / 2, &why),
+                         FIRST_TLS);
+        assert_int_equal(first.hello.name.n, 6);
+        assert_memory_equal(first.hello.name.p, "a.test", 6);
+        assert_int_equal(first.bytes.len, sizeof bytes - 1);
+        assert_memory_equal(buf_bytes(&first.bytes), bytes, sizeof bytes - 1);
+        first_free(&first);
+    }
+}
+
+/* Whoever ends TLS judges what is no ClientHello. */
+static void test_no_name_is_asked_for(void **state)
+{
+    struct first first = { .entrance = SECURE, .asks_name = true };
+    struct origin origin = { 0 };
+    struct err why = { 0 };
+
+    (void)state;
+    assert_int_equal(first_feed(&first, &origin, &(struct cidrs){ 0 }, "GET /", 5, &why), FIRST_TLS);
+    assert_int_equal(first.hello.name.n, 0);
+    first_free(&first);
+    first = (struct first){ .entrance = SECURE, .ssh = true, .asks_name = true };
+    assert_int_equal(first_feed(&first, &origin, &(struct cidrs){ 0 }, "SSH-2", 5, &why), FIRST_SSH);
+    first_free(&first);
+}
+
 static void test_why(void **state)
 {
     struct first first = { .entrance = PROXIED };
@@ -159,7 +206,10 @@ static void test_why(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_first_bytes), cmocka_unit_test(test_why) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_first_bytes),
+                                        cmocka_unit_test(test_the_name_that_is_asked_for),
+                                        cmocka_unit_test(test_no_name_is_asked_for),
+                                        cmocka_unit_test(test_why) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,28 @@ static void check_row(const struct row *row)
     snapshot_release(s);
 }
 
+/* Who ends TLS himself answers nobody without it. */
+static void test_a_site_that_ends_tls_itself(void **state)
+{
+    const struct redirect_from from = { false, 443 };
+    struct buf location = { 0 };
+    struct policy policy;
+    struct snapshot *s;
+    struct h1_head head;
+
+    (void)state;
+    policy_defaults(&policy, 0);
+    policy.https = POLICY_BOTH;
+    policy.tls = POLICY_PASSTHROUGH;
+    s = make_snapshot(&policy);
+    h1_request_init(&head);
+    assert_int_equal(h1_head_parse(&head, "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n", 33, &limits), 33);
+    assert_true(redirect_find(s, snapshot_find(s, h1_text(&head, head.host)), &head, &from, &location));
+    assert_string_equal(buf_text(&location), "https://a.test/x");
+    buf_free(&location);
+    snapshot_release(s);
+}
+
 static void test_who_goes_where(void **state)
 {
     static const struct row rows[] = {
@@ -114,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_goes_where),
+        cmocka_unit_test(test_a_site_that_ends_tls_itself),
         cmocka_unit_test(test_the_answer),
     };
 

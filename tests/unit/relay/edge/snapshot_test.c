@@ -254,6 +254,35 @@ static void test_which_certificate(void **state)
     }
 }
 
+static void test_sites_that_end_tls_themselves(void **state)
+{
+    struct shot shot = begin();
+    SSL_CTX *first = SSL_CTX_new(TLS_server_method()), *fallback = SSL_CTX_new(TLS_server_method());
+    struct policy policy;
+    struct snap_site *site;
+
+    (void)state;
+    snapshot_set_tls(shot.s, first, fallback);
+    add_site(&shot, "a.test");
+    assert_false(snapshot_has_passthrough(shot.s));
+    policy_defaults(&policy, 0);
+    policy.tls = POLICY_PASSTHROUGH;
+    site = snapshot_add_site(shot.s, "*.b.test", NULL, &policy, shot.counts);
+    snapshot_add_name(shot.s, site, "*.b.test");
+    snapshot_add_name(shot.s, site, "b.test");
+    finish(&shot);
+    assert_true(snapshot_has_passthrough(shot.s));
+    assert_ptr_equal(snapshot_passes(shot.s, STR("b.test")), site);
+    assert_ptr_equal(snapshot_passes(shot.s, STR("X.B.test.")), site);
+    assert_null(snapshot_passes(shot.s, STR("a.test")));
+    assert_null(snapshot_passes(shot.s, STR("c.test")));
+    assert_null(snapshot_passes(shot.s, STR("")));
+    assert_null(snapshot_pick_tls(shot.s, STR("b.test"))); /* and not the one for unknown names */
+    SSL_CTX_free(first);
+    SSL_CTX_free(fallback);
+    snapshot_release(shot.s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_lanes),
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_which_certificate),
+        cmocka_unit_test(test_sites_that_end_tls_themselves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

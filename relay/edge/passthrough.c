@@ -1,0 +1,35 @@
+#include "relay/edge/passthrough.h"
+
+#include <string.h>
+
+static const struct snap_target *find_target(const struct snapshot *s, const char *key)
+{
+    const struct snap_site *site = snapshot_passes(s, str_of(key));
+
+    return site ? &site->own : NULL;
+}
+
+/* A fatal internal_error, of any version. To those who come for a name of ours whose house does not answer: they see at
+ * once that nobody is there, and that it is not for their name. */
+static const struct str alert = { "\x15\x03\x03\0\x02\x02\x50", 7 };
+
+void passthrough_visit(struct raw_visit *visit, struct passthrough_name *name, const struct snap_site *site,
+                       const struct origin *from, struct str server_name)
+{
+    size_t n = server_name.n < sizeof name->text ? server_name.n : sizeof name->text - 1;
+
+    memcpy(name->text, server_name.p, n);
+    name->text[n] = '\0';
+    *visit = (struct raw_visit){
+        .alone = { .source = from->peer, .dest = from->dest, .sni = name->text },
+        .key = name->text,
+        .find = find_target,
+        .counts = site->counts,
+        .park_ms = site->policy.park_ms,
+        .last_words = alert,
+        .logged = site->policy.access_log,
+        .method = "TLS",
+        .item = site->name,
+        .agent = "",
+    };
+}
