@@ -130,9 +130,10 @@ static const struct opt options[] = {
       .sample = "http://127.0.0.1:80",
       .help =
           "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, the same with "
-          "https:// where the service itself speaks TLS, or unix:/PATH for HTTP over a Unix socket. A name is looked up "
-          "anew after 5 seconds. With tls = passthrough, where it listens for TLS: https://HOST:PORT, tcp://HOST:PORT "
-          "or unix:/PATH. Needed unless mode is direct or none." },
+          "https:// where the service itself speaks TLS, with h2c:// where it speaks HTTP/2 without TLS (gRPC), or "
+          "unix:/PATH for HTTP over a Unix socket. gRPC reaches an https:// service too, if that offers HTTP/2. A name is "
+          "looked up anew after 5 seconds. With tls = passthrough, where it listens for TLS: https://HOST:PORT, "
+          "tcp://HOST:PORT or unix:/PATH. Needed unless mode is direct or none." },
     { "domain", "mode", OPT_CHOICE, offsetof(struct agent_domain_conf, mode), .def = "tunnel",
       .choices = modes, .flags = OPT_RELOAD,
       .help =
@@ -269,11 +270,12 @@ static void check_plain(struct opt_conf *conf, const char *name, const struct ag
                           "http://127.0.0.1:80)");
     else if (service_parse(&service, r->service, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", name, "service", "%s", why.text);
-    else if (service.kind == SERVICE_HTTPS)
+    else if (service.kind == SERVICE_HTTPS || service.kind == SERVICE_H2C)
         opt_errors_add_at(
             errors, conf, "relay", name, "service",
             "with protocol = plain the bytes are carried as they are; write tcp://HOST:PORT, and "
-            "whoever connects there speaks TLS with the service");
+            "whoever connects there speaks %s with the service",
+            service.kind == SERVICE_HTTPS ? "TLS" : "HTTP/2");
 }
 
 static void check_relay(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
@@ -357,8 +359,8 @@ static int check_service(const char *text, bool *speaks_tls, struct err *e)
     if (service.kind == SERVICE_TCP)
         return err_set(
             e, ERR_INPUT,
-            "a site's visitors speak HTTP; write http://HOST:PORT, https://HOST:PORT or unix:/PATH (or tls = "
-            "passthrough, where it is the service that ends their TLS)");
+            "a site's visitors speak HTTP; write http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT or unix:/PATH "
+            "(or tls = passthrough, where it is the service that ends their TLS)");
     *speaks_tls = *speaks_tls || service.kind == SERVICE_HTTPS;
     return 0;
 }

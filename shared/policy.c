@@ -12,6 +12,7 @@ const char *const policy_https_words[] = { "redirect", "both", "only", NULL };
 const char *const policy_www_words[] = { "as-is", "add", "strip", NULL };
 const char *const policy_share_words[] = { "off", "balance", "standby", NULL };
 const char *const policy_tls_words[] = { "terminate", "passthrough", NULL };
+const char *const policy_http2_words[] = { "never", "h2c", "h2", NULL };
 
 void policy_defaults(struct policy *p, int64_t park_ms)
 {
@@ -372,4 +373,14 @@ void policy_copy(struct policy *to, const struct policy *from, struct arena *are
 size_t policy_json_bytes(const json_t *object)
 {
     return object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
+}
+
+enum policy_http2 policy_http2(const json_t *object, const char *route)
+{
+    const char *word = json_string_value(json_object_get(json_object_get(object, "http2"), route));
+
+    for (int i = 0; word && policy_http2_words[i]; i++)
+        if (strcmp(word, policy_http2_words[i]) == 0)
+            return (enum policy_http2)i;
+    return POLICY_HTTP2_NEVER;
 }

@@ -16,6 +16,8 @@ enum policy_https { POLICY_REDIRECT, POLICY_BOTH, POLICY_ONLY };
 enum policy_www { POLICY_WWW_AS_IS, POLICY_WWW_ADD, POLICY_WWW_STRIP };
 enum policy_tls { POLICY_TERMINATE, POLICY_PASSTHROUGH };
 enum policy_share { POLICY_ALONE, POLICY_BALANCE, POLICY_STANDBY };
+/* Whether a service is spoken to by HTTP/2: never; always; or over TLS, for requests that need it (ALPN). */
+enum policy_http2 { POLICY_HTTP2_NEVER, POLICY_HTTP2_ALONE, POLICY_HTTP2_ASKED };
 
 enum {
     POLICY_HEADERS = 64, /* of set_header, and as many of unset_header */
@@ -66,6 +68,11 @@ must_check int policy_lay(struct policy *p, const json_t *object, struct arena *
 /* Lists are copied into the arena, so that the copy lives as long. */
 void policy_copy(struct policy *to, const struct policy *from, struct arena *arena);
 size_t policy_json_bytes(const json_t *object); /* as text */
+
+/* What an object says of the service of this route ("": the site's own): its member "http2" is an object with a word for
+ * each route of which there is something to say. Words of later versions mean what no word means: never. */
+extern const char *const policy_http2_words[];
+enum policy_http2 policy_http2(const json_t *object, const char *route);
 
 /* Checks of one value each, for options too. */
 must_check int policy_check_header(const char *name, const char *value, struct err *e);

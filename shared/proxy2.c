@@ -16,7 +16,7 @@
 enum { HEAD_BYTES = PROXY_WIRE_HEAD_BYTES };
 enum { LOCAL = PROXY_WIRE_LOCAL, PROXY = PROXY_WIRE_PROXY };
 enum { UNSPEC = PROXY_WIRE_UNSPEC, TCP4 = PROXY_WIRE_TCP4, TCP6 = PROXY_WIRE_TCP6 };
-enum { TLV_AUTHORITY = PROXY_WIRE_AUTHORITY, TLV_ROUTE = 0xe3, TLV_ITEM = 0xe4 };
+enum { TLV_ALPN = 0x01, TLV_AUTHORITY = PROXY_WIRE_AUTHORITY, TLV_ROUTE = 0xe3, TLV_ITEM = 0xe4 };
 
 /* ---- the opening and its answer ---- */
 
@@ -129,6 +129,8 @@ void proxy2_use_write(struct buf *out, const struct proxy2_use *use)
     add_text(&rest, TLV_ITEM, use->item);
     add_text(&rest, TLV_ROUTE, use->route);
     add_text(&rest, TLV_AUTHORITY, use->sni);
+    if (use->http2)
+        add_text(&rest, TLV_ALPN, STR("h2"));
     head[14] = (unsigned char)(rest.len >> 8);
     head[15] = (unsigned char)rest.len;
     buf_add(out, head, sizeof head);
@@ -196,6 +198,13 @@ static int set_text(struct proxy2_use *use, unsigned char type, struct str text,
                      : type == TLV_AUTHORITY ? &use->sni
                                              : NULL;
     bool well;
+
+    if (type == TLV_ALPN && str_eq(text, "h2") && !use->http2) {
+        use->http2 = true;
+        return 0;
+    }
+    if (type == TLV_ALPN)
+        return err_set(e, ERR_PEER, "the TLV 0x01 of a PROXY header is not h2, once");
 
     if (!to)
         return err_set(e, ERR_PEER, "a PROXY header holds a TLV of the unknown type 0x%02x", type);

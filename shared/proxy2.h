@@ -45,6 +45,7 @@ struct proxy2_use {
     struct str item;                      /* "domain:NAME" or "tcp:NAME" */
     struct str route;                     /* route path as claimed; empty: the domain's service */
     struct str sni;                       /* passthrough only; empty otherwise */
+    bool http2;                           /* HTTP/2 will be spoken on it (PP2_TYPE_ALPN = h2) */
 };
 
 /* v4-mapped addresses are sent as IPv4; where only one of the two is IPv4, both as IPv6. item is needed, and no text

@@ -45,10 +45,12 @@ int service_parse(struct service *s, const char *text, struct err *e)
     }
     if (begins(text, "https://", &rest))
         s->kind = SERVICE_HTTPS;
+    else if (begins(text, "h2c://", &rest))
+        s->kind = SERVICE_H2C;
     else if (!begins(text, "http://", &rest))
         return err_set(e, ERR_INPUT,
                        "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), "
-                       "https://HOST:PORT, unix:/PATH or tcp://HOST:PORT");
+                       "https://HOST:PORT, h2c://HOST:PORT, unix:/PATH or tcp://HOST:PORT");
     if (rest.n > 0 && rest.p[rest.n - 1] == '/') /* http://HOST/ says no more than http://HOST */
         rest.n--;
     return s->kind == SERVICE_HTTPS
@@ -64,6 +66,7 @@ bool service_ends_tls(const struct service *s)
     case SERVICE_HTTPS:
     case SERVICE_UNIX:
     case SERVICE_TCP: return true;
+    case SERVICE_H2C:
     case SERVICE_HTTP: break;
     }
     return false;
@@ -90,4 +93,13 @@ struct service service_for(const struct service *s, bool passed)
     if (passed && as.kind == SERVICE_HTTPS)
         as.kind = SERVICE_TCP;
     return as;
+}
+
+const char *service_mismatch(const struct service *s, bool http2)
+{
+    if (!http2 && s->kind == SERVICE_H2C)
+        return "this relay is too old to speak HTTP/2 to an h2c:// service; update it";
+    if (http2 && s->kind != SERVICE_H2C && s->kind != SERVICE_HTTPS)
+        return "the relay speaks HTTP/2 to a service that does not any more";
+    return NULL;
 }

@@ -11,18 +11,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum service_kind { SERVICE_HTTP, SERVICE_HTTPS, SERVICE_UNIX, SERVICE_TCP };
+enum service_kind { SERVICE_HTTP, SERVICE_HTTPS, SERVICE_UNIX, SERVICE_TCP, SERVICE_H2C };
 
 struct service {
     enum service_kind kind;
     bool
         verify; /* SERVICE_HTTPS: its certificate has to be one for this host, by an authority that is trusted here */
     enum proxy_header_version
-        proxy;           /* with which header it wants a connection to begin; NO unless somebody says so */
+        proxy;  /* with which header it wants a connection to begin; NO unless somebody says so */
+    bool http2; /* SERVICE_HTTPS, of one connection to it: that is asked for by ALPN, and insisted on */
     struct host_port at; /* SERVICE_UNIX: the host is the socket's path, as dial_start takes it */
 };
 
-/* Reads http://HOST or http://HOST:PORT, the same with https://, unix:/PATH (HTTP, over a Unix socket) or
+/* Reads http://HOST or http://HOST:PORT, the same with https:// and h2c:// (HTTP/2 without TLS), unix:/PATH (HTTP, over a Unix socket) or
  * tcp://HOST:PORT (any bytes); the host may be a name, an IPv4 address, or an IPv6 one in brackets. It is to be verified
  * unless somebody says otherwise. */
 must_check int service_parse(struct service *s, const char *text, struct err *e);
@@ -33,4 +34,6 @@ bool service_ends_tls(const struct service *s);
 const char *service_why_unfit(const struct service *s, struct str item, bool passed);
 /* How it is dialled: what is passed through is TLS already, and none is put around it. */
 struct service service_for(const struct service *s, bool passed);
+/* Why a relay cannot speak to it as it is about to: by HTTP/2, or not. NULL: it can. */
+const char *service_mismatch(const struct service *s, bool http2);
 #endif

@@ -9,6 +9,7 @@
 #include "shared/stream.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { DIAL_MS = 10000, HANDSHAKE_MS = 10000 };
 
@@ -26,7 +27,7 @@ struct service_conn {
     uv_timer_t deadline; /* of the handshake */
     int pending;
 
-    bool ready, closing;
+    bool ready, closing, declined;
     bool got_bytes;   /* of what a service says; TLS's own do not count */
     bool spoke;       /* it may have read something of ours */
     bool got_notify;  /* the service's close_notify: the end of what it says */
@@ -71,6 +72,11 @@ struct service_conn *service_conn_start(struct loop *loop, const struct service 
     return s;
 }
 
+void service_conn_speak_http2(struct service_conn *s, bool http2)
+{
+    s->service.http2 = http2;
+}
+
 /* Closes what there is; the first reason stays. */
 static void end(struct service_conn *s, enum lane_how how, const struct err *why)
 {
@@ -103,6 +109,25 @@ static enum lane_how how_dialled(enum err_code code)
     case ERR_TIMEOUT: return LANE_SILENT;
     default: return LANE_UNREACHABLE;
     }
+}
+
+/* Some servers then end the handshake with an alert, others choose nothing and would speak HTTP/1.1. */
+static void note_declined(struct service_conn *s)
+{
+    s->declined = true;
+    fail(s, LANE_REFUSED,
+         "does not choose HTTP/2 in its TLS handshake (ALPN h2), which gRPC needs; turn HTTP/2 on there");
+}
+
+static bool has_declined(const struct service_conn *s)
+{
+    const unsigned char *chosen;
+    unsigned n;
+
+    if (!s->service.http2)
+        return false;
+    SSL_get0_alpn_selected(s->tls->pipe.ssl, &chosen, &n);
+    return n != 2 || memcmp(chosen, "h2", 2) != 0;
 }
 
 static void become_ready(struct service_conn *s)
@@ -199,12 +224,18 @@ static void take_tls(struct service_conn *s, const char *bytes, size_t n)
     int rc = service_tls_feed(s->tls, bytes, n, &plain, &why);
 
     flush(s);
-    if (rc >= 0 && !s->ready && tls_pipe_established(&s->tls->pipe))
-        become_ready(s);
+    if (rc >= 0 && !s->ready && !s->closing && tls_pipe_established(&s->tls->pipe)) {
+        if (has_declined(s))
+            note_declined(s);
+        else
+            become_ready(s);
+    }
     if (s->ready)
         pass_on(s, buf_bytes(&plain), plain.len);
     buf_free(&plain);
-    if (rc < 0)
+    if (rc < 0 && s->tls->no_protocol)
+        note_declined(s);
+    else if (rc < 0)
         end(s, s->got_bytes || (s->spoke && !s->tls->turned_away) ? LANE_RESET : LANE_REFUSED, &why);
     else if (rc == 1 && s->ready)
         note_notify(s);
@@ -269,6 +300,11 @@ static void on_sent(void *user)
 bool service_conn_is_proof(const struct service_conn *s)
 {
     return !is_tls(s);
+}
+
+bool service_conn_declined(const struct service_conn *s)
+{
+    return s->declined;
 }
 
 void service_conn_write(struct service_conn *s, const char *bytes, size_t n)

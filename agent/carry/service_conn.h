@@ -38,6 +38,11 @@ void service_conn_introduce(struct service_conn *s, const struct proxy2_use *use
 /* That it was reached shows that it is well. Not so with TLS: a service says what it makes of us only afterwards. */
 bool service_conn_is_proof(const struct service_conn *s);
 
+/* By HTTP/2 or not; to the former TLS has to agree; right after the start. */
+void service_conn_speak_http2(struct service_conn *s, bool http2);
+/* TLS with it is well, but it does not choose HTTP/2, which was asked for. It may be asked until `ended` returns. */
+bool service_conn_declined(const struct service_conn *s);
+
 /* Only once it is ready. */
 void service_conn_write(struct service_conn *s, const char *bytes, size_t n);
 void service_conn_shutdown(struct service_conn *s); /* half-close, behind what is queued */

@@ -175,6 +175,7 @@ int service_tls_feed(struct service_tls *t, const char *bytes, size_t n, struct 
     if (rc < 0) {
         trust_forget_session(&t->peer);
         t->turned_away = is_about_the_handshake(code);
+        t->no_protocol = ERR_GET_REASON(code) == SSL_AD_REASON_OFFSET + SSL_AD_NO_APPLICATION_PROTOCOL;
         explain(t, code, e);
     }
     return rc;

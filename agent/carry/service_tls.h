@@ -10,6 +10,7 @@ struct service_tls {
     struct tls_pipe pipe; /* for writing and ending */
     struct buf out;       /* its output: to send, and then to empty */
     struct trust_peer peer;
+    bool no_protocol; /* it speaks none of those that it was offered */
     bool
         turned_away; /* it has ended the handshake, as it sees it: it has read nothing of what was said behind that */
 };

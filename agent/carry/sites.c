@@ -66,6 +66,33 @@ static json_t *with_proxy_protocol(json_t *policy, int proxy)
     return policy;
 }
 
+static enum policy_http2 http2_of(const struct service *at)
+{
+    switch (at->kind) {
+    case SERVICE_H2C: return POLICY_HTTP2_ALONE;
+    case SERVICE_HTTPS: return POLICY_HTTP2_ASKED;
+    default: return POLICY_HTTP2_NEVER;
+    }
+}
+
+/* What the relay has to know of the services to speak to them; nothing, where that is HTTP/1.1 alone. */
+static void claim_http2(struct site *site)
+{
+    json_t *words = json_object();
+
+    for (size_t i = 0; i < site->services_n; i++) {
+        enum policy_http2 http2 = http2_of(&site->services[i].at);
+
+        if (http2 != POLICY_HTTP2_NEVER)
+            json_object_set_new(words, site->services[i].route, json_string(policy_http2_words[http2]));
+    }
+    if (json_object_size(words) > 0)
+        json_object_set(site->policy, "http2", words);
+    else
+        json_object_del(site->policy, "http2");
+    json_decref(words);
+}
+
 static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d,
                  struct sites *old)
 {
@@ -88,6 +115,7 @@ static void fill(struct arena *arena, struct site *site, const char *name, const
     for (size_t i = 0; i < d->routes.n; i++)
         read_service(&site->services[1 + i], site->item, arena_copy(arena, d->routes.list[i].name),
                      arena_copy(arena, d->routes.list[i].value), d->verify, d->proxy_protocol);
+    claim_http2(site);
 }
 
 static const char *address_text(struct arena *arena, const struct opt_address *at)
@@ -271,6 +299,8 @@ const struct site_service *sites_for(struct sites *s, const struct proxy2_use *u
     *why = !*site     ? "this item is not served here"
            : !service ? "this route is not served here"
                       : service_why_unfit(&service->at, use->item, use->sni.n > 0);
+    if (!*why)
+        *why = service_mismatch(&service->at, use->http2);
     return *why ? NULL : service;
 }
 

@@ -18,8 +18,7 @@ enum { OPENING_MS = 5000, HEADER_MS = 5000 };
  * read costs sshd as much as the data. Once a second of little, or idle WebSockets would seem to hold it. */
 enum { CONSUMED_BYTES = 64 * 1024, CONSUMED_MANY_BYTES = 256 * 1024, CONSUMED_MS = 2, REST_BYTES = 4096 };
 
-_Static_assert(LOOP_READ_BYTES % SSH_PACKET_BYTES == 0,
-               "each read would end in a packet that is nearly empty");
+_Static_assert(LOOP_READ_BYTES % SSH_PACKET_BYTES == 0, "each read would end in a short packet");
 
 enum state { C_OPENING, C_WARM, C_DIAL, C_CARRY, C_CLOSE };
 
@@ -34,15 +33,14 @@ struct carry {
     uv_timer_t deadline;
     bool late;
 
-    uint64_t id;   /* known from the opening on */
-    bool opened;   /* id is valid */
-    struct buf in; /* the opening, then the second header and what came behind it */
-    char *item;    /* "domain:NAME" */
-    char *route;   /* "" for the item's own service */
+    uint64_t id;        /* known from the opening on */
+    bool opened;        /* id is valid */
+    struct buf in;      /* the opening, then the second header and what came behind it */
+    char *item, *route; /* "domain:NAME"; "" for its own service */
 
-    struct service_conn *service; /* NULL before it is dialled and after it has ended */
-    bool ready, answered;         /* it is reached; it has said something */
-    enum lane_how service_how;    /* once it has ended */
+    struct service_conn *service;   /* NULL before it is dialled and after it has ended */
+    bool ready, answered, declined; /* it is reached; has said something; is well, but has no HTTP/2 */
+    enum lane_how service_how;      /* once it has ended */
     char *service_why;
     bool service_eof, paused;
     uint64_t to_service, consumed; /* bytes after the second header; those that the relay knows to be taken */
@@ -197,8 +195,7 @@ static enum state fail(struct carry *c, enum lane_how how, const char *detail)
 /* Reads until c->in holds `want` bytes. False at the end of what will ever come. */
 static bool read_up_to(struct carry *c, size_t want)
 {
-    char *chunk =
-        c->lane->loop->read_buf; /* a warm stream, of which nothing has come, holds no memory for it */
+    char *chunk = c->lane->loop->read_buf; /* so a warm stream holds no memory for it */
 
     while (c->in.len < want && !ssh_channel_quiet(c->lane->pipe, c->channel)) {
         ssize_t n = ssh_channel_read(c->channel, chunk, want - c->in.len);
@@ -267,6 +264,7 @@ static enum state use(struct carry *c, const struct proxy2_use *use)
         return fail(c, LANE_REFUSED, c->counted ? why : "as many streams as max_streams admits are in use");
     dial(c, service, use->sni.n > 0);
     service_conn_introduce(c->service, use, site->traffic);
+    service_conn_speak_http2(c->service, use->http2);
     return C_DIAL;
 }
 
@@ -333,16 +331,17 @@ static void on_service_ready(void *user)
  * that are kept, so it is worth no line, and the relay knows whether anything is missing. */
 static enum state fail_service(struct carry *c)
 {
-    switch (c->service_how) {
-    case LANE_REFUSED: note_service(c, LANE_SERVICE_REFUSED, c->service_why); break;
-    case LANE_SILENT: note_service(c, LANE_SERVICE_SILENT, c->service_why); break;
-    case LANE_UNREACHABLE: note_service(c, LANE_SERVICE_UNREACHABLE, c->service_why); break;
-    case LANE_EOF:
-    case LANE_RESET:
+    static const enum lane_service states[] = { [LANE_REFUSED] = LANE_SERVICE_REFUSED,
+                                                [LANE_UNREACHABLE] = LANE_SERVICE_UNREACHABLE,
+                                                [LANE_SILENT] = LANE_SERVICE_SILENT };
+
+    if (c->service_how == LANE_EOF || c->service_how == LANE_RESET) {
         log_debug("service broke off", kv_str("item", c->item), kv_str("error", c->service_why));
         say_ended(c, LANE_RESET, c->service_why);
         return C_CLOSE;
     }
+    if (!c->declined)
+        note_service(c, states[c->service_how], c->service_why);
     return fail(c, c->service_how, c->service_why);
 }
 
@@ -433,6 +432,7 @@ static void on_service_ended(void *user, enum lane_how how, const char *detail)
     struct carry *c = user;
 
     c->pending--;
+    c->declined = service_conn_declined(c->service);
     c->service = NULL;
     c->service_how = how;
     c->service_why = mem_copy(detail);

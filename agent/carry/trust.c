@@ -121,7 +121,8 @@ bool trust_has_authorities(const struct trust *t)
 
 static bool is_of(const struct service *a, const struct service *b)
 {
-    return a->verify == b->verify && a->at.port == b->at.port && strcmp(a->at.host, b->at.host) == 0;
+    return a->verify == b->verify && a->http2 == b->http2 && a->at.port == b->at.port &&
+           strcmp(a->at.host, b->at.host) == 0;
 }
 
 /* The place of this service's session, or SESSIONS. */
@@ -239,7 +240,7 @@ static void set_verification(SSL *ssl, const struct service *service, const char
 
 void trust_prepare(struct trust_peer *p, struct trust *t, const struct service *service, SSL *ssl)
 {
-    static const unsigned char protocols[] = "\x08http/1.1";
+    static const unsigned char http1[] = "\x08http/1.1", http2[] = "\x02h2";
     size_t at = find(t, service);
     char name[HOST_BYTES];
 
@@ -249,7 +250,10 @@ void trust_prepare(struct trust_peer *p, struct trust *t, const struct service *
     set_verification(ssl, service, name);
     if (*name)
         SSL_set_tlsext_host_name(ssl, name);
-    SSL_set_alpn_protos(ssl, protocols, sizeof protocols - 1);
+    if (service->http2)
+        SSL_set_alpn_protos(ssl, http2, sizeof http2 - 1);
+    else
+        SSL_set_alpn_protos(ssl, http1, sizeof http1 - 1);
     if (at < SESSIONS)
         SSL_set_session(ssl, t->sessions[at].session);
     SSL_set_connect_state(ssl);

@@ -8,6 +8,7 @@
  * tunnelled.c. Events from the stream are noted, then whoever serves the visitor (client.c, h2_visitor.c) calls
  * exchange_run, which says how far it has come. */
 #include "relay/edge/exchange_parts.h"
+#include "relay/edge/grpc.h"
 #include "relay/edge/route.h"
 #include "relay/edge/upgrade.h"
 #include "shared/mem.h"
@@ -20,6 +21,10 @@ enum { RESEND_BYTES = 65536 }; /* of a body, held to be sent again */
 
 static void on_ready(void *user);
 static void on_received(void *user, const char *bytes, size_t n);
+static void on_body(void *user, const char *bytes, size_t n);
+static void on_end(void *user, struct str trailers);
+static void on_told(void *user);
+static void on_reset(void *user, uint32_t code);
 static void on_room(void *user);
 static uint64_t on_held_asked(void *user, uint64_t *moved);
 static bool on_gone_asked(void *user);
@@ -29,6 +34,10 @@ static void send_request(struct exchange *x);
 static const struct upstream_events upstream_events = {
     .ready = on_ready,
     .received = on_received,
+    .body = on_body,
+    .end = on_end,
+    .told = on_told,
+    .reset = on_reset,
     .room = on_room,
     .held = on_held_asked,
     .gone = on_gone_asked,
@@ -49,19 +58,20 @@ static bool is_idempotent(struct str method)
 
 void exchange_take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t not_lane)
 {
-    x->upstream = pool_take(x->host->pool, x->target, x->alone, reuse, not_lane, &upstream_events, x);
+    const struct pool_wants wants = { x->alone, reuse, x->grpc, not_lane };
+
+    x->ended = !pool_serve(x->host->pool, x->target, &wants, &upstream_events, x, &x->service);
     x->sent_head = false;
     buf_free(&x->in); /* the beginning of a response that breaks off */
-    x->ended = !x->upstream;
     if (x->ended) {
         if (x->sends == 0) /* otherwise the end of the stream before says more */
             x->end = UPSTREAM_UNAVAILABLE;
         return;
     }
-    x->stream_was_kept = upstream_used_before(x->upstream);
-    x->lane = upstream_lane(x->upstream);
+    x->stream_was_kept = x->service.ops->used_before(x->service.user);
+    x->lane = x->service.ops->lane(x->service.user);
     h1_response_init(x->response, str_of(x->method));
-    if (upstream_ready(x->upstream))
+    if (x->service.ops->ready(x->service.user))
         send_request(x);
 }
 
@@ -105,6 +115,7 @@ struct exchange *exchange_new(const struct visitor_side *side, const struct clie
     x->visitor_keeps = head->keep_alive;
     x->secure = visitor->secure;
     x->visitor_1_0 = head->minor == 0;
+    x->grpc = visitor->http2 && grpc_is_call(head);
     x->request_framing = head->framing;
     x->request_done = head->framing == H1_NO_BODY;
     h1_body_init(&x->request, head->framing, head->content_length);
@@ -119,24 +130,44 @@ struct exchange *exchange_new(const struct visitor_side *side, const struct clie
     return x;
 }
 
-/* Where his connection is this request's alone, the sockets wait for one another; where it is not, see visitor_hold, and
- * he is kept waiting by what is not taken of his body. */
-static void join_backpressure(struct exchange *x)
+/* Where both connections are this request's alone, the sockets wait for one another. */
+static bool join_backpressure(struct exchange *x)
 {
-    struct stream *visitor = visitor_stream(&x->side);
+    struct stream *visitor = visitor_stream(&x->side), *service = x->service.ops->stream(x->service.user);
 
-    if (!visitor)
-        return;
-    stream_set_source(visitor, upstream_stream(x->upstream));
-    stream_set_source(upstream_stream(x->upstream), visitor);
+    if (!visitor || !service)
+        return false;
+    stream_set_source(visitor, service);
+    stream_set_source(service, visitor);
+    return true;
+}
+
+/* Where one of them is not, the service alone waits; the visitor is kept waiting by what is not taken of his body. */
+static void hold_service(const struct exchange *x)
+{
+    if (x->service.ops && x->sent_head && !x->joined)
+        x->service.ops->hold(x->service.user, x->side.ops->full(x->side.user));
+}
+
+static void end_request(const struct exchange *x)
+{
+    const struct buf *trailers = &x->request_trailers;
+
+    x->service.ops->end(x->service.user, x->request_framing,
+                        (struct str){ buf_bytes(trailers), trailers->len });
 }
 
 static void send_request(struct exchange *x)
 {
-    join_backpressure(x);
-    upstream_write(x->upstream, buf_bytes(&x->request_head), x->request_head.len);
+    const struct service_ops *ops = x->service.ops;
+
+    x->joined = join_backpressure(x);
+    ops->head(x->service.user, (struct str){ buf_bytes(&x->request_head), x->request_head.len });
     if (x->request_body.len > 0)
-        upstream_write(x->upstream, buf_bytes(&x->request_body), x->request_body.len);
+        ops->body(x->service.user, x->request_framing,
+                  (struct str){ buf_bytes(&x->request_body), x->request_body.len });
+    if (x->request_done)
+        end_request(x);
     x->sent_head = true;
     x->sends++;
     access_request_sent(x->access);
@@ -144,33 +175,25 @@ static void send_request(struct exchange *x)
 
 /* ---- the request's body ---- */
 
-/* It may have to be sent again; whatever the method, to another machine, when the service was not even reached. */
-static void hold(struct exchange *x, const void *bytes, size_t n)
+/* It may have to be sent again; whatever the method, when the service was not even reached and there is another machine,
+ * or when it says by HTTP/2 that it has not looked at it. */
+static void hold(struct exchange *x, struct str data)
 {
     if (!x->idempotent && x->request_body.len == 0 && !x->body_lost)
-        x->body_lost = !snap_target_is_shared(x->target);
+        x->body_lost = !x->service.ops->multiplexed && !snap_target_is_shared(x->target);
     if (x->body_lost || x->response_head_done)
         return;
-    x->body_lost = n > RESEND_BYTES - x->request_body.len;
+    x->body_lost = data.n > RESEND_BYTES - x->request_body.len;
     if (x->body_lost)
         buf_free(&x->request_body);
     else
-        buf_add(&x->request_body, bytes, n);
+        buf_add(&x->request_body, data.p, data.n);
 }
 
-static void send_up(struct exchange *x, const void *bytes, size_t n)
+static void send_up(struct exchange *x, struct str data)
 {
-    upstream_write(x->upstream, bytes, n);
-    hold(x, bytes, n);
-}
-
-static void send_chunk(struct exchange *x, struct str data)
-{
-    char size[24];
-
-    send_up(x, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", data.n));
-    send_up(x, data.p, data.n);
-    send_up(x, "\r\n", 2);
+    x->service.ops->body(x->service.user, x->request_framing, data);
+    hold(x, data);
 }
 
 bool exchange_may_trail(const struct buf *trailers)
@@ -180,15 +203,12 @@ bool exchange_may_trail(const struct buf *trailers)
     return trailers->len == 0 || h1_trailers_parse(&parsed, buf_bytes(trailers), trailers->len) == 0;
 }
 
-static void end_chunks(struct exchange *x)
+static void note_request_end(struct exchange *x)
 {
-    const struct buf *trailers = &x->request_trailers;
-
-    x->broken = !exchange_may_trail(trailers);
-    if (x->broken)
-        return;
-    send_up(x, "0\r\n", 3);
-    send_up(x, trailers->len > 0 ? buf_bytes(trailers) : "\r\n", trailers->len > 0 ? trailers->len : 2);
+    x->request_done = true;
+    x->broken = !exchange_may_trail(&x->request_trailers);
+    if (!x->broken)
+        end_request(x);
 }
 
 /* Chunks do not say in front how many they will be. */
@@ -207,7 +227,7 @@ static void send_request_body(struct exchange *x, struct buf *plain)
     size_t used;
 
     while (!x->request_done && !x->broken && !x->response_done) {
-        size_t room = upstream_room(x->upstream), n = plain->len < room ? plain->len : room;
+        size_t room = x->service.ops->room(x->service.user), n = plain->len < room ? plain->len : room;
         enum h1_body_event event = h1_body_feed(&x->request, buf_bytes(plain), n, &used, &data);
 
         switch (event) {
@@ -218,17 +238,10 @@ static void send_request_body(struct exchange *x, struct buf *plain)
                 note_too_large(x);
                 break;
             }
-            if (x->request_framing == H1_CHUNKED)
-                send_chunk(x, data);
-            else
-                send_up(x, data.p, data.n);
+            send_up(x, data);
             break;
         case H1_BODY_TRAILER: buf_add(&x->request_trailers, data.p, data.n); break;
-        case H1_BODY_END:
-            x->request_done = true;
-            if (x->request_framing == H1_CHUNKED)
-                end_chunks(x);
-            break;
+        case H1_BODY_END: note_request_end(x); break;
         case H1_BODY_BAD: x->broken = true; break;
         case H1_BODY_MORE: break;
         }
@@ -257,7 +270,38 @@ static void on_received(void *user, const char *bytes, size_t n)
         exchange_read_response(x, bytes, n);
     else
         x->service_keeps = false;
+    if (!x->service.ops || !x->service.ops->multiplexed)
+        visitor_run(&x->side);
+}
+
+static void on_body(void *user, const char *bytes, size_t n)
+{
+    struct exchange *x = user;
+
+    if (!x->response_done && !x->broken)
+        exchange_read_body(x, bytes, n);
+}
+
+static void on_end(void *user, struct str trailers)
+{
+    struct exchange *x = user;
+
+    if (!x->response_done && !x->broken)
+        exchange_read_end(x, trailers);
+}
+
+static void on_told(void *user)
+{
+    struct exchange *x = user;
+
     visitor_run(&x->side);
+}
+
+static void on_reset(void *user, uint32_t code)
+{
+    struct exchange *x = user;
+
+    x->reset_code = code;
 }
 
 static void on_room(void *user)
@@ -285,7 +329,7 @@ static void on_ended(void *user, enum upstream_end how)
 {
     struct exchange *x = user;
 
-    x->upstream = NULL;
+    x->service.ops = NULL;
     x->ended = true;
     x->end = how;
     visitor_run(&x->side);
@@ -295,19 +339,16 @@ static void on_ended(void *user, enum upstream_end how)
 
 static void let_stream_go(struct exchange *x)
 {
-    struct upstream *u = x->upstream;
+    const struct service_side service = x->service;
+    bool whole = x->response_done && x->request_done && !x->broken;
 
-    x->upstream = NULL;
+    x->service.ops = NULL;
     if (visitor_stream(&x->side))
         stream_set_source(visitor_stream(&x->side), NULL);
-    if (!u)
-        return;
-    if (x->response_done && x->request_done && x->service_keeps && !x->broken)
-        upstream_give_back(u);
-    else if (x->response_done && x->request_done && !x->broken)
-        upstream_close(u);
-    else
-        upstream_abort(u);
+    if (service.ops)
+        service.ops->leave(service.user, !whole             ? SERVICE_ABORT
+                                         : x->service_keeps ? SERVICE_KEEP
+                                                            : SERVICE_CLOSE);
 }
 
 enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
@@ -318,18 +359,19 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
         exchange_settle_end(x, plain->len);
     if (exchange_waits(x, plain->len))
         return EXCHANGE_WAITS;
-    if (x->upstream && x->sent_head && !x->response_done)
+    if (x->service.ops && x->sent_head && !x->response_done)
         send_request_body(x, plain); /* also when the stream of a second try was ready at once */
     if (visitor_has_ended(&x->side) && plain->len == 0 && !x->request_done)
         x->broken = true; /* he left in the middle of his request */
-    if (x->broken && !x->began && !x->response_done)
+    if (x->broken && !x->began && !x->response_done && !exchange_passes_reset(x))
         exchange_answer(x, EXCHANGE_BAD_BODY);
-    if (x->broken && x->began && !x->response_done) {
+    if (x->broken && !x->response_done) {
         let_stream_go(x);
         return EXCHANGE_BROKEN;
     }
-    if (x->upstream && x->sent_head)
-        visitor_hold(&x->side, upstream_stream(x->upstream));
+    hold_service(x);
+    if (x->service.ops)
+        x->service.ops->flush(x->service.user);
     if (!x->response_done)
         return EXCHANGE_RUNS;
     let_stream_go(x);
@@ -339,13 +381,27 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain)
 /* True when the next word is the service's, or when it reads nothing of what the visitor says. */
 static bool waits_for_service(const struct exchange *x, const struct buf *plain)
 {
-    return x->request_done || plain->len > 0 ||
-           (x->upstream && upstream_ready(x->upstream) && stream_full(upstream_stream(x->upstream)));
+    const struct service_side *service = &x->service;
+    struct stream *stream = service->ops ? service->ops->stream(service->user) : NULL;
+
+    if (x->request_done || plain->len > 0 || !service->ops || !service->ops->ready(service->user))
+        return x->request_done || plain->len > 0;
+    return stream ? stream_full(stream) : service->ops->room(service->user) == 0;
+}
+
+/* HTTP/2 on both sides has PING by which each end knows whether the other lives, and a call of gRPC a time limit of its
+ * own, if it wants one: so nobody is late. */
+static bool may_be_silent(const struct exchange *x)
+{
+    return x->service.ops && x->service.ops->multiplexed && x->side.ops->multiplexed &&
+           (x->grpc || x->response_head_done);
 }
 
 enum exchange_state exchange_late(struct exchange *x, const struct buf *plain)
 {
-    if (x->parked.parking) /* a visitor who is not read can only be seen to have gone */
+    if (may_be_silent(x)) /* as long as he lives */
+        stream_find_vanished(x->side.ops->connection(x->side.user));
+    if (x->parked.parking || may_be_silent(x)) /* a visitor who is not read can only be seen to have gone */
         return visitor_is_gone(&x->side) ? EXCHANGE_BROKEN : EXCHANGE_RUNS;
     if (x->began || x->tunnelled)
         return EXCHANGE_BROKEN;
@@ -355,6 +411,28 @@ enum exchange_state exchange_late(struct exchange *x, const struct buf *plain)
     x->visitor_keeps = false;
     exchange_answer(x, EXCHANGE_SILENT);
     return EXCHANGE_RUNS;
+}
+
+/* What was between us and the service means nothing to the visitor. */
+uint32_t exchange_error(const struct exchange *x)
+{
+    enum {
+        INTERNAL_ERROR = 2,
+        REFUSED_STREAM = 7,
+        CANCEL = 8,
+        ENHANCE_YOUR_CALM = 11,
+        INADEQUATE_SECURITY = 12
+    };
+
+    if (!x->ended || x->end != UPSTREAM_RESET)
+        return INTERNAL_ERROR;
+    switch (x->reset_code) {
+    case REFUSED_STREAM:
+    case CANCEL:
+    case ENHANCE_YOUR_CALM:
+    case INADEQUATE_SECURITY: return x->reset_code;
+    default: return INTERNAL_ERROR;
+    }
 }
 
 void exchange_forget_request(struct exchange *x)

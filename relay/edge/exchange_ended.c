@@ -5,6 +5,7 @@
  *          │                                        └─ its time is over, the visitor has left ─┐
  *          └─ a page that says what is down, and since when ◀────────────────────────────────┘ */
 #include "relay/edge/exchange_parts.h"
+#include "relay/edge/grpc.h"
 #include "relay/edge/page.h"
 #include "relay/edge/route.h"
 #include "shared/domain.h"
@@ -165,7 +166,7 @@ void exchange_answer(struct exchange *x, enum exchange_cause cause)
         snprintf(host, sizeof host, "%.*s", STR_ARG(own_host(&own.head)));
         if (field >= 0)
             snprintf(id, sizeof id, "%.*s", STR_ARG(h1_text(&own.head, own.head.fields[field].value)));
-        page.form = accept_form(&own.head);
+        page.form = x->grpc ? ACCEPT_GRPC : accept_form(&own.head);
         page.domain = host;
         page.request_id = id;
     }
@@ -196,7 +197,8 @@ static bool has_died(const struct exchange *x)
 /* The agent says that it did not reach its service: what was sent went nowhere. */
 static bool never_arrived(const struct exchange *x)
 {
-    return x->end == UPSTREAM_REFUSED || x->end == UPSTREAM_UNREACHABLE || x->end == UPSTREAM_SILENT;
+    return x->end == UPSTREAM_REFUSED || x->end == UPSTREAM_UNREACHABLE || x->end == UPSTREAM_SILENT ||
+           x->end == UPSTREAM_UNPROCESSED;
 }
 
 /* Nothing of the response has gone to the visitor, and what the service may have seen does no harm twice and is held. */
@@ -216,7 +218,10 @@ static enum exchange_cause cause_of_end(const struct exchange *x)
     case UPSTREAM_SILENT: return EXCHANGE_SILENT;
     case UPSTREAM_UNAVAILABLE: return away ? EXCHANGE_OFFLINE : EXCHANGE_BUSY;
     case UPSTREAM_LOST: return away && may_be_sent_again(x) ? EXCHANGE_OFFLINE : EXCHANGE_LOST;
+    case UPSTREAM_UNPROCESSED: return EXCHANGE_BUSY;
+    case UPSTREAM_NOT_HTTP: return EXCHANGE_NOT_HTTP;
     case UPSTREAM_EOF:
+    case UPSTREAM_RESET:
     case UPSTREAM_BROKEN: break;
     }
     return EXCHANGE_BROKE_OFF;
@@ -225,7 +230,13 @@ static enum exchange_cause cause_of_end(const struct exchange *x)
 /* A kept stream may have been closed by its service before that saw the request. */
 static bool was_closed_meanwhile(const struct exchange *x)
 {
-    return x->stream_was_kept && x->in.len == 0 && !has_died(x);
+    return x->stream_was_kept && x->in.len == 0 && (x->end == UPSTREAM_EOF || x->end == UPSTREAM_BROKEN);
+}
+
+/* Once: of a request that is refused again and again it has to be said. One that had only waited was not refused. */
+static bool may_be_asked_again(const struct exchange *x)
+{
+    return x->end == UPSTREAM_UNPROCESSED && x->refusals <= 1;
 }
 
 /* The service has failed, or has ended without an answer: that may be what this request does to it, so the same one is
@@ -244,7 +255,7 @@ static bool take_another(struct exchange *x)
     if (x->target->lanes_n == 0 || x->tries == MAX_TRIES)
         return false;
     x->tries++;
-    exchange_take_stream(x, POOL_FRESH, was_closed_meanwhile(x) ? 0 : x->lane);
+    exchange_take_stream(x, POOL_FRESH, was_closed_meanwhile(x) || may_be_asked_again(x) ? 0 : x->lane);
     if (x->ended && has_died(x) && was_kept)
         exchange_take_stream(x, POOL_FRESH, 0); /* perhaps the stream died alone */
     return !x->ended;
@@ -279,22 +290,29 @@ static bool go_on(struct exchange *x, size_t plain_bytes)
     struct own_head own;
     bool goes_on = false;
 
+    x->refusals += x->end == UPSTREAM_UNPROCESSED && x->sent_head;
     if (!may_be_sent_again(x))
         return false;
     if (read_own_head(x, &own)) {
         (void)follow_site(x, &own.head);
-        goes_on = ((was_closed_meanwhile(x) || has_died(x) || may_go_elsewhere(x)) && take_another(x)) ||
+        goes_on = ((was_closed_meanwhile(x) || has_died(x) || may_be_asked_again(x) || may_go_elsewhere(x)) &&
+                   take_another(x)) ||
                   (has_died(x) && park(x, &own.head, plain_bytes));
     }
     buf_free(&own.text);
     return goes_on;
 }
 
+bool exchange_passes_reset(const struct exchange *x)
+{
+    return x->grpc && x->ended && x->end == UPSTREAM_RESET;
+}
+
 void exchange_settle_end(struct exchange *x, size_t plain_bytes)
 {
     if (x->response_done || x->broken || go_on(x, plain_bytes))
         return;
-    if (!x->response_head_done)
+    if (!x->response_head_done && !exchange_passes_reset(x))
         exchange_answer(x, cause_of_end(x));
     else if (x->end == UPSTREAM_EOF && h1_body_eof(&x->body) == H1_BODY_END)
         exchange_end_response(x);

@@ -13,24 +13,27 @@ struct exchange {
     const struct snap_site *site;
     const struct snap_target *target;
     struct purpose_alone *alone;   /* NULL: its stream may be shared, one request after another */
-    struct upstream *upstream;     /* NULL: none, or it has ended */
+    struct service_side service;   /* without ops: none, or it has ended */
     struct access_request *access; /* NULL: it is not logged */
 
     struct tunnelled *tunnelled; /* after an upgrade: nothing else is left of it then */
 
     struct buf offer;        /* the protocols that the visitor would rather speak; empty: none */
     struct buf request_head; /* kept until the response begins, to be sent again */
-    struct buf request_body; /* likewise, what of it has been sent, as long as it is not too much */
+    struct buf request_body; /* likewise, what of it has been said, as long as it is not too much */
     struct h1_body request;
     int64_t max_body, body_bytes;
     struct buf request_trailers;
     enum h1_framing request_framing;
     char method[H1_MAX_METHOD + 1];
     bool idempotent, visitor_keeps, visitor_1_0, secure;
+    bool grpc; /* a call; then the visitor speaks HTTP/2 */
     bool sent_head, request_done, stream_was_kept;
+    bool joined;    /* visitor's and service's socket wait for one another */
     bool body_lost; /* more of it has been sent than is held */
     int sends;      /* heads, on one stream after another */
     int tries;      /* after the first, or after it was parked */
+    int refusals;   /* by services that say that they have not looked at it */
     uint64_t lane;  /* of the last stream */
     struct parked parked;
 
@@ -42,6 +45,7 @@ struct exchange {
     bool began;              /* something of the response has been sent */
     bool response_head_done, response_done, service_keeps;
     enum upstream_end end;
+    uint32_t reset_code; /* of UPSTREAM_RESET */
     bool ended, broken;
 };
 
@@ -53,6 +57,9 @@ void exchange_forget_request(struct exchange *x);
 
 /* exchange_response.c */
 void exchange_read_response(struct exchange *x, const char *bytes, size_t n);
+/* By HTTP/2: a part of its body, without framing; its end. */
+void exchange_read_body(struct exchange *x, const char *bytes, size_t n);
+void exchange_read_end(struct exchange *x, struct str trailers);
 void exchange_end_response(struct exchange *x); /* it is whole */
 
 /* exchange_ended.c: what is answered in place of the service. */
@@ -69,6 +76,8 @@ enum exchange_cause {
     EXCHANGE_LOST,
     EXCHANGE_NO_SITE,
 };
+/* A call of gRPC that the service has reset hears of it as it was said, by a reset; others get a page. */
+bool exchange_passes_reset(const struct exchange *x);
 void exchange_answer(struct exchange *x, enum exchange_cause cause);
 /* The stream has ended, or there was none to be had: tries another, waits for one, or answers. */
 void exchange_settle_end(struct exchange *x, size_t plain_bytes);

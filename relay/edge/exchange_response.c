@@ -76,8 +76,8 @@ static void upgrade(struct exchange *x)
     note_that_it_works(x);
     access_request_answered(x->access, x->response->status);
     access_request_detach(x->access, x->lane);
-    x->tunnelled = tunnelled_new(&x->side, x->upstream, x->access);
-    x->upstream = NULL;
+    x->tunnelled = tunnelled_new(&x->side, x->service.ops->upstream(x->service.user), x->access);
+    x->service.ops = NULL;
     exchange_forget_request(x);
 }
 
@@ -176,7 +176,7 @@ void exchange_read_response(struct exchange *x, const char *bytes, size_t n)
 
         bytes += used;
         n -= used;
-        if (x->response_head_done && !x->response_done && n == 0)
+        if (x->response_head_done && !x->response_done && n == 0 && !x->service.ops->multiplexed)
             read_response_body(x, bytes, 0); /* a body of no bytes ends without any */
     } while (n > 0 && !x->response_done && !x->broken && !x->tunnelled);
     if (x->tunnelled) {
@@ -185,4 +185,35 @@ void exchange_read_response(struct exchange *x, const char *bytes, size_t n)
     } else if (n > 0) {
         x->service_keeps = false; /* more than it was asked for */
     }
+}
+
+/* ---- by HTTP/2 ---- */
+
+/* More than was announced cannot come, nor less: our parser of HTTP/2 sees to that. This must not depend on it. */
+void exchange_read_body(struct exchange *x, const char *bytes, size_t n)
+{
+    struct str data;
+    size_t used;
+
+    x->broken = x->broken || !x->response_head_done;
+    for (; n > 0 && !x->broken; bytes += used, n -= used) {
+        if (h1_body_feed(&x->body, bytes, n, &used, &data) == H1_BODY_DATA)
+            pass_body_on(x, data);
+        else
+            x->broken = true;
+    }
+}
+
+void exchange_read_end(struct exchange *x, struct str trailers)
+{
+    struct str data;
+    size_t used;
+
+    if (!x->response_head_done || (h1_body_feed(&x->body, "", 0, &used, &data) != H1_BODY_END &&
+                                   h1_body_eof(&x->body) != H1_BODY_END)) {
+        x->broken = true;
+        return;
+    }
+    buf_add(&x->response_trailers, trailers.p, trailers.n);
+    exchange_end_response(x);
 }

@@ -2,6 +2,7 @@
 
 #include "relay/edge/accept.h"
 #include "relay/edge/access_request.h"
+#include "relay/edge/grpc.h"
 #include "relay/edge/page.h"
 #include "relay/edge/redirect.h"
 
@@ -31,7 +32,7 @@ static bool answer(const struct gate *g, int status, const char *text, struct bu
                          .close = true };
 
     if (!g->head->why) /* the fields of a refused head mean nothing */
-        page.form = accept_form(g->head);
+        page.form = g->visitor->http2 && grpc_is_call(g->head) ? ACCEPT_GRPC : accept_form(g->head);
     page_add(out, &page);
     log_answer(g, status, out);
     return true;

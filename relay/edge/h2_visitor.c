@@ -292,11 +292,11 @@ static void run_exchange(struct request *r)
     r->upgraded = r->upgraded || state == EXCHANGE_UPGRADED;
     if (state == EXCHANGE_RUNS || state == EXCHANGE_WAITS || state == EXCHANGE_UPGRADED)
         return;
-    end_exchange(r);
     if (state == EXCHANGE_BROKEN) /* RFC 8441 5: CANCEL stands for a reset of TCP */
-        h2_stream_reset(st, r->upgraded ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+        h2_stream_reset(st, r->upgraded ? NGHTTP2_CANCEL : exchange_error(r->exchange));
     else if (r->upgraded)
         h2_stream_finish(st);
+    end_exchange(r);
 }
 
 static void free_request(struct request *r)

@@ -1,5 +1,6 @@
 #include "relay/edge/page.h"
 
+#include "relay/edge/grpc.h"
 #include "shared/json.h"
 #include "shared/page_template.h"
 
@@ -99,6 +100,20 @@ static void add_json(struct buf *out, const struct page *page)
     json_decref(doc);
 }
 
+/* ---- gRPC ---- */
+
+/* Its clients take the status from the fields of a response that has nothing else, and show the text; of any other answer
+ * they show no more than its number. */
+static void add_grpc(struct buf *out, const struct page *page)
+{
+    buf_printf(out,
+               "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: %d\r\nGrpc-Message: %s\r\n",
+               grpc_status(page->status), page->text);
+    if (page->request_id[0])
+        buf_printf(out, "X-Request-ID: %s\r\n", page->request_id);
+    buf_add_text(out, "\r\n");
+}
+
 /* ---- all of it ---- */
 
 static const char *const content_types[] = { [ACCEPT_HTML] = "text/html; charset=utf-8",
@@ -109,6 +124,10 @@ void page_add(struct buf *out, const struct page *page)
 {
     struct buf body = { 0 };
 
+    if (page->form == ACCEPT_GRPC) {
+        add_grpc(out, page);
+        return;
+    }
     if (page->form == ACCEPT_HTML)
         add_html(&body, page);
     else

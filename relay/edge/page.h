@@ -1,4 +1,4 @@
-/* relay/edge/page.h - what we answer ourselves, as HTML or JSON. It names neither this software nor its version. Pure. */
+/* relay/edge/page.h - what we answer ourselves, as HTML, JSON or a status of gRPC. It names neither this software nor its version. Pure. */
 #ifndef RELAY_EDGE_PAGE_H
 #define RELAY_EDGE_PAGE_H
 #include "relay/edge/accept.h"

@@ -2,6 +2,8 @@
  * many as the demand asks for, one of them proved anew when for a minute nothing else has shown that the lane works,
  * and an end for streams that stand still when all together hold too much. */
 #include "relay/edge/pool_parts.h"
+#include "relay/edge/service_h1.h"
+#include "relay/edge/service_h2.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -273,21 +275,47 @@ bool pool_has_room(const struct lane *l)
     return spare(l) > 0 || (streams(l) - l->n[L_IDLE] < most(l) && !has_many_leaving(l));
 }
 
-struct upstream *pool_take(struct pool *p, const struct snap_target *target,
-                           const struct purpose_alone *alone, enum pool_reuse reuse, uint64_t not_lane,
-                           const struct upstream_events *events, void *user)
+struct upstream *pool_take_from(struct lane *l, const struct snap_target *target,
+                                const struct purpose_alone *alone, enum pool_reuse reuse,
+                                const struct upstream_events *events, void *user)
 {
-    struct lane *l = pool_choose(p, target, not_lane);
-    struct upstream *u = l ? pool_find_idle(p, l, target, alone, reuse) : NULL;
+    struct upstream *u = pool_find_idle(l->pool, l, target, alone, reuse);
 
-    if (!u && l)
+    if (!u)
         u = take_warm(l);
     if (!u)
         return NULL;
+    upstream_link(u)->http2 = reuse == POOL_HTTP2;
     upstream_take(u, target, alone, events, user);
     if (!upstream_used_before(u))
         upstream_link(u)->claim = l->snap->claim;
     keep_warm(l);
+    return u;
+}
+
+struct upstream *pool_take(struct pool *p, const struct snap_target *target,
+                           const struct purpose_alone *alone, enum pool_reuse reuse, uint64_t not_lane,
+                           const struct upstream_events *events, void *user)
+{
+    struct lane *l = pool_choose(p, target, not_lane, NULL);
+
+    return l ? pool_take_from(l, target, alone, reuse, events, user) : NULL;
+}
+
+bool pool_serve(struct pool *p, const struct snap_target *target, const struct pool_wants *wants,
+                const struct upstream_events *events, void *user, struct service_side *side)
+{
+    const struct snap_way *way;
+    struct lane *l = pool_choose(p, target, wants->not_lane, &way);
+    struct upstream *u;
+
+    if (!l)
+        return false;
+    if (way->http2 == POLICY_HTTP2_ALONE || (way->http2 == POLICY_HTTP2_ASKED && wants->http2))
+        return service_h2_join(l, way, target, wants->alone, events, user, side);
+    u = pool_take_from(l, target, wants->alone, wants->reuse, events, user);
+    if (u)
+        *side = service_h1(u);
     return u;
 }
 
@@ -369,20 +397,23 @@ static void on_tick(uv_timer_t *timer)
 {
     struct pool *p = timer->data;
 
-    for (struct lane *l = p->lanes; l; l = l->next)
+    for (struct lane *l = p->lanes; l; l = l->next) {
         look_after(l, loop_now_ms(p->loop));
+        service_h2_look(l);
+    }
     shed(p);
     drop_orphans(p);
 }
 
 /* ---- all of them ---- */
 
-struct pool *pool_new(struct loop *loop, const struct pool_limits *limits, const struct pool_events *events,
-                      void *user)
+struct pool *pool_new(struct loop *loop, struct round *round, const struct pool_limits *limits,
+                      const struct pool_events *events, void *user)
 {
     struct pool *p = mem_new(sizeof *p);
 
     p->loop = loop;
+    p->round = round;
     p->limits = *limits;
     p->events = events;
     p->user = user;
@@ -521,6 +552,7 @@ void pool_stop(struct pool *p)
     for (struct lane *l = p->lanes, *next; l; l = next) {
         next = l->next;
         l->snap = NULL;
+        service_h2_stop(l);
         for (int list = 0; list < LISTS; list++)
             each(l, (enum list)list, upstream_stop);
         free_if_unused(p, l);

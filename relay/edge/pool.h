@@ -4,7 +4,8 @@
  * Alive on the worker's loop. */
 #ifndef RELAY_EDGE_POOL_H
 #define RELAY_EDGE_POOL_H
-#include "relay/edge/upstream.h"
+#include "relay/edge/round.h"
+#include "relay/edge/service_side.h"
 
 struct pool;
 
@@ -24,8 +25,9 @@ struct pool_limits {
     uint64_t max_buffered; /* for this worker; beyond it the fattest stream that stands still is reset */
 };
 
-struct pool *pool_new(struct loop *loop, const struct pool_limits *limits, const struct pool_events *events,
-                      void *user);
+/* Borrows the round too. */
+struct pool *pool_new(struct loop *loop, struct round *round, const struct pool_limits *limits,
+                      const struct pool_events *events, void *user);
 /* Borrows the snapshot until the next one. Opens warm streams to lanes that are new, closes what belongs to lanes that
  * are gone or have another secret. */
 void pool_follow(struct pool *p, const struct snapshot *snapshot);
@@ -39,7 +41,21 @@ enum pool_reuse {
     POOL_FRESH,  /* none */
     POOL_RECENT, /* those that the service cannot be closing at this moment */
     POOL_ANY,
+    POOL_HTTP2, /* none: HTTP/2 is to be spoken on it */
 };
+
+/* What a request wants of its service. */
+struct pool_wants {
+    const struct purpose_alone *alone; /* as for pool_take */
+    enum pool_reuse reuse;             /* by HTTP/1.1 */
+    bool http2;        /* also where the service speaks HTTP/1.1 otherwise, if it can (relay/edge/grpc.h) */
+    uint64_t not_lane; /* as for pool_take */
+};
+
+/* A service for one request: by HTTP/1.1 a stream of its own, as pool_take finds it; by HTTP/2 a place on a connection
+ * that others may share. False: no lane has room. */
+bool pool_serve(struct pool *p, const struct snap_target *target, const struct pool_wants *wants,
+                const struct upstream_events *events, void *user, struct service_side *side);
 
 /* A stream for one request to this service: one that has served it already, a warm one, or a new one, of the lane that
  * comes first (pool_choice.c). NULL when it has no lane with room. not_lane: one that has just failed this request, whose

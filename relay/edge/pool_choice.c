@@ -1,6 +1,7 @@
 /* Which lane a request goes to: one that works, to a machine whose service works; of these the machine that comes first,
  * or has the least to do. */
 #include "relay/edge/pool_parts.h"
+#include "relay/edge/service_h2.h"
 #include "shared/mem.h"
 
 #include <string.h>
@@ -78,13 +79,15 @@ void pool_note_used(const struct lane *l, const struct upstream *u)
         machine_note_answered(l->machine, upstream_item(u), upstream_route(u));
 }
 
-void pool_note_end(const struct lane *l, const struct upstream *u, enum upstream_end how)
+void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end how)
 {
     int64_t now_ms = loop_now_ms(l->pool->loop);
 
     switch (how) {
     case UPSTREAM_LOST: machine_note_lost(l->machine, now_ms); break;
     case UPSTREAM_REFUSED:
+        if (upstream_link(u)->asked)
+            break;
         machine_note_failed(l->machine, upstream_item(u), upstream_route(u), LANE_SERVICE_REFUSED, now_ms);
         break;
     case UPSTREAM_UNREACHABLE:
@@ -94,9 +97,7 @@ void pool_note_end(const struct lane *l, const struct upstream *u, enum upstream
     case UPSTREAM_SILENT:
         machine_note_failed(l->machine, upstream_item(u), upstream_route(u), LANE_SERVICE_SILENT, now_ms);
         break;
-    case UPSTREAM_EOF:
-    case UPSTREAM_BROKEN:
-    case UPSTREAM_UNAVAILABLE: break;
+    default: break;
     }
 }
 
@@ -178,7 +179,8 @@ static struct option option_of(struct lane *l, const struct snap_target *target,
                             .avoided = machine_is_suspect(m, now_ms) || (failed && failed->machine == m) };
 }
 
-struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint64_t not_lane)
+struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint64_t not_lane,
+                         const struct snap_way **way)
 {
     const struct lane *failed = not_lane ? pool_find_lane(p, not_lane) : NULL;
     int64_t now_ms = loop_now_ms(p->loop);
@@ -192,6 +194,7 @@ struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint6
         if (!l || !l->snap || l->id == not_lane)
             continue;
         option = option_of(l, target, &target->lanes[i], failed, now_ms);
+        option.full = option.full && !(way && service_h2_has_room(l, target));
         if (!best.lane || is_better(&option, &best))
             best = option;
     }
@@ -199,6 +202,8 @@ struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint6
         return NULL;
     best.lane->machine->turn = p->choices;
     machine_begin_trial_if_due(best.lane->machine, target->item, target->route, now_ms);
+    if (way)
+        *way = best.way;
     return best.lane;
 }
 
@@ -225,7 +230,7 @@ bool pool_has_other(const struct pool *p, const struct snap_target *target, uint
 static struct upstream *find_idle(const struct lane *l, const struct snap_target *target,
                                   const struct purpose_alone *alone, enum pool_reuse reuse)
 {
-    struct upstream *u = reuse == POOL_FRESH ? NULL : l->lists[L_IDLE];
+    struct upstream *u = reuse == POOL_FRESH || reuse == POOL_HTTP2 ? NULL : l->lists[L_IDLE];
 
     for (; u; u = upstream_link(u)->next)
         if (upstream_serves(u, target, alone) && upstream_link(u)->claim == l->snap->claim &&

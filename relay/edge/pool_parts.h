@@ -14,6 +14,7 @@ struct lane {
     const struct snap_lane *snap; /* NULL: the lane is gone; its streams are leaving */
     struct machine *machine;      /* at its other end */
     bool plain;                   /* no agent there: nothing is kept warm, and nobody to be told anything */
+    struct service_h2 *shared;    /* connections by HTTP/2, each on a stream of the used ones */
     struct upstream *lists[LISTS];
     unsigned n[LISTS];
     unsigned wanted; /* warm streams */
@@ -31,6 +32,7 @@ struct pool {
     struct machine *machines;
     unsigned long long choices;
     struct dial_names names; /* of plain lanes' hosts */
+    struct round *round;     /* for connections by HTTP/2 */
     uv_timer_t tick;
     bool stopping, tick_closed;
 };
@@ -38,9 +40,14 @@ struct pool {
 /* pool.c */
 struct lane *pool_find_lane(const struct pool *p, uint64_t id); /* NULL: there is none */
 bool pool_has_room(const struct lane *l);                       /* for one more visitor */
+struct upstream *pool_take_from(struct lane *l, const struct snap_target *target,
+                                const struct purpose_alone *alone, enum pool_reuse reuse,
+                                const struct upstream_events *events, void *user);
 
-/* pool_choice.c: which lane a request goes to. not_lane as in pool_take. NULL: none can take it. */
-struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint64_t not_lane);
+/* pool_choice.c: which lane a request goes to. not_lane as in pool_take. NULL: none can take it. way: set to that lane's,
+ * for a request that may join others on a stream by HTTP/2; or NULL. */
+struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint64_t not_lane,
+                         const struct snap_way **way);
 /* One that has served this target, of the lane or of others to the same machine. */
 struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
                                 const struct purpose_alone *alone, enum pool_reuse reuse);
@@ -48,6 +55,6 @@ struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, cons
 void pool_join_machine(struct lane *l);
 void pool_leave_machine(struct lane *l);
 void pool_note_used(const struct lane *l, const struct upstream *u); /* somebody has done with it */
-void pool_note_end(const struct lane *l, const struct upstream *u, enum upstream_end how);
+void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end how);
 void pool_take_news(struct pool *p, const struct snapshot *snapshot); /* of services that are down */
 #endif

@@ -53,9 +53,11 @@ bool purpose_is(const struct purpose *p, const struct snap_target *target, const
            same_visitor(p->alone, alone);
 }
 
-void purpose_write(const struct purpose *p, struct buf *out)
+void purpose_write(const struct purpose *p, bool http2, struct buf *out)
 {
-    struct proxy2_use use = { .local = !p->alone, .item = str_of(p->item), .route = str_of(p->route) };
+    struct proxy2_use use = {
+        .local = !p->alone, .item = str_of(p->item), .route = str_of(p->route), .http2 = http2
+    };
 
     if (p->alone) {
         use.source = p->alone->source;

@@ -24,5 +24,5 @@ void purpose_set(struct purpose *p, const struct snap_target *target, const stru
 void purpose_free(struct purpose *p);
 /* Whether it was decided for this, and for this very connection of the visitor's. */
 bool purpose_is(const struct purpose *p, const struct snap_target *target, const struct purpose_alone *alone);
-void purpose_write(const struct purpose *p, struct buf *out);
+void purpose_write(const struct purpose *p, bool http2, struct buf *out); /* http2: will be spoken */
 #endif

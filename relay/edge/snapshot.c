@@ -120,12 +120,14 @@ void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *n
     s->sorted = false;
 }
 
-void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority)
+void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority,
+                              const json_t *policy)
 {
     if (target->fixed)
         return;
     target->lanes = mem_grow(target->lanes, (target->lanes_n + 1) * sizeof *target->lanes);
-    target->lanes[target->lanes_n++] = (struct snap_way){ .lane = lane, .priority = priority };
+    target->lanes[target->lanes_n++] =
+        (struct snap_way){ .lane = lane, .priority = priority, .http2 = policy_http2(policy, target->route) };
 }
 
 static int longest_first(const void *a, const void *b)
@@ -148,7 +150,7 @@ static void set_route(struct snapshot *s, struct snap_site *site, const char *pa
         target = &site->routes[site->routes_n++];
         *target = (struct snap_target){ .item = site->own.item, .route = arena_copy(&s->texts, path) };
     }
-    snapshot_add_target_lane(target, plain, 0);
+    snapshot_add_target_lane(target, plain, 0, NULL);
     target->fixed = true;
     qsort(site->routes, site->routes_n, sizeof *site->routes, longest_first);
 }
@@ -178,15 +180,15 @@ void snapshot_add_route(struct snapshot *s, const char *name, const char *path, 
 }
 
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane,
-                            int64_t priority)
+                            int64_t priority, const json_t *policy)
 {
     struct snap_site *site = find_site(s, name);
 
     if (!site)
         return;
-    snapshot_add_target_lane(&site->own, lane, priority);
+    snapshot_add_target_lane(&site->own, lane, priority, policy);
     for (size_t i = 0; i < site->routes_n; i++)
-        snapshot_add_target_lane(&site->routes[i], lane, priority);
+        snapshot_add_target_lane(&site->routes[i], lane, priority, policy);
 }
 
 void snapshot_add_target_down(struct snapshot *s, const struct snap_target *target, const char *route,

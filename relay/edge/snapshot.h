@@ -26,9 +26,8 @@ struct snap_lane {
     const char *boot;  /* which of its machines; "" where there is no agent */
     struct host_port plain;
     uint16_t port; /* on 127.0.0.1 */
-    int64_t
-        claim; /* serial of the one in force: streams that were used before it may lead to other services */
-    bool busy; /* answers late: for others first */
+    int64_t claim; /* serial of the one in force: older streams may lead to other services */
+    bool busy;     /* answers late: for others first */
     unsigned char secret[PROXY2_SECRET_BYTES];
     struct counts *counts;
 };
@@ -37,6 +36,7 @@ struct snap_lane {
 struct snap_way {
     const struct snap_lane *lane;
     int64_t priority; /* the lowest that is up gets all */
+    enum policy_http2 http2;
 };
 
 /* Where requests go: a service of the site, by the lanes that lead to it. */
@@ -94,9 +94,9 @@ bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path,
                         const struct snap_lane *plain);
-/* To the site of this name and its claimed routes; nothing when it is not there. */
+/* To the site of this name and its claimed routes, if it is there. policy: as this lane's agent claims it, or NULL. */
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane,
-                            int64_t priority);
+                            int64_t priority, const json_t *policy);
 /* The service of this route ("": the site's own) is down at the other end of this lane, as its agent says. */
 void snapshot_add_down(struct snapshot *s, const char *name, const char *route, enum lane_service how,
                        const struct snap_lane *lane);

@@ -24,7 +24,8 @@ struct snapshot {
     bool passes; /* some site ends its visitors' TLS itself */
 };
 
-void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority);
+void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority,
+                              const json_t *policy);
 void snapshot_add_target_down(struct snapshot *s, const struct snap_target *target, const char *route,
                               enum lane_service how, const struct snap_lane *lane);
 void snapshot_free_ports(struct snapshot *s);

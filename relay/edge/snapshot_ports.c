@@ -42,7 +42,7 @@ void snapshot_add_port_lane(struct snapshot *s, const char *at, const struct sna
     struct snap_port *port = find(s, at);
 
     if (port)
-        snapshot_add_target_lane(&port->target, lane, 0);
+        snapshot_add_target_lane(&port->target, lane, 0, NULL);
 }
 
 void snapshot_add_port_down(struct snapshot *s, const char *at, enum lane_service how,

@@ -10,6 +10,7 @@
 
 #include "relay/edge/credit.h"
 #include "relay/edge/proof.h"
+#include "relay/edge/stillness.h"
 #include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -26,7 +27,6 @@ enum {
     IDLE_MS = 5000,
     LEAVE_MS = 5000,
     EXPLAIN_MS = 250, /* how long an EOF may wait for the agent's `ended` */
-    STILL_LOOKS = 3,  /* the agent tells once a second of less than 64 KiB that were consumed */
 };
 
 struct upstream {
@@ -55,9 +55,8 @@ struct upstream {
     bool got_eof, explained, upgraded, answered;
     enum lane_how how; /* once explained */
 
-    struct credit credit;         /* for bytes after the second header */
-    uint64_t moved_before, stuck; /* at the last look */
-    unsigned still;               /* looks since something has moved */
+    struct credit credit; /* for bytes after the second header */
+    struct stillness stillness;
 };
 
 static void on_received(void *user, const char *bytes, size_t n);
@@ -201,6 +200,10 @@ void upstream_break(struct upstream *u)
 {
     const struct upstream_events *events = u->events;
 
+    if (events && events->shed) {
+        events->shed(u->user);
+        return;
+    }
     upstream_abort(u);
     if (events)
         events->ended(u->user, UPSTREAM_BROKEN);
@@ -224,7 +227,7 @@ static void fail_opening(struct upstream *u)
 static void begin_use(struct upstream *u)
 {
     if (!u->plain)
-        purpose_write(&u->purpose, &u->prefix);
+        purpose_write(&u->purpose, u->link.http2, &u->prefix);
     enter(u, UPSTREAM_USED);
 }
 
@@ -461,22 +464,18 @@ void upstream_note_consumed(struct upstream *u, uint64_t total)
 uint64_t upstream_look(struct upstream *u)
 {
     uint64_t queued = u->stream ? stream_queued(u->stream) : 0;
-    uint64_t gone = u->plain ? u->credit.sent - queued
-                             : u->credit.consumed; /* nobody tells what a plain service has taken */
+    uint64_t gone = u->plain ? u->credit.sent - queued : u->credit.consumed; /* nobody tells of plain ones */
     uint64_t moved = 0, held = u->credit.sent - gone;
 
     if (u->events)
         held += u->events->held(u->user, &moved);
-    moved += gone;
-    u->still = moved == u->moved_before ? u->still + 1 : 0;
-    u->stuck = u->still >= STILL_LOOKS ? held : 0;
-    u->moved_before = moved;
+    stillness_look(&u->stillness, moved + gone, held);
     return held;
 }
 
 uint64_t upstream_stuck(const struct upstream *u)
 {
-    return u->events ? u->stuck : 0;
+    return !u->events ? 0 : u->events->stuck ? u->events->stuck(u->user) : u->stillness.stuck;
 }
 
 bool upstream_orphaned(const struct upstream *u)

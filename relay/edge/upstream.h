@@ -7,6 +7,7 @@
 #define RELAY_EDGE_UPSTREAM_H
 #include "relay/edge/purpose.h"
 #include "relay/edge/snapshot.h"
+#include "relay/edge/upstream_events.h"
 #include "shared/dial.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
@@ -21,28 +22,6 @@ enum upstream_state {
     UPSTREAM_IDLE,    /* given back: may serve the same service again */
     UPSTREAM_LEAVING, /* waits for the agent to close the channel */
     UPSTREAM_CLOSED,
-};
-
-enum upstream_end {
-    UPSTREAM_EOF,         /* the service ended its side, and the agent confirms that it meant to */
-    UPSTREAM_BROKEN,      /* the service broke off */
-    UPSTREAM_LOST,        /* nobody says why it ended: the lane has died */
-    UPSTREAM_REFUSED,     /* the service's machine refused the connection */
-    UPSTREAM_UNREACHABLE, /* that machine could not be reached */
-    UPSTREAM_SILENT,      /* the service did not answer the connection in time */
-    UPSTREAM_UNAVAILABLE, /* no stream could be had from the lane */
-};
-
-/* To the exchange that has taken one. */
-struct upstream_events {
-    void (*ready)(void *user); /* only when upstream_ready was false when it was taken */
-    void (*received)(void *user, const char *bytes, size_t n);
-    void (*room)(void *user); /* upstream_room has become more than nothing, or all that was queued is sent */
-    /* Bytes that wait for the visitor; moved: how many have gone to him in all. */
-    uint64_t (*held)(void *user, uint64_t *moved);
-    bool (*gone)(void *user); /* the visitor has reset his connection; asked only while nothing moves */
-    void (*eof)(void *user);  /* only of an upgraded one: it may still be written to */
-    void (*ended)(void *user, enum upstream_end how); /* last; after EOF nothing can be written either */
 };
 
 /* To the pool. */
@@ -86,6 +65,8 @@ struct upstream_link {
     struct upstream *prev, *next;
     void *list;    /* where it stands */
     int64_t claim; /* the lane's, when it was first used */
+    bool http2;    /* is spoken on it; set before its first use */
+    bool asked; /* of a service that speaks it to some requests only: a refusal says nothing of the others */
 };
 
 struct upstream_link *upstream_link(struct upstream *u);

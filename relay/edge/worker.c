@@ -243,7 +243,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     w->next_id = conf->first_id;
     w->snapshot = snapshot_hold(conf->snapshot);
     access_log_hold(conf->access_log);
-    w->pool = pool_new(&w->loop, &conf->limits, &pool_events, w);
+    w->pool = pool_new(&w->loop, &w->round, &conf->limits, &pool_events, w);
     pool_follow(w->pool, w->snapshot);
     w->parking = parking_new(&w->loop, conf->limits.workers);
     parking_follow(w->parking, w->snapshot);

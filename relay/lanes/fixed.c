@@ -171,7 +171,7 @@ void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s)
         if (site->path[0])
             snapshot_add_route(s, site->name, site->path, lane);
         else
-            snapshot_add_site_lane(s, site->name, lane, 0);
+            snapshot_add_site_lane(s, site->name, lane, 0, NULL);
     }
 }
 

@@ -504,7 +504,7 @@ static void add_to_site(struct snapshot *s, const struct claims_site *site, cons
 
         if (!agent->claimed || strcmp(agent->name, lane->agent) != 0)
             continue;
-        snapshot_add_site_lane(s, site->name, lane, agent->priority);
+        snapshot_add_site_lane(s, site->name, lane, agent->priority, agent->policy);
         for (size_t j = 0; claims_down(agent, lane->boot, j, &route, &how); j++)
             snapshot_add_down(s, site->name, route, how, lane);
     }

@@ -206,12 +206,39 @@ static void test_how_much(void **state)
         }
 }
 
+static void test_who_speaks_http2(void **state)
+{
+    static const struct {
+        const char *text, *route;
+        enum policy_http2 http2;
+    } rows[] = {
+        { "{}", "", POLICY_HTTP2_NEVER },
+        { "{\"http2\": {\"\": \"h2c\"}}", "", POLICY_HTTP2_ALONE },
+        { "{\"http2\": {\"\": \"h2c\"}}", "/a", POLICY_HTTP2_NEVER },
+        { "{\"http2\": {\"/a\": \"h2\"}}", "/a", POLICY_HTTP2_ASKED },
+        { "{\"http2\": {\"\": \"h3\"}}", "", POLICY_HTTP2_NEVER },
+        { "{\"http2\": {\"\": 2}}", "", POLICY_HTTP2_NEVER },
+        { "{\"http2\": []}", "", POLICY_HTTP2_NEVER },
+        { "{\"http2\": \"h2c\"}", "", POLICY_HTTP2_NEVER },
+    };
+
+    (void)state;
+    assert_int_equal(policy_http2(NULL, ""), POLICY_HTTP2_NEVER);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *object = json_loads(rows[i].text, 0, NULL);
+
+        assert_non_null(object);
+        assert_int_equal(policy_http2(object, rows[i].route), rows[i].http2);
+        json_decref(object);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_defaults),       cmocka_unit_test(test_what_is_said),
         cmocka_unit_test(test_one_over_the_other), cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_how_much),
+        cmocka_unit_test(test_how_much),           cmocka_unit_test(test_who_speaks_http2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,19 @@ static void a_pooled_stream_says_its_item_and_route(void **state)
     assert_true(str_eq(use.item, "domain:*.a.com") && str_eq(use.route, "/api"));
 }
 
+static void a_stream_says_that_http2_will_be_spoken(void **state)
+{
+    static const char bare[] = SIGNATURE "\x20\x00\x00\x14\xe4\x00\x0c"
+                                         "domain:a.com"
+                                         "\x01\x00\x02h2";
+    struct proxy2_use use = { .local = true, .item = STR("domain:a.com"), .http2 = true };
+
+    (void)state;
+    check_written(&use, bare, sizeof bare - 1);
+    check_read(BYTES(bare), &use);
+    assert_true(use.local && str_eq(use.item, "domain:a.com") && use.http2);
+}
+
 static void a_visitors_stream_says_who_comes(void **state)
 {
     static const char v4[] = SIGNATURE "\x21\x11\x00\x1d\xcb\x00\x71\x05\xc0\x00\x02\x01\xd4\x31\x01\xbb"
@@ -261,6 +274,8 @@ static const struct {
     { "an empty route", ROW(LOCAL_OF("\x0b") ITEM "\xe3\x00\x00") },
     { "a route without a slash", ROW(LOCAL_OF("\x0c") ITEM "\xe3\x00\x01.") },
     { "an empty name", ROW(LOCAL_OF("\x0b") ITEM "\x02\x00\x00") },
+    { "another protocol than HTTP/2", ROW(LOCAL_OF("\x0d") ITEM "\x01\x00\x02h3") },
+    { "HTTP/2 twice", ROW(LOCAL_OF("\x12") ITEM "\x01\x00\x02h2\x01\x00\x02h2") },
     { "a name with a blank", ROW(LOCAL_OF("\x0c") ITEM "\x02\x00\x01 ") },
     { "half a TLV head", ROW(LOCAL_OF("\x0a") ITEM "\xe3\x00") },
     { "a TLV longer than the header", ROW(LOCAL_OF("\x0c") ITEM "\xe3\x00\x02/") },
@@ -310,6 +325,7 @@ int main(void)
         cmocka_unit_test(any_changed_bit_is_refused),
         cmocka_unit_test(strangers_are_known_by_their_first_wrong_byte),
         cmocka_unit_test(a_pooled_stream_says_its_item_and_route),
+        cmocka_unit_test(a_stream_says_that_http2_will_be_spoken),
         cmocka_unit_test(a_visitors_stream_says_who_comes),
         cmocka_unit_test(addresses_come_back),
         cmocka_unit_test(the_longest_header_is_read),

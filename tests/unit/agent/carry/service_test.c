@@ -37,8 +37,8 @@ static void test_reads(void **state)
 static void test_refuses(void **state)
 {
     static const char kinds[] =
-        "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), https://HOST:PORT, unix:/PATH or "
-        "tcp://HOST:PORT";
+        "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), https://HOST:PORT, h2c://HOST:PORT, "
+        "unix:/PATH or tcp://HOST:PORT";
     static const char shape[] = "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)";
     static const char tls[] = "not https://HOST or https://HOST:PORT (such as https://nas:8443)";
     static const char tcp[] = "not tcp://HOST:PORT (such as tcp://127.0.0.1:5432)";
@@ -52,6 +52,8 @@ static void test_refuses(void **state)
         { "", kinds },
         { "127.0.0.1:80", kinds },
         { "HTTPS://127.0.0.1", kinds },
+        { "h2://127.0.0.1", kinds },
+        { "h2c://nas/path", shape },
         { "https:/127.0.0.1", kinds },
         { "https://", tls },
         { "https://nas/path", tls },
@@ -114,6 +116,10 @@ static void test_other_kinds(void **state)
     assert_int_equal(service_parse(&s, "https://[::1]:8443/", NULL), 0);
     assert_string_equal(s.at.host, "::1");
     assert_int_equal(s.at.port, 8443);
+    assert_int_equal(service_parse(&s, "h2c://nas", NULL), 0);
+    assert_true(s.kind == SERVICE_H2C && s.at.port == 80 && !s.http2);
+    assert_int_equal(service_parse(&s, "h2c://[::1]:50051/", NULL), 0);
+    assert_int_equal(s.at.port, 50051);
     assert_int_equal(service_parse(&s, "tcp://[::1]:5432", NULL), 0);
     assert_int_equal(s.kind, SERVICE_TCP);
     assert_string_equal(s.at.host, "::1");
@@ -156,6 +162,27 @@ static void test_what_is_passed_through(void **state)
     }
 }
 
+static void test_how_it_is_spoken_to(void **state)
+{
+    static const struct {
+        const char *text;
+        bool http1, http2;
+    } rows[] = { { "http://a", true, false },
+                 { "https://a", true, true },
+                 { "h2c://a", false, true },
+                 { "unix:/a", true, false },
+                 { "tcp://a:1", true, false } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct service s;
+
+        assert_int_equal(service_parse(&s, rows[i].text, NULL), 0);
+        assert_int_equal(!service_mismatch(&s, false), rows[i].http1);
+        assert_int_equal(!service_mismatch(&s, true), rows[i].http2);
+    }
+}
+
 static void test_host_of_any_length(void **state)
 {
     char text[400];
@@ -177,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_reads),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_other_kinds),
+        cmocka_unit_test(test_how_it_is_spoken_to),
         cmocka_unit_test(test_host_of_any_length),
         cmocka_unit_test(test_what_is_passed_through),
     };

@@ -154,6 +154,38 @@ static void test_routes(void **state)
     sites_free(&s);
 }
 
+static void test_who_speaks_http2(void **state)
+{
+    static const struct {
+        const char *text, *words;
+    } rows[] = {
+        { "service = http://x\n", NULL },
+        { "service = h2c://x:1\n", "{\"\":\"h2c\"}" },
+        { "service = https://x\n", "{\"\":\"h2\"}" },
+        { "service = http://x\nroute /a = h2c://y:1\nroute /b = https://z\n",
+          "{\"/a\":\"h2c\",\"/b\":\"h2\"}" },
+        { "service = unix:/x\n", NULL },
+    };
+    struct sites s;
+
+    (void)state;
+    init(&s, "[domain a.test]\nservice = http://y\n");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *text = NULL;
+        char ini[200];
+
+        snprintf(ini, sizeof ini, "[domain a.test]\n%s", rows[i].text);
+        assert_true(reload(&s, ini));
+        if (json_object_get(s.list[0].policy, "http2"))
+            text = json_dumps(json_object_get(s.list[0].policy, "http2"), JSON_COMPACT | JSON_SORT_KEYS);
+        assert_int_equal(!text, !rows[i].words);
+        if (text)
+            assert_string_equal(text, rows[i].words);
+        free(text);
+    }
+    sites_free(&s);
+}
+
 static void on_changed(void *user, const struct site_service *service)
 {
     struct buf *out = user;
@@ -220,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_a_reload_counts_what_changed),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_who_speaks_http2),
         cmocka_unit_test(test_what_attempts_have_shown),
         cmocka_unit_test(test_status),
     };

@@ -182,6 +182,32 @@ static void test_the_sites_own_page(void **state)
     buf_free(&out);
 }
 
+static void test_grpc(void **state)
+{
+    static const struct {
+        int status;
+        const char *grpc;
+    } rows[] = { { 400, "13" }, { 404, "12" }, { 413, "8" }, { 421, "2" },
+                 { 502, "14" }, { 503, "14" }, { 504, "14" } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct page page = plain_page(rows[i].status);
+        struct buf out = { 0 }, wanted = { 0 };
+
+        page.form = ACCEPT_GRPC;
+        page.request_id = "0123";
+        page_add(&out, &page);
+        buf_printf(&wanted,
+                   "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: %s\r\n"
+                   "Grpc-Message: What is the matter.\r\nX-Request-ID: 0123\r\n\r\n",
+                   rows[i].grpc);
+        assert_string_equal(buf_text(&out), buf_text(&wanted));
+        buf_free(&wanted);
+        buf_free(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_known_is_not_said),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_the_sites_own_page),
+        cmocka_unit_test(test_grpc),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ static void lot_follow(struct lot *lot, const char *lanes)
         snapshot_add_site_lane(lot->snapshot, "a.test",
                                snapshot_add_lane(lot->snapshot, (uint64_t)(*lanes - '0'), "pi", "boot", 1,
                                                  1024, false, secret, of_lane),
-                               0);
+                               0, NULL);
     snapshot_finish(lot->snapshot);
     parking_follow(lot->parking, lot->snapshot);
     snapshot_release(lot->before);

@@ -63,7 +63,7 @@ static void check_header(const struct purpose_alone *who, bool local)
     struct buf out = { 0 };
 
     purpose_set(&p, &target, who);
-    purpose_write(&p, &out);
+    purpose_write(&p, false, &out);
     assert_int_equal(proxy2_use_read(&use, (const unsigned char *)buf_bytes(&out), out.len, NULL), out.len);
     assert_true(use.local == local && str_eq(use.item, "tcp:game") && use.route.n == 0);
     if (!local) {

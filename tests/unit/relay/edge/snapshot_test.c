@@ -182,9 +182,9 @@ static void test_lanes(void **state)
     memset(secret, 9, sizeof secret);
     add_site(&shot, "a.test");
     add_site(&shot, "b.test");
-    snapshot_add_site_lane(shot.s, "a.test", two, 0);
-    snapshot_add_site_lane(shot.s, "a.test", one, 0);
-    snapshot_add_site_lane(shot.s, "none.test", one, 0);
+    snapshot_add_site_lane(shot.s, "a.test", two, 0, NULL);
+    snapshot_add_site_lane(shot.s, "a.test", one, 0, NULL);
+    snapshot_add_site_lane(shot.s, "none.test", one, 0, NULL);
     finish(&shot);
     assert_int_equal(snapshot_lanes(shot.s, &lanes), 2);
     assert_ptr_equal(lanes[0], one);
