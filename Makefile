@@ -17,7 +17,7 @@ mandir     ?= $(prefix)/share/man
 docdir     ?= $(prefix)/share/doc/tunnel
 
 PROGRAMS := tunnel-relay tunnel-agent tunnelctl tunnel-lane
-PKGS     := libuv inih jansson libssl libcrypto libssh2 libnghttp2
+PKGS     := libuv inih jansson libssl libcrypto libssh2 libnghttp2 libcurl
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wimplicit-fallthrough
@@ -61,7 +61,7 @@ UNIT_SRC  := $(filter tests/unit/%_test.c,$(SRC))
 UNIT_BIN  := $(UNIT_SRC:%.c=$(B)/%)
 FUZZ_SRC  := $(filter tests/fuzz/%_fuzz.c,$(SRC))
 REPLAY_BIN := $(FUZZ_SRC:%.c=$(B)/%_replay)
-TOOLS     := linesim echosite laneload bulksite tlsload
+TOOLS     := linesim echosite laneload bulksite tlsload dnscall
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -102,6 +102,8 @@ $(B)/tunnelctl: $(B)/shared/ctl/main.o $(B)/libctl.a $(B)/libshared.a
 $(B)/linesim: $(patsubst %.c,$(B)/%.o,$(filter tests/linesim/%,$(SRC))) $(B)/libshared.a
 	$(call link)
 $(B)/echosite: $(B)/tests/echosite/main.o $(B)/libshared.a
+	$(call link)
+$(B)/dnscall: $(B)/tests/dnscall/main.o $(B)/libshared.a
 	$(call link)
 $(B)/laneload $(B)/bulksite $(B)/tlsload: $(B)/%: $(B)/tests/bench/%.o $(B)/tests/bench/pattern.o $(B)/libshared.a
 	$(call link)

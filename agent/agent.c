@@ -3,6 +3,7 @@
 #include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "agent/carry/trust.h"
+#include "agent/dns/dns.h"
 #include "agent/link/netwatch.h"
 #include "agent/link/pair.h"
 #include "agent/link/supervise.h"
@@ -29,6 +30,7 @@ struct agent {
     size_t relays_n;
     size_t alive; /* relays, also those that are on their way out, and netwatch */
     struct netwatch *netwatch;
+    struct dns *dns; /* NULL when it has ended */
     struct pair pair;
     uv_timer_t tick; /* its closing is what ends us from the loop */
     bool ending;
@@ -105,6 +107,26 @@ static void on_network_changed(void *user)
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i])
             supervise_look(a->relays[i]);
+    if (a->dns)
+        dns_network_changed(a->dns);
+}
+
+static void on_welcomed(void *user, const char *relay, const struct lane_msg *welcome)
+{
+    struct agent *a = user;
+
+    if (a->dns)
+        dns_relay_says(a->dns, relay, welcome->welcome.publish, welcome->welcome.publish_n,
+                       welcome->welcome.seen_from);
+}
+
+static void on_dns_ended(void *user)
+{
+    struct agent *a = user;
+
+    a->dns = NULL;
+    a->alive--;
+    end_if_done(a);
 }
 
 static void on_service_changed(void *user, const struct site_service *service)
@@ -156,6 +178,9 @@ static void on_tick(uv_timer_t *timer)
     struct agent *a = timer->data;
 
     limits_check(&a->limits);
+    for (size_t i = 0; i < a->relays_n && a->dns; i++)
+        if (a->relays[i])
+            dns_relay_is(a->dns, supervise_relay(a->relays[i]), supervise_is_up(a->relays[i]));
 }
 
 static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
@@ -175,6 +200,7 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     a->trust = trust_new();
     a->sites.trust = a->trust;
     a->sites.service_changed = on_service_changed;
+    a->sites.welcomed = on_welcomed;
     a->sites.user = a;
     set_limits(a);
     uv_timer_init(&loop->uv, &a->tick);
@@ -182,6 +208,8 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     uv_timer_start(&a->tick, on_tick, TICK_MS, TICK_MS);
     pair_init(&a->pair, loop, on_pair_idle, a);
     a->netwatch = netwatch_start(loop, on_network_changed, on_netwatch_ended, a);
+    a->alive++;
+    a->dns = dns_start(loop, conf, on_dns_ended, a);
     a->alive++;
     set_relays(a);
     return a;
@@ -196,8 +224,45 @@ static void agent_reload(void *parts, const struct opt_conf *conf)
     a->conf = conf;
     set_limits(a);
     set_relays(a);
+    if (a->dns)
+        dns_reload(a->dns, conf);
     for (size_t i = 0; i < a->relays_n && changed; i++)
         supervise_claim(a->relays[i]);
+}
+
+static json_t *nothing_public(void)
+{
+    return json_pack("{s:n, s:n, s:[]}", "v4", "v6", "sources");
+}
+
+static json_t *dns_member(const struct agent *a, const char *site)
+{
+    json_t *dns = a->dns ? dns_site_status(a->dns, site) : NULL;
+
+    return dns ? dns : json_null();
+}
+
+/* Each site with its DNS; and those that are for DNS alone. */
+static json_t *domains_status(const struct agent *a)
+{
+    json_t *list = sites_status(&a->sites), *domain;
+    const struct agent_domain_conf *d;
+    const char *name;
+    size_t i;
+
+    for (i = 0; (d = opt_section(a->conf, "domain", i, &name)); i++)
+        if (!*d->service)
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:n, s:s, s:s, s:[]}", "name", name, "service",
+                                            "service_state", "unknown", "service_detail", "", "routes"));
+    json_array_foreach(list, i, domain)
+    {
+        name = json_string_value(json_object_get(domain, "name"));
+        d = opt_values(a->conf, "domain", name);
+        json_object_set_new(domain, "mode", json_string(agent_mode_text(d ? d->mode : AGENT_MODE_TUNNEL)));
+        json_object_set_new(domain, "dns", dns_member(a, name));
+    }
+    return list;
 }
 
 static void agent_add_status(void *parts, json_t *status)
@@ -207,9 +272,9 @@ static void agent_add_status(void *parts, json_t *status)
 
     for (size_t i = 0; a && i < a->relays_n && !a->ending; i++)
         json_array_append_new(relays, supervise_status(a->relays[i]));
-    json_object_set_new(status, "public", json_pack("{s:n, s:n, s:[]}", "v4", "v6", "sources"));
+    json_object_set_new(status, "public", a && a->dns ? dns_public_status(a->dns) : nothing_public());
     json_object_set_new(status, "relays", relays);
-    json_object_set_new(status, "domains", a ? sites_status(&a->sites) : json_array());
+    json_object_set_new(status, "domains", a ? domains_status(a) : json_array());
     json_object_set_new(status, "tcp", a ? sites_ports_status(&a->sites) : json_array());
 }
 
@@ -223,7 +288,31 @@ static void answer_join(void *parts, const struct http_request *request, struct 
         pair_answer_join(&a->pair, a->conf, request, reply);
 }
 
-static const struct http_route routes[] = { { "POST", "/v1/join", answer_join } };
+static void answer_dns(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct agent *a = parts;
+
+    if (a->dns)
+        dns_answer_status(a->dns, request, reply);
+    else
+        http_reply_error(reply, 503, "the agent is stopping");
+}
+
+static void answer_dns_sync(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct agent *a = parts;
+
+    if (a->dns)
+        dns_answer_sync(a->dns, request, reply);
+    else
+        http_reply_error(reply, 503, "the agent is stopping");
+}
+
+static const struct http_route routes[] = {
+    { "POST", "/v1/join", answer_join },
+    { "GET", "/v1/dns", answer_dns },
+    { "POST", "/v1/dns/sync", answer_dns_sync },
+};
 
 /* ---- end ---- */
 
@@ -258,6 +347,8 @@ static void agent_drain(void *parts)
     struct agent *a = parts;
 
     begin_end(a);
+    if (a->dns)
+        dns_drain(a->dns);
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i])
             supervise_drain(a->relays[i]);
@@ -268,6 +359,8 @@ static void agent_cut(void *parts)
     struct agent *a = parts;
 
     begin_end(a);
+    if (a->dns)
+        dns_stop(a->dns);
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i])
             supervise_stop(a->relays[i]);

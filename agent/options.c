@@ -1,6 +1,10 @@
 #include "agent/options.h"
 
 #include "agent/carry/service.h"
+#include "agent/dns/address.h"
+#include "agent/dns/check.h"
+#include "shared/dns/conf.h"
+#include "shared/dns/lookup.h"
 #include "shared/domain.h"
 #include "shared/lane_msg.h"
 #include "shared/mem.h"
@@ -18,6 +22,9 @@ static const char *const proxy_versions[] = {
     [PROXY_HEADER_NO] = "off", [PROXY_HEADER_V1] = "v1", [PROXY_HEADER_V2] = "v2", NULL
 };
 static const char *const protocols[] = { "tunnel", "plain", NULL };
+static const char *const modes[] = { "tunnel", "direct", "none", NULL };
+static const char *const families[] = { "both", "ipv4", "ipv6", NULL };
+static const char *const switches[] = { "off", "on", NULL };
 
 static const char *domain_name_wrong(const char *name)
 {
@@ -33,6 +40,10 @@ static const struct opt_kind kinds[] = {
       "The agent itself: the daemon in the house." },
     { "relay", OPT_NAMED, sizeof(struct agent_relay_conf), NULL, false,
       "A relay that this agent keeps a tunnel to, by the sshd on its machine; or any SSH server, to forward a port." },
+    { "address", OPT_UNNAMED, sizeof(struct address_conf), NULL, false,
+      "How the house learns its own public address, for sites with mode = direct." },
+    { "provider", OPT_NAMED, sizeof(struct dns_conf), NULL, false,
+      "Where DNS records are kept, and the credential to change them with; a site names it as its dns." },
     { "domain", OPT_NAMED, sizeof(struct agent_domain_conf), domain_name_wrong, true,
       "A site: its host name, and the service in the house that answers for it." },
     { "tcp", OPT_NAMED, sizeof(struct agent_tcp_conf), NULL, false,
@@ -49,6 +60,19 @@ static const struct opt options[] = {
       .min = 1 << 20, .max = (int64_t)64 << 30, .flags = OPT_RELOAD,
       .help =
           "How much memory connections that stand still may hold. Beyond it the one that holds most is reset." },
+    { "agent", "on_change", OPT_PATH, offsetof(struct agent_conf, on_change), .flags = OPT_RELOAD,
+      .sample = "/etc/tunnel/on-change",
+      .help =
+          "Program that is run when a DNS record has become another one. Its environment has TUNNEL_SITE, TUNNEL_NAME, "
+          "TUNNEL_TYPE, TUNNEL_PROVIDER, TUNNEL_OLD and TUNNEL_NEW." },
+    { "agent", "withdraw_after", OPT_DURATION, offsetof(struct agent_conf, withdraw_after_ms), .def = "2m",
+      .min = 0, .max = (int64_t)7 * 24 * 3600 * 1000, .flags = OPT_RELOAD,
+      .help = "After how long a relay that is down is taken out of DNS, while another one is up." },
+    { "agent", "resolvers", OPT_WORDS, offsetof(struct agent_conf, resolvers), .def = "system",
+      .flags = OPT_RELOAD, .sample = "1.1.1.1 9.9.9.9",
+      .help =
+          "Who is asked what the public sees of DNS records: ADDRESS or ADDRESS:PORT, or system for the resolvers of "
+          "this machine." },
     { "relay", "host", OPT_TEXT, offsetof(struct agent_relay_conf, host), .flags = OPT_RELOAD | OPT_REQUIRED,
       .sample = "relay.example.net", .help = "Host name or address of the relay's machine." },
     { "relay", "port", OPT_NUMBER, offsetof(struct agent_relay_conf, port), .def = "22", .min = 1,
@@ -96,14 +120,51 @@ static const struct opt options[] = {
       .help =
           "With protocol = plain: where its connections go to: http://HOST:PORT, tcp://HOST:PORT or unix:/PATH. The "
           "bytes are not looked at." },
-    { "domain", "service", OPT_TEXT, offsetof(struct agent_domain_conf, service),
-      .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "http://127.0.0.1:80",
+    { "address", "sources", OPT_WORDS, offsetof(struct address_conf, sources), .def = "relay",
+      .flags = OPT_RELOAD, .sample = "fixed:192.0.2.7",
+      .help =
+          "Who is asked: relay, the relays' view of where this agent comes from; fixed:ADDRESS, which is taken as it is. "
+          "For each family the first one counts that knows it." },
+    DNS_CONF_OPTIONS,
+    { "domain", "service", OPT_TEXT, offsetof(struct agent_domain_conf, service), .flags = OPT_RELOAD,
+      .sample = "http://127.0.0.1:80",
       .help =
           "Where its visitors are sent: http://HOST or http://HOST:PORT, as seen from this machine, the same with "
           "https:// where the service itself speaks TLS, with h2c:// where it speaks HTTP/2 without TLS (gRPC), or "
           "unix:/PATH for HTTP over a Unix socket. gRPC reaches an https:// service too, if that offers HTTP/2. A name is "
           "looked up anew after 5 seconds. With tls = passthrough, where it listens for TLS: https://HOST:PORT, "
-          "tcp://HOST:PORT or unix:/PATH." },
+          "tcp://HOST:PORT or unix:/PATH. Needed unless mode is direct or none." },
+    { "domain", "mode", OPT_CHOICE, offsetof(struct agent_domain_conf, mode), .def = "tunnel",
+      .choices = modes, .flags = OPT_RELOAD,
+      .help =
+          "Which addresses its names get in DNS: with tunnel those of the relays, with direct the house's own. With "
+          "none, DNS is left alone." },
+    { "domain", "dns", OPT_TEXT, offsetof(struct agent_domain_conf, dns), .def = "", .flags = OPT_RELOAD,
+      .sample = "cloudflare",
+      .help =
+          "Name of the [provider] that keeps its records; or manual: then status says what to set, and whether the "
+          "public sees it. By default DNS is left alone." },
+    { "domain", "families", OPT_CHOICE, offsetof(struct agent_domain_conf, families), .def = "both",
+      .choices = families, .flags = OPT_RELOAD,
+      .help = "Which records are kept right: A (ipv4), AAAA (ipv6), or both." },
+    { "domain", "ttl", OPT_DURATION, offsetof(struct agent_domain_conf, ttl_ms), .min = 1000,
+      .max = (int64_t)7 * 24 * 3600 * 1000, .flags = OPT_RELOAD, .sample = "5m",
+      .help =
+          "How long resolvers may keep its records. By default, what is there stays, and new records get the "
+          "provider's usual one." },
+    { "domain", "proxied", OPT_CHOICE, offsetof(struct agent_domain_conf, proxied), .choices = switches,
+      .flags = OPT_RELOAD, .sample = "off",
+      .help =
+          "Whether visitors come through the provider's own proxies, where it has some (Cloudflare). By default, what is "
+          "there stays." },
+    { "domain", "owner_txt", OPT_FLAG, offsetof(struct agent_domain_conf, owner_txt), .def = "off",
+      .flags = OPT_RELOAD,
+      .help =
+          "With on, a TXT record at _tunnel-owner.NAME says that this agent keeps the name, and names of other agents "
+          "that say so are left alone." },
+    { "domain", "cleanup_on_stop", OPT_FLAG, offsetof(struct agent_domain_conf, cleanup_on_stop),
+      .def = "off", .flags = OPT_RELOAD,
+      .help = "Whether the records that the agent made are deleted when it stops." },
     { "domain", "route", OPT_PAIRS, offsetof(struct agent_domain_conf, routes), .flags = OPT_RELOAD,
       .sample = "/api = http://127.0.0.1:8080",
       .help =
@@ -145,6 +206,11 @@ static const struct opt options[] = {
       .sample = "192.0.2.66",
       .help = "Addresses and networks whose visitors are reset, though allow names them." },
 };
+
+const char *agent_mode_text(int mode)
+{
+    return modes[mode];
+}
 
 const struct agent_conf *agent_conf_of(const struct opt_conf *conf)
 {
@@ -305,8 +371,15 @@ static void check_services(struct opt_conf *conf, const char *name, const struct
     bool speaks_tls = false;
     struct err why = { 0 };
 
-    if (check_service(d->service, &speaks_tls, &why) != 0)
+    if (!*d->service && d->mode == AGENT_MODE_TUNNEL)
+        opt_errors_add_at(
+            errors, conf, "domain", name, opt_given(conf, "domain", name, "service") ? "service" : NULL,
+            "has no service, which mode = tunnel needs; add one (such as service = http://127.0.0.1:80), or "
+            "write mode = direct where only DNS is meant");
+    else if (*d->service && check_service(d->service, &speaks_tls, &why) != 0)
         opt_errors_add_at(errors, conf, "domain", name, "service", "%s", why.text);
+    if (!*d->service && d->routes.n > 0)
+        opt_errors_add_at(errors, conf, "domain", name, "route", "there is no service beside it; add one");
     if (d->routes.n > POLICY_ROUTES)
         opt_errors_add_at(errors, conf, "domain", name, "route", "more than %d of them", POLICY_ROUTES);
     for (size_t i = 0; i < d->routes.n; i++) {
@@ -330,6 +403,7 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
         check_passthrough(conf, name, d, errors);
     else
         check_services(conf, name, d, errors);
+    dns_check_site(conf, name, d, errors);
     policy_conf_check(conf, name, &d->aliases, &d->policy, errors);
     if (other)
         opt_errors_add_at(errors, conf, "domain", name, NULL,
@@ -344,6 +418,14 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
             opt_errors_add_at(errors, conf, "domain", name, "aliases",
                               "%s belongs to [domain %s] already; a name belongs to one site", alias, other);
     }
+}
+
+static void check_resolvers(struct opt_conf *conf, struct opt_errors *errors)
+{
+    struct err why = { 0 };
+
+    if (lookup_check(&agent_conf_of(conf)->resolvers, &why) != 0)
+        opt_errors_add_at(errors, conf, "agent", NULL, "resolvers", "%s", why.text);
 }
 
 static void check_tcp_service(struct opt_conf *conf, const char *name, const char *text,
@@ -400,11 +482,16 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     const struct agent_tcp_conf *t;
     const struct agent_domain_conf *d;
     const struct agent_relay_conf *r;
+    const struct dns_conf *p;
     struct names names = { 0 };
     const char *name;
 
     for (size_t i = 0; (r = opt_section(conf, "relay", i, &name)); i++)
         check_relay(conf, name, r, errors);
+    for (size_t i = 0; (p = opt_section(conf, "provider", i, &name)); i++)
+        dns_check_provider(conf, name, p, errors);
+    address_check(conf, errors);
+    check_resolvers(conf, errors);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++)
         check_domain(conf, name, d, &names, errors);
     for (size_t i = 0; (t = opt_section(conf, "tcp", i, &name)); i++)

@@ -9,6 +9,9 @@
 struct agent_conf {
     struct daemon_conf base;
     int64_t max_streams, max_buffered;
+    const char *on_change; /* "": nothing is run */
+    int64_t withdraw_after_ms;
+    struct opt_words resolvers;
 };
 
 /* [relay NAME] */
@@ -28,9 +31,18 @@ enum { AGENT_MAX_LANES = 8 };
 
 enum { AGENT_PROTOCOL_TUNNEL, AGENT_PROTOCOL_PLAIN };
 
+enum { AGENT_MODE_TUNNEL, AGENT_MODE_DIRECT, AGENT_MODE_NONE };
+enum { AGENT_FAMILIES_BOTH, AGENT_FAMILIES_IPV4, AGENT_FAMILIES_IPV6 };
+
 /* [domain NAME] */
 struct agent_domain_conf {
-    const char *service;
+    const char *service; /* "" where it is for DNS alone */
+    int mode;            /* AGENT_MODE_… */
+    const char *dns;     /* name of a [provider], "manual", or "" */
+    int families;        /* AGENT_FAMILIES_… */
+    int64_t ttl_ms;      /* -1: what is there stays */
+    int proxied;         /* 0, 1, or -1: what is there stays */
+    bool owner_txt, cleanup_on_stop;
     bool verify;             /* of https:// services */
     int proxy_protocol;      /* enum proxy_header_version */
     struct opt_pairs routes; /* paths, and a service for each */
@@ -45,6 +57,8 @@ struct agent_tcp_conf {
     int proxy_protocol; /* enum proxy_header_version */
     struct cidrs allow, deny;
 };
+
+const char *agent_mode_text(int mode);
 
 extern const struct opt_schema agent_schema;
 

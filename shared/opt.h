@@ -62,9 +62,10 @@ struct opt_addresses {
 bool opt_addresses_have(const struct opt_addresses *list, const struct opt_address *address);
 
 enum opt_flags {
-    OPT_RELOAD = 1,    /* may change while the daemon runs */
-    OPT_REQUIRED = 2,  /* has no default and must be given, and not empty */
-    OPT_BARE_PORT = 4, /* OPT_LISTEN: PORT alone means :PORT */
+    OPT_RELOAD = 1,           /* may change while the daemon runs */
+    OPT_REQUIRED = 2,         /* has no default and must be given, and not empty */
+    OPT_BARE_PORT = 4,        /* OPT_LISTEN: PORT alone means :PORT */
+    OPT_SECRET_ELSEWHERE = 8, /* OPT_SECRET_FILE: or env:NAME or credential:NAME, see shared/secret.h */
 };
 
 /* A row with neither default nor OPT_REQUIRED may be left out of the file: its field is then "" (a text is never NULL),
@@ -137,8 +138,7 @@ const void *opt_values(const struct opt_conf *conf, const char *kind, const char
 const void *opt_section(const struct opt_conf *conf, const char *kind, size_t i, const char **name);
 /* Where a value came from: "relay.ini:2" or "default". */
 const char *opt_origin(const struct opt_conf *conf, const char *kind, const char *name, const char *key);
-/* False when it was read from memory alone: then nothing on disk is looked at. */
-bool opt_touches_files(const struct opt_conf *conf);
+bool opt_touches_files(const struct opt_conf *conf); /* false when it was read from memory alone */
 /* True when the key stands in a file, false when its value is the default or there is none. */
 bool opt_given(const struct opt_conf *conf, const char *kind, const char *name, const char *key);
 /* For checks across options: adds "ORIGIN: section.key = VALUE: " and the text; without a key "ORIGIN: section: ". */

@@ -4,6 +4,7 @@
 #include "shared/utf8.h"
 #include "shared/value.h"
 #include "shared/opt_print.h"
+#include "shared/secret.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -102,8 +103,28 @@ static int set_path(const struct opt_place *place, struct str text, const char *
     return 0;
 }
 
-static int set_secret_file(const struct opt_place *place, struct str text, const char **path, struct err *e)
+/* A secret in the environment or from systemd has to be there as well. */
+static int set_secret_elsewhere(const struct opt_place *place, const char *where, struct err *e)
 {
+    enum { MOST_BYTES = 1 << 20 };
+    struct secret secret;
+
+    if (!place->touch_files)
+        return 0;
+    if (secret_load_from(&secret, where, MOST_BYTES, e) != 0)
+        return -1;
+    secret_free(&secret);
+    return 0;
+}
+
+static int set_secret_file(const struct opt *o, const struct opt_place *place, struct str text,
+                           const char **path, struct err *e)
+{
+    if (o->flags & OPT_SECRET_ELSEWHERE) {
+        *path = arena_copy_str(place->arena, text);
+        if (secret_is_elsewhere(*path))
+            return set_secret_elsewhere(place, *path, e);
+    }
     if (set_path(place, text, path, e) != 0)
         return -1;
     return place->touch_files ? file_check_secret(*path, e) : 0;
@@ -315,7 +336,7 @@ static int set_text(const struct opt *o, void *values, const struct opt_place *p
     switch (o->type) {
     case OPT_NAME: return set_name(place, text, field, e);
     case OPT_PATH: return set_path(place, text, field, e);
-    case OPT_SECRET_FILE: return set_secret_file(place, text, field, e);
+    case OPT_SECRET_FILE: return set_secret_file(o, place, text, field, e);
     case OPT_LOG: return set_log(o, place, text, field, e);
     default: *field = arena_copy_str(place->arena, text); return 0;
     }

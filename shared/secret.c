@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,13 +63,11 @@ static int read_secret(int fd, struct secret *s, const char *path, size_t max, s
     return 0;
 }
 
-int secret_load(struct secret *s, const char *path, size_t max, struct err *e)
+static int load_file(struct secret *s, const char *path, size_t max, struct err *e)
 {
     int fd, rc;
 
     *s = (struct secret){ 0 };
-    if (file_check_secret(path, e) != 0)
-        return -1;
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return err_errno(e, errno, "cannot open %s", path);
@@ -78,6 +77,60 @@ int secret_load(struct secret *s, const char *path, size_t max, struct err *e)
     if (rc != 0)
         secret_free(s);
     return rc;
+}
+
+int secret_load(struct secret *s, const char *path, size_t max, struct err *e)
+{
+    *s = (struct secret){ 0 };
+    return file_check_secret(path, e) == 0 ? load_file(s, path, max, e) : -1;
+}
+
+static const char env_word[] = "env:", credential_word[] = "credential:";
+
+static int load_env(struct secret *s, const char *name, size_t max, struct err *e)
+{
+    const char *value = getenv(name);
+    size_t n = value ? strlen(value) : 0;
+
+    if (n == 0)
+        return err_set(e, ERR_MISSING,
+                       "the environment variable %s is not set, or empty; put the secret in it", name);
+    if (n > max)
+        return err_set(e, ERR_LIMIT, "the environment variable %s is larger than %zu bytes", name, max);
+    secret_init(s, n);
+    memcpy(s->bytes, value, n);
+    return 0;
+}
+
+static int load_credential(struct secret *s, const char *name, size_t max, struct err *e)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char path[PATH_MAX];
+
+    if (!folder)
+        return err_set(e, ERR_MISSING,
+                       "credential:%s is one of systemd's, and $CREDENTIALS_DIRECTORY is not set; add "
+                       "LoadCredential=%s:/PATH to the unit",
+                       name, name);
+    if (!*name || strchr(name, '/') || snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return err_set(e, ERR_INPUT, "credential:%s is not the name of a credential", name);
+    return load_file(s, path, max, e);
+}
+
+bool secret_is_elsewhere(const char *where)
+{
+    return strncmp(where, env_word, sizeof env_word - 1) == 0 ||
+           strncmp(where, credential_word, sizeof credential_word - 1) == 0;
+}
+
+int secret_load_from(struct secret *s, const char *where, size_t max, struct err *e)
+{
+    *s = (struct secret){ 0 };
+    if (strncmp(where, env_word, sizeof env_word - 1) == 0)
+        return load_env(s, where + sizeof env_word - 1, max, e);
+    if (strncmp(where, credential_word, sizeof credential_word - 1) == 0)
+        return load_credential(s, where + sizeof credential_word - 1, max, e);
+    return secret_load(s, where, max, e);
 }
 
 bool secret_eq(const void *a, const void *b, size_t n)

@@ -159,18 +159,19 @@ static void read_sites(struct sites *s, const struct opt_conf *conf, struct site
     size_t domains = count(conf, "domain"), ports = count(conf, "tcp");
     const char *name;
 
-    s->n = domains + ports;
+    s->n = 0;
     s->arena = (struct arena){ 0 };
-    s->list = arena_get(&s->arena, s->n * sizeof *s->list + 1);
+    s->list = arena_get(&s->arena, (domains + ports) * sizeof *s->list + 1);
     for (size_t i = 0; i < domains; i++) {
         const struct agent_domain_conf *d = opt_section(conf, "domain", i, &name);
 
-        fill(&s->arena, &s->list[i], name, d, old);
+        if (*d->service) /* the others are for DNS alone */
+            fill(&s->arena, &s->list[s->n++], name, d, old);
     }
     for (size_t i = 0; i < ports; i++) {
         const struct agent_tcp_conf *t = opt_section(conf, "tcp", i, &name);
 
-        fill_port(&s->arena, &s->list[domains + i], name, t);
+        fill_port(&s->arena, &s->list[s->n++], name, t);
     }
 }
 

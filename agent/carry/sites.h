@@ -48,6 +48,8 @@ struct sites {
     struct dial_names names; /* of the services' machines */
     struct trust *trust;     /* for https:// services; borrowed; NULL where there can be none */
     void (*service_changed)(void *user, const struct site_service *service); /* NULL: tell nobody */
+    /* What a relay (its name in our configuration) has said of addresses; NULL: tell nobody. */
+    void (*welcomed)(void *user, const char *relay, const struct lane_msg *welcome);
     void *user;
     struct arena arena; /* holds the list and its texts, copied from the configuration */
 };

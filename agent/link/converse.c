@@ -209,6 +209,8 @@ static void hear_welcome(struct converse *c, const struct lane_msg *m)
     c->state = CONVERSE_UP;
     log_info("lane up", kv_str("relay", c->relay), kv_str("lane", m->welcome.lane_id),
              kv_str("name", m->welcome.relay), kv_str("seen_from", m->welcome.seen_from));
+    if (c->sites->welcomed)
+        c->sites->welcomed(c->sites->user, c->relay, m);
     c->events->welcomed(c->user);
     converse_claim(c);
 }

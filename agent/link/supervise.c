@@ -320,6 +320,19 @@ json_t *supervise_status(const struct supervise *s)
     return relay;
 }
 
+bool supervise_is_up(const struct supervise *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (keeper_is_up(s->keepers[i]))
+            return true;
+    return false;
+}
+
+const char *supervise_relay(const struct supervise *s)
+{
+    return s->conf.relay;
+}
+
 /* ---- end ---- */
 
 static void on_keeper_ended(void *user, struct keeper *k)

@@ -27,6 +27,9 @@ void supervise_service(struct supervise *s,
                        const struct site_service *service); /* its state is another one */
 void supervise_look(struct supervise *s);                   /* the network has changed */
 
+bool supervise_is_up(const struct supervise *s); /* a lane is */
+const char *supervise_relay(const struct supervise *s);
+
 /* True when it was started with these very values, but for the number of lanes, which it then follows: a reload leaves
  * it alone. */
 bool supervise_follow(struct supervise *s, const char *name, const struct agent_relay_conf *conf,

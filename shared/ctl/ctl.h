@@ -12,6 +12,7 @@ struct ctl {
     const char *socket; /* --socket */
     enum client_side side;
     bool json, colour;
+    bool dry_run;                       /* --dry-run: of dns sync */
     const char *domains, *lasts, *host; /* --domains, --for, --host: of invite */
     int argc;                           /* what follows the command's name */
     char **argv;
@@ -26,6 +27,8 @@ enum ctl_exit ctl_invite(struct ctl *c);
 enum ctl_exit ctl_join(struct ctl *c);
 enum ctl_exit ctl_agents(struct ctl *c);
 enum ctl_exit ctl_revoke(struct ctl *c);
+enum ctl_exit ctl_dns(struct ctl *c);
+enum ctl_exit ctl_dns_providers(struct ctl *c); /* behind dns providers */
 
 /* Asks the daemon. CTL_WELL: *reply is what it said (a new reference), and with --json it has been printed already.
  * Otherwise the reason has been printed. */

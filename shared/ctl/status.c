@@ -1,5 +1,6 @@
 /* What a person reads first: what is up, what is not, since when, and why. */
 #include "shared/ctl/ctl.h"
+#include "shared/ctl/dns_state.h"
 #include "shared/ctl/table.h"
 
 #include <inttypes.h>
@@ -295,16 +296,16 @@ static void service_rows(struct table *table, const json_t *domain)
     struct buf name = { 0 };
     size_t i;
 
-    table_row(table,
-              (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "mode"),
-                                     text_cell(domain, "service"), text_cell(domain, "service_state") });
+    table_row(table, (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "mode"),
+                                            text_cell(domain, "service"), text_cell(domain, "service_state"),
+                                            dns_state_of(domain) });
     json_array_foreach(json_object_get(domain, "routes"), i, route)
     {
         buf_take(&name, name.len);
         buf_printf(&name, "%s%s", ctl_text(domain, "name"), ctl_text(route, "path"));
-        table_row(table,
-                  (const char *const[]){ buf_text(&name), text_cell(domain, "mode"),
-                                         text_cell(route, "service"), text_cell(route, "service_state") });
+        table_row(table, (const char *const[]){ buf_text(&name), text_cell(domain, "mode"),
+                                                text_cell(route, "service"),
+                                                text_cell(route, "service_state"), "" });
     }
     buf_free(&name);
 }
@@ -327,21 +328,22 @@ static void print_details(const json_t *domain)
     print_detail(ctl_text(domain, "name"), domain);
     json_array_foreach(json_object_get(domain, "routes"), i, route)
         print_detail(ctl_text(domain, "name"), route);
+    dns_state_print_reasons(domain);
 }
 
 static bool show_agent_domains(struct ctl *c, const json_t *status)
 {
-    static const char *const headings[] = { "DOMAIN", "MODE", "SERVICE", "STATE" };
+    static const char *const headings[] = { "DOMAIN", "MODE", "SERVICE", "STATE", "DNS" };
     const json_t *domains = json_object_get(status, "domains"), *domain;
     struct table table;
     bool well = true;
     size_t i;
 
-    table_init(&table, 4, headings);
+    table_init(&table, 5, headings);
     json_array_foreach(domains, i, domain)
     {
         service_rows(&table, domain);
-        well = well && are_services_well(domain);
+        well = well && are_services_well(domain) && dns_state_is_well(domain);
     }
     print_table(c, "domains", &table);
     json_array_foreach(domains, i, domain) print_details(domain);

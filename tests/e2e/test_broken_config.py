@@ -446,7 +446,7 @@ AGENT_ROWS = [
     row("domain without a name", "[domain]\nservice = http://nas\n",
         ("5: [domain]", "needs a name; write [domain NAME]")),
     row("domain without a service", "[domain a.test]\n",
-        ("5", "[domain a.test] has no service; write service = http://127.0.0.1:80")),
+        ("5", "has no service, which mode = tunnel needs; add one (such as service = http://127.0.0.1:80)")),
     *(row(f"domain {name[:40]}", f"[domain {name}]\nservice = http://nas\n", (f"5: [domain {name}]", DOMAIN))
       for name in ("test", "A.test", "a..test", "a.test.", "a_b.test", "127.0.0.1", "*", "*.*.test", "a.*.test",
                    "-a.test")),
@@ -454,7 +454,7 @@ AGENT_ROWS = [
         ("5: [domain " + "a." * 30 + "…]", "write a host name of at most 248 characters")),
     row("one domain twice", "[domain a.test]\nservice = http://nas\n[domain a.test]\nservice = http://nas:81\n",
         ("7: [domain a.test]", "put all its keys into the one at MAIN:5")),
-    *rows_of("service", ("", "give a value, such as http://127.0.0.1:80"),
+    *rows_of("service", ("", "has no service, which mode = tunnel needs; add one (such as service = http://127.0.0.1:80"),
              ("http://[1.2.3.4]", "there is no IPv6 address between the brackets; one is written like [::1]:8080"),
              *((text, SHAPES) for text in ("ftp://nas", "HTTP://nas", "127.0.0.1:80", "nas", "http:nas")),
              ("unix:run/nas.sock", "an absolute path"),

@@ -20,10 +20,14 @@ KEYS = {  # of each section
                         "tls_profile", "http2", "default_cert"),
               "acme": ("issuer",), "agent NAME": ("key", "domains", "tcp_ports", "instances", "max_domains"),
               "domain NAME": ("upstream", "aliases", "route", *POLICY, "cert_file", "key_file")},
-    "agent": {"agent": (*COMMON, "max_streams", "max_buffered"),
+    "agent": {"agent": (*COMMON, "max_streams", "max_buffered", "on_change", "withdraw_after", "resolvers"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
                              "protocol", "remote_address", "remote_port", "service"),
-              "domain NAME": ("service", "route", "verify", "proxy_protocol", "aliases", *POLICY),
+              "address": ("sources",),
+              "provider NAME": ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
+                                "url", "key_name", "key_algorithm", "ca_file", "success"),
+              "domain NAME": ("service", "mode", "dns", "families", "ttl", "proxied", "owner_txt", "cleanup_on_stop", "route",
+                              "verify", "proxy_protocol", "aliases", *POLICY),
               "tcp NAME": ("listen", "service", "proxy_protocol", "allow", "deny")},
 }
 
@@ -101,6 +105,8 @@ FURTHER_DUMPED = {
         "domain *.a.test.https": ("redirect", "default"), "domain d.test.https": ("redirect", "default"),
         "relay fra2.host": ("::1", "MAIN:25"), "relay fra2.port": ("22", "default"),
         "relay fra2.user": ("tunnel", "default"), "relay fra2.host_key": (HOST_KEY, "MAIN:26"),
+        **{f"domain {name}.{key}": (value, "default") for name in ("*.a.test", "d.test") for key, value in
+           {"mode": "tunnel", "dns": "", "families": "both", "owner_txt": "off", "cleanup_on_stop": "off"}.items()},
     },
 }
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
@@ -111,7 +117,9 @@ for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1
                                      "proxy_listeners": ("", "default"), "max_uri": ("16k", "default"),
                                      "max_header": ("64k", "default"),
                                      "tls_profile": ("intermediate", "default"), "http2": ("on", "default")},
-                           "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default")}}[at]
+                           "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default"),
+                                     "withdraw_after": ("2m", "default"), "resolvers": ("system", "default"),
+                                     "address.sources": ("relay", "default")}}[at]
     by_default = {"relay": {"tcp_ports": "", "instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
     FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
                            for section in keys for key, value in by_default.items()}
@@ -173,7 +181,8 @@ def defaults(role):
              "max_streams": "900", "max_buffered": "64m", "max_connections": "0", "max_per_source": "0", "trusted_proxies": "", "proxy_listeners": "",
              "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate", "http2": "on",
              "acme.issuer": "internal"}
-    agent = {"max_streams": "4000", "max_buffered": "64m"}
+    agent = {"max_streams": "4000", "max_buffered": "64m", "withdraw_after": "2m", "resolvers": "system",
+             "address.sources": "relay"}
     return {**common, **(relay if role == "relay" else agent)}
 
 
@@ -256,6 +265,9 @@ def test_dump_agrees_with_the_running_daemon(daemon):
     if daemon.role == "relay":
         running["acme.issuer"] = ("internal", "default")
         assert running.pop("default_cert") == (None, "default")  # there is none, so there is nothing to dump
+    else:
+        running["address.sources"] = ("relay", "default")
+        assert running.pop("on_change") == (None, "default")
     assert running.pop("include")[0] == f"{daemon.role}.d/*.ini"
     rows = dumped(daemon.role, daemon.conf)
     assert rows.pop("include") == ("", "default")
@@ -369,8 +381,14 @@ SITE = "sassy-cat-pics.com"
 EXAMPLES = {  # what a person puts in the place of the sample's
     "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY, "domain NAME": "domain b.test", "/etc/tunnel/error.html": "error.html",
               **{f"/etc/tunnel/{name}": name for name in ("default.pem", f"{SITE}.pem", f"{SITE}.key")}},
-    "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "tcp NAME": "tcp ssh", "/var/lib/tunnel-agent/id_": "id_", "/etc/tunnel/error.html": "error.html"},
+    "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "tcp NAME": "tcp ssh", "/var/lib/tunnel-agent/id_": "id_", "/etc/tunnel/error.html": "error.html",
+              "provider NAME": "provider cloudflare", "/etc/tunnel/dns.token_file": "dns_token"},
 }
+
+
+# Keys of [provider] that the sample's own type does not take.
+OTHER_PROVIDERS = ("key_file", "secret_file", "password_file", "user", "id", "server", "key_name", "key_algorithm", "success",
+                   "zone", "url", "ca_file")
 
 
 def test_the_sample_uncommented_is_the_defaults_too(folder, role):
@@ -382,10 +400,14 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     for key in ("known_hosts_file", "remote_port", "service") if role == "agent" else ():  # other keys exclude these
         text, one = re.subn(f"^{key} = .*\n", "", text, count=1, flags=re.MULTILINE)
         n -= one
+    for key in OTHER_PROVIDERS if role == "agent" else ():
+        text, one = re.subn(rf"(^\[provider NAME\]$.*?)^{key} = [^\n]*\n", r"\1", text, count=1, flags=re.MULTILINE | re.DOTALL)
+        n -= one
     for example, own in EXAMPLES[role].items():
         assert text.count(example) == 1
         text = text.replace(example, own)
-    (folder / "id_ed25519").touch(mode=0o600)
+    for name in ("id_ed25519", "dns_token"):
+        (folder / name).touch(mode=0o600)
     (folder / "error.html").write_text("<p>{text}</p>")
     make_pair(folder, SITE, [SITE]).joined(folder / "default.pem")
     rows = dumped(role, write(folder, role, text))

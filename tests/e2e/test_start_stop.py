@@ -82,11 +82,15 @@ def test_config_tells_values_and_where_they_came_from(daemon):
                      "tls_profile": ("intermediate", "default"), "http2": ("on", "default"), "default_cert": (None, "default")}
     expected |= {"max_streams": ("900" if daemon.role == "relay" else "4000", "default"),
                  "max_buffered": ("64m", "default")}
+    if daemon.role == "agent":
+        expected |= {"on_change": (None, "default"), "withdraw_after": ("2m", "default"), "resolvers": ("system", "default")}
     sections = {(s["kind"], s["name"]): s["options"] for s in config["sections"]}
     assert config["file"] == str(conf)
     assert daemon.options() == {key: {"key": key, "value": value, "origin": origin}
                                 for key, (value, origin) in expected.items()}
     del sections[daemon.role, None]
+    if daemon.role == "agent":
+        assert sections.pop(("address", None)) == [{"key": "sources", "value": "relay", "origin": "default"}]
     issuer = {"key": "issuer", "value": "internal", "origin": "default"}
     assert sections == ({("acme", None): [issuer]} if daemon.role == "relay" else {})
 

@@ -61,6 +61,7 @@ static void test_values_and_defaults(void **state)
     opt_errors_free(&errors);
 }
 
+#define CLOUDFLARE  "[provider cf]\ntype = cloudflare\ntoken_file = t\n"
 #define SITE        "[domain a.test]\nservice = http://x\n"
 #define PASSED      "[domain a.test]\nservice = https://x\ntls = passthrough\n"
 #define PATH_OF_50  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -81,7 +82,27 @@ static void test_refused(void **state)
         { "[relay fra1]\nhost = x\nhost_key = ssh-ed25519 SHA256:=" DIGEST "\n", "and 43 characters" },
         { RELAY "port = 0\n", "not a whole number from 1 to 65535" },
         { RELAY "user =\n", "relay fra1.user" },
-        { "[domain a.test]\n", "[domain a.test] has no service;" },
+        { "[domain a.test]\n", "domain a.test: has no service, which mode = tunnel needs" },
+        { "[domain a.test]\nmode = direct\ndns = manual\nroute /x = http://x\n",
+          "there is no service beside it" },
+        { "[domain a.test]\nmode = direct\n", "with direct it is for DNS alone, and there is no dns" },
+        { SITE "dns = cf\n", "there is no [provider cf]; add one" },
+        { SITE "dns = manual\nttl = 60s\n", "is for records that a [provider] keeps; leave it out" },
+        { SITE "dns = manual\nowner_txt = on\n", "is for records that a [provider] keeps; leave it out" },
+        { SITE "dns = cf\nttl = 59s\n" CLOUDFLARE, "Cloudflare takes nothing below 60s" },
+        { SITE "dns = cf\nttl = 60500ms\n" CLOUDFLARE, "not whole seconds" },
+        { SITE "dns = pdns\nproxied = on\n[provider pdns]\ntype = powerdns\nkey_file = k\n",
+          "PowerDNS has no proxies" },
+        { "[provider cf]\ntype = cloudflare\n", "has no token_file, which type = cloudflare needs" },
+        { CLOUDFLARE "user = me\n",
+          "is not for type = cloudflare, which takes token_file, zone, url, ca_file" },
+        { CLOUDFLARE "url = ftp://x\n", "not an https:// URL" },
+        { CLOUDFLARE "url = https://a:b@x/\n", "holds no password" },
+        { CLOUDFLARE "zone = not_a_zone..\n", "cf.zone" },
+        { "[provider b]\ntype = rfc2136\nkey_file = k\nserver = a:b:c\n", "server is not HOST or HOST:PORT" },
+        { "[provider manual]\ntype = cloudflare\ntoken_file = t\n", "give this one another name" },
+        { "[provider b]\ntype = nobody\n", "provider b.type = nobody: not " },
+        { "[address]\nsources = relay fixed:1.2.3\n", "fixed:1.2.3 is neither relay nor fixed:ADDRESS" },
         { "[domain a.test]\nservice = ftp://x\n",
           "agent.ini:2: domain a.test.service = ftp://x: not http://HOST, http://HOST:PORT" },
         { "[domain a.test]\nservice = tcp://x:1\n", "a site's visitors speak HTTP; write http://HOST:PORT" },

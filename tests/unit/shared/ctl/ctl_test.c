@@ -99,6 +99,12 @@ static const char not_a_status[] = "tunnelctl: the daemon's answer is not a stat
 static const char refusal_json[] =
     "{\"error\":\"nothing was changed\",\"errors\":[\"relay.ini:2: bad\",\"relay.ini:3: worse\"]}\n";
 
+static const char dns_json[] =
+    "{\"records\":[{\"name\":\"a.test\",\"type\":\"A\",\"state\":\"ok\",\"wanted\":[\"192.0.2.1\"],"
+    "\"provider\":[\"192.0.2.1\"],\"public\":null},{\"name\":\"a.test\",\"type\":\"AAAA\",\"state\":\"failed\","
+    "\"wanted\":[],\"provider\":null,\"public\":null,\"last_error\":\"no\"}],\"providers\":[{\"name\":\"p\","
+    "\"state\":\"auth\",\"hold_until\":null,\"last_error\":\"wrong token\"}]}\n";
+
 static void test_commands(void **state)
 {
     static const struct {
@@ -125,9 +131,19 @@ static void test_commands(void **state)
           "  fra1   1     down   -      -    -        -   -\n"
           "  fra1: refused\n"
           "\ndomains\n"
-          "  DOMAIN  MODE  SERVICE     STATE\n"
-          "  a.test  http  http://nas  ok\n",
+          "  DOMAIN  MODE  SERVICE     STATE  DNS\n"
+          "  a.test  http  http://nas  ok     -\n",
           "" },
+        { "records", ctl_dns, false, "200 OK", dns_json, CTL_FAILING,
+          "  NAME    TYPE  STATE   WANTED     AT PROVIDER  PUBLIC  CHANGED  CHECK IN\n"
+          "  a.test  A     ok      192.0.2.1  192.0.2.1    ?       -        -\n"
+          "  a.test  AAAA  failed  none       ?            ?       -        -\n"
+          "  a.test AAAA: no\n"
+          "  provider p is not asked until its configuration changes (auth): wrong token\n",
+          "" },
+        { "no records", ctl_dns, false, "200 OK", "{\"records\":[],\"providers\":[]}", CTL_WELL,
+          "no site of this agent has a dns", "" },
+        { "records for scripts", ctl_dns, true, "200 OK", dns_json, CTL_FAILING, dns_json, "" },
         { "cells that are not there", ctl_status, false, "200 OK", sparse_json, CTL_FAILING,
           "  -      -     -      -      -    -        -   -\n", "" },
         { "status for scripts", ctl_status, true, "200 OK", relay_json, CTL_WELL, relay_json, "" },

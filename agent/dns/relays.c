@@ -1,0 +1,131 @@
+#include "agent/dns/relays.h"
+
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct wanted_relay *find(const struct relays *r, const char *name)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->list[i].name, name) == 0)
+            return &r->list[i];
+    return NULL;
+}
+
+static void init_sets(struct dns_rrset sets[NAME_FAMILIES])
+{
+    dns_rrset_init(&sets[NAME_V4], "", DNS_TYPE_A);
+    dns_rrset_init(&sets[NAME_V6], "", DNS_TYPE_AAAA);
+}
+
+static void free_sets(struct wanted_relay *relay)
+{
+    for (int i = 0; i < NAME_FAMILIES; i++)
+        dns_rrset_free(&relay->publish[i]);
+}
+
+static void init_relay(struct wanted_relay *relay, const char *name, int64_t now_ms)
+{
+    *relay = (struct wanted_relay){ .down_since_ms = now_ms };
+    snprintf(relay->name, sizeof relay->name, "%s", name);
+    init_sets(relay->publish);
+}
+
+void relays_free(struct relays *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        free_sets(&r->list[i]);
+    free(r->list);
+    *r = (struct relays){ 0 };
+}
+
+void relays_set(struct relays *r, const struct opt_conf *conf, int64_t now_ms)
+{
+    struct relays old = *r;
+    const struct agent_relay_conf *relay;
+    struct wanted_relay *same;
+    const char *name;
+    size_t sections = 0;
+
+    while (opt_section(conf, "relay", sections, NULL))
+        sections++;
+    *r = (struct relays){ .list = mem_new((sections + 1) * sizeof *r->list) };
+    for (size_t i = 0; (relay = opt_section(conf, "relay", i, &name)); i++) {
+        if (relay->protocol == AGENT_PROTOCOL_PLAIN)
+            continue;
+        same = find(&old, name);
+        if (same) {
+            r->list[r->n++] = *same;
+            init_relay(same, "", 0); /* moved */
+        } else {
+            init_relay(&r->list[r->n++], name, now_ms);
+        }
+    }
+    relays_free(&old);
+}
+
+bool relays_says(struct relays *r, const char *relay, const char *const *publish, size_t n)
+{
+    struct wanted_relay *of = find(r, relay);
+    struct dns_rrset next[NAME_FAMILIES];
+    bool same;
+
+    if (!of)
+        return false;
+    init_sets(next);
+    for (size_t i = 0; i < n; i++)
+        if (!dns_rrset_add(&next[strchr(publish[i], ':') ? NAME_V6 : NAME_V4], str_of(publish[i]), NULL))
+            log_warn_limited(relay, "a relay publishes what is no address", kv_str("relay", relay));
+    same = of->known && dns_rrset_same(&of->publish[NAME_V4], &next[NAME_V4]) &&
+           dns_rrset_same(&of->publish[NAME_V6], &next[NAME_V6]);
+    free_sets(of);
+    memcpy(of->publish, next, sizeof of->publish);
+    of->known = true;
+    return !same;
+}
+
+bool relays_is(struct relays *r, const char *relay, bool up, int64_t now_ms)
+{
+    struct wanted_relay *of = find(r, relay);
+
+    if (!of || of->up == up)
+        return false;
+    of->up = up;
+    of->down_since_ms = now_ms;
+    return true;
+}
+
+json_t *relays_to_json(const struct relays *r)
+{
+    json_t *all = json_object();
+
+    for (size_t i = 0; i < r->n; i++)
+        if (r->list[i].known)
+            json_object_set_new(all, r->list[i].name,
+                                json_pack("[o, o]", name_values(&r->list[i].publish[NAME_V4]),
+                                          name_values(&r->list[i].publish[NAME_V6])));
+    return all;
+}
+
+void relays_of_json(struct relays *r, const json_t *json)
+{
+    const json_t *value;
+    size_t j;
+
+    for (size_t i = 0; i < r->n; i++) {
+        struct wanted_relay *relay = &r->list[i];
+        const json_t *both = json_object_get(json, relay->name);
+
+        relay->known = json_is_array(both);
+        for (int f = 0; f < NAME_FAMILIES; f++)
+            json_array_foreach(json_array_get(both, (size_t)f), j, value)
+            {
+                const char *text = json_string_value(value);
+
+                relay->known = relay->known && text && dns_rrset_add(&relay->publish[f], str_of(text), NULL);
+            }
+    }
+}

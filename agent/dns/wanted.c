@@ -1,0 +1,205 @@
+#include "agent/dns/wanted.h"
+
+#include "shared/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- names ---- */
+
+void names_free(struct names *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        name_free(names->list[i]);
+    free(names->list);
+    *names = (struct names){ 0 };
+}
+
+struct dns_name *names_find(const struct names *names, const char *account, const char *name)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (strcmp(names->list[i]->account, account) == 0 && strcmp(names->list[i]->name, name) == 0)
+            return names->list[i];
+    return NULL;
+}
+
+void names_add(struct names *names, struct dns_name *takes)
+{
+    names->list = mem_grow(names->list, (names->n + 1) * sizeof(struct dns_name *));
+    names->list[names->n++] = takes;
+}
+
+/* ---- which addresses ---- */
+
+struct addresses { /* of one family */
+    bool known;
+    struct dns_rrset set;
+    const char *why; /* not known */
+};
+
+static void set_known(struct addresses *a, const char *text)
+{
+    a->known = true;
+    if (*text && !dns_rrset_add(&a->set, str_of(text), NULL))
+        a->known = false; /* cannot be: sources have read it */
+}
+
+/* A relay that has been down for long is left out while another one is up. */
+static bool is_withdrawn(const struct wanted *w, const struct wanted_relay *relay, bool other_up,
+                         int64_t *again_ms)
+{
+    int64_t left = relay->down_since_ms + agent_conf_of(w->conf)->withdraw_after_ms - w->now_ms;
+
+    if (relay->up || !other_up)
+        return false;
+    if (left > 0 && (*again_ms == 0 || left < *again_ms))
+        *again_ms = left;
+    return left <= 0;
+}
+
+static void of_relays(const struct wanted *w, int family, struct addresses *out, int64_t *again_ms)
+{
+    bool any_up = false;
+
+    for (size_t i = 0; i < w->relays_n; i++)
+        any_up = any_up || (w->relays[i].up && w->relays[i].known);
+    for (size_t i = 0; i < w->relays_n; i++) {
+        const struct wanted_relay *relay = &w->relays[i];
+
+        out->known = out->known || relay->known;
+        if (!relay->known || is_withdrawn(w, relay, any_up, again_ms))
+            continue;
+        for (size_t j = 0; j < relay->publish[family].n; j++)
+            set_known(out, relay->publish[family].values[j].text);
+    }
+    if (w->relays_n == 0)
+        out->why =
+            "there is no [relay ...] whose address could be published; add one, or write mode = direct";
+    else
+        out->why = "no relay has said yet which addresses to publish; this comes with the first lane";
+}
+
+/* Relays that are there, and have no public address at all: whose `publish` is to be mended. */
+static void refuse_nothing(const struct wanted *w, struct addresses out[NAME_FAMILIES])
+{
+    if (!out[NAME_V4].known || out[NAME_V4].set.n > 0 || out[NAME_V6].set.n > 0 || w->relays_n == 0)
+        return;
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        out[i].known = false;
+        out[i].why = "the relay knows no public address of its own; write publish = ADDRESS in its relay.ini";
+    }
+}
+
+static void of_house(const struct address_family *f, struct addresses *out)
+{
+    out->known = f->known;
+    out->why = f->why;
+    if (f->known)
+        set_known(out, f->text);
+}
+
+static void find_addresses(const struct wanted *w, int mode, struct addresses out[NAME_FAMILIES],
+                           int64_t *again_ms)
+{
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        out[i] = (struct addresses){ .why = "" };
+        dns_rrset_init(&out[i].set, "", i == NAME_V4 ? DNS_TYPE_A : DNS_TYPE_AAAA);
+    }
+    if (mode == AGENT_MODE_DIRECT) {
+        of_house(&w->house->v4, &out[NAME_V4]);
+        of_house(&w->house->v6, &out[NAME_V6]);
+        return;
+    }
+    for (int i = 0; i < NAME_FAMILIES; i++)
+        of_relays(w, i, &out[i], again_ms);
+    refuse_nothing(w, out);
+}
+
+/* ---- what is wanted of one name ---- */
+
+static bool has_family(const struct agent_domain_conf *d, const struct dns_provider *p, int family)
+{
+    bool wished = d->families == AGENT_FAMILIES_BOTH ||
+                  d->families == (family == NAME_V4 ? AGENT_FAMILIES_IPV4 : AGENT_FAMILIES_IPV6);
+
+    return wished && (!p || (p->can & (family == NAME_V4 ? DNS_CAN_A : DNS_CAN_AAAA)));
+}
+
+static void want(struct name_family *f, const struct dns_provider *p, const struct agent_domain_conf *d,
+                 const struct addresses *from)
+{
+    size_t most = p && !(p->can & DNS_CAN_SEVERAL) ? 1 : DNS_VALUES;
+
+    dns_rrset_free(&f->want);
+    f->known = from->known;
+    f->want.ttl_s = d->ttl_ms < 0 ? -1 : d->ttl_ms / 1000;
+    f->want.proxied = p && (p->can & DNS_CAN_PROXY) ? d->proxied : -1;
+    for (size_t i = 0; i < from->set.n && f->want.n < most; i++)
+        if (!dns_rrset_add(&f->want, str_of(from->set.values[i].text), NULL))
+            break;
+    if (f->known && p && p->kind == DNS_DYN && f->want.n == 0)
+        f->known = false; /* such a service cannot be told that there is none */
+    if (!f->known && f->state != NAME_FAILED) {
+        f->state = NAME_WAITING;
+        snprintf(f->why, sizeof f->why, "%s",
+                 *from->why ? from->why : "there is no address of this family to publish");
+    } else if (f->known && f->state == NAME_WAITING) {
+        f->state = f->seen ? NAME_OK : NAME_UPDATING;
+        f->why[0] = 0;
+    }
+}
+
+static void want_name(const struct wanted *w, struct names *names, const char *name, const char *site,
+                      const struct agent_domain_conf *d, const struct addresses from[NAME_FAMILIES])
+{
+    const struct dns_provider *p = w->provider_of(w->user, d->dns);
+    struct dns_name *n = names_find(names, d->dns, name);
+
+    if (!n) {
+        n = name_new(name, site, d->dns);
+        names_add(names, n);
+    }
+    snprintf(n->site, sizeof n->site, "%s", site);
+    n->gone = false;
+    n->owner_txt = d->owner_txt;
+    n->cleanup = d->cleanup_on_stop;
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        n->families[i].managed = has_family(d, p, i);
+        if (n->families[i].managed)
+            want(&n->families[i], p, d, &from[i]);
+        else if (p && (p->can & DNS_CAN_DELETE))
+            name_leave_family(&n->families[i]);
+    }
+}
+
+static void want_site(const struct wanted *w, struct names *names, const char *site,
+                      const struct agent_domain_conf *d, int64_t *again_ms)
+{
+    struct addresses from[NAME_FAMILIES];
+
+    if (!*d->dns || d->mode == AGENT_MODE_NONE)
+        return;
+    find_addresses(w, d->mode, from, again_ms);
+    want_name(w, names, site, site, d, from);
+    for (size_t i = 0; i < d->aliases.n; i++)
+        want_name(w, names, d->aliases.words[i], site, d, from);
+    for (int i = 0; i < NAME_FAMILIES; i++)
+        dns_rrset_free(&from[i].set);
+}
+
+int64_t wanted_names(const struct wanted *w, struct names *names)
+{
+    const struct agent_domain_conf *d;
+    int64_t again_ms = 0;
+    const char *site;
+
+    for (size_t i = 0; i < names->n; i++)
+        names->list[i]->gone = true;
+    for (size_t i = 0; (d = opt_section(w->conf, "domain", i, &site)); i++)
+        want_site(w, names, site, d, &again_ms);
+    for (size_t i = 0; i < names->n; i++)
+        if (names->list[i]->gone)
+            name_take_leave(names->list[i]);
+    return again_ms;
+}

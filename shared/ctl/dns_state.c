@@ -1,0 +1,49 @@
+#include "shared/ctl/dns_state.h"
+
+#include "shared/ctl/ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* From bad to good. */
+static const char *const states[] = { "failed", "foreign", "manual", "waiting", "updating", "ok" };
+enum { STATES_N = sizeof states / sizeof states[0], WRONG_N = 2 };
+
+static size_t rank(const json_t *domain)
+{
+    const json_t *record;
+    size_t i, worst = STATES_N;
+
+    json_array_foreach(json_object_get(json_object_get(domain, "dns"), "records"), i, record)
+    {
+        for (size_t state = 0; state < worst; state++)
+            if (strcmp(ctl_text(record, "state"), states[state]) == 0)
+                worst = state;
+    }
+    return worst;
+}
+
+const char *dns_state_of(const json_t *domain)
+{
+    size_t worst = rank(domain);
+
+    return worst < STATES_N ? states[worst] : "-";
+}
+
+bool dns_state_is_well(const json_t *domain)
+{
+    return rank(domain) >= WRONG_N;
+}
+
+void dns_state_print_reasons(const json_t *domain)
+{
+    const json_t *record;
+    size_t i;
+
+    json_array_foreach(json_object_get(json_object_get(domain, "dns"), "records"), i, record)
+    {
+        if (*ctl_text(record, "last_error"))
+            printf("  %s %s: %s\n", ctl_text(record, "name"), ctl_text(record, "type"),
+                   ctl_text(record, "last_error"));
+    }
+}

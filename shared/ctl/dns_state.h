@@ -1,0 +1,11 @@
+/* shared/ctl/dns_state.h - how the DNS of a site is doing, in a word: for tunnelctl status. */
+#ifndef SHARED_CTL_DNS_STATE_H
+#define SHARED_CTL_DNS_STATE_H
+#include <jansson.h>
+#include <stdbool.h>
+
+/* The worst state of its records; "-" when it has none. */
+const char *dns_state_of(const json_t *domain);
+bool dns_state_is_well(const json_t *domain);
+void dns_state_print_reasons(const json_t *domain); /* a line for each record that is not as it should be */
+#endif

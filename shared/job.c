@@ -1,0 +1,133 @@
+#include "shared/job.h"
+
+#include "shared/mem.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct job {
+    void (*run)(struct job *job, void *user);
+    void (*ended)(void *user);
+    void *user;
+    uv_thread_t thread;
+    uv_async_t done; /* its closing is what ends us from the loop */
+    uv_mutex_t lock;
+    uv_cond_t woken;
+    bool cancelled; /* under lock */
+};
+
+/* Signals are for the loop's thread; a new thread inherits what is blocked here. */
+static int create_thread(struct job *j, void (*entry)(void *arg))
+{
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = uv_thread_create(&j->thread, entry, j);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+static void on_thread_started(void *arg)
+{
+    struct job *j = arg;
+
+    j->run(j, j->user);
+    uv_async_send(&j->done);
+}
+
+static void job_free(struct job *j)
+{
+    uv_cond_destroy(&j->woken);
+    uv_mutex_destroy(&j->lock);
+    free(j);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct job *j = handle->data;
+    void (*ended)(void *user) = j->ended;
+    void *user = j->user;
+
+    job_free(j);
+    ended(user);
+}
+
+static void on_done(uv_async_t *async)
+{
+    struct job *j = async->data;
+
+    uv_thread_join(&j->thread);
+    uv_close((uv_handle_t *)async, on_closed);
+}
+
+static void on_never_ran(uv_handle_t *handle)
+{
+    job_free(handle->data);
+}
+
+struct job *job_start(struct loop *loop, void (*run)(struct job *job, void *user), void (*ended)(void *user),
+                      void *user, struct err *e)
+{
+    struct job *j = mem_new(sizeof *j);
+    int rc;
+
+    j->run = run;
+    j->ended = ended;
+    j->user = user;
+    if (uv_mutex_init(&j->lock) != 0 || uv_cond_init(&j->woken) != 0)
+        abort(); /* glibc's cannot fail */
+    rc = uv_async_init(&loop->uv, &j->done, on_done);
+    if (rc != 0) {
+        job_free(j);
+        err_set(e, ERR_SYSTEM, "cannot make a handle for a job: %s", uv_strerror(rc));
+        return NULL;
+    }
+    j->done.data = j;
+    rc = create_thread(j, on_thread_started);
+    if (rc != 0) {
+        uv_close((uv_handle_t *)&j->done, on_never_ran);
+        err_set(e, ERR_SYSTEM, "cannot start a thread: %s", uv_strerror(rc));
+        return NULL;
+    }
+    return j;
+}
+
+void job_cancel(struct job *j)
+{
+    uv_mutex_lock(&j->lock);
+    j->cancelled = true;
+    uv_cond_signal(&j->woken);
+    uv_mutex_unlock(&j->lock);
+}
+
+bool job_cancelled(struct job *j)
+{
+    bool cancelled;
+
+    if (!j)
+        return false;
+    uv_mutex_lock(&j->lock);
+    cancelled = j->cancelled;
+    uv_mutex_unlock(&j->lock);
+    return cancelled;
+}
+
+bool job_sleep(struct job *j, int64_t ms)
+{
+    uint64_t until = uv_hrtime() + (uint64_t)(ms > 0 ? ms : 0) * 1000000;
+    bool cancelled;
+
+    if (!j) {
+        nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+        return true;
+    }
+    uv_mutex_lock(&j->lock);
+    for (uint64_t now; !j->cancelled && (now = uv_hrtime()) < until;)
+        uv_cond_timedwait(&j->woken, &j->lock, until - now);
+    cancelled = j->cancelled;
+    uv_mutex_unlock(&j->lock);
+    return !cancelled;
+}

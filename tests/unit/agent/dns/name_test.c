@@ -1,0 +1,131 @@
+#include "agent/dns/name.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct dns_name *sample(void)
+{
+    struct dns_name *n = name_new("*.a.test", "a.test", "p");
+    struct name_family *f = &n->families[NAME_V4];
+
+    snprintf(n->zone, sizeof n->zone, "a.test");
+    snprintf(n->zone_id, sizeof n->zone_id, "0123456789abcdef");
+    f->seen = f->created = true;
+    f->changed_s = 1790000000;
+    f->have.ttl_s = 120;
+    f->have.proxied = 1;
+    assert_true(dns_rrset_add(&f->have, STR("192.0.2.1"), NULL) &&
+                dns_rrset_add(&f->have, STR("192.0.2.2"), NULL));
+    assert_true(dns_rrset_add(&f->made, STR("192.0.2.1"), NULL));
+    return n;
+}
+
+static void test_what_is_remembered(void **state)
+{
+    struct dns_name *n = sample(), *again;
+    json_t *json = name_to_json(n), *same;
+
+    (void)state;
+    again = name_of_json(json);
+    assert_non_null(again);
+    same = name_to_json(again);
+    assert_true(json_equal(json, same));
+    assert_true(again->families[NAME_V4].created && again->families[NAME_V4].have.proxied == 1);
+    assert_false(again->families[NAME_V6].seen);
+    json_decref(json);
+    json_decref(same);
+    name_free(n);
+    name_free(again);
+}
+
+static void test_what_is_foreign_is_remembered(void **state)
+{
+    struct dns_name *n = sample(), *again;
+    json_t *json;
+
+    (void)state;
+    n->families[NAME_V4].state = NAME_FOREIGN;
+    snprintf(n->families[NAME_V4].why, NAME_WHY_BYTES, "a CNAME is in the way");
+    assert_true(dns_rrset_add(&n->families[NAME_V4].tried, STR("192.0.2.9"), NULL));
+    json = name_to_json(n);
+    again = name_of_json(json);
+    assert_int_equal(again->families[NAME_V4].state, NAME_FOREIGN);
+    assert_true(dns_rrset_has(&again->families[NAME_V4].tried, "192.0.2.9"));
+    again->families[NAME_V4].managed = again->families[NAME_V4].known = true;
+    assert_true(dns_rrset_add(&again->families[NAME_V4].want, STR("192.0.2.9"), NULL));
+    assert_false(name_differs(again, dns_providers[0])); /* nothing to try again */
+    dns_rrset_free(&again->families[NAME_V4].want);
+    assert_true(dns_rrset_add(&again->families[NAME_V4].want, STR("192.0.2.8"), NULL));
+    assert_true(name_differs(again, dns_providers[0]));
+    json_decref(json);
+    name_free(n);
+    name_free(again);
+}
+
+static void test_what_is_not_of_that_shape(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{\"name\":\"a.test\",\"site\":\"a.test\",\"provider\":\"p\"}",
+        "{\"name\":\"..\",\"site\":\"a.test\",\"provider\":\"p\",\"zone\":\"\",\"zone_id\":\"\"}",
+        "{\"name\":\"a.test\",\"site\":\"a.test\",\"provider\":\"p\",\"zone\":\"\",\"zone_id\":\"\",\"A\":3}",
+        "{\"name\":\"a.test\",\"site\":\"a.test\",\"provider\":\"p\",\"zone\":\"\",\"zone_id\":\"\",\"A\":{\"have\":[1]}}",
+        "{\"name\":\"a.test\",\"site\":\"a.test\",\"provider\":\"p\",\"zone\":\"\",\"zone_id\":\"\",\"A\":{\"have\":"
+        "[\"::1\"],\"made\":[]}}",
+        "[]",
+        "7",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        json_t *json = json_loads(texts[i], JSON_DECODE_ANY, NULL);
+
+        assert_non_null(json);
+        if (name_of_json(json))
+            fail_msg("%s", texts[i]);
+        json_decref(json);
+    }
+}
+
+static void test_what_differs(void **state)
+{
+    const struct dns_provider *p = dns_providers[0];
+    struct dns_name *n = sample();
+    struct name_family *f = &n->families[NAME_V4];
+
+    (void)state;
+    assert_false(name_differs(n, p)); /* not managed */
+    f->managed = true;
+    assert_false(name_differs(n, p)); /* not known */
+    f->known = true;
+    assert_true(name_differs(n, p)); /* there shall be none */
+    assert_true(dns_rrset_add(&f->want, STR("192.0.2.2"), NULL) &&
+                dns_rrset_add(&f->want, STR("192.0.2.1"), NULL));
+    assert_false(name_differs(n, p));
+    f->want.ttl_s = 60;
+    assert_false(name_differs(n, p)); /* a proxied record has a TTL of the provider's own */
+    f->have.proxied = 0;
+    assert_true(name_differs(n, p));
+    f->want.ttl_s = 120;
+    assert_false(name_differs(n, p));
+    f->want.proxied = 1;
+    assert_true(name_differs(n, p));
+    name_free(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_remembered),
+        cmocka_unit_test(test_what_is_foreign_is_remembered),
+        cmocka_unit_test(test_what_is_not_of_that_shape),
+        cmocka_unit_test(test_what_differs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
