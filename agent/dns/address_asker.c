@@ -151,14 +151,13 @@ static void learn_service(struct asker *a, size_t i)
     for (int f = 0; f < ADDRESS_FAMILIES; f++) {
         struct asker_says *says = &s->says[f];
 
+        if (asker_is_for(a, f) && strcmp(says->said.why, a->task.said[i][f].why) != 0)
+            log_debug("a source of our address", kv_str("source", says->name),
+                      kv_str("now", a->task.said[i][f].text), kv_str("error", a->task.said[i][f].why));
         says->said = a->task.said[i][f];
         says->counts = says->said.text[0] != 0;
-        says->failing = wait_ms > 0;
         says->checked_s = now_s;
         says->not_before_s = wait_ms > 0 ? now_s + wait_ms / 1000 : 0;
-        if (asker_is_for(a, f) && !says->counts)
-            log_debug("a source does not tell our address", kv_str("source", says->name),
-                      kv_str("error", says->said.why));
     }
 }
 

@@ -20,7 +20,6 @@ struct asker_says {
     char name[ADDRESS_NAME_BYTES];
     int family;           /* ADDRESS_V4 or ADDRESS_V6 */
     bool counts;          /* it was asked in the last look */
-    bool failing;         /* and skipped for a while */
     int64_t checked_s;    /* wall clock; 0: never */
     int64_t not_before_s; /* wall clock: it is skipped until then; 0: it is not */
     struct address_said said;
