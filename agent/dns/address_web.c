@@ -4,6 +4,7 @@
 #include "agent/dns/address_source.h"
 #include "shared/http/fetch.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,23 +28,33 @@ static const struct place places[ADDRESS_WEB_SERVICES] = {
     { { "https://ip4.nnev.de", "https://ip6.nnev.de" } },
 };
 
-/* Cloudflare's trace: lines of key=value, of which ip= is meant. */
+static bool is_key_and_value(const char *line, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && ((line[i] >= 'a' && line[i] <= 'z') || line[i] == '_'))
+        i++;
+    return i > 0 && i < n && line[i] == '=';
+}
+
+/* Cloudflare's trace: nothing but lines of key=value, of which ip= is meant. A page may well have such a line, too. */
 struct str address_of_body(struct str body)
 {
     static const char key[] = "ip=";
-    const char *line = body.p, *end = body.p + body.n;
+    struct str whole = address_trim(body), found = whole;
+    const char *line = whole.p, *end = whole.p + whole.n;
 
-    if (body.n == 0)
-        return body;
-    while (line < end) {
+    while (whole.n > 0 && line < end) {
         const char *next = memchr(line, '\n', (size_t)(end - line));
         size_t n = (size_t)((next ? next : end) - line);
 
+        if (!is_key_and_value(line, n))
+            return whole;
         if (n >= sizeof key - 1 && memcmp(line, key, sizeof key - 1) == 0)
-            return address_trim((struct str){ line + sizeof key - 1, n - (sizeof key - 1) });
+            found = address_trim((struct str){ line + sizeof key - 1, n - (sizeof key - 1) });
         line += n + (next ? 1 : 0);
     }
-    return address_trim(body);
+    return found;
 }
 
 static void judge_reply(const struct fetch_reply *reply, int family, struct address_said *said)

@@ -3,6 +3,7 @@
 #define AGENT_DNS_ADDRESS_WEB_H
 #include "shared/str.h"
 
-/* The value of the first line ip=, as Cloudflare's trace has it; else all of the body. Without blanks around it. */
+/* The value of ip= where all lines are key=value, as Cloudflare's trace has it; else all of the body. Without blanks around
+ * it. */
 struct str address_of_body(struct str body);
 #endif

@@ -214,11 +214,10 @@ void dns_relay_says(struct dns *d, const char *relay, const char *const *publish
 
 void dns_relay_is(struct dns *d, const char *relay, bool up)
 {
-    if (!relays_is(&d->relays, relay, up, loop_now_ms(d->loop)))
-        return;
     if (!up)
         address_relay_says(d->address, relay, ""); /* who knows where we would come from now */
-    recompute(d);
+    if (relays_is(&d->relays, relay, up, loop_now_ms(d->loop)))
+        recompute(d);
 }
 
 /* ---- what is wanted ---- */

@@ -129,6 +129,8 @@ static void test_bodies(void **state)
     assert_body("ip=", "");
     assert_body("", "");
     assert_body("zip=8.8.4.4", "zip=8.8.4.4");
+    assert_body("<html>\nip=8.8.4.4\n", "<html>\nip=8.8.4.4");
+    assert_body("ip=8.8.4.4\n\nh=x\n", "ip=8.8.4.4\n\nh=x");
 }
 
 static void assert_output(const char *out, const char *v4, const char *v6)
