@@ -20,7 +20,6 @@
 enum {
     SPACE_MS = 2000,     /* between looks that something has caused: networks change in bursts */
     LOSS_MS = 60 * 1000, /* that a family is gone has to hold for so long before its records are taken away */
-    VOTES = 64
 };
 
 static const char none[] = "none"; /* settled: the house has no address of this family */
@@ -231,11 +230,12 @@ void address_relay_says(struct address *a, const char *relay, const char *seen_f
 
     if (*seen_from)
         another = set_view(&v->says[f], seen_from);
-    for (f = 0; !*seen_from && f < ADDRESS_FAMILIES; f++)
-        another = set_view(&v->says[f], "") || another;
+    for (int each = 0; !*seen_from && each < ADDRESS_FAMILIES; each++)
+        another = set_view(&v->says[each], "") || another;
     if (!another || a->stopping)
         return;
-    look_soon(a, ASKER_AGAIN);
+    if (*seen_from && v->says[f].counts && strcmp(v->says[f].said.text, a->families[f].settle.now) != 0)
+        look_soon(a, ASKER_AGAIN); /* what do the others say? */
     for (f = 0; f < ADDRESS_FAMILIES; f++)
         evaluate(a, f);
 }
@@ -258,14 +258,14 @@ static bool is_busy(const struct address *a, int f)
     return false;
 }
 
-static void vote(struct address_vote votes[VOTES], size_t *n, const struct asker_says *says,
+static void vote(struct address_vote *votes, size_t *n, const struct asker_says *says,
                  enum address_voice voice, const char *operator)
 {
-    if (says->counts && *n < VOTES)
+    if (says->counts)
         votes[(*n)++] = (struct address_vote){ says->name, operator, says->said.text, voice };
 }
 
-static size_t collect(const struct address *a, int f, struct address_vote votes[VOTES])
+static size_t collect(const struct address *a, int f, struct address_vote *votes)
 {
     const struct asker_says *says;
     size_t n = 0;
@@ -371,12 +371,14 @@ static void evaluate(struct address *a, int f)
                                    a->plan.dns_suffices };
     struct family *family = &a->families[f];
     struct address_verdict before = family->verdict;
-    struct address_vote votes[VOTES];
+    struct address_vote *votes;
     int64_t now_ms = loop_now_ms(a->loop), again_ms = 0;
 
     if (a->stopping || is_busy(a, f))
         return;
+    votes = mem_new((a->relays_n + a->askers_n * ADDRESS_SERVICES + 1) * sizeof *votes);
     address_judge_votes(votes, collect(a, f, votes), &rules, &family->verdict);
+    free(votes);
     if (family->verdict.kind == ADDRESS_AGREED)
         again_ms = address_settle_hear(&family->settle, family->verdict.text, 0, now_ms);
     else if (family->verdict.kind == ADDRESS_NOBODY && is_absent(a, f))

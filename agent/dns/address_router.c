@@ -177,10 +177,9 @@ static int get(struct job *job, const struct fetch_request *what, struct fetch_r
     struct fetch_request request = *what;
 
     request.job = job;
+    request.direct = true;
     request.timeout_ms = WEB_MS;
-    if (fetch(&request, reply, e) != 0)
-        return -1;
-    return 0;
+    return fetch(&request, reply, e);
 }
 
 static int find_control(struct job *job, const char *url, struct igd_control *control, struct err *e)

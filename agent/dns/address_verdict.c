@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PREFIX_BYTES = 8, CANDIDATES = 8 };
+enum { PREFIX_BYTES = 8, CANDIDATES = 16 };
 
 /* ---- who says what ---- */
 
@@ -101,7 +101,7 @@ void address_judge_votes(const struct address_vote *votes, size_t n, const struc
             which = i;
             reached++;
         }
-    if (reached == 1) {
+    if (reached == 1 && found < CANDIDATES) { /* more than that are not even counted */
         out->kind = ADDRESS_AGREED;
         snprintf(out->text, sizeof out->text, "%s", list[which].text);
     } else if (found > 1) {

@@ -79,6 +79,7 @@ static void ask_at(const char *url, const struct address_question *q, struct add
 {
     struct fetch_request request = { .method = "GET",
                                      .url = url,
+                                     .direct = true, /* a proxy has an address of its own */
                                      .family = q->family,
                                      .timeout_ms = PATIENCE_MS,
                                      .max_bytes = MOST_BYTES,
