@@ -305,14 +305,14 @@ static void explain_nobody(const struct address *a, int f, char *out, size_t roo
     for (size_t i = 0; a->plan.relays && i < a->relays_n; i++)
         if (a->relays[i].says[f].said.why[0]) {
             says = &a->relays[i].says[f];
-            snprintf(out, room, "nobody tells the house's %s address: %s %.250s", family_texts[f], says->name,
-                     says->said.why);
+            snprintf(out, room, "nobody tells the house's %s address: %.100s %.200s", family_texts[f],
+                     says->name, says->said.why);
             return;
         }
     for (size_t i = 0; i < a->askers_n; i++)
         for (size_t s = 0; (says = asker_said(a->askers[i], f, s)); s++)
             if (says->checked_s > 0 && says->said.why[0]) {
-                snprintf(out, room, "nobody tells the house's %s address: %s: %.250s", family_texts[f],
+                snprintf(out, room, "nobody tells the house's %s address: %.100s: %.200s", family_texts[f],
                          says->name, says->said.why);
                 return;
             }

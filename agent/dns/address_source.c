@@ -72,7 +72,7 @@ const struct address_kind *address_kind_of(const char *word, const char **arg, s
         *arg = word + n;
         if ((wrong = arg_wrong(k, *arg)) == NULL)
             return k;
-        err_set(e, ERR_INPUT, "%s", wrong);
+        err_set(e, ERR_INPUT, "%.60s: %s", word, wrong);
         return NULL;
     }
     err_set(
