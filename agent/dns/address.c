@@ -346,19 +346,18 @@ static void set_one(struct address *a, int f, bool known, const char *text, cons
 static void set_view_of(struct address *a, int f)
 {
     const struct family *family = &a->families[f];
+    enum address_verdict_kind said = family->verdict.kind;
     const char *now = family->settle.now;
     char why[ADDRESS_WHY_BYTES] = "";
 
     if (a->plan.fixed[f])
         set_one(a, f, true, a->plan.fixed[f], "");
-    else if (family->verdict.kind == ADDRESS_DISAGREE)
+    else if (said == ADDRESS_DISAGREE || (said == ADDRESS_TOO_FEW && !*now))
         set_one(a, f, false, "", family->verdict.why);
     else if (strcmp(now, none) == 0)
         set_one(a, f, true, "", "the house has no address of this family");
     else if (*now)
         set_one(a, f, true, now, "");
-    else if (family->verdict.kind == ADDRESS_TOO_FEW)
-        set_one(a, f, false, "", family->verdict.why);
     else {
         explain_nobody(a, f, why, sizeof why);
         set_one(a, f, false, "", why);

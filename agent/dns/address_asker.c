@@ -173,7 +173,7 @@ static void learn(struct asker *a)
             for (int f = 0; f < ADDRESS_FAMILIES; f++)
                 a->services[i].says[f].counts = false; /* it was said about another time */
     }
-    t->first = (t->first + t->enough) % n;
+    t->first = n > 1 ? (t->first + t->enough) % n : 0;
     if (t->kind->services)
         a->rest_until_ms = loop_now_ms(a->loop) + REST_MS;
 }

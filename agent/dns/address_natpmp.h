@@ -25,7 +25,7 @@ struct pcp {
     unsigned char nonce[PCP_NONCE_BYTES];
 };
 /* PCP tells the outer address only to whom maps a port. lifetime_s 0 takes that back. */
-void pcp_question(const struct pcp *p, uint32_t lifetime_s, unsigned char out[PCP_BYTES]);
-must_check int pcp_answer(const struct pcp *p, const void *bytes, size_t n, struct in_addr *out,
+void pcp_question(const struct pcp *q, uint32_t lifetime_s, unsigned char out[PCP_BYTES]);
+must_check int pcp_answer(const struct pcp *q, const void *bytes, size_t n, struct in_addr *out,
                           struct err *e);
 #endif

@@ -224,11 +224,10 @@ void address_ask_router(const struct address_question *q, struct address_said sa
     struct err by_port = { 0 }, by_search = { 0 };
     struct in_addr address;
     char text[ADDRESS_BYTES] = "";
+    bool told = by_natpmp(q->job, &address, &by_port) == 0 && address.s_addr != 0 &&
+                inet_ntop(AF_INET, &address, text, sizeof text);
 
-    if (by_natpmp(q->job, &address, &by_port) == 0 && address.s_addr != 0 &&
-        inet_ntop(AF_INET, &address, text, sizeof text))
-        address_judge(str_of(text), AF_INET, &said[ADDRESS_V4]);
-    else if (by_upnp(q->job, text, &by_search) == 0)
+    if (told || by_upnp(q->job, text, &by_search) == 0)
         address_judge(str_of(text), AF_INET, &said[ADDRESS_V4]);
     else
         snprintf(said[ADDRESS_V4].why, sizeof said[ADDRESS_V4].why,

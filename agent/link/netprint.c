@@ -19,9 +19,13 @@ static uint64_t hash(const void *bytes, size_t n)
 
 static uint64_t hash_address(const struct sockaddr *address)
 {
+    unsigned char bytes[16] = { 0 };
+
     if (address->sa_family == AF_INET)
-        return hash(&((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-    return hash(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
+        memcpy(bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    else
+        memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, sizeof bytes);
+    return hash(bytes, sizeof bytes);
 }
 
 /* Connecting UDP sends nothing: the kernel looks for the way, and says from which address it would go. */
