@@ -169,8 +169,8 @@ static const struct opt options[] = {
       .help =
           "Whether visitors come through the provider's own proxies, where it has some (Cloudflare). By default, what is "
           "there stays." },
-    { "domain", "host_id", OPT_TEXT, offsetof(struct agent_domain_conf, host_id), .def = "",
-      .flags = OPT_RELOAD, .sample = "::1234",
+    { "domain", "host_id", OPT_TEXT, offsetof(struct agent_domain_conf, host_id), .flags = OPT_RELOAD,
+      .sample = "::1234",
       .help =
           "With mode = direct: the last 64 bits of the IPv6 address to publish, behind the house's prefix; for a fixed one, "
           "and for another machine in the house. By default it is the address that [address] finds." },
