@@ -124,6 +124,12 @@ $(B)/tests/fuzz/%_fuzz_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay.o
 $(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(B)/librelay.a $(B)/libshared.a
 	$(call link)
 
+# What routers, services and programs say of the house's address is read by the agent.
+$(B)/tests/fuzz/address_fuzz_replay: $(B)/tests/fuzz/address_fuzz.o $(B)/tests/fuzz/replay.o $(B)/libagent.a $(B)/libshared.a
+	$(call link)
+$(B)/tests/fuzz/address_fuzz: $(B)/tests/fuzz/address_fuzz.o $(B)/libagent.a $(B)/libshared.a
+	$(call link)
+
 unit-bin: $(UNIT_BIN) $(REPLAY_BIN)
 fuzz-bin: $(FUZZ_SRC:%.c=$(B)/%)
 

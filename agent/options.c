@@ -120,11 +120,23 @@ static const struct opt options[] = {
       .help =
           "With protocol = plain: where its connections go to: http://HOST:PORT, tcp://HOST:PORT or unix:/PATH. The "
           "bytes are not looked at." },
-    { "address", "sources", OPT_WORDS, offsetof(struct address_conf, sources), .def = "relay",
-      .flags = OPT_RELOAD, .sample = "fixed:192.0.2.7",
+    { "address", "sources", OPT_WORDS, offsetof(struct address_conf, sources), .def = "relay web dns",
+      .flags = OPT_RELOAD,
       .help =
-          "Who is asked: relay, the relays' view of where this agent comes from; fixed:ADDRESS, which is taken as it is. "
-          "For each family the first one counts that knows it." },
+          "Who is asked: relay, each relay's view of where this agent comes from; web and dns, public services of several "
+          "operators, by HTTPS and by DNS; router, by UPnP, NAT-PMP or PCP; interface:NAME, of this machine; command:/PATH, "
+          "a program that prints addresses; url:https://HOST/PATH, a service of yours. fixed:ADDRESS is taken as it is, and "
+          "nobody is asked for its family. Nobody is asked at all while no site has mode = direct, unless this is given." },
+    { "address", "quorum", OPT_NUMBER, offsetof(struct address_conf, quorum), .min = 1, .max = 16,
+      .flags = OPT_RELOAD, .sample = "2",
+      .help =
+          "How many have to say the same address before it counts, while no other address is said by as many. By default 2, "
+          "or 1 where sources has only one who can be asked." },
+    { "address", "interval", OPT_DURATION, offsetof(struct address_conf, interval_ms), .def = "5m",
+      .min = 1000, .max = (int64_t)24 * 3600 * 1000, .flags = OPT_RELOAD,
+      .help =
+          "How often they are asked, a tenth earlier or later; besides at each change of the network and of a relay's view. "
+          "The built-in services of web and dns are asked once a minute at most." },
     DNS_CONF_OPTIONS,
     { "domain", "service", OPT_TEXT, offsetof(struct agent_domain_conf, service), .flags = OPT_RELOAD,
       .sample = "http://127.0.0.1:80",
@@ -157,6 +169,11 @@ static const struct opt options[] = {
       .help =
           "Whether visitors come through the provider's own proxies, where it has some (Cloudflare). By default, what is "
           "there stays." },
+    { "domain", "host_id", OPT_TEXT, offsetof(struct agent_domain_conf, host_id), .flags = OPT_RELOAD,
+      .sample = "::1234",
+      .help =
+          "With mode = direct: the last 64 bits of the IPv6 address to publish, behind the house's prefix; for a fixed one, "
+          "and for another machine in the house. By default it is the address that [address] finds." },
     { "domain", "owner_txt", OPT_FLAG, offsetof(struct agent_domain_conf, owner_txt), .def = "off",
       .flags = OPT_RELOAD,
       .help =

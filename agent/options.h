@@ -41,6 +41,7 @@ struct agent_domain_conf {
     const char *dns;     /* name of a [provider], "manual", or "" */
     int families;        /* AGENT_FAMILIES_… */
     int64_t ttl_ms;      /* -1: what is there stays */
+    const char *host_id; /* "::1234": of the machine that the AAAA records are for; "": this one */
     int proxied;         /* 0, 1, or -1: what is there stays */
     bool owner_txt, cleanup_on_stop;
     bool verify;             /* of https:// services */

@@ -1,5 +1,6 @@
 #include "agent/dns/check.h"
 
+#include "agent/dns/host_id.h"
 #include "shared/dns/provider.h"
 
 #include <inttypes.h>
@@ -59,6 +60,21 @@ void dns_check_provider(struct opt_conf *conf, const char *name, const struct dn
                           "dns = manual stands for records that are set by hand; give this one another name");
 }
 
+static void check_host_id(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
+                          struct opt_errors *errors)
+{
+    if (!*d->host_id)
+        return;
+    if (!host_id_is(d->host_id))
+        opt_errors_add_at(errors, conf, "domain", name, "host_id",
+                          "not the last 64 bits of an IPv6 address (such as ::1234)");
+    else if (d->mode != AGENT_MODE_DIRECT || d->families == AGENT_FAMILIES_IPV4)
+        opt_errors_add_at(
+            errors, conf, "domain", name, "host_id",
+            "is for AAAA records with the house's own prefix: it needs mode = direct, and families with "
+            "ipv6; leave it out");
+}
+
 /* Without a provider there is nobody who could do these. */
 static const char *const keys[] = { "ttl", "proxied" };
 
@@ -68,6 +84,7 @@ void dns_check_site(struct opt_conf *conf, const char *name, const struct agent_
     const struct dns_conf *provider = opt_values(conf, "provider", d->dns);
     bool manual = strcmp(d->dns, DNS_MANUAL) == 0;
 
+    check_host_id(conf, name, d, errors);
     if (*d->dns && !manual && provider) {
         check_provider(conf, name, d, dns_providers[provider->type], errors);
         return;

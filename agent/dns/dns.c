@@ -205,7 +205,8 @@ static void set_accounts(struct dns *d)
 void dns_relay_says(struct dns *d, const char *relay, const char *const *publish, size_t n,
                     const char *seen_from)
 {
-    address_relay_says(d->address, relay, seen_from);
+    if (d->address)
+        address_relay_says(d->address, relay, seen_from);
     if (relays_says(&d->relays, relay, publish, n)) {
         recompute(d);
         save(d);
@@ -214,6 +215,8 @@ void dns_relay_says(struct dns *d, const char *relay, const char *const *publish
 
 void dns_relay_is(struct dns *d, const char *relay, bool up)
 {
+    if (!up && d->address)
+        address_relay_says(d->address, relay, ""); /* who knows where we would come from now */
     if (relays_is(&d->relays, relay, up, loop_now_ms(d->loop)))
         recompute(d);
 }
@@ -282,7 +285,8 @@ static void recompute(struct dns *d)
 
 void dns_network_changed(struct dns *d)
 {
-    address_look(d->address);
+    if (d->address)
+        address_look(d->address);
 }
 
 /* ---- what is remembered ---- */
@@ -396,9 +400,10 @@ void dns_reload(struct dns *d, const struct opt_conf *conf)
 
 /* ---- status ---- */
 
+/* While we end it may be gone already. */
 json_t *dns_public_status(const struct dns *d)
 {
-    return address_status(d->address);
+    return d->address ? address_status(d->address) : json_pack("{s:n, s:n, s:[]}", "v4", "v6", "sources");
 }
 
 static int64_t next_of(const struct dns *d, const struct dns_name *n)
@@ -447,7 +452,7 @@ static json_t *all_status(const struct dns *d)
     }
     for (size_t i = 0; i < d->accounts_n; i++)
         json_array_append_new(providers, account_status(d->accounts[i]));
-    return json_pack("{s:o, s:o, s:o}", "public", address_status(d->address), "records", records, "providers",
+    return json_pack("{s:o, s:o, s:o}", "public", dns_public_status(d), "records", records, "providers",
                      providers);
 }
 

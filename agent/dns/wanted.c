@@ -1,5 +1,6 @@
 #include "agent/dns/wanted.h"
 
+#include "agent/dns/host_id.h"
 #include "shared/mem.h"
 
 #include <stdio.h>
@@ -99,16 +100,32 @@ static void of_house(const struct address_family *f, struct addresses *out)
         set_known(out, f->text);
 }
 
-static void find_addresses(const struct wanted *w, int mode, struct addresses out[NAME_FAMILIES],
-                           int64_t *again_ms)
+/* Of the machine that the site names; its prefix is the house's. */
+static void of_host(const struct address_family *f, const char *host_id, struct addresses *out)
+{
+    char text[ADDRESS_BYTES] = "";
+
+    out->known = f->known;
+    out->why = f->why;
+    if (f->known && *f->text)
+        host_id_join(f->text, host_id, text);
+    if (f->known)
+        set_known(out, text);
+}
+
+static void find_addresses(const struct wanted *w, const struct agent_domain_conf *d,
+                           struct addresses out[NAME_FAMILIES], int64_t *again_ms)
 {
     for (int i = 0; i < NAME_FAMILIES; i++) {
         out[i] = (struct addresses){ .why = "" };
         dns_rrset_init(&out[i].set, "", i == NAME_V4 ? DNS_TYPE_A : DNS_TYPE_AAAA);
     }
-    if (mode == AGENT_MODE_DIRECT) {
+    if (d->mode == AGENT_MODE_DIRECT) {
         of_house(&w->house->v4, &out[NAME_V4]);
-        of_house(&w->house->v6, &out[NAME_V6]);
+        if (*d->host_id)
+            of_host(&w->house->v6, d->host_id, &out[NAME_V6]);
+        else
+            of_house(&w->house->v6, &out[NAME_V6]);
         return;
     }
     for (int i = 0; i < NAME_FAMILIES; i++)
@@ -180,7 +197,7 @@ static void want_site(const struct wanted *w, struct names *names, const char *s
 
     if (!*d->dns || d->mode == AGENT_MODE_NONE)
         return;
-    find_addresses(w, d->mode, from, again_ms);
+    find_addresses(w, d, from, again_ms);
     want_name(w, names, site, site, d, from);
     for (size_t i = 0; i < d->aliases.n; i++)
         want_name(w, names, d->aliases.words[i], site, d, from);

@@ -1,5 +1,7 @@
 #include "relay/lanes/publish.h"
 
+#include "shared/public_ip.h"
+
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -26,42 +28,6 @@ int publish_check(const struct opt_words *configured, struct err *e)
     return 0;
 }
 
-/* ---- which are public ---- */
-
-static bool is_public4(uint32_t a)
-{
-    static const struct {
-        uint32_t network;
-        int bits;
-    } others[] = {
-        { 0x00000000, 8 },  { 0x0a000000, 8 },  { 0x64400000, 10 }, { 0x7f000000, 8 },  { 0xa9fe0000, 16 },
-        { 0xac100000, 12 }, { 0xc0000000, 24 }, { 0xc0000200, 24 }, { 0xc0a80000, 16 }, { 0xc6120000, 15 },
-        { 0xc6336400, 24 }, { 0xcb007100, 24 }, { 0xe0000000, 3 }, /* multicast, reserved, broadcast */
-    };
-
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if ((a ^ others[i].network) >> (32 - others[i].bits) == 0)
-            return false;
-    return true;
-}
-
-/* 2000::/3 is all that has been given out; in it, 2001:db8::/32 is for books, 2001::/32 and 2002::/16 are tunnels. */
-static bool is_public6(const unsigned char a[16])
-{
-    if ((a[0] & 0xe0) != 0x20 || (a[0] == 0x20 && a[1] == 0x02))
-        return false;
-    return !(a[0] == 0x20 && a[1] == 0x01 && ((a[2] == 0x0d && a[3] == 0xb8) || (a[2] == 0 && a[3] == 0)));
-}
-
-bool publish_is_public(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET)
-        return is_public4(ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr));
-    if (address->sa_family == AF_INET6)
-        return is_public6(((const struct sockaddr_in6 *)(const void *)address)->sin6_addr.s6_addr);
-    return false;
-}
-
 /* ---- found ---- */
 
 static void add(struct publish *p, const char *text)
@@ -84,7 +50,7 @@ static void add_family(struct publish *p, const struct ifaddrs *all, int family)
         const void *bytes;
 
         if (!i->ifa_addr || i->ifa_addr->sa_family != family || !(i->ifa_flags & IFF_UP) ||
-            !publish_is_public(i->ifa_addr))
+            public_ip_wrong(i->ifa_addr))
             continue;
         if (family == AF_INET)
             bytes = &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr;

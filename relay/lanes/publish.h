@@ -16,8 +16,6 @@ struct publish {
 
 /* As configured; or, for `auto`, the public ones of the interfaces that are up, IPv4 first. May be none. */
 void publish_find(struct publish *p, const struct opt_words *configured);
-/* True for an address that the internet can reach: not a private, shared, local or reserved one. */
-bool publish_is_public(const struct sockaddr *address);
 /* -1 unless it is `auto`, or addresses. */
 must_check int publish_check(const struct opt_words *configured, struct err *e);
 #endif

@@ -95,6 +95,8 @@ static void set_where(struct run *r)
 
     if (q->ca_file && *q->ca_file)
         curl_easy_setopt(r->curl, CURLOPT_CAINFO, q->ca_file);
+    if (q->direct)
+        curl_easy_setopt(r->curl, CURLOPT_PROXY, "");
     if (q->device)
         curl_easy_setopt(r->curl, CURLOPT_INTERFACE, q->device);
     curl_easy_setopt(r->curl, CURLOPT_IPRESOLVE,

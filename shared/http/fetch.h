@@ -9,6 +9,7 @@
 #include "shared/job.h"
 #include "shared/str.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct fetch_request {
     const char *ca_file;    /* trusted instead of the system's authorities; NULL or "": these */
     const char *user_agent; /* NULL: FETCH_USER_AGENT */
     const char *device;     /* interface or source address to use; NULL: any */
+    bool direct;            /* past the proxy that the environment may name */
     int family;             /* AF_INET or AF_INET6 alone; 0: either */
     int64_t timeout_ms;     /* for all of it; 0: FETCH_TIMEOUT_MS */
     size_t max_bytes;       /* of the reply's body, and of its head; 0: FETCH_MAX_BYTES */

@@ -23,10 +23,10 @@ KEYS = {  # of each section
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered", "on_change", "withdraw_after", "resolvers"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
                              "protocol", "remote_address", "remote_port", "service"),
-              "address": ("sources",),
+              "address": ("sources", "quorum", "interval"),
               "provider NAME": ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
                                 "url", "key_name", "key_algorithm", "ca_file", "success"),
-              "domain NAME": ("service", "mode", "dns", "families", "ttl", "proxied", "owner_txt", "cleanup_on_stop", "route",
+              "domain NAME": ("service", "mode", "dns", "families", "ttl", "proxied", "host_id", "owner_txt", "cleanup_on_stop", "route",
                               "verify", "proxy_protocol", "aliases", *POLICY),
               "tcp NAME": ("listen", "service", "proxy_protocol", "allow", "deny")},
 }
@@ -119,7 +119,7 @@ for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1
                                      "tls_profile": ("intermediate", "default"), "http2": ("on", "default")},
                            "agent": {"max_streams": ("4000", "default"), "max_buffered": ("64m", "default"),
                                      "withdraw_after": ("2m", "default"), "resolvers": ("system", "default"),
-                                     "address.sources": ("relay", "default")}}[at]
+                                     "address.sources": ("relay web dns", "default"), "address.interval": ("5m", "default")}}[at]
     by_default = {"relay": {"tcp_ports": "", "instances": "1", "max_domains": "100"}, "agent": {"lanes": "2", "max_lanes": "8", "protocol": "tunnel", "remote_address": "127.0.0.1"}}[at]
     FURTHER_DUMPED[at] |= {f"{section}.{key}": (value, "default")
                            for section in keys for key, value in by_default.items()}
@@ -182,7 +182,7 @@ def defaults(role):
              "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate", "http2": "on",
              "acme.issuer": "internal"}
     agent = {"max_streams": "4000", "max_buffered": "64m", "withdraw_after": "2m", "resolvers": "system",
-             "address.sources": "relay"}
+             "address.sources": "relay web dns", "address.interval": "5m"}
     return {**common, **(relay if role == "relay" else agent)}
 
 
@@ -266,7 +266,7 @@ def test_dump_agrees_with_the_running_daemon(daemon):
         running["acme.issuer"] = ("internal", "default")
         assert running.pop("default_cert") == (None, "default")  # there is none, so there is nothing to dump
     else:
-        running["address.sources"] = ("relay", "default")
+        running["address.sources"], running["address.interval"] = ("relay web dns", "default"), ("5m", "default")
         assert running.pop("on_change") == (None, "default")
     assert running.pop("include")[0] == f"{daemon.role}.d/*.ini"
     rows = dumped(daemon.role, daemon.conf)
@@ -397,7 +397,7 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     text, n = re.subn(r"^; (?=(\w+|(route|set_header|unset_header) \S+) =( |$)|\[)", "", sample, flags=re.MULTILINE)
     named = [title for title in KEYS[role] if title.endswith(" NAME")]
     assert n == sum(map(len, KEYS[role].values())) + len(named)
-    for key in ("known_hosts_file", "remote_port", "service") if role == "agent" else ():  # other keys exclude these
+    for key in ("known_hosts_file", "remote_port", "service", "host_id") if role == "agent" else ():  # other keys exclude these
         text, one = re.subn(f"^{key} = .*\n", "", text, count=1, flags=re.MULTILINE)
         n -= one
     for key in OTHER_PROVIDERS if role == "agent" else ():

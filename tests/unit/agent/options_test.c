@@ -102,7 +102,7 @@ static void test_refused(void **state)
         { "[provider b]\ntype = rfc2136\nkey_file = k\nserver = a:b:c\n", "server is not HOST or HOST:PORT" },
         { "[provider manual]\ntype = cloudflare\ntoken_file = t\n", "give this one another name" },
         { "[provider b]\ntype = nobody\n", "provider b.type = nobody: not " },
-        { "[address]\nsources = relay fixed:1.2.3\n", "fixed:1.2.3 is neither relay nor fixed:ADDRESS" },
+        { "[address]\nsources = relay fixed:1.2.3\n", "fixed:1.2.3: behind fixed: is no address" },
         { "[domain a.test]\nservice = ftp://x\n",
           "agent.ini:2: domain a.test.service = ftp://x: not http://HOST, http://HOST:PORT" },
         { "[domain a.test]\nservice = tcp://x:1\n", "a site's visitors speak HTTP; write http://HOST:PORT" },

@@ -170,6 +170,26 @@ static void test_the_house(void **state)
     world_end(&w);
 }
 
+static void test_a_machine_of_the_house(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_make(&w, HEAD PROVIDER "[domain a.test]\nmode = direct\ndns = p\nhost_id = ::12:34\n");
+    w.wanted.relays_n = 0;
+    w.house.v4 = (struct address_family){ .text = "192.0.2.7", .known = true };
+    strcpy(w.house.v6.why, "nobody knows");
+    wanted_names(&w.wanted, &w.names);
+    assert_wanted(&w, "a.test", "A 192.0.2.7 AAAA ?");
+    w.house.v6 = (struct address_family){ .text = "2001:db8:1:2:3:4:5:6", .known = true };
+    wanted_names(&w.wanted, &w.names);
+    assert_wanted(&w, "a.test", "A 192.0.2.7 AAAA 2001:db8:1:2::12:34");
+    w.house.v6 = (struct address_family){ .known = true };
+    wanted_names(&w.wanted, &w.names);
+    assert_wanted(&w, "a.test", "A 192.0.2.7 AAAA -");
+    world_end(&w);
+}
+
 static void test_what_is_gone(void **state)
 {
     struct dns_name *ours, *theirs;
@@ -199,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_a_relay_that_is_down_is_withdrawn),
         cmocka_unit_test(test_a_relay_without_a_public_address),
         cmocka_unit_test(test_the_house),
+        cmocka_unit_test(test_a_machine_of_the_house),
         cmocka_unit_test(test_what_is_gone),
     };
 
