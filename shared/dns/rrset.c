@@ -152,6 +152,25 @@ bool dns_rrset_add(struct dns_rrset *set, struct str text, const char *id)
     return true;
 }
 
+bool dns_rrset_add_target(struct dns_rrset *set, const struct dns_zone *zone, const char *text,
+                          const char *id)
+{
+    struct buf whole = { 0 };
+    size_t n = strlen(text);
+    bool fine;
+
+    if (set->type != DNS_TYPE_CNAME && set->type != DNS_TYPE_ALIAS)
+        return dns_rrset_add(set, str_of(text), id);
+    if (strcmp(text, "@") == 0)
+        return dns_rrset_add(set, str_of(zone->name), id);
+    buf_add_text(&whole, text);
+    if (n > 0 && text[n - 1] != '.')
+        buf_printf(&whole, ".%s", zone->name);
+    fine = dns_rrset_add(set, str_of(buf_text(&whole)), id);
+    buf_free(&whole);
+    return fine;
+}
+
 void dns_rrset_drop(struct dns_rrset *set, const char *text)
 {
     size_t left = 0;

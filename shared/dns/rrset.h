@@ -43,6 +43,10 @@ void dns_rrset_copy(struct dns_rrset *to, const struct dns_rrset *from); /* to i
 /* One value more, made canonical; a value that is there already is not added twice. False when it is none of this type,
  * or there are DNS_VALUES already, or the id is not one that fits into a URL as it is. id may be NULL. */
 must_check bool dns_rrset_add(struct dns_rrset *set, struct str text, const char *id);
+/* The same for servers that write the targets of CNAME and ALIAS as zone files do: "@" is the zone, and a name without a dot
+ * at its end is relative to it. */
+must_check bool dns_rrset_add_target(struct dns_rrset *set, const struct dns_zone *zone, const char *text,
+                                     const char *id);
 void dns_rrset_drop(struct dns_rrset *set, const char *text);            /* text is none of the set's own */
 void dns_rrset_prune(struct dns_rrset *set, const struct dns_rrset *to); /* drops what `to` has not */
 bool dns_rrset_has(const struct dns_rrset *set, const char *text);

@@ -12,6 +12,13 @@ import pytest
 
 from dns_sim.base import Reply, Simulator
 from dns_sim.cloudflare import Cloudflare
+from dns_sim.desec import Desec
+from dns_sim.digitalocean import DigitalOcean
+from dns_sim.gandi import Gandi
+from dns_sim.hetzner import Hetzner
+from dns_sim.ovh import Ovh
+from dns_sim.porkbun import Porkbun
+from dns_sim.route53 import Route53
 from dnscall import Caller
 from x509 import make_pair
 
@@ -29,6 +36,13 @@ class Provider(NamedTuple):
 
 PROVIDERS = [
     Provider(Cloudflare),
+    Provider(Desec),
+    Provider(DigitalOcean),
+    Provider(Gandi),
+    Provider(Hetzner),
+    Provider(Ovh),
+    Provider(Porkbun),
+    Provider(Route53),
 ]
 
 
@@ -144,6 +158,20 @@ def test_faults_are_never_a_success(sim: Simulator, fault: Any, classes: set[str
     sim.fail(*[fault if isinstance(fault, Reply) else (lambda request: fault)] * 4)
     assert Caller.of(sim)("set", WWW, "A", -1, -1, "192.0.2.1")["class"] in classes
     assert sim.zones[ZONE].records == []
+
+
+def test_a_fault_at_every_step(provider: Provider, sims: Callable[..., Simulator]) -> None:
+    """Whichever request of a change fails: it is no success, and the next attempt makes all of it right."""
+    sim = sims(provider.sim)
+    assert Caller.of(sim)("set", WWW, "A", -1, -1, "192.0.2.1")["class"] == "ok"
+    steps = len(sim.requests)
+    for step in range(steps):
+        sim.zones[ZONE].records.clear()
+        sim.times.clear()
+        sim.fail(*[lambda request: None] * step, Reply(500))
+        answers = Caller.of(sim).all(*[("set", WWW, "A", -1, -1, "192.0.2.1")] * 2)
+        assert answers[0]["class"] == "transient" and answers[1]["class"] in ("ok", "nochange"), (step, answers)
+        assert sim.zones[ZONE].values(WWW, "A") == ["192.0.2.1"]
 
 
 def test_a_wrong_credential(sim: Simulator) -> None:

@@ -129,12 +129,44 @@ static void test_txt_in_quotes(void **state)
     buf_free(&out);
 }
 
+/* As zone files write targets. */
+static void test_targets(void **state)
+{
+    static const struct {
+        enum dns_type type;
+        const char *text, *value; /* NULL: refused */
+    } rows[] = {
+        { DNS_TYPE_CNAME, "@", "example.org" },
+        { DNS_TYPE_CNAME, "Web", "web.example.org" },
+        { DNS_TYPE_CNAME, "a.b", "a.b.example.org" },
+        { DNS_TYPE_CNAME, "Other.example.net.", "other.example.net" },
+        { DNS_TYPE_ALIAS, "x.", "x" },
+        { DNS_TYPE_CNAME, "", NULL },
+        { DNS_TYPE_A, "192.0.2.1", "192.0.2.1" },
+        { DNS_TYPE_A, "@", NULL },
+        { DNS_TYPE_TXT, "@", "@" },
+    };
+    struct dns_zone zone;
+
+    (void)state;
+    assert_true(dns_zone_set(&zone, str_of("example.org"), NULL));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct dns_rrset set;
+
+        dns_rrset_init(&set, "www.example.org", rows[i].type);
+        assert_int_equal(dns_rrset_add_target(&set, &zone, rows[i].text, NULL), rows[i].value != NULL);
+        if (rows[i].value)
+            assert_string_equal(set.values[0].text, rows[i].value);
+        dns_rrset_free(&set);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_are_canonical), cmocka_unit_test(test_ids_have_to_fit_into_a_url),
         cmocka_unit_test(test_there_is_an_end),      cmocka_unit_test(test_zones_and_names),
-        cmocka_unit_test(test_txt_in_quotes),
+        cmocka_unit_test(test_txt_in_quotes),        cmocka_unit_test(test_targets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,284 @@
+"""What is special to one DNS provider, against its simulator: what it keeps, what it waits for, and what its failures say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from daemon import Daemon
+from dns_agent import DnsAgent
+from dns_sim.base import Reply, Request, Simulator
+from dns_sim.desec import Desec
+from dns_sim.digitalocean import DigitalOcean
+from dns_sim.gandi import Gandi
+from dns_sim.hetzner import Hetzner
+from dns_sim.ovh import Ovh
+from dns_sim.porkbun import Porkbun
+from dns_sim.route53 import Route53
+from dns_sim.route53 import refusal as aws_refusal
+from dnscall import Caller
+from programs import wait_until
+
+ZONE = "example.org"
+WWW = f"www.{ZONE}"
+CHALLENGE = f"_acme-challenge.{WWW}"
+VALUE = "a" * 43
+
+
+@pytest.fixture
+def sims(started: list, folder: Path) -> Callable[..., Any]:
+    def make(kind: type[Simulator], *zones: str) -> Any:
+        started.append(kind(folder, *(zones or (ZONE,))))
+        return started[-1]
+
+    return make
+
+
+def set_a(sim: Simulator, *values: str, ttl: int = -1, name: str = WWW) -> dict[str, Any]:
+    return Caller.of(sim)("set", name, "A", ttl, -1, *values)
+
+
+@pytest.mark.parametrize("kind", [Desec, DigitalOcean, Gandi, Hetzner, Ovh, Porkbun, Route53])
+def test_the_agent_follows(daemons: Callable[..., Daemon], sims: Callable, kind: type[Simulator]) -> None:
+    """From the configuration to the records, a new address, and a site that is taken out; with no secret in sight."""
+    sim = sims(kind)
+    sim.zones[ZONE].add("other", "A", "192.0.2.77", ttl=3600)
+    agent = DnsAgent(daemons, sim.kind, sim.keys()).site(WWW).site(f"b.{ZONE}", families="ipv4").start()
+    agent.wait(WWW), agent.wait(WWW, "AAAA"), agent.wait(f"b.{ZONE}")
+    zone = sim.zones[ZONE]
+    assert (zone.values(WWW, "A"), zone.values(WWW, "AAAA")) == (["192.0.2.1"], ["2001:db8::1"])
+    agent.address["sources"] = "fixed:192.0.2.2 fixed:2001:db8::1"
+    del agent.sites[f"b.{ZONE}"]
+    agent.reload()
+    wait_until(lambda: [zone.values(n, "A") for n in (WWW, f"b.{ZONE}")] == [["192.0.2.2"], []], "the records follow", 120)
+    assert zone.values(f"other.{ZONE}", "A") == ["192.0.2.77"]
+    agent.wait(WWW)
+    shown = agent.daemon.log() + str(agent.daemon.get("/v1/dns").json) + str(agent.daemon.get("/v1/status").json) + agent.memory().decode()
+    assert not [key for key, secret in sim.secrets.items() if secret in shown]
+
+
+# ---- Route 53 ----
+
+
+@pytest.mark.parametrize("kind, words", [("alias", "an alias"), ("policy", "routed by a policy")])
+def test_route53_sets_that_are_no_plain_ones(sims: Callable, kind: str, words: str) -> None:
+    sim = sims(Route53)
+    sim.zones[ZONE].add("www", "A", "192.0.2.1", **{kind: "elsewhere.example"})
+    answer = set_a(sim, "192.0.2.9")
+    assert answer["class"] == "config" and words in answer["text"] and sim.writes == []
+    assert Caller.of(sim)("read", WWW, "AAAA")["class"] == "ok"
+
+
+def test_route53_zones_of_one_name(sims: Callable) -> None:
+    sim = sims(Route53)
+    sim.private += [ZONE, f"dev.{ZONE}"]
+    assert set_a(sim, "192.0.2.1", name=f"www.dev.{ZONE}")["class"] == "ok"
+    sim.doubled.append(ZONE)
+    answer = set_a(sim, "192.0.2.2")
+    assert answer["class"] == "config" and sim.zones[ZONE].id in answer["text"] and "two public zones" in answer["text"]
+
+
+def test_route53_temporary_credentials(sims: Callable) -> None:
+    sim = sims(Route53)
+    sim.session_token = "IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMSJHMEUCIQ=="
+    sim.secrets = {**sim.secrets, "token_file": sim.session_token}
+    assert set_a(sim, "192.0.2.1")["class"] == "ok"
+
+
+def test_route53_foreign_txt_stays_as_it_is_written(sims: Callable) -> None:
+    """Escapes in octal, and pieces that we would cut elsewhere: both stay to the byte, also when a set is deleted."""
+    sim = sims(Route53)
+    theirs = ['"caf\\303\\251"', '"v=DKIM1; p=" "abc" "def"']
+    for value in theirs:
+        sim.zones[ZONE].add(CHALLENGE, "TXT", value, ttl=77)
+    call = Caller.of(sim)
+    assert call("add-txt", CHALLENGE, VALUE)["class"] == "ok"
+    found = sim.zones[ZONE].find(CHALLENGE, "TXT")
+    assert sorted(r.content for r in found) == sorted([*theirs, f'"{VALUE}"']) and {r.ttl for r in found} == {77}
+    assert call("remove-txt", CHALLENGE, VALUE)["class"] == "ok"
+    assert sorted(r.content for r in sim.zones[ZONE].find(CHALLENGE, "TXT")) == sorted(theirs)
+    assert call("clear", CHALLENGE, "TXT")["class"] == "ok"
+    assert sim.zones[ZONE].records == []
+
+
+def test_route53_txt_waits_for_all_name_servers(sims: Callable) -> None:
+    sim = sims(Route53)
+    sim.sync_after = 2
+    assert Caller.of(sim)("add-txt", CHALLENGE, VALUE)["class"] == "ok"
+    assert [r.path for r in sim.requests[-2:]] == ["/change/" + list(sim.changes)[0]] * 2
+    before = len(sim.requests)
+    assert set_a(sim, "192.0.2.1")["class"] == "ok"
+    assert not any("/change/" in r.path for r in sim.requests[before:])
+
+
+def test_somebody_else_changes_the_set_meanwhile(sims: Callable) -> None:
+    """Between reading and writing: a value that was added there is not lost."""
+    for kind, step in ((Route53, 3), (Hetzner, 3)):
+        sim = sims(kind)
+        sim.zones[ZONE].add("www", "A", "192.0.2.1", ttl=300)
+
+        def meddle(request: Request) -> None:
+            sim.zones[ZONE].add("www", "A", "192.0.2.200", ttl=300)
+
+        sim.fail(*[lambda request: None] * step, meddle)
+        answer = set_a(sim, "192.0.2.2")
+        assert answer["class"] == "transient" and "meanwhile" in answer["text"], kind
+        assert sim.zones[ZONE].values(WWW, "A") == ["192.0.2.1", "192.0.2.200"] and sim.writes == []
+
+
+def test_route53_may_not_wait(sims: Callable) -> None:
+    sim = sims(Route53)
+    sim.fail(*[lambda request: None] * 6, aws_refusal(403, "AccessDenied", "not authorized to perform: route53:GetChange"))
+    answer = Caller.of(sim)("add-txt", CHALLENGE, VALUE)
+    assert answer["class"] == "config" and "GetChange" in answer["text"]
+
+
+# ---- DigitalOcean, Gandi ----
+
+
+def test_targets_as_they_are_written(sims: Callable) -> None:
+    for kind in (DigitalOcean, Gandi):
+        sim = sims(kind)
+        sim.zones[ZONE].add("www", "CNAME", "@")
+        sim.zones[ZONE].add("a", "CNAME", "Other.example.com.")
+        assert Caller.of(sim)("read", WWW, "CNAME")["values"] == [ZONE]
+        assert Caller.of(sim)("read", f"a.{ZONE}", "CNAME")["values"] == ["other.example.com"]
+    sim.zones[ZONE].add("b", "CNAME", "web")
+    assert Caller.of(sim)("read", f"b.{ZONE}", "CNAME")["values"] == [f"web.{ZONE}"]
+
+
+def test_a_page_that_is_not_found_is_no_answer(sims: Callable) -> None:
+    """A server in between says 404 to everything: then the next shorter name is not asked for, as if it were a zone."""
+    for kind in (DigitalOcean, Gandi, Hetzner):
+        sim = sims(kind)
+        sim.fail(Reply.html(404))
+        assert set_a(sim, "192.0.2.1")["class"] == "config" and len(sim.requests) == 1
+
+
+# ---- Hetzner ----
+
+
+def test_hetzner_comments_and_ttl(sims: Callable) -> None:
+    sim = sims(Hetzner)
+    sim.zones[ZONE].add("www", "A", "192.0.2.1", ttl=None, comment="web")
+    sim.zones[ZONE].add("www", "A", "192.0.2.2", ttl=None, comment="spare")
+    assert set_a(sim, "192.0.2.2", "192.0.2.9")["class"] == "ok"
+    found = {r.content: (r.more.get("comment"), r.ttl) for r in sim.zones[ZONE].find(WWW, "A")}
+    assert found == {"192.0.2.2": ("spare", None), "192.0.2.9": ("web", None)}
+    assert set_a(sim, "192.0.2.2", "192.0.2.9", ttl=120)["class"] == "ok"
+    assert [r.path.rpartition("/")[2] for r in sim.writes] == ["set_records", "change_ttl"]
+    assert {r.ttl for r in sim.zones[ZONE].find(WWW, "A")} == {120}
+
+
+@pytest.mark.parametrize("code, cls", [("locked", "transient"), ("action_failed", "transient"), ("protected", "config"),
+                                       ("incorrect_zone_mode", "config")])
+def test_hetzner_actions_that_fail(sims: Callable, code: str, cls: str) -> None:
+    sim = sims(Hetzner)
+    sim.fails = {"code": code, "message": "it did not work"}
+    answer = set_a(sim, "192.0.2.1")
+    assert answer["class"] == cls and "it did not work" in answer["text"]
+
+
+def test_hetzner_secondary_zone(sims: Callable) -> None:
+    sim = sims(Hetzner)
+    sim.mode = "secondary"
+    answer = set_a(sim, "192.0.2.1")
+    assert answer["class"] == "config" and "secondary" in answer["text"] and sim.writes == []
+
+
+# ---- deSEC ----
+
+
+def test_desec_ttl(sims: Callable) -> None:
+    sim = sims(Desec)
+    sim.minimum_ttl = 3600
+    assert set_a(sim, "192.0.2.1")["class"] == "ok"
+    assert sim.zones[ZONE].find(WWW, "A")[0].ttl == 3600
+    answer = set_a(sim, "192.0.2.1", ttl=60)
+    assert answer["class"] == "config" and "greater than or equal to 3600" in answer["text"] and "ttl" in answer["text"]
+
+
+def test_desec_changes_a_minute(sims: Callable) -> None:
+    sim = sims(Desec)
+    sim.changes.extend([__import__("time").monotonic() - 30] * 15)
+    answer = set_a(sim, "192.0.2.1")
+    assert (answer["class"], answer["retry_after_ms"]) == ("throttled", 27000)
+
+
+# ---- Porkbun ----
+
+
+def test_porkbun_closed_domain_and_wrong_files(sims: Callable) -> None:
+    sim = sims(Porkbun)
+    sim.opted_in = False
+    answer = set_a(sim, "192.0.2.1")
+    assert answer["class"] == "config" and "API ACCESS" in answer["text"]
+    before = len(sim.requests)
+    call = Caller.of(sim)
+    Path(call.keys["secret_file"]).write_text('{"secret": "sk1_1"}')
+    answer = call("read", WWW, "A")
+    assert answer["class"] == "auth" and "secret_file" in answer["text"] and len(sim.requests) == before
+
+
+def test_porkbun_asks_once_for_its_domains(sims: Callable) -> None:
+    sim = sims(Porkbun, ZONE, *[f"n{i}.example" for i in range(1005)])
+    answers = Caller.of(sim).all(("zone", WWW), ("zone", "a.n1004.example"), ("zone", "www.elsewhere.test"))
+    assert [a["class"] for a in answers] == ["ok", "ok", "config"] and answers[1]["zone"] == "n1004.example"
+    assert [r.json()["start"] for r in sim.requests] == ["0", "1000"]
+
+
+def test_porkbun_parking_records_are_seen(sims: Callable) -> None:
+    sim = sims(Porkbun)
+    sim.zones[ZONE].add("*", "CNAME", "pixie.porkbun.com")
+    sim.zones[ZONE].add("", "ALIAS", "pixie.porkbun.com")
+    answers = Caller.of(sim).all(("read", f"*.{ZONE}", "CNAME"), ("read", ZONE, "ALIAS"))
+    assert [a["values"] for a in answers] == [["pixie.porkbun.com"]] * 2
+
+
+# ---- OVH ----
+
+
+def test_ovh_a_refresh_that_failed_is_made_up_for(sims: Callable) -> None:
+    """The records are right then, but nobody sees them: the next call publishes them first, whatever it is about."""
+    sim = sims(Ovh)
+    sim.fail(*[lambda request: None] * 5, Reply(500))
+    answers = Caller.of(sim).all(("set", WWW, "A", -1, -1, "192.0.2.1"), ("set", WWW, "A", -1, -1, "192.0.2.1"))
+    assert [a["class"] for a in answers] == ["transient", "nochange"]
+    assert [r.path.rpartition("/")[2] for r in sim.writes] == ["record", "refresh", "refresh"]
+    assert sim.published[ZONE] == sim.state(sim.zones[ZONE]) != []
+
+
+def test_ovh_a_key_that_may_not_refresh(sims: Callable) -> None:
+    """It is never taken for done, though the records look right; and other zones do not wait for that one."""
+    sim = sims(Ovh, ZONE, "example.net")
+    sim.may_refresh = False
+    answers = Caller.of(sim).all(*[("set", WWW, "A", -1, -1, "192.0.2.1")] * 2, ("read", "www.example.net", "A"))
+    assert [a["class"] for a in answers] == ["config", "config", "ok"] and "consumer key" in answers[1]["text"]
+
+
+def test_ovh_one_refresh_for_several_records(sims: Callable) -> None:
+    sim = sims(Ovh)
+    assert set_a(sim, "192.0.2.1", "192.0.2.2", "192.0.2.3")["class"] == "ok"
+    assert [r.path.rpartition("/")[2] for r in sim.writes] == ["record"] * 3 + ["refresh"]
+
+
+def test_ovh_key_with_the_least_rights(sims: Callable) -> None:
+    sim = sims(Ovh, ZONE, "example.net")
+    sim.granted = {ZONE}
+    assert set_a(sim, "192.0.2.1")["class"] == "ok"
+    answer = set_a(sim, "192.0.2.1", name="www.example.net")
+    assert answer["class"] == "config" and "www.example.net" in answer["text"]
+    assert Caller.of(sim, zone=ZONE)("read", WWW, "A")["values"] == ["192.0.2.1"]
+
+
+def test_ovh_asks_for_the_time_once_and_again_when_it_is_wrong(sims: Callable) -> None:
+    sim = sims(Ovh)
+    call = Caller.of(sim)
+    assert [a["class"] for a in call.all(*[("read", WWW, "A")] * 3)] == ["ok"] * 3
+    assert [r.path for r in sim.requests].count("/auth/time") == 1
+    sim.requests.clear()
+    sim.fail(lambda request: Reply.json(200, 1000000))
+    assert [a["class"] for a in call.all(*[("read", WWW, "A")] * 2)] == ["transient", "ok"]
+    assert [r.path for r in sim.requests].count("/auth/time") == 1 and sim.requests[0].path == "/1.0/auth/time"
