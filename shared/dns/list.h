@@ -4,12 +4,27 @@
 #include "shared/dns/provider.h"
 
 #define DNS_PROVIDERS(ROW)        \
+    ROW(all_inkl, "all-inkl")     \
     ROW(cloudflare, "cloudflare") \
+    ROW(command, "command")       \
+    ROW(dnsomatic, "dnsomatic")   \
+    ROW(duckdns, "duckdns")       \
     ROW(dyn, "dyn")               \
     ROW(dyndns2, "dyndns2")       \
+    ROW(dynhost, "dynhost")       \
+    ROW(dynv6, "dynv6")           \
+    ROW(freedns, "freedns")       \
+    ROW(he, "he")                 \
+    ROW(infomaniak, "infomaniak") \
+    ROW(inwx, "inwx")             \
+    ROW(loopia, "loopia")         \
+    ROW(namecheap, "namecheap")   \
     ROW(noip, "noip")             \
     ROW(powerdns, "powerdns")     \
-    ROW(rfc2136, "rfc2136")
+    ROW(rfc2136, "rfc2136")       \
+    ROW(selfhost, "selfhost")     \
+    ROW(strato, "strato")         \
+    ROW(url, "url")
 
 #define DNS_DECLARE(name, word) extern const struct dns_provider dns_##name;
 DNS_PROVIDERS(DNS_DECLARE)
