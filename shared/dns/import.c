@@ -1,6 +1,7 @@
 #include "shared/dns/import.h"
 
 #include "shared/mem.h"
+#include "shared/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,6 +89,19 @@ int import_wrong(struct err *e, unsigned line, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     return err_set(e, ERR_INPUT, "%u: %s", line, text);
+}
+
+int import_check_text(struct str text, struct err *e)
+{
+    unsigned line = 1;
+
+    for (size_t at = 0, n; at < text.n; at += n) {
+        line += text.p[at] == '\n';
+        n = text.p[at] && strchr("\t\r\n", text.p[at]) ? 1 : utf8_printable(text.p + at, text.n - at);
+        if (n == 0)
+            return import_wrong(e, line, "a byte that is no part of UTF-8 text; is it a configuration file?");
+    }
+    return 0;
 }
 
 /* provider NAME {, or custom NAME {, whose { may stand in the next line. */

@@ -66,7 +66,7 @@ static size_t password_at(struct str line)
         if (memmem(line.p + from, i - from, "password", 8) && i + 1 < line.n) {
             for (i++; i < line.n && is_blank(line.p[i]); i++)
                 ;
-            return i;
+            return i < line.n ? i : 0;
         }
     }
     return 0;
@@ -327,19 +327,12 @@ static int read_joined(struct buf *joined, unsigned line, struct import_file *ou
     return rc;
 }
 
-static int check_line(struct str line, unsigned number, struct err *e)
-{
-    for (size_t i = 0; i < line.n; i++)
-        if (((unsigned char)line.p[i] < ' ' && line.p[i] != '\t') || line.p[i] == 127)
-            return import_wrong(e, number, "a control character: this is no ddclient.conf");
-    return 0;
-}
-
 int import_ddclient(struct str text, struct import_file *out, struct err *e)
 {
     struct buf joined = { 0 };
     unsigned number = 0, first = 1;
-    int rc = 0;
+    bool more;
+    int rc = import_check_text(text, e);
 
     *out = (struct import_file){ .program = IMPORT_DDCLIENT };
     while (text.n > 0 && rc == 0) {
@@ -350,9 +343,10 @@ int import_ddclient(struct str text, struct import_file *out, struct err *e)
         number++;
         text.p += n + (end != NULL);
         text.n -= n + (end != NULL);
-        rc = check_line(line, number, e);
-        if (rc != 0 || (add_line(&joined, line) && text.n > 0))
+        more = add_line(&joined, line);
+        if (more && text.n > 0)
             continue;
+        joined.len -= more; /* the last line has none to go on in */
         rc = read_joined(&joined, first, out, e);
         buf_take(&joined, joined.len);
         first = number + 1;

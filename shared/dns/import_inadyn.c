@@ -82,7 +82,7 @@ static int take_escape(struct reader *r)
             value = value * base + hex_digit(take(r));
             digits++;
         }
-        if (digits == 0 || value < ' ' || value > 255)
+        if (digits == 0 || value < ' ' || value > '~')
             return import_wrong(r->e, r->line,
                                 "an escape in a value is no printable character; write the character");
         c = (char)value;
@@ -147,8 +147,6 @@ static int next(struct reader *r)
         t->quoted = true;
         return take_quoted(r);
     }
-    if (!*r->rest.p)
-        return import_wrong(r->e, r->line, "a zero byte: this is no text");
     if (ends_word(*r->rest.p)) {
         t->type = T_SIGN;
         t->sign = take(r);
@@ -180,16 +178,6 @@ static int expected(struct reader *r, const char *what)
     return import_wrong(r->e, r->now.line, "%s is expected here", what);
 }
 
-static int has_no_control(struct reader *r)
-{
-    const char *text = buf_text(&r->now.text);
-
-    for (size_t i = 0; i < r->now.text.len; i++)
-        if ((unsigned char)text[i] < ' ' || text[i] == 127)
-            return import_wrong(r->e, r->now.line, "a value with a control character in it; leave it out");
-    return 0;
-}
-
 /* The value behind KEY =: one word, or words in braces. A later + (libconfuse's +=) is refused before. */
 static int read_values(struct reader *r, struct import_list *out, struct str key, unsigned line)
 {
@@ -200,8 +188,6 @@ static int read_values(struct reader *r, struct import_list *out, struct str key
     while (!(braces && is_sign(r, '}'))) {
         if (r->now.type != T_WORD)
             return expected(r, braces ? "a value, or the } of its list," : "a value");
-        if (has_no_control(r) != 0)
-            return -1;
         if (out->n == IMPORT_LIST)
             return import_wrong(r->e, line, "more than %d settings in one place", IMPORT_LIST);
         import_add(out, key, word(r), r->now.line);
@@ -250,8 +236,6 @@ static int read_section(struct reader *r, struct import_file *out, bool custom, 
 
     if (r->now.type != T_WORD || r->now.text.len == 0)
         return expected(r, "the name of a service");
-    if (has_no_control(r) != 0)
-        return -1;
     if (out->n == IMPORT_LIST)
         return import_wrong(r->e, line, "more than %d sections", IMPORT_LIST);
     account = import_add_account(out, word(r), line);
@@ -301,7 +285,7 @@ int import_inadyn(struct str text, struct import_file *out, struct err *e)
     int rc;
 
     *out = (struct import_file){ .program = IMPORT_INADYN };
-    rc = read_all(&r, out);
+    rc = import_check_text(text, e) != 0 ? -1 : read_all(&r, out);
     if (r.now.text.mem)
         explicit_bzero(r.now.text.mem, r.now.text.room);
     buf_free(&r.now.text);

@@ -170,7 +170,7 @@ static const struct {
     { "login='x\n", "1: a ' has no other one" },
     { "protocol=a, \\\nserver=\"x \\\nfoo\n", "2: a \" has no other one" },
     { "a.test b c d\n", "1: too many words" },
-    { "\n\n\001\n", "3: a control character" },
+    { "\n\n\001\n", "3: a byte that is no part" },
 };
 
 static void check_pieces(const char *name, const char *what, const char *all, const char *pieces)
