@@ -97,7 +97,10 @@ int import_check_text(struct str text, struct err *e)
 
     for (size_t at = 0, n; at < text.n; at += n) {
         line += text.p[at] == '\n';
-        n = text.p[at] && strchr("\t\r\n", text.p[at]) ? 1 : utf8_printable(text.p + at, text.n - at);
+        n = utf8_printable(text.p + at, text.n - at);
+        if (text.p[at] == '\t' || text.p[at] == '\n' ||
+            (text.p[at] == '\r' && at + 1 < text.n && text.p[at + 1] == '\n'))
+            n = 1;
         if (n == 0)
             return import_wrong(e, line, "a byte that is no part of UTF-8 text; is it a configuration file?");
     }

@@ -71,6 +71,7 @@ void import_plan_free(struct import_plan *plan); /* wipes it */
 void import_add(struct import_list *list, struct str key, struct str value, unsigned line);
 struct import_account *import_add_account(struct import_file *file, struct str service, unsigned line);
 struct import_pair *import_find(const struct import_list *list, const char *key); /* the last one; NULL */
-must_check int import_check_text(struct str text, struct err *e); /* -1 unless it is printable UTF-8, in lines */
+must_check int import_check_text(struct str text,
+                                 struct err *e); /* -1 unless it is printable UTF-8, in lines */
 int import_wrong(struct err *e, unsigned line, const char *fmt, ...) printf_like(3, 4); /* -1 */
 #endif

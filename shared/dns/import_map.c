@@ -113,15 +113,23 @@ const struct service *import_map_server(const char *host)
     return find_in(servers, COUNT(servers), host);
 }
 
-const char *import_map_why(const char *key)
+const char *import_map_why(const char *key, bool *shown)
 {
-    static const char *const sources[] = { "checkip", "use", "web", "cmd", "fw", "if", "ip" };
+    static const struct {
+        const char *begins;
+        bool shown;
+    } sources[] = { { "checkip-s", true }, { "checkip", false }, { "use", true }, { "web", true },
+                    { "cmd", false },      { "fw", false },      { "if", true },  { "ip", true } };
 
+    *shown = true;
     for (size_t i = 0; i < COUNT(others); i++)
         if (strcmp(others[i].key, key) == 0)
             return others[i].why;
     for (size_t i = 0; i < COUNT(sources); i++)
-        if (strncmp(key, sources[i], strlen(sources[i])) == 0)
+        if (strncmp(key, sources[i].begins, strlen(sources[i].begins)) == 0) {
+            *shown = sources[i].shown;
             return "sources in [address] says where the house's address is learnt";
+        }
+    *shown = false;
     return "there is nothing like it here";
 }

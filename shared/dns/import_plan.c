@@ -309,13 +309,12 @@ static void carry(struct maker *m, struct import_account *a, const struct servic
         (void)setting(a, "server"); /* it is known here */
     for (size_t i = 0; i < a->names.n; i++) {
         struct provider p = { .type = type->type };
-        char label[DOMAIN_BYTES + 16];
+        const char *name = a->names.list[i].value;
 
-        snprintf(label, sizeof label, "%s", a->names.list[i].value);
-        shape_provider(&p, service->shape, a, of_inadyn, label);
+        shape_provider(&p, service->shape, a, of_inadyn, name);
         /* At DuckDNS a label alone will do there. */
         carry_name(m, a, i, type, &p,
-                   strcmp(service->ours, "duckdns") == 0 && !strchr(label, '.') ? ".duckdns.org" : "");
+                   strcmp(service->ours, "duckdns") == 0 && !strchr(name, '.') ? ".duckdns.org" : "");
     }
 }
 
@@ -480,16 +479,18 @@ static void read_sources(struct maker *m, const struct import_list *list)
 
 static void leave_setting(struct maker *m, const struct import_pair *pair)
 {
-    const char *why = import_map_why(pair->key);
+    bool shown;
+    const char *why = import_map_why(pair->key, &shown);
 
     if (strcmp(pair->key, "ssl") == 0)
         why = is_on(pair->value) ? NULL : "https is used all the same";
+    shown = (shown || strcmp(pair->key, "ssl") == 0) && !strchr(pair->value, '@');
     if (pair->used || !why)
         return;
     for (size_t i = 0; i < m->plan->left.n; i++)
         if (m->plan->left.list[i].line == pair->line && strcmp(m->plan->left.list[i].key, pair->key) == 0)
             return; /* a global one, which each account has a copy of */
-    leave(m, pair->line, pair->key, strstr(pair->key, "password") ? "..." : pair->value, why);
+    leave(m, pair->line, pair->key, shown ? pair->value : "...", why);
 }
 
 static int by_line(const void *a, const void *b)

@@ -364,3 +364,18 @@ def test_the_agent_runs_a_command_once(folder: Path, daemons: Callable[..., Daem
     agent.daemon.stop()
     agent.start()
     assert agent.record(WWW)["state"] == "ok" and [c["args"] for c in command.calls()] == [["update", WWW, V4, V6]]
+
+
+def test_a_service_of_one_family_is_told_once(started: list, folder: Path, daemons: Callable[..., Daemon]) -> None:
+    started.append(sim := DnsOMatic(folder))
+    sim.known[WWW] = ()
+    agent = DnsAgent(daemons, sim.kind, sim.keys())
+    agent.site(WWW).start()  # families = both, and it takes IPv4 alone
+    agent.wait(WWW)
+    for _ in range(3):
+        agent.daemon.stop()
+        agent.start()
+        assert agent.record(WWW)["state"] == "ok"
+    assert sim.known[WWW] == (V4,) and len(sim.requests) == 1
+    told = agent.records().get((WWW, "AAAA"))
+    assert told is None or told["state"] != "ok", told

@@ -36,7 +36,7 @@ static const struct row inadyn_rows[] = {
       "    username   = your_token\n    password   = not_used\n    hostname = { my.dynv6.net }  # second host\n"
       "    checkip-command = \"/sbin/ip -6 addr | awk -F '[ \\/]+|/' '{print $3}' | grep -v ^fe80\"\n}\n",
       "type = dynv6\ntoken_file = /etc/x/dynv6.token\n|[domain my.dynv6.net]\nmode = direct\ndns = dynv6\n\n",
-      "dynv6.token=your_token", "6 checkip-command = /sbin/ip" },
+      "dynv6.token=your_token", "6 checkip-command = ...: sources" },
     { "duckdns",
       "provider duckdns.org {\n    username \t\t= YOUR_TOKEN\n\tpassword \t\t= noPasswordForDuckdns\n"
       "    hostname \t\t= YOUR-DOMAIN.duckdns.org\n}\n",
@@ -136,6 +136,12 @@ static const struct row ddclient_rows[] = {
       "protocol=dyndns2\nlogin=one\npassword=1111\nssl=no\na.test\nlogin=two, password=2222 b.test\nlogin=three\nc.test\n",
       "user = one|user = two|user = three", "dyn.password=1111|dyn-2.password=2222|dyn-3.password=1111",
       "4 ssl = no: https" },
+    { "secrets of services that are none of ours",
+      "protocol=cloudns, dynurl=https://c.test/?q=secret, apikey=k a.test\n", "", "",
+      "1 name = a.test: there is no provider" },
+    { "a secret that is left",
+      "protocol=noip, login=u, password=p, fw-login=f, fw-password=g, extra=token123 a.test\n", "type = noip",
+      "noip.password=p", "1 fw-login = ...|1 fw-password = ...|1 extra = ...: there is nothing" },
     { "not ours", "protocol=godaddy, password=k, zone=example.com x.example.com\n", "", "",
       "1 name = x.example.com: there is no provider" },
     { "a record", "protocol=dnsmadeeasy\nlogin=l\npassword=p\n1234,5678\n", "", "",
@@ -171,6 +177,7 @@ static const struct {
     { "protocol=a, \\\nserver=\"x \\\nfoo\n", "2: a \" has no other one" },
     { "a.test b c d\n", "1: too many words" },
     { "\n\n\001\n", "3: a byte that is no part" },
+    { "a=1\r\nb=1\rc=2\n", "2: a byte that is no part" },
 };
 
 static void check_pieces(const char *name, const char *what, const char *all, const char *pieces)
