@@ -97,7 +97,7 @@ static enum dns_class update(struct dns_client *c, const char *name, const char 
                              struct dns_why *why)
 {
     struct dns_request r = { .method = "GET" };
-    struct str label;
+    struct str label = { 0 };
     enum dns_class class = find_label(c, name, &label, why);
 
     if (class != DNS_OK)
@@ -114,7 +114,7 @@ static enum dns_class update(struct dns_client *c, const char *name, const char 
 static enum dns_class set_txt(struct dns_client *c, const char *name, const char *value, struct dns_why *why)
 {
     struct dns_request r = { .method = "GET" };
-    struct str label;
+    struct str label = { 0 };
     enum dns_class class = find_label(c, name, &label, why);
 
     if (class != DNS_OK)

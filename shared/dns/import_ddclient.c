@@ -110,7 +110,7 @@ static bool add_line(struct buf *out, struct str line)
             key_end--; /* ddclient takes blanks around a password's = */
         buf_add(out, line.p, key_end);
         buf_add(out, &mark[0], 1);
-        buf_add(out, line.p + at + quoted, end - at - 2 * quoted);
+        buf_add(out, line.p + at + quoted, end - at - (quoted ? 2 : 0));
         buf_add(out, &mark[1], 1);
         line = (struct str){ line.p + end, line.n - end };
     }

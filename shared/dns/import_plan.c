@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { LONGEST_TTL_S = 7 * 24 * 3600 };
+
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 struct provider {
@@ -215,8 +217,10 @@ static void add_site(struct maker *m, struct import_account *a, const char *name
     import_add(&m->names, str_of(name), str_of(""), line);
     buf_printf(&m->sites, "[domain %s]\nmode = direct\ndns = %s\n%s", name, provider,
                v6 ? "" : "families = ipv4\n");
-    if (*ttl && atol(ttl) > 1 && p->min_ttl_s > 0)
+    if (*ttl && p->min_ttl_s > 0 && atol(ttl) >= p->min_ttl_s && atol(ttl) <= LONGEST_TTL_S)
         buf_printf(&m->sites, "ttl = %lds\n", atol(ttl));
+    else if (*ttl && strcmp(ttl, "1") != 0)
+        leave(m, line, "ttl", ttl, "its provider has no such TTL");
     if (*proxied && (p->can & DNS_CAN_PROXY))
         buf_printf(&m->sites, "proxied = %s\n", is_on(proxied) ? "on" : "off");
     buf_add_text(&m->sites, "\n");
@@ -225,19 +229,14 @@ static void add_site(struct maker *m, struct import_account *a, const char *name
 
 /* ---- accounts ---- */
 
-static void forget(struct import_account *a)
-{
-    for (size_t i = 0; i < a->settings.n; i++)
-        a->settings.list[i].used = true;
-}
-
 static void leave_account(struct maker *m, struct import_account *a, const char *why)
 {
     for (size_t i = 0; i < a->names.n; i++)
         leave(m, a->names.list[i].line, "name", a->names.list[i].value, why);
     if (a->names.n == 0)
         leave(m, a->line, *a->service ? a->service : "dyndns2", NULL, why);
-    forget(a);
+    for (size_t i = 0; i < a->settings.n; i++)
+        a->settings.list[i].used = true;
 }
 
 static unsigned keys_of(const struct provider *p)

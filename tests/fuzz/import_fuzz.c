@@ -24,12 +24,12 @@ static void check_ini(struct str ini)
     while (ini.n > 0) {
         const char *end = memchr(ini.p, '\n', ini.n);
         struct str line = { ini.p, end ? (size_t)(end - ini.p) : ini.n };
-        char room[65536];
+        char room[INI_VALUE_MAX];
         struct ini_line out;
         struct err e;
 
         must(end != NULL);
-        if (line.n < sizeof room && line.n < INI_VALUE_MAX)
+        if (line.n < INI_VALUE_MAX)
             must(ini_line_parse(line, room, &out, &e) == 0);
         ini.p += line.n + 1;
         ini.n -= line.n + 1;

@@ -187,12 +187,13 @@ static void check_pieces(const char *name, const char *what, const char *all, co
     while (*pieces) {
         char piece[300];
         size_t n = strcspn(pieces, "|");
+        const char *found;
 
         snprintf(piece, sizeof piece, "%.*s", (int)n, pieces);
-        at = strstr(at, piece);
-        if (!at)
+        found = strstr(at, piece);
+        if (!found)
             fail_msg("%s: \"%s\" is not in its %s, or not in this order:\n%s", name, piece, what, all);
-        at += n;
+        at = found ? found + n : at;
         pieces += n + (pieces[n] == '|');
     }
 }
