@@ -152,9 +152,8 @@ def test_faults_are_never_a_success(service: Service, sim: Any, fault: Any, cls:
     assert Caller.of(sim)("update", service.name, V4, "-")["class"] == cls and service.held(sim) == before
 
 
+@pytest.mark.parametrize("service", [s for s in SERVICES.values() if s.one_by_one], ids=lambda s: s.sim.kind)
 def test_a_family_that_failed_is_made_up_for_alone(service: Service, sim: Any) -> None:
-    if not service.one_by_one:
-        pytest.skip("both families go into one request")
     sim.fail(lambda request: None, Reply(500))
     first, second = Caller.of(sim).all(("update", service.name, V4, V6), ("update", service.name, V4, V6))
     assert (first["class"], second["class"]) == ("transient", "ok") and len(sim.requests) == 3
