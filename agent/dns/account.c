@@ -82,9 +82,9 @@ static void add_file(EVP_MD_CTX *md, const char *path)
 /* Texts of the section, and which files its secrets are: not what is in them. */
 static void digest_of(const struct dns_conf *c, char out[DIGEST_CHARS])
 {
-    const char *const texts[] = { c->token_file, c->key_file, c->secret_file, c->password_file,
-                                  c->user,       c->id,       c->zone,        c->server,
-                                  c->url,        c->key_name, c->ca_file,     c->success };
+    const char *const texts[] = { c->token_file, c->key_file, c->secret_file, c->password_file, c->user,
+                                  c->id,         c->zone,     c->server,      c->url,           c->key_name,
+                                  c->ca_file,    c->success,  c->command };
     unsigned char digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     unsigned n = 0;

@@ -14,6 +14,7 @@ struct ctl {
     bool json, colour;
     bool dry_run;                       /* --dry-run: of dns sync */
     const char *domains, *lasts, *host; /* --domains, --for, --host: of invite */
+    const char *out;                    /* --out: of dns import */
     int argc;                           /* what follows the command's name */
     char **argv;
 };
@@ -29,6 +30,7 @@ enum ctl_exit ctl_agents(struct ctl *c);
 enum ctl_exit ctl_revoke(struct ctl *c);
 enum ctl_exit ctl_dns(struct ctl *c);
 enum ctl_exit ctl_dns_providers(struct ctl *c); /* behind dns providers */
+enum ctl_exit ctl_dns_import(struct ctl *c);    /* behind dns import */
 
 /* Asks the daemon. CTL_WELL: *reply is what it said (a new reference), and with --json it has been printed already.
  * Otherwise the reason has been printed. */

@@ -119,7 +119,7 @@ static enum ctl_exit show(struct ctl *c)
     json_t *reply;
 
     if (c->argc > 0)
-        return ctl_wrong_usage("dns takes sync, providers or nothing, but was given %s", c->argv[0]);
+        return ctl_wrong_usage("dns takes sync, providers, import or nothing, but was given %s", c->argv[0]);
     result = ctl_tell(c, "GET", "/v1/dns?public", NULL, PUBLIC_S, &reply);
     if (result != CTL_WELL) {
         json_decref(reply);
@@ -224,13 +224,21 @@ static enum ctl_exit sync_now(struct ctl *c)
 
 enum ctl_exit ctl_dns(struct ctl *c)
 {
+    static const struct {
+        const char *word;
+        enum ctl_exit (*run)(struct ctl *c);
+    } parts[] = { { "sync", sync_now }, { "providers", ctl_dns_providers }, { "import", ctl_dns_import } };
     const char *what = c->argc > 0 ? c->argv[0] : "";
 
     if (c->dry_run && strcmp(what, "sync") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync");
-    if (strcmp(what, "sync") != 0 && strcmp(what, "providers") != 0)
-        return show(c);
-    c->argc--;
-    c->argv++;
-    return strcmp(what, "sync") == 0 ? sync_now(c) : ctl_dns_providers(c);
+    if (c->out && strcmp(what, "import") != 0)
+        return ctl_wrong_usage("--out is for dns import");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (strcmp(what, parts[i].word) == 0) {
+            c->argc--;
+            c->argv++;
+            return parts[i].run(c);
+        }
+    return show(c);
 }

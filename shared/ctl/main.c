@@ -30,6 +30,7 @@ static void print_help(void)
     printf("\n"
            "      dns sync [DOMAIN] [--dry-run]  make records right now, or say what that is\n"
            "      dns providers [TYPE]           what DNS providers can do, with a sample\n"
+           "      dns import FILE [--out FOLDER] inadyn.conf or ddclient.conf as agent.ini has it\n"
            "\n"
            "      --domains LIST for invite: names that the agent may serve, in quotes\n"
            "      --for TIME     for invite: how long the token is good, 1s to 7d; 1h\n"
@@ -55,6 +56,8 @@ static enum ctl_exit run_command(struct ctl *c)
     c->argv++;
     if ((c->domains || c->lasts || c->host) && strcmp(name, "invite") != 0)
         return ctl_wrong_usage("--domains, --for and --host are for invite, not for %s", name);
+    if (c->out && strcmp(name, "dns") != 0)
+        return ctl_wrong_usage("--out is for dns import, not for %s", name);
     if (c->dry_run && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync, not for %s", name);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -73,17 +76,12 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },
-        { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },
-        { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' },
-        { "for", required_argument, NULL, 'f' },
-        { "host", required_argument, NULL, 'o' },
-        { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },
-        { "version", no_argument, NULL, 'v' },
-        { 0 },
+        { "socket", required_argument, NULL, 's' },  { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },         { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' }, { "for", required_argument, NULL, 'f' },
+        { "host", required_argument, NULL, 'o' },    { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },       { "out", required_argument, NULL, 't' },
+        { "version", no_argument, NULL, 'v' },       { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
@@ -101,6 +99,7 @@ int main(int argc, char **argv)
         case 'd': c.domains = optarg; break;
         case 'f': c.lasts = optarg; break;
         case 'n': c.dry_run = true; break;
+        case 't': c.out = optarg; break;
         case 'o': c.host = optarg; break;
         case 'h': print_help(); return CTL_WELL;
         case 'v': printf("tunnelctl %s\n", TUNNEL_VERSION); return CTL_WELL;

@@ -39,10 +39,10 @@ static char *base_of(const struct dns_conf *conf, const struct dns_provider *p)
 }
 
 /* The fields of the configuration that are texts, and ours. */
-#define TEXTS(c)                                                                                        \
-    {                                                                                                   \
-        &(c)->token_file, &(c)->key_file, &(c)->secret_file, &(c)->password_file, &(c)->user, &(c)->id, \
-            &(c)->zone, &(c)->server, &(c)->url, &(c)->key_name, &(c)->ca_file, &(c)->success           \
+#define TEXTS(c)                                                                                             \
+    {                                                                                                        \
+        &(c)->token_file, &(c)->key_file, &(c)->secret_file, &(c)->password_file, &(c)->user, &(c)->id,      \
+            &(c)->zone, &(c)->server, &(c)->url, &(c)->key_name, &(c)->ca_file, &(c)->success, &(c)->command \
     }
 
 struct dns_client *dns_client_new(const struct dns_conf *conf)

@@ -25,6 +25,7 @@ static const struct {
     { DNS_KEY_ALGORITHM, "key_algorithm" },
     { DNS_KEY_CA, "ca_file" },
     { DNS_KEY_SUCCESS, "success" },
+    { DNS_KEY_COMMAND, "command" },
 };
 
 void dns_keys_print(struct buf *out, unsigned bits)

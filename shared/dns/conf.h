@@ -20,12 +20,13 @@ enum dns_key {
     DNS_KEY_ALGORITHM = 1 << 10, /* key_algorithm */
     DNS_KEY_CA = 1 << 11,        /* ca_file */
     DNS_KEY_SUCCESS = 1 << 12,   /* success */
+    DNS_KEY_COMMAND = 1 << 13,   /* command */
 };
 
 struct dns_conf {
     int type;                                                        /* index into dns_types */
     const char *token_file, *key_file, *secret_file, *password_file; /* see secret_load_from */
-    const char *user, *id, *zone, *server, *url, *key_name, *ca_file, *success;
+    const char *user, *id, *zone, *server, *url, *key_name, *ca_file, *success, *command;
     int key_algorithm; /* DNS_HMAC_…; -1 when it is not given */
 };
 
@@ -84,12 +85,19 @@ void dns_conf_check(struct opt_conf *conf, const char *name, const struct dns_co
           .help =                                                                                          \
               "Authorities to trust for this provider's own TLS instead of the system's: for servers of "  \
               "one's own." },                                                                              \
+        DNS_PATH_ROW("command", command, "/usr/local/bin/set-dns",                                         \
+                     "Program that sets records, for type = command."),                                    \
         DNS_TEXT_ROW("success", success, "good nochg",                                                     \
                      "First words of an answer that mean that all went well, where a service has its own.")
 
 #define DNS_TEXT_ROW(name, field, sample_text, text)                                                      \
     {                                                                                                     \
         "provider", name, OPT_TEXT, offsetof(struct dns_conf, field), .flags = OPT_RELOAD,                \
+                                                                      .sample = sample_text, .help = text \
+    }
+#define DNS_PATH_ROW(name, field, sample_text, text)                                                      \
+    {                                                                                                     \
+        "provider", name, OPT_PATH, offsetof(struct dns_conf, field), .flags = OPT_RELOAD,                \
                                                                       .sample = sample_text, .help = text \
     }
 #define DNS_SECRET_ROW(name, field, text)                                                                   \

@@ -1,7 +1,10 @@
 #include "shared/dns/dyn.h"
 
+#include "shared/mem.h"
 #include "shared/value.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SERVER_TROUBLE_MS = 30 * 60 * 1000, TOO_SOON_MS = 2 * 60 * 1000, SHOWN_CHARS = 60 };
@@ -97,4 +100,79 @@ enum dns_class dns_dyn_ask(struct dns_client *c, struct dns_request *r, const ch
         class = dns_dyn_judge(c, body, c->conf.success, sent, why);
     fetch_reply_free(&reply);
     return class;
+}
+
+/* ---- one family by one request ---- */
+
+struct told {
+    struct told *next;
+    char name[DOMAIN_BYTES], v4[16];
+};
+
+static struct told *find_told(struct dns_client *c, const char *name)
+{
+    struct told *t = c->own;
+
+    while (t && strcmp(t->name, name) != 0)
+        t = t->next;
+    return t;
+}
+
+static void remember(struct dns_client *c, const char *name, const char *v4)
+{
+    struct told *t = find_told(c, name);
+
+    if (!t) {
+        t = mem_new(sizeof *t);
+        snprintf(t->name, sizeof t->name, "%s", name);
+        t->next = c->own;
+        c->own = t;
+    }
+    snprintf(t->v4, sizeof t->v4, "%s", v4);
+}
+
+enum dns_class dns_dyn_each(struct dns_client *c, const char *name, const char *v4, const char *v6,
+                            enum dns_class (*one)(struct dns_client *c, const char *name, const char *address,
+                                                  struct dns_why *why),
+                            struct dns_why *why)
+{
+    enum dns_class first = DNS_NOCHANGE, second = DNS_NOCHANGE;
+    struct told *t = find_told(c, name);
+
+    if (v4 && !(v6 && t && strcmp(t->v4, v4) == 0))
+        first = one(c, name, v4, why);
+    else if (v4)
+        first = DNS_OK; /* it was told before, and what came behind that is to be made up for */
+    if (t)
+        t->v4[0] = 0;
+    if (first > DNS_NOCHANGE)
+        return first;
+    if (v6)
+        second = one(c, name, v6, why);
+    if (second > DNS_NOCHANGE) {
+        if (v4)
+            remember(c, name, v4);
+        return second;
+    }
+    return first == DNS_OK ? DNS_OK : second;
+}
+
+void dns_dyn_forget(struct dns_client *c)
+{
+    for (struct told *t = c->own, *next; t; t = next) {
+        next = t->next;
+        free(t);
+    }
+    c->own = NULL;
+}
+
+enum dns_class dns_dyn_only(struct dns_client *c, const char *name, struct dns_why *why)
+{
+    if (strcmp(name, c->conf.zone) == 0)
+        return DNS_OK;
+    return dns_fail(
+        c, why, DNS_CONFIG,
+        "its credential is for %s alone, which its section says by zone, so it cannot be told of %s; "
+        "give that name a [provider] of its own",
+        c->conf.zone, name);
 }

@@ -13,4 +13,14 @@ enum dns_class dns_dyn_judge(struct dns_client *c, struct str body, const char *
 /* Sends the request (which it frees) and judges the answer so: by its status where that is no 2xx, then by its words. */
 enum dns_class dns_dyn_ask(struct dns_client *c, struct dns_request *r, const char *sent,
                            struct dns_why *why);
+
+/* For services that take one family by one request: both families, each by `one`. What went well while the other family failed
+ * is remembered in c->own, so that the service is not told it twice: its provider's close is dns_dyn_forget. */
+enum dns_class dns_dyn_each(struct dns_client *c, const char *name, const char *v4, const char *v6,
+                            enum dns_class (*one)(struct dns_client *c, const char *name, const char *address,
+                                                  struct dns_why *why),
+                            struct dns_why *why);
+void dns_dyn_forget(struct dns_client *c);
+/* For services whose credential stands for one name, which is not part of a request: DNS_CONFIG unless it is conf.zone. */
+enum dns_class dns_dyn_only(struct dns_client *c, const char *name, struct dns_why *why);
 #endif

@@ -36,6 +36,7 @@ static const struct {
     CONF("key_name", key_name),
     CONF("ca_file", ca_file),
     CONF("success", success),
+    CONF("command", command),
 };
 
 static void usage(const char *why)

@@ -15,13 +15,13 @@ from clock import Clock
 from daemon import Daemon
 from dns_agent import DnsAgent
 from dns_sim.base import Reply, Simulator
-from dns_sim.dyndns2 import Dyn, Dyndns2, NoIp
+from dns_sim.dyndns2 import Dyn, Dyndns2, NoIp, Strato
 from dnscall import Caller
 from programs import wait_until
 
 WWW = "www.example.org"
 V4, V6 = "192.0.2.1", "2001:db8::1"
-SERVICES = [Dyndns2, Dyn, NoIp]
+SERVICES = [Dyndns2, Dyn, NoIp, Strato]
 
 
 @pytest.fixture(params=SERVICES, ids=lambda s: s.kind)
