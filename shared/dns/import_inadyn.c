@@ -210,6 +210,7 @@ static int read_setting(struct reader *r, struct import_list *settings, struct i
 {
     char key[64];
     unsigned line = r->now.line;
+    struct str none = { 0 };
     bool is_name;
 
     if (r->now.quoted || r->now.text.len >= sizeof key)
@@ -227,7 +228,9 @@ static int read_setting(struct reader *r, struct import_list *settings, struct i
     if (is_name && names->n > 0)
         return import_wrong(r->e, line,
                             "%s stands here twice, and inadyn takes the last alone; leave one out", key);
-    return read_values(r, is_name ? names : settings, is_name ? (struct str){ 0 } : str_of(key), line);
+    if (is_name)
+        return read_values(r, names, none, line);
+    return read_values(r, settings, str_of(key), line);
 }
 
 static int read_section(struct reader *r, struct import_file *out, bool custom, unsigned line)
