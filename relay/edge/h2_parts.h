@@ -14,6 +14,7 @@ struct h2_session {
     struct buf settings; /* the first frame, until it is sent */
     uint64_t now_ms, began_ms;
     uint64_t sent_bytes; /* of bodies */
+    uint32_t owed_bytes; /* of DATA that nghttp2 has not heard of: they are to be had back by the visitor */
     struct h2_patience patience;
     int ignored; /* frames that have begun, and of which nghttp2 has not told */
     bool draining, ended;

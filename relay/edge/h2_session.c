@@ -7,6 +7,7 @@
 
 enum {
     CONNECTION_WINDOW_BYTES = 1 << 20,
+    OWED_BYTES = CONNECTION_WINDOW_BYTES / 4,
     MAX_BOMB = 8,           /* times max_header: nobody asks for anything in that way */
     MAX_CONTINUATIONS = 64, /* nghttp2 takes each read before one for another */
     NO_LIMIT = 1 << 20,
@@ -289,11 +290,15 @@ static void drop_frame(struct h2_session *s, struct h2_stream *st, uint32_t code
     st->refused = true;
 }
 
-/* The rest of a request that was said to be whole. It has taken room in the connection's window nonetheless. */
+/* The rest of a request that was said to be whole. It has taken room in the connection's window nonetheless, which is
+ * given back in large pieces: a frame of ours for each of his would be kept for a visitor who reads none of them. */
 static void drop_data(struct h2_session *s, struct h2_stream *st)
 {
-    if (s->rules.length > 0)
-        nghttp2_submit_window_update(s->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)s->rules.length);
+    s->owed_bytes += s->rules.length;
+    if (s->owed_bytes >= OWED_BYTES) {
+        nghttp2_submit_window_update(s->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)s->owed_bytes);
+        s->owed_bytes = 0;
+    }
     drop_frame(s, st, NGHTTP2_STREAM_CLOSED);
 }
 

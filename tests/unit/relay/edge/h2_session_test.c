@@ -422,6 +422,29 @@ static void test_a_window_opened_byte_by_byte(void **state)
     assert_int_equal(code_said(t, GOAWAY), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* He reads nothing meanwhile: what is kept for him does not grow with each of his frames. The room is given back. */
+static void test_data_behind_the_end_while_nothing_is_read(void **state)
+{
+    enum { FRAMES = 1000, FRAME_BYTES = 1024, MAX_OWED = 256 * 1024 };
+    struct talk *t = *state;
+    char bytes[9 + FRAME_BYTES] = { 0, FRAME_BYTES >> 8, 0, DATA, 0, 0, 0, 0, 1 };
+    size_t given = 0, frames = 0, n;
+    const unsigned char *payload;
+    uint32_t stream;
+
+    (void)ASKED(t, get, END_STREAM, 1);
+    buf_free(&t->out);
+    for (int i = 0; i < FRAMES; i++)
+        assert_int_equal(h2_session_feed(t->s, bytes, sizeof bytes, t->now_ms, &t->why), 0);
+    h2_session_send(t->s, &t->out, 1 << 20);
+    for (; (payload = said(t, WINDOW_UPDATE, &stream, &n)); frames++) {
+        assert_int_equal(stream, 0);
+        given += (size_t)payload[1] << 16 | (size_t)payload[2] << 8 | payload[3];
+    }
+    assert_true(frames > 0 && frames < 10);
+    assert_true(given + MAX_OWED > (size_t)FRAMES * FRAME_BYTES && given <= (size_t)FRAMES * FRAME_BYTES);
+}
+
 /* Ten of what he has asked for and never reads. */
 static void test_responses_that_are_not_read(void **state)
 {
@@ -552,6 +575,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_floods, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_flood_of_what_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_window_opened_byte_by_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_data_behind_the_end_while_nothing_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_responses_that_are_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rapid_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_that_are_not_acknowledged, setup, teardown),
