@@ -29,4 +29,5 @@ struct h2_fields *h2_stream_fields(struct h2_stream *st); /* to which the next f
 void h2_stream_received(struct h2_stream *st, const void *bytes, size_t n);
 void h2_stream_fields_whole(struct h2_stream *st, bool ends);
 void h2_stream_remote_end(struct h2_stream *st);
+void h2_stream_head_sent(struct h2_stream *st); /* one that is not the end */
 #endif

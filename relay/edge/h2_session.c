@@ -137,7 +137,8 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
         st->answered = true;
         if (!st->remote_ended)
             h2_stream_touch(st);
-    }
+    } else if (st && frame->hd.type == NGHTTP2_HEADERS)
+        h2_stream_head_sent(st);
     if (data && frame->hd.length > 0)
         h2_patience_sent(&s->patience);
     if (frame->hd.type == NGHTTP2_GOAWAY && s->draining && !s->ended)

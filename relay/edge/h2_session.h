@@ -13,6 +13,7 @@ enum {
     H2_WINDOW_BYTES = 262144, /* of a request's body, received and not yet passed on */
     H2_FULL_BYTES = 65536,    /* of a response's body: with that much waiting, its service is to wait */
     H2_DRAINED_BYTES = 16384, /* until only that is left */
+    H2_FULL_INTERIMS = 16,    /* the same for 1xx, until none is left */
 };
 
 enum h2_head { H2_HEAD_READ, H2_HEAD_REFUSED, H2_HEAD_MALFORMED };
@@ -43,6 +44,7 @@ struct h2_stream {
     struct buf head; /* its text, while it is written */
     struct buf out, out_trailers;
     uint64_t sent_bytes;
+    unsigned interims; /* 1xx that are on their way to the socket */
     bool head_ready, submitted, out_ended, deferred, was_full;
     bool answered;   /* all of it has gone out */
     bool switched;   /* the service has agreed: bytes go both ways, and either way may end first */

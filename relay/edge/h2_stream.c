@@ -163,6 +163,11 @@ void h2_stream_discard(struct h2_stream *st)
 
 /* ---- the response ---- */
 
+static bool is_drained(const struct h2_stream *st)
+{
+    return st->out.len <= H2_DRAINED_BYTES && st->interims == 0;
+}
+
 static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t room, uint32_t *flags,
                        nghttp2_data_source *source, void *user)
 {
@@ -182,7 +187,7 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *to, size_t room
     buf_take(&st->out, n);
     st->sent_bytes += n;
     st->session->sent_bytes += n;
-    if (st->was_full && st->out.len <= H2_DRAINED_BYTES)
+    if (st->was_full && is_drained(st))
         h2_stream_touch(st);
     if (st->out.len > 0 || !st->out_ended)
         return (ssize_t)n;
@@ -205,10 +210,21 @@ void h2_stream_head(struct h2_stream *st, int status)
     if (st->head_ready)
         return;
     h2_list_make(&list, (char *)buf_bytes(&st->head), st->head.len, H2_HEAD);
-    if (!st->closed)
-        nghttp2_submit_headers(st->session->ng, NGHTTP2_FLAG_NONE, st->id, NULL, list.nv, list.n, NULL);
+    if (!st->closed &&
+        nghttp2_submit_headers(st->session->ng, NGHTTP2_FLAG_NONE, st->id, NULL, list.nv, list.n, NULL) == 0)
+        st->interims++;
     free(list.nv);
     buf_free(&st->head);
+}
+
+/* The 1xx come first, as they were said. */
+void h2_stream_head_sent(struct h2_stream *st)
+{
+    if (st->interims == 0)
+        return;
+    st->interims--;
+    if (st->was_full && is_drained(st))
+        h2_stream_touch(st);
 }
 
 void h2_stream_body(struct h2_stream *st, const void *bytes, size_t n)
@@ -241,9 +257,9 @@ void h2_stream_finish(struct h2_stream *st)
 bool h2_stream_full(struct h2_stream *st)
 {
     if (st->was_full)
-        st->was_full = st->out.len > H2_DRAINED_BYTES;
+        st->was_full = !is_drained(st);
     else
-        st->was_full = st->out.len >= H2_FULL_BYTES;
+        st->was_full = st->out.len >= H2_FULL_BYTES || st->interims >= H2_FULL_INTERIMS;
     return st->was_full;
 }
 

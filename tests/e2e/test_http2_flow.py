@@ -22,6 +22,7 @@ from visitor import connect, context
 from website import Site
 
 MB, HUGE, MANY = 1_000_000, 1_000_000_000, 100
+HINTS = 100 * MB
 MEMORY_KB = 64 * 1024
 
 
@@ -33,13 +34,25 @@ def visitor(front, **how):
 
 
 class Deaf(Site):
-    """At /both it answers before it has read the body, of which it reads nothing, with a body that is as long."""
+    """At /both it answers before it has read the body, of which it reads nothing, with a body that is as long; at /hints with
+    1xx, and never with more."""
 
     def __init__(self):
         super().__init__()
         self.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # the kernel's part is not what is looked at
 
+    hints_bytes = 0  # said so far
+
+    def _hint(self, peer):
+        hints = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n" * 500
+        while self.hints_bytes < HINTS:
+            peer.send(hints)
+            self.hints_bytes += len(hints)
+        return False
+
     def _answer(self, peer, number, head):
+        if head.target == "/hints":
+            return self._hint(peer)
         if head.target != "/both":
             return super()._answer(peer, number, head)
         peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: {HUGE}\r\n\r\n")
@@ -100,6 +113,26 @@ def test_100_stalled_streams_of_one_connection(deaf, target):
         assert set(deaf.lane_states()) == {"up"} and not v.goaways
     wait_until(lambda: deaf.streams() == 0, "all streams are gone")
     assert deaf.visit("GET", "/bytes/1000").body.size == 1000
+
+
+def test_interim_answers_without_end_are_held_back(deaf):
+    assert deaf.visit("GET", "/bytes/1000").status == 200
+    before = private_kb(deaf.relay.pid)
+    with Raw2(deaf.port, deaf.root) as v:
+        v.socket.send(ask(1, "/hints"))  # and reads nothing any more
+        wait_until(lambda: deaf.site.hints_bytes > 0, "it is answered")
+        last, moved_at = 0, time.monotonic()
+        while time.monotonic() - moved_at < 2 and deaf.site.hints_bytes < HINTS:
+            if deaf.site.hints_bytes != last:
+                last, moved_at = deaf.site.hints_bytes, time.monotonic()
+            time.sleep(0.1)
+        assert deaf.site.hints_bytes < HINTS, "the service was never made to wait"
+        if deaf.relay.memory_kb:  # a sanitizer keeps what was freed
+            assert private_kb(deaf.relay.pid) - before < MEMORY_KB
+        until = time.monotonic() + 30
+        while deaf.site.hints_bytes == last and time.monotonic() < until:
+            v.turn(0.1)
+        assert deaf.site.hints_bytes > last, "it goes on when it is read"
 
 
 def test_an_upload_to_a_service_without_a_lane_is_held_back(timed):
