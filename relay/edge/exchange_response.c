@@ -87,12 +87,10 @@ static const char *why_not_http(const struct exchange *x, ssize_t parsed)
 
     if (parsed < 0)
         return x->response->why;
-    if (x->response->status != 101)
-        return NULL;
-    if (upgrade_is_granted(x->response, offer))
-        return x->side.ops->declines ? x->side.ops->declines(x->side.user, x->response) : NULL;
-    return offer.n > 0 ? "101 to a protocol that was not offered"
-                       : "101 without having been asked to upgrade";
+    if (x->response->status == 101 && !upgrade_is_granted(x->response, offer))
+        return offer.n > 0 ? "101 to a protocol that was not offered"
+                           : "101 without having been asked to upgrade";
+    return x->side.ops->declines ? x->side.ops->declines(x->side.user, x->response) : NULL;
 }
 
 /* A head that comes whole, as most do, is read where it lies. */

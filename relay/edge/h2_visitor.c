@@ -91,11 +91,17 @@ static void answer(void *user, struct str whole)
     h2_stream_answer(r->stream, whole);
 }
 
-static const char *declines(const void *user, const struct h1_head *switching)
+/* RFC 8441 4: by HTTP/2 any 2xx says that there is a WebSocket, whatever the service thinks that it has been asked. A browser
+ * would hand the body to the script of another site as its messages. */
+static const char *declines(const void *user, const struct h1_head *answer)
 {
     const struct request *r = user;
 
-    return websocket_is_accepted(switching, r->websocket_key) ? NULL : "wrong Sec-WebSocket-Accept";
+    if (answer->status == 101)
+        return websocket_is_accepted(answer, r->websocket_key) ? NULL : "wrong Sec-WebSocket-Accept";
+    return r->stream->connects && answer->status >= 200 && answer->status < 300
+               ? "2xx instead of 101 to whoever asked for a WebSocket"
+               : NULL;
 }
 
 static void send_bytes(void *user, const void *bytes, size_t n)

@@ -19,8 +19,9 @@ struct visitor_ops {
     /* The body is whole; trailers: well formed, with their last empty line, or of no bytes. */
     void (*end)(void *user, enum h1_framing framing, struct str trailers);
     void (*answer)(void *user, struct str whole); /* a page of ours: head and body */
-    /* Why a 101 that the service was asked for is nevertheless none for him, or NULL. The member may be NULL. */
-    const char *(*declines)(const void *user, const struct h1_head *switching);
+    /* Why this answer, such as a 101 that the service was asked for, is nevertheless none for him, or NULL. The member may
+     * be NULL. */
+    const char *(*declines)(const void *user, const struct h1_head *answer);
 
     /* ---- after an upgrade ---- */
     void (*send)(void *user, const void *bytes, size_t n);

@@ -135,6 +135,13 @@ def test_an_upgrade_is_not_asked_for(house):
     assert reply.status == 200 and "upgrade" not in told(reply.body.data)
 
 
+def test_a_websocket_is_not_asked_for(house):
+    """Its 200 is the answer to a GET, and must not look like the beginning of one."""
+    with visitor2(house) as visitor:
+        assert visitor.reply(visitor.connect()).status == 502
+        assert visitor.get().status == 200
+
+
 @pytest.mark.parametrize("kind", ["application/grpc-web+proto", "application/grpc-web-text", "application/connect+json"])
 def test_what_is_like_grpc(house, kind):
     for reply in (house.visit("POST", "/s.S/M", f"Content-Type: {kind}\r\n", b"hello", name=NAME).body.data,):

@@ -8,7 +8,6 @@ import contextlib
 import socket
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -128,7 +127,7 @@ def test_interim_answers_without_end_are_held_back(deaf):
                 last, moved_at = deaf.site.hints_bytes, time.monotonic()
             time.sleep(0.1)
         assert deaf.site.hints_bytes < HINTS, "the service was never made to wait"
-        if "libasan" not in Path(f"/proc/{deaf.relay.pid}/maps").read_text():  # which keeps what was freed
+        if deaf.relay.memory_kb:  # a sanitizer keeps what was freed
             assert private_kb(deaf.relay.pid) - before < MEMORY_KB
         until = time.monotonic() + 30
         while deaf.site.hints_bytes == last and time.monotonic() < until:

@@ -597,3 +597,18 @@ def test_the_name_is_in_the_header(raw):
             addresses = socket.inet_aton("127.0.0.1") * 2 + b"".join(n.to_bytes(2, "big") for n in (visitor.getsockname()[1], raw.port))
             assert rest == addresses + b"\x02\0\x06A.test"
             assert exactly(service, len(wire)) == wire
+
+
+def test_who_is_passed_through_counts_once(passed):
+    """Until his name is known he counts as all others, and then as one who is passed through."""
+    path = passed(max_per_source=1)
+
+    def come():
+        with contextlib.suppress(OSError):
+            return path.passing()
+
+    for _ in range(3):
+        visitor = wait_until(come, "whoever came before has gone")
+        with visitor:
+            assert visitor.ask("GET", "/bytes/10").status == 200 and not come()
+            assert visitor.ask("GET", "/bytes/10").status == 200

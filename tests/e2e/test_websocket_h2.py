@@ -93,7 +93,18 @@ def test_a_service_that_does_not_know_the_key_is_502(edge, accept):
         assert v.get().beginning == b"well again"
 
 
-@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "403 Forbidden", "426 Upgrade Required", "302 Found"])
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content", "206 Partial Content"])
+def test_a_service_that_knows_no_websocket_does_not_seem_to_agree(edge, status):
+    """A browser would take it for a WebSocket that is open, and the body for messages of it."""
+    edge.agent.serve = lambda stream: stream.answer("" if status.startswith("204") else "\x81\x02no", status)
+    with visitor(edge) as v:
+        for _ in range(3):
+            reply = v.reply(v.connect())
+            assert reply.status == 502 and not reply.beginning.startswith(b"\x81")
+        assert v.get().status == int(status[:3])
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "426 Upgrade Required", "302 Found"])
 def test_any_other_answer_passes_as_it_is(edge, status):
     edge.agent.serve = lambda stream: stream.answer("no", status, "X-A: b\r\nLocation: /there\r\n")
     with visitor(edge) as v:

@@ -445,30 +445,6 @@ static void test_data_behind_the_end_while_nothing_is_read(void **state)
     assert_true(given + MAX_OWED > (size_t)FRAMES * FRAME_BYTES && given <= (size_t)FRAMES * FRAME_BYTES);
 }
 
-/* Which a service may say without end: it is to wait for a visitor who does not read them. */
-static void test_interim_heads_fill_a_stream(void **state)
-{
-    struct talk *t = *state;
-    struct h2_stream *st = ASKED(t, get, END_STREAM, 1);
-    int told = 0;
-
-    for (; !h2_stream_full(st) && told < 1000; told++) {
-        buf_add_text(&st->head, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
-        h2_stream_head(st, 103);
-    }
-    assert_int_equal(told, H2_FULL_INTERIMS);
-    assert_null(h2_session_next(t->s));
-    h2_session_send(t->s, &t->out, 1 << 20);
-    assert_ptr_equal(h2_session_next(t->s), st);
-    assert_false(h2_stream_full(st));
-    buf_add_text(&st->head, "HTTP/1.1 200 OK\r\n\r\n");
-    h2_stream_head(st, 200);
-    h2_stream_body(st, "x", 1);
-    h2_stream_flush(st);
-    h2_session_send(t->s, &t->out, 1 << 20);
-    assert_int_equal(st->interims, 0);
-}
-
 /* Ten of what he has asked for and never reads. */
 static void test_responses_that_are_not_read(void **state)
 {
@@ -600,7 +576,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_flood_of_what_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_window_opened_byte_by_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(test_data_behind_the_end_while_nothing_is_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_interim_heads_fill_a_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_responses_that_are_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rapid_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_that_are_not_acknowledged, setup, teardown),
