@@ -156,7 +156,7 @@ static const struct opt options[] = {
       .flags = OPT_RELOAD, .sample = "2222 8000-8100",
       .help =
           "Ports of this machine that its [tcp NAME] sections may open for visitors: a list of N and N-M. Those below 1024 "
-          "are bound when the relay starts, and refuse visitors until they are claimed." },
+          "are bound when the relay starts, but for ssh_port, and refuse visitors until they are claimed." },
     { "agent", "instances", OPT_NUMBER, offsetof(struct relay_agent_conf, instances), .def = "1", .min = 1,
       .max = 64, .flags = OPT_RELOAD,
       .help =

@@ -190,10 +190,11 @@ static void reserve(struct ports *p, unsigned number)
     p->told = p->told || !entry;
 }
 
-static void reserve_low(struct ports *p, const struct opt_words *list)
+/* Not sshd's, which may start later than the relay does: without it nobody could log in. Who wants it has to claim it. */
+static void reserve_low(struct ports *p, const struct opt_words *list, int64_t ssh_port)
 {
     for (unsigned number = 1; number < FREE_FROM; number++)
-        if (port_list_has(list, number))
+        if (number != ssh_port && port_list_has(list, number))
             reserve(p, number);
 }
 
@@ -207,7 +208,7 @@ void ports_follow(struct ports *p, const struct opt_conf *conf, const struct ros
     for (size_t i = 0; i < p->n; i++)
         p->list[i].reserved = false;
     for (size_t i = 0; i < roster->n && !p->closed; i++)
-        reserve_low(p, &roster->list[i].tcp_ports);
+        reserve_low(p, &roster->list[i].tcp_ports, relay_conf_of(conf)->ssh_port);
     p->told = false;
 }
 

@@ -47,9 +47,9 @@ static bool is_waiting(int fd)
     return poll(&p, 1, 0) == 1 && p.revents == POLLIN;
 }
 
-static struct ports *ports_with(unsigned workers, const char *first)
+static struct ports *ports_of(unsigned workers, const char *first, const char *agent)
 {
-    struct opt_conf *conf = relay_conf(first, (const char *const[]){ "pi", "a.test", NULL });
+    struct opt_conf *conf = relay_conf(first, (const char *const[]){ "pi", agent, NULL });
     struct ports *p = ports_new(workers);
     struct roster roster;
 
@@ -58,6 +58,11 @@ static struct ports *ports_with(unsigned workers, const char *first)
     roster_free(&roster);
     opt_conf_free(conf);
     return p;
+}
+
+static struct ports *ports_with(unsigned workers, const char *first)
+{
+    return ports_of(workers, first, "a.test");
 }
 
 static void test_open_and_closed(void **state)
@@ -150,6 +155,17 @@ static void test_an_address_that_is_not_here(void **state)
     ports_free(p);
 }
 
+/* A relay that starts first must not keep sshd from starting. (Only who may bind them ahead sees anything here.) */
+static void test_the_port_of_sshd_is_not_bound_ahead(void **state)
+{
+    struct ports *p = ports_of(1, "[relay]\nname = fra1\nssh_port = 1022\n", "a.test\ntcp_ports = 1021-1023");
+
+    (void)state;
+    assert_int_equal(ports_have(p, 1021), ports_have(p, 1023));
+    assert_false(ports_have(p, 1022));
+    ports_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_taken),
         cmocka_unit_test(test_the_relays_own),
         cmocka_unit_test(test_an_address_that_is_not_here),
+        cmocka_unit_test(test_the_port_of_sshd_is_not_bound_ahead),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
