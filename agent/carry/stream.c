@@ -347,7 +347,9 @@ static enum state fail_service(struct carry *c)
 
 static uint64_t untold(const struct carry *c)
 {
-    return c->to_service - service_conn_unsent(c->service) - c->consumed;
+    int64_t n = (int64_t)(c->to_service - service_conn_unsent(c->service) - c->consumed);
+
+    return n > 0 ? (uint64_t)n : 0; /* what TLS has not sent is estimated, and may seem to grow */
 }
 
 static void tell_consumed(struct carry *c)
@@ -500,17 +502,16 @@ static enum state step_carry(struct carry *c)
 
 /* ---- what the lane wants ---- */
 
-void carry_stop(struct carry *c)
-{
-    c->channel = NULL;
-    c->stopped = true;
-    carry_run(c);
-}
-
 static void stop(struct carry *c)
 {
     c->stopped = true;
     carry_run(c);
+}
+
+void carry_stop(struct carry *c)
+{
+    c->channel = NULL;
+    stop(c);
 }
 
 void carry_close_warm(struct carry *c)
