@@ -9,7 +9,7 @@ bool grpc_is_call(const struct h1_head *head)
     struct str value = at < 0 ? STR("") : h1_text(head, head->fields[at].value);
     size_t n = sizeof type - 1;
 
-    if (value.n < n || strncasecmp(value.p, type, n) != 0)
+    if (!str_eq(h1_text(head, head->method), "POST") || value.n < n || strncasecmp(value.p, type, n) != 0)
         return false;
     return value.n == n || value.p[n] == '+' || value.p[n] == ';' || value.p[n] == ' ' || value.p[n] == '\t';
 }
