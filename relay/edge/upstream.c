@@ -580,8 +580,8 @@ static void on_ended(void *user, const struct err *why)
     enum upstream_state before = u->state;
     enum upstream_end how = before == UPSTREAM_OPENING ? UPSTREAM_UNAVAILABLE : end_of(u);
 
-    if (u->upgraded && why->code != ERR_NONE && !u->got_eof)
-        how = UPSTREAM_BROKEN;
+    if (u->upgraded && why->code != ERR_NONE && !u->got_eof && (!u->explained || u->how == LANE_EOF))
+        how = UPSTREAM_BROKEN; /* whatever else the agent has told is better known than that */
     u->stream = NULL;
     if (before == UPSTREAM_OPENING)
         u->owner->failed(u->owner_user, u);

@@ -30,7 +30,7 @@ static void print_help(void)
     printf("\n"
            "      dns sync [DOMAIN] [--dry-run]  make records right now, or say what that is\n"
            "      dns providers [TYPE]           what DNS providers can do, with a sample\n"
-           "      dns import FILE [--out FOLDER] inadyn.conf or ddclient.conf as agent.ini has it\n"
+           "      dns import FILE [--out FOLDER] inadyn.conf or ddclient.conf in our words\n"
            "\n"
            "      --domains LIST for invite: names that the agent may serve, in quotes\n"
            "      --for TIME     for invite: how long the token is good, 1s to 7d; 1h\n"

@@ -385,7 +385,7 @@ A_HOST = "not a host name or an address (such as relay.example.net); a port goes
 SSH_PORT = "not a whole number from 1 to 65535; the default is 22"
 FINGERPRINT = "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub prints them"
 URL = "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)"
-SHAPES = "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), https://HOST:PORT, unix:/PATH or tcp://HOST:PORT"
+SHAPES = "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), https://HOST:PORT, h2c://HOST:PORT, unix:/PATH or tcp://HOST:PORT"
 URL_PORT = "the port is not a number from 1 to 65535"
 DOMAIN = "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com"
 RELAY = f"[relay fra1]\nKEY\nhost = relay.test\nhost_key = {HOST_KEY}\n"

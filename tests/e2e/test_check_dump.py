@@ -25,7 +25,7 @@ KEYS = {  # of each section
                              "protocol", "remote_address", "remote_port", "service"),
               "address": ("sources", "quorum", "interval"),
               "provider NAME": ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
-                                "url", "key_name", "key_algorithm", "ca_file", "success"),
+                                "url", "key_name", "key_algorithm", "ca_file", "command", "success"),
               "domain NAME": ("service", "mode", "dns", "families", "ttl", "proxied", "host_id", "owner_txt", "cleanup_on_stop", "route",
                               "verify", "proxy_protocol", "aliases", *POLICY),
               "tcp NAME": ("listen", "service", "proxy_protocol", "allow", "deny")},
@@ -387,7 +387,7 @@ EXAMPLES = {  # what a person puts in the place of the sample's
 
 
 # Keys of [provider] that the sample's own type does not take.
-OTHER_PROVIDERS = ("key_file", "secret_file", "password_file", "user", "id", "server", "key_name", "key_algorithm", "success",
+OTHER_PROVIDERS = ("key_file", "secret_file", "password_file", "user", "id", "server", "key_name", "key_algorithm", "command", "success",
                    "zone", "url", "ca_file")
 
 

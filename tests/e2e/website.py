@@ -156,7 +156,8 @@ class Site:
 
     def _bytes(self, peer: Peer, head: Head, body: Body, n: int, seed: int = 0) -> bool:
         peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: {n}\r\n\r\n")
-        self._send_content(peer, n, seed)
+        if head.method != "HEAD":
+            self._send_content(peer, n, seed)
         return True
 
     def _chunked(self, peer: Peer, head: Head, body: Body, n: int, seed: int = 0) -> bool:
