@@ -253,7 +253,8 @@ static void begin(struct raw *r)
     upstream_upgrade(r->upstream, &upstream_events, r);
     stream_set_source(up, r->visitor);
     stream_set_source(r->visitor, up);
-    upstream_write(r->upstream, "", 0); /* the service may be the one that speaks first */
+    if (r->held.len == 0)
+        upstream_write(r->upstream, "", 0); /* the service may be the one that speaks first */
     run(r);
 }
 
