@@ -42,7 +42,8 @@ static void run(struct h2_client *c)
 
     while ((call = h2_client_next(c))) {
         must(!(call->remote_ended && call->why));
-        must(call->heads.len <= 2 * H2_CALL_HEAD_BYTES && call->trailers.len <= 2 * H2_CALL_HEAD_BYTES);
+        must(call->heads.len <= 2 * (size_t)H2_CALL_HEAD_BYTES &&
+             call->trailers.len <= 2 * (size_t)H2_CALL_HEAD_BYTES);
         must(call->in.len <= H2_CALL_WINDOW_BYTES + FRAME);
         take_heads(call);
         h2_call_hold(call, call->id % 4 == 3); /* one is not read */
