@@ -133,7 +133,7 @@ def test_continuations(watched):
     with watched, raw(watched) as v:
         v.send(frame(HEADERS, END_STREAM, 1, block()))
         v.pour(frame(CONTINUATION, 0, 1) * 50)
-        assert v.goaway == ENHANCE_YOUR_CALM
+        assert v.goaway in (ENHANCE_YOUR_CALM, PROTOCOL_ERROR)  # whichever bound is met first
 
 
 def test_continuations_of_fields(watched):
