@@ -1,9 +1,9 @@
 #include "agent/link/packet_cipher.h"
 
+#include "agent/link/crypt_method.h"
 #include "agent/link/keystream.h"
 #include "agent/link/shadow.h"
 
-#include <libssh2.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,27 +15,12 @@ enum {
     METHODS_MAX = 32,
 };
 
-/* As libssh2 1.10.0 has it. */
-struct method {
-    const char *name, *pem_annotation;
-    int block_bytes, iv_bytes, key_bytes;
-    long flags;
-    int (*init)(LIBSSH2_SESSION *session, const struct method *method, unsigned char *iv, int *free_iv,
-                unsigned char *secret, int *free_secret, int encrypt, void **abstract);
-    int (*crypt)(LIBSSH2_SESSION *session, unsigned char *block, size_t n, void **abstract);
-    int (*dtor)(LIBSSH2_SESSION *session, void **abstract);
-    void *cipher;
-};
-
 struct packet_cipher {
     struct keystream *stream;
     bool encrypts;
     const unsigned char *next; /* of a packet that is encrypted already: the block that is asked for next, */
     size_t left;               /* and how much of it is from there on */
 };
-
-/* Found in this program before libssh2's own. */
-const struct method *const *libssh2_crypt_methods(void);
 
 static size_t packet_bytes(const unsigned char *block)
 {
@@ -83,8 +68,8 @@ static int on_dtor(LIBSSH2_SESSION *session, void **abstract)
     return 0;
 }
 
-static int on_init(LIBSSH2_SESSION *session, const struct method *method, unsigned char *iv, int *free_iv,
-                   unsigned char *secret, int *free_secret, int encrypts, void **abstract)
+static int on_init(LIBSSH2_SESSION *session, const struct crypt_method *method, unsigned char *iv,
+                   int *free_iv, unsigned char *secret, int *free_secret, int encrypts, void **abstract)
 {
     struct packet_cipher *c = calloc(1, sizeof *c);
     void *made = c;
@@ -105,15 +90,15 @@ static int on_init(LIBSSH2_SESSION *session, const struct method *method, unsign
 /* ---- the table ---- */
 
 struct table {
-    const struct method *methods[METHODS_MAX + 1];
-    struct method ours[3];
-    const struct method *const *handed_out;
+    const struct crypt_method *methods[METHODS_MAX + 1];
+    struct crypt_method ours[3];
+    const struct crypt_method *const *handed_out;
     bool used;
 };
 
 static struct table table;
 
-static bool is_as_expected(const struct method *m, int key_bytes)
+static bool is_as_expected(const struct crypt_method *m, int key_bytes)
 {
     return m->block_bytes == BLOCK_BYTES && m->iv_bytes == BLOCK_BYTES && m->key_bytes == key_bytes &&
            m->flags == 0 && m->init && m->crypt && m->dtor;
@@ -142,7 +127,7 @@ static bool replace(struct table *t, size_t at)
 static void make_table(void)
 {
     static struct shadow shadow = { .name = "libssh2_crypt_methods" };
-    const struct method *const *(*theirs)(void) = shadow_of(&shadow);
+    const struct crypt_method *const *(*theirs)(void) = shadow_of(&shadow);
     const char *version = libssh2_version(0);
     size_t n = 0;
 
@@ -160,7 +145,7 @@ static void make_table(void)
     table.used = true;
 }
 
-const struct method *const *libssh2_crypt_methods(void)
+const struct crypt_method *const *libssh2_crypt_methods(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
