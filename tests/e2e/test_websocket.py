@@ -238,17 +238,13 @@ def test_bytes_in_one_piece_with_the_heads_arrive(edge):
 
 def test_frames_of_16_mb_go_both_ways_at_once(front, service):
     def serve(peer):
-        sending = threading.Thread(target=send_content, args=(peer, FRAME, 1), daemon=True)
-        if peer.exactly(2) == b"go":
-            sending.start()
-        got = digest_of(peer, FRAME)
-        sending.join(PATIENCE_S)
-        return got
+        assert peer.exactly(2) == b"go"
+        return send_and_receive(peer, FRAME, 1, FRAME)
 
     service.serve = serve
     with upgrade(front) as visitor:
         visitor.send("go")
-        assert send_and_receive(visitor, FRAME, 2, FRAME) == content_sha256(FRAME, 1)
+        assert send_and_receive(visitor, FRAME, 2, FRAME) == (FRAME, content_sha256(FRAME, 1))
     assert service.result() == (FRAME, content_sha256(FRAME, 2))
 
 

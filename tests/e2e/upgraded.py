@@ -90,31 +90,31 @@ def send_content(peer: Peer, n: int, seed: int) -> None:
         peer.send(piece)
 
 
-def send_and_receive(visitor: Visitor, n: int, seed: int, expected: int) -> str:
-    """Both at once, in one thread, because Python's ssl is not made for two. Returns the hash of what came."""
+def send_and_receive(peer: Peer, n: int, seed: int, expected: int) -> tuple[int, str]:
+    """Both at once, in one thread, because Python's ssl is not made for two. Returns size and hash of what came."""
     digest, got, rest, pieces = hashlib.sha256(), 0, b"", content(n, seed)
-    visitor.socket.setblocking(False)
+    peer.socket.setblocking(False)
     while got < expected or rest is not None:
         moved = False
         try:
-            piece = visitor.socket.recv(65536) if got < expected else b""
+            piece = (peer.read(65536) or peer.socket.recv(65536)) if got < expected else b""  # what is buffered first
             assert piece or got == expected, f"only {got} bytes came"
             digest.update(piece)
             got += len(piece)
             moved = bool(piece)
-        except ssl.SSLWantReadError:
+        except (ssl.SSLWantReadError, BlockingIOError):
             pass
         rest = rest or next(pieces, None)
         try:
-            sent = visitor.socket.send(rest[:65536]) if rest else 0
+            sent = peer.socket.send(rest[:65536]) if rest else 0
             rest = rest[sent:] if rest else rest
             moved = moved or sent > 0
-        except ssl.SSLWantWriteError:
+        except (ssl.SSLWantWriteError, BlockingIOError):
             pass
         if not moved and (got < expected or rest):
-            select.select([visitor.socket], [visitor.socket] if rest else [], [], PATIENCE_S)
-    visitor.socket.settimeout(PATIENCE_S)
-    return digest.hexdigest()
+            select.select([peer.socket], [peer.socket] if rest else [], [], PATIENCE_S)
+    peer.socket.settimeout(PATIENCE_S)
+    return got, digest.hexdigest()
 
 
 def digest_of(peer: Peer, n: int | None = None) -> tuple[int, str]:
