@@ -368,7 +368,6 @@ struct dns *dns_start(struct loop *loop, const struct opt_conf *conf, void (*end
     struct dns *d = mem_new(sizeof *d);
     json_t *all;
 
-    fetch_init();
     d->loop = loop;
     d->conf = conf;
     d->ended = ended;

@@ -1,8 +1,8 @@
 #include "shared/http/fetch.h"
 
+#include "shared/http/libcurl.h"
 #include "shared/value.h"
 
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 
 /* What one request needs while libcurl runs it. */
 struct run {
+    const struct libcurl *lib;
     CURL *curl;
     struct curl_slist *headers;
     const struct fetch_request *request;
@@ -19,14 +20,6 @@ struct run {
     bool too_large;
     char why[CURL_ERROR_SIZE];
 };
-
-void fetch_init(void)
-{
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        fprintf(stderr, "libcurl cannot be set up\n");
-        abort();
-    }
-}
 
 /* ---- what libcurl calls ---- */
 
@@ -68,12 +61,12 @@ static int on_progress(void *user, curl_off_t down_n, curl_off_t down, curl_off_
 
 /* ---- before ---- */
 
-static void set_protocols(CURL *curl)
+static void set_protocols(const struct run *r)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    r->lib->easy_setopt(r->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    r->lib->easy_setopt(r->curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 }
 
@@ -82,11 +75,11 @@ static void set_method(struct run *r)
     const struct fetch_request *q = r->request;
 
     if (q->body) {
-        curl_easy_setopt(r->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_n);
-        curl_easy_setopt(r->curl, CURLOPT_POSTFIELDS, q->body);
+        r->lib->easy_setopt(r->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_n);
+        r->lib->easy_setopt(r->curl, CURLOPT_POSTFIELDS, q->body);
     }
-    curl_easy_setopt(r->curl, CURLOPT_CUSTOMREQUEST, q->method);
-    curl_easy_setopt(r->curl, CURLOPT_NOBODY, (long)(strcmp(q->method, "HEAD") == 0));
+    r->lib->easy_setopt(r->curl, CURLOPT_CUSTOMREQUEST, q->method);
+    r->lib->easy_setopt(r->curl, CURLOPT_NOBODY, (long)(strcmp(q->method, "HEAD") == 0));
 }
 
 static void set_where(struct run *r)
@@ -94,41 +87,42 @@ static void set_where(struct run *r)
     const struct fetch_request *q = r->request;
 
     if (q->ca_file && *q->ca_file)
-        curl_easy_setopt(r->curl, CURLOPT_CAINFO, q->ca_file);
+        r->lib->easy_setopt(r->curl, CURLOPT_CAINFO, q->ca_file);
     if (q->direct)
-        curl_easy_setopt(r->curl, CURLOPT_PROXY, "");
+        r->lib->easy_setopt(r->curl, CURLOPT_PROXY, "");
     if (q->device)
-        curl_easy_setopt(r->curl, CURLOPT_INTERFACE, q->device);
-    curl_easy_setopt(r->curl, CURLOPT_IPRESOLVE,
-                     (long)(q->family == AF_INET    ? CURL_IPRESOLVE_V4
-                            : q->family == AF_INET6 ? CURL_IPRESOLVE_V6
-                                                    : CURL_IPRESOLVE_WHATEVER));
+        r->lib->easy_setopt(r->curl, CURLOPT_INTERFACE, q->device);
+    r->lib->easy_setopt(r->curl, CURLOPT_IPRESOLVE,
+                        (long)(q->family == AF_INET    ? CURL_IPRESOLVE_V4
+                               : q->family == AF_INET6 ? CURL_IPRESOLVE_V6
+                                                       : CURL_IPRESOLVE_WHATEVER));
 }
 
 static void set_options(struct run *r)
 {
     const struct fetch_request *q = r->request;
+    const struct libcurl *lib = r->lib;
     CURL *c = r->curl;
 
-    curl_easy_setopt(c, CURLOPT_URL, q->url);
-    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, r->why);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(q->timeout_ms > 0 ? q->timeout_ms : FETCH_TIMEOUT_MS));
-    curl_easy_setopt(c, CURLOPT_USERAGENT, q->user_agent ? q->user_agent : FETCH_USER_AGENT);
-    curl_easy_setopt(c, CURLOPT_HTTPHEADER, r->headers);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, r);
-    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_head);
-    curl_easy_setopt(c, CURLOPT_HEADERDATA, r);
-    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(c, CURLOPT_XFERINFODATA, r);
+    lib->easy_setopt(c, CURLOPT_URL, q->url);
+    lib->easy_setopt(c, CURLOPT_ERRORBUFFER, r->why);
+    lib->easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    lib->easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
+    lib->easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+    lib->easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+    lib->easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(q->timeout_ms > 0 ? q->timeout_ms : FETCH_TIMEOUT_MS));
+    lib->easy_setopt(c, CURLOPT_USERAGENT, q->user_agent ? q->user_agent : FETCH_USER_AGENT);
+    lib->easy_setopt(c, CURLOPT_HTTPHEADER, r->headers);
+    lib->easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    lib->easy_setopt(c, CURLOPT_WRITEDATA, r);
+    lib->easy_setopt(c, CURLOPT_HEADERFUNCTION, on_head);
+    lib->easy_setopt(c, CURLOPT_HEADERDATA, r);
+    lib->easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    lib->easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+    lib->easy_setopt(c, CURLOPT_XFERINFODATA, r);
     /* A name that is still looked up when the job is cancelled holds nobody up. */
-    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
-    set_protocols(c);
+    lib->easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
+    set_protocols(r);
     set_method(r);
     set_where(r);
 }
@@ -179,7 +173,8 @@ static int explain(const struct run *r, CURLcode rc, struct err *e)
     case ERR_MISSING:
         return err_set(e, code, "cannot use %s, whom to trust for %s; is it a file of PEM certificates?",
                        r->request->ca_file, host);
-    default: return err_set(e, code, "cannot ask %s: %s", host, r->why[0] ? r->why : curl_easy_strerror(rc));
+    default:
+        return err_set(e, code, "cannot ask %s: %s", host, r->why[0] ? r->why : r->lib->easy_strerror(rc));
     }
 }
 
@@ -190,8 +185,8 @@ static int finish(struct run *r, CURLcode rc, struct err *e)
 
     if (rc != CURLE_OK)
         return explain(r, rc, e);
-    curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (curl_easy_getinfo(r->curl, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address)
+    r->lib->easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (r->lib->easy_getinfo(r->curl, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address)
         snprintf(r->reply->address, sizeof r->reply->address, "%s", address);
     r->reply->status = (int)status;
     return 0;
@@ -206,19 +201,22 @@ int fetch(const struct fetch_request *request, struct fetch_reply *reply, struct
     r.max_bytes = request->max_bytes ? request->max_bytes : FETCH_MAX_BYTES;
     if (request->ca_file && *request->ca_file && access(request->ca_file, R_OK) != 0)
         return explain(&r, CURLE_SSL_CACERT_BADFILE, e);
-    r.curl = curl_easy_init();
+    r.lib = libcurl_get(e);
+    if (!r.lib)
+        return -1;
+    r.curl = r.lib->easy_init();
     if (!r.curl)
         return err_set(e, ERR_SYSTEM, "libcurl makes no handle");
     for (size_t i = 0; request->headers && request->headers[i]; i++) {
-        more = curl_slist_append(r.headers, request->headers[i]);
+        more = r.lib->slist_append(r.headers, request->headers[i]);
         r.headers = more ? more : r.headers;
     }
     set_options(&r);
-    rc = finish(&r, curl_easy_perform(r.curl), e);
-    curl_easy_cleanup(r.curl);
+    rc = finish(&r, r.lib->easy_perform(r.curl), e);
+    r.lib->easy_cleanup(r.curl);
     for (struct curl_slist *i = r.headers; i; i = i->next)
         explicit_bzero(i->data, strlen(i->data)); /* one of them may be a credential */
-    curl_slist_free_all(r.headers);
+    r.lib->slist_free_all(r.headers);
     return rc;
 }
 
@@ -252,6 +250,7 @@ struct str fetch_field(const struct fetch_reply *reply, const char *name)
 int64_t fetch_retry_after_ms(const struct fetch_reply *reply, int64_t now_s)
 {
     enum { MOST_S = 7 * 24 * 3600 };
+    const struct libcurl *lib = libcurl_get(NULL);
     struct str text = fetch_field(reply, "retry-after");
     char date[64];
     int64_t s;
@@ -261,7 +260,7 @@ int64_t fetch_retry_after_ms(const struct fetch_reply *reply, int64_t now_s)
         return -1;
     if (value_number(text, 0, INT64_MAX, &s, NULL) != 0) {
         snprintf(date, sizeof date, "%.*s", STR_ARG(text));
-        at = curl_getdate(date, NULL);
+        at = lib ? lib->getdate(date, NULL) : -1;
         if (at < 0)
             return -1;
         s = at > now_s ? at - now_s : 0;

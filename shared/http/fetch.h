@@ -38,10 +38,8 @@ struct fetch_reply {
     char address[64];      /* of the server that was asked */
 };
 
-/* Once, before the first thread. */
-void fetch_init(void);
 /* Any status is a reply. -1: ERR_INPUT the URL; ERR_PEER not reached, TLS, or not HTTP; ERR_TIMEOUT; ERR_LIMIT the reply is
- * too large; ERR_STOPPED by the job; ERR_MISSING the ca_file. The reply is all zero bytes before, and to be freed in any
+ * too large; ERR_STOPPED by the job; ERR_MISSING the ca_file, or libcurl. The reply is all zero bytes before, and to be freed in any
  * case. */
 must_check int fetch(const struct fetch_request *request, struct fetch_reply *reply, struct err *e);
 void fetch_reply_free(struct fetch_reply *reply);

@@ -181,7 +181,6 @@ int main(int argc, char **argv)
     conf.type = index_of(dns_types, argv[1]);
     for (; at < argc && strchr(argv[at], '='); at++)
         set_key(&conf, argv[at]);
-    fetch_init();
     c = dns_client_new(&conf);
     for (; at < argc; at = end + 1) {
         for (end = at; end < argc && strcmp(argv[end], "then") != 0; end++)

@@ -57,6 +57,17 @@ def test_a_record_appears_and_follows(daemons: Callable[..., Daemon], bind: Bind
     assert domain["mode"] == "direct" and domain["dns"]["provider"] == "main" and len(domain["dns"]["records"]) == 4
 
 
+def has_libcurl(agent: Daemon) -> bool:
+    return "/libcurl.so" in Path(f"/proc/{agent.pid}/maps").read_text()
+
+
+def test_libcurl_is_loaded_by_who_needs_it(path: WholePath, agent: DnsAgent) -> None:  # noqa: F811
+    assert path.visit().status == 200 and not has_libcurl(path.agent)
+    agent.site(WWW).start()
+    agent.wait(WWW)
+    assert has_libcurl(agent.daemon)
+
+
 def test_restarts_send_nothing_and_write_nothing(agent: DnsAgent, sim: Cloudflare) -> None:
     agent.site(WWW).start()
     agent.wait(WWW), agent.wait(WWW, "AAAA")

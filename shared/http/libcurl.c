@@ -1,0 +1,60 @@
+#include "shared/http/libcurl.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define LIBRARY "libcurl.so.4"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct libcurl lib;
+static struct err failed; /* its code is ERR_NONE once the library is there */
+
+static const struct {
+    const char *name;
+    size_t at; /* of the pointer to it, in struct libcurl */
+} functions[] = {
+    { "curl_global_init", offsetof(struct libcurl, global_init) },
+    { "curl_easy_init", offsetof(struct libcurl, easy_init) },
+    { "curl_easy_setopt", offsetof(struct libcurl, easy_setopt) },
+    { "curl_easy_perform", offsetof(struct libcurl, easy_perform) },
+    { "curl_easy_getinfo", offsetof(struct libcurl, easy_getinfo) },
+    { "curl_easy_strerror", offsetof(struct libcurl, easy_strerror) },
+    { "curl_easy_cleanup", offsetof(struct libcurl, easy_cleanup) },
+    { "curl_slist_append", offsetof(struct libcurl, slist_append) },
+    { "curl_slist_free_all", offsetof(struct libcurl, slist_free_all) },
+    { "curl_getdate", offsetof(struct libcurl, getdate) },
+};
+
+static void load(void)
+{
+    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+    if (!library) {
+        (void)err_set(&failed, ERR_MISSING, "cannot load %s (%s); install it (on Debian: libcurl4)", LIBRARY,
+                      dlerror());
+        return;
+    }
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        void *found = dlsym(library, functions[i].name);
+
+        if (!found) {
+            (void)err_set(&failed, ERR_MISSING, "%s has no %s; install a newer one", LIBRARY,
+                          functions[i].name);
+            return;
+        }
+        *(void **)(void *)((char *)&lib + functions[i].at) = found;
+    }
+    if (lib.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        (void)err_set(&failed, ERR_SYSTEM, "libcurl cannot be set up");
+}
+
+const struct libcurl *libcurl_get(struct err *e)
+{
+    pthread_once(&once, load);
+    if (failed.code == ERR_NONE)
+        return &lib;
+    (void)err_set(e, failed.code, "%s", failed.text);
+    return NULL;
+}

@@ -1,0 +1,26 @@
+/* shared/http/libcurl.h - libcurl, loaded when it is first needed.
+ *
+ * It brings some twenty libraries with it, several times what the rest of us takes in memory: who makes no request to
+ * others does without. */
+#ifndef SHARED_HTTP_LIBCURL_H
+#define SHARED_HTTP_LIBCURL_H
+#include "shared/err.h"
+
+#include <curl/curl.h>
+
+struct libcurl {
+    CURLcode (*global_init)(long flags);
+    CURL *(*easy_init)(void);
+    CURLcode (*easy_setopt)(CURL *curl, CURLoption option, ...);
+    CURLcode (*easy_perform)(CURL *curl);
+    CURLcode (*easy_getinfo)(CURL *curl, CURLINFO info, ...);
+    const char *(*easy_strerror)(CURLcode code);
+    void (*easy_cleanup)(CURL *curl);
+    struct curl_slist *(*slist_append)(struct curl_slist *list, const char *text);
+    void (*slist_free_all)(struct curl_slist *list);
+    time_t (*getdate)(const char *text, const time_t *unused);
+};
+
+/* From any thread; loaded once, and for good. NULL: ERR_MISSING it is not installed, ERR_SYSTEM it does not start. */
+must_check const struct libcurl *libcurl_get(struct err *e);
+#endif
