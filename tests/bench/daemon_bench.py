@@ -1,5 +1,6 @@
 """What a daemon costs while nothing happens: time to start, private memory, requests/s on the control socket.
 
+An sshd runs beside it, as on any machine that has one of them: what both use of libcrypto is no daemon's own.
 Prints one JSON object a line: name, value, unit, better (less or more), and target where there is one.
 $BUILD is the folder of the programs."""
 
@@ -118,5 +119,8 @@ def measure(side):
             say(f"{side}_control_requests", requests / (time.monotonic() - began), "1/s", "more")
 
 
-for each in ("relay", "agent"):
-    measure(each)
+with tempfile.TemporaryDirectory() as beside, chain.Chain(BUILD, beside) as there:
+    there.make_keys()
+    there.start_sshd()
+    for each in ("relay", "agent"):
+        measure(each)
