@@ -23,6 +23,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.sections.append((f"log of {thing.title}", thing.log()))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones begin early, spread over the first half: at the end nobody waits for the last of them."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    step = len(items) // 2 // max(len(slow), 1)
+    for n, item in enumerate(slow):
+        others.insert(n * (step + 1), item)
+    items[:] = others
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """The test's own; its path is short, because a Unix socket's has to fit into 108 bytes."""

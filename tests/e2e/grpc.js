@@ -164,7 +164,7 @@ const questions = {
         call.on("data", () => echoes++);
         hungEnd.then((r) => { broken = broken || r; });
         call.write(Buffer.from("first"));
-        await sleep(seconds * 1000);
+        await Promise.race([sleep(seconds * 1000), hungEnd]);
         if (broken) return { broken };
         call.write(Buffer.from("second"));
         for (let i = 0; i < 200 && echoes < 2; i++) await sleep(25);

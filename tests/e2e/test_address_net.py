@@ -136,6 +136,7 @@ def interface(net: Net, *words: str) -> None:
     net.hosts.ip("pi", "-6", "addr", *words, "dev", "to-router")
 
 
+@pytest.mark.slow
 def test_an_interfaces_prefixes(net: Net, daemons: Callable[..., Daemon]) -> None:
     agent = net.agent(daemons, "sources = interface:to-router", "host_id = ::1234")
     follows(agent, "2a02:ff0:77:1::1234", "AAAA")

@@ -289,6 +289,7 @@ def test_key_is_revoked_and_given_back(house):
 # ---- the relay ----
 
 
+@pytest.mark.slow
 def test_relay_that_does_not_welcome_again(house):
     """A lane that waits for a welcome for ever would be of no use to anybody."""
     lane = house.site(house.service(echo))

@@ -885,6 +885,7 @@ def test_away_and_resync(house):
     assert house.sessions() == session and house.lane_status()["state"] == "up"
 
 
+@pytest.mark.slow
 def test_away_for_long_keeps_the_session(house):
     """Nobody answers pings while the relay is away; sshd does, so the session lives."""
     lane = house.site(house.service(echo))

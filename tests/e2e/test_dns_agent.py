@@ -265,6 +265,7 @@ def test_throttling_is_obeyed_and_delays_nobody_else(agent: DnsAgent, sim: Cloud
     assert len(sim.requests) == 1
 
 
+@pytest.mark.slow
 def test_an_outage_backs_off_and_heals(agent: DnsAgent, sim: Cloudflare) -> None:
     down = True
     sim.fail(*[lambda request: Reply(503) if down else None] * 400)

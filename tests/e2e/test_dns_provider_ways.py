@@ -40,6 +40,7 @@ def set_a(sim: Simulator, *values: str, ttl: int = -1, name: str = WWW) -> dict[
     return Caller.of(sim)("set", name, "A", ttl, -1, *values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Desec, DigitalOcean, Gandi, Hetzner, Ovh, Porkbun, Route53])
 def test_the_agent_follows(daemons: Callable[..., Daemon], sims: Callable, kind: type[Simulator]) -> None:
     """From the configuration to the records, a new address, and a site that is taken out; with no secret in sight."""

@@ -160,6 +160,7 @@ def test_faults_are_never_a_success(sim: Simulator, fault: Any, classes: set[str
     assert sim.zones[ZONE].records == []
 
 
+@pytest.mark.slow
 def test_a_fault_at_every_step(provider: Provider, sims: Callable[..., Simulator]) -> None:
     """Whichever request of a change fails: it is no success, and the next attempt makes all of it right."""
     sim = sims(provider.sim)

@@ -298,6 +298,7 @@ def test_files_that_change_are_taken(edge, folder):
         assert visitor.ask().status == 200
 
 
+@pytest.mark.slow
 def test_what_cannot_be_used_replaces_nothing(edge, folder):
     first, second = (make_pair(folder, name, ["a.test", "www.a.test"]) for name in ("first", "second"))
     reload_with(edge, files_of("a.test", first))

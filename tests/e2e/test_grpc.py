@@ -135,6 +135,7 @@ def test_a_service_that_dies_ends_its_calls(house):
     assert seen["code"] == 14 and "refused" in seen["details"]
 
 
+@pytest.mark.slow
 def test_an_idle_stream_outlives_every_time_limit(houses, started):
     """All that can be set is 2 s, and nothing is said for 20 times as long."""
     service = GrpcService()

@@ -347,6 +347,7 @@ def test_a_restricted_key(daemons, make_server, site):
     assert get(port)[0].status == 200
 
 
+@pytest.mark.slow
 def test_an_idle_forward_lives(daemons, server, site):
     """Longer than a line may be silent: the server answers each heartbeat."""
     port = free_port()

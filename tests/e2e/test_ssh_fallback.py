@@ -99,6 +99,7 @@ def comes_back(path: FarPath, port: int, begin: float) -> Visitors:
     return visitors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verdict", ["drop", "reject with tcp reset"], ids=["swallowed", "refused"])
 def test_in_a_network_that_lets_out_443_alone(networked, verdict):
     inherited = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -148,6 +149,7 @@ class MutePath(FarPath):
         return self.address, self.line.port()
 
 
+@pytest.mark.slow
 def test_something_that_takes_connections_and_says_nothing(daemons, started, folder, address, ctl):
     path = MutePath(address, daemons, started, folder, lanes=2)
     with contextlib.closing(path), path.line:
