@@ -42,8 +42,9 @@ struct stream {
     bool connecting, writing, full;
     bool paused, held; /* reading stopped by our user; by a full sink */
     bool got_eof, shutdown_wanted, shutdown_sent, shutdown_done;
-    bool kept; /* though both directions are done */
-    bool deaf; /* the peer reads no longer: nothing is written any more, and why says so */
+    bool kept;      /* though both directions are done */
+    bool hears_out; /* though it is paused when the peer has broken off */
+    bool deaf;      /* the peer reads no longer: nothing is written any more, and why says so */
 };
 
 static void on_closed(uv_handle_t *handle);
@@ -255,6 +256,11 @@ void stream_read_into(struct stream *s, struct buf *into)
     s->into = into;
 }
 
+void stream_hear_out(struct stream *s)
+{
+    s->hears_out = true;
+}
+
 void stream_pause(struct stream *s)
 {
     s->paused = true;
@@ -278,12 +284,12 @@ static void hold_source(struct stream *sink, bool held)
 }
 
 /* Whoever answers early and closes makes our next write fail, while its answer waits to be read. So as long as somebody
- * reads, the end of what it said is what ends us. */
+ * reads, or will, the end of what it said is what ends us. */
 static void end_writing(struct stream *s, const char *what, int rc)
 {
     if (uv_is_closing(&s->uv.handle))
         return;
-    if (s->paused || s->held || s->got_eof) {
+    if (s->got_eof || ((s->paused || s->held) && !s->hears_out)) {
         close_with(s, ERR_PEER, what, rc);
         return;
     }

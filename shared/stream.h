@@ -59,6 +59,10 @@ void stream_resume(struct stream *s);
  * question while its answer is stuck. */
 void stream_set_source(struct stream *sink, struct stream *source);
 
+/* What the peer has said before it broke off is handed over even when a failed write tells us of it while we are paused:
+ * the end then comes behind it, after stream_resume. */
+void stream_hear_out(struct stream *s);
+
 /* Of TCP: from now on a peer who vanishes without a word is found within 2 minutes, and it breaks. */
 void stream_find_vanished(const struct stream *s);
 

@@ -158,6 +158,7 @@ static void on_dialled(void *user, struct stream *sock, const struct err *why)
     s->sock = sock;
     s->pending++;
     stream_hand_over(sock, &events, s);
+    stream_hear_out(sock);
     stream_write(sock, buf_bytes(&s->first), s->first.len);
     buf_free(&s->first);
     if (is_tls(s))

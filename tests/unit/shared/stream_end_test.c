@@ -280,6 +280,31 @@ static void test_a_reset_by_the_peer(void **state)
     assert_non_null(strstr(writer.why.text, "the connection broke while writing: "));
 }
 
+/* It answers early, and its reset is found by a write while nobody reads. */
+static void test_an_answer_is_heard_out(void **state)
+{
+    struct side s = { 0 };
+    int peer = side_with_peer(*state, &s, true);
+
+    stream_hear_out(s.stream);
+    stream_pause(s.stream);
+    stream_write(s.stream, "question", 8);
+    loop_run(*state);
+    assert_int_equal(send(peer, "answer", 6, 0), 6);
+    close(peer); /* the question has not been read, which makes it a reset */
+    stream_write(s.stream, "x", 1);
+    stream_write(s.stream, "y", 1);
+    loop_run(*state);
+    assert_string_equal(s.events, "");
+    stream_resume(s.stream);
+    loop_run(*state);
+    assert_string_equal(s.events, "re");
+    assert_int_equal(s.got.len, 6);
+    assert_int_equal(s.why.code, ERR_PEER);
+    assert_non_null(strstr(s.why.text, "the connection broke while writing: "));
+    buf_free(&s.got);
+}
+
 static void test_a_peer_that_goes_while_we_are_full(void **state)
 {
     for (int tcp = 0; tcp <= 1; tcp++) {
@@ -338,6 +363,7 @@ int main(void)
         LOOP_TEST(test_stop_both_inside_received),
         LOOP_TEST(test_a_reset_is_seen_by_the_peer),
         LOOP_TEST(test_a_reset_by_the_peer),
+        LOOP_TEST(test_an_answer_is_heard_out),
         LOOP_TEST(test_a_peer_that_goes_while_we_are_full),
         LOOP_TEST(test_open_without_a_descriptor),
         LOOP_TEST(test_fd_is_for_looking_at),
