@@ -120,6 +120,8 @@ static inline const unsigned char *said(struct talk *t, int kind, size_t *n, int
 {
     static unsigned char payload[65536];
 
+    *n = 0;
+    *flags = 0;
     while (t->out.len >= 9) {
         const unsigned char *head = (const void *)buf_bytes(&t->out);
         size_t length = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
