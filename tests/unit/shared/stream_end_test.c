@@ -353,20 +353,13 @@ static void test_fd_is_for_looking_at(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LOOP_TEST(test_stop_in_every_state),
-        LOOP_TEST(test_reset_in_every_state_of_a_unix_socket),
-        LOOP_TEST(test_reset_in_every_state_of_tcp),
-        LOOP_TEST(test_a_kept_stream_stays_when_it_is_done),
-        LOOP_TEST(test_stop_inside_received),
-        LOOP_TEST(test_stop_inside_eof),
-        LOOP_TEST(test_stop_inside_drained),
-        LOOP_TEST(test_stop_both_inside_received),
-        LOOP_TEST(test_a_reset_is_seen_by_the_peer),
-        LOOP_TEST(test_a_reset_by_the_peer),
-        LOOP_TEST(test_an_answer_is_heard_out),
-        LOOP_TEST(test_a_peer_that_goes_while_we_are_full),
-        LOOP_TEST(test_open_without_a_descriptor),
-        LOOP_TEST(test_fd_is_for_looking_at),
+        LOOP_TEST(test_stop_in_every_state),         LOOP_TEST(test_reset_in_every_state_of_a_unix_socket),
+        LOOP_TEST(test_reset_in_every_state_of_tcp), LOOP_TEST(test_a_kept_stream_stays_when_it_is_done),
+        LOOP_TEST(test_stop_inside_received),        LOOP_TEST(test_stop_inside_eof),
+        LOOP_TEST(test_stop_inside_drained),         LOOP_TEST(test_stop_both_inside_received),
+        LOOP_TEST(test_a_reset_is_seen_by_the_peer), LOOP_TEST(test_a_reset_by_the_peer),
+        LOOP_TEST(test_an_answer_is_heard_out),      LOOP_TEST(test_a_peer_that_goes_while_we_are_full),
+        LOOP_TEST(test_open_without_a_descriptor),   LOOP_TEST(test_fd_is_for_looking_at),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
