@@ -41,7 +41,7 @@ $(error MODE=$(MODE) is not one of debug, asan, tsan, release)
 endif
 
 # Nothing is asked of pkg-config for targets that compile nothing.
-NO_BUILD := clean help uninstall test check demo bench fuzz nightly
+NO_BUILD := clean help uninstall test check demo bench fuzz nightly deb
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_BUILD),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
 $(error a library is missing: one of $(PKGS). Run 'sh scripts/setup build' to see and install what is needed)
@@ -65,7 +65,7 @@ TOOLS     := linesim echosite laneload bulksite tlsload dnscall
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit-bin unit test check lint gen fuzz fuzz-bin bench demo nightly install uninstall clean help FORCE
+.PHONY: all unit-bin unit test check lint gen fuzz fuzz-bin bench demo nightly deb install uninstall clean help FORCE
 
 all: $(PROGRAMS:%=$(B)/%) $(TOOLS:%=$(B)/%) ## build the programs (MODE=debug|asan|tsan|release, CC=gcc|clang)
 	@for p in $(PROGRAMS) $(TOOLS); do ln -sfn "$(B:build/%=%)/$$p" "build/$$p"; done
@@ -158,6 +158,9 @@ bench: ## measure, and compare with the last accepted run
 
 demo: ## build and start everything on loopback, and say what to look at
 	@sh scripts/demo $(ARGS)
+
+deb: ## Debian packages in build/deb (ARCH=amd64, arm64 or armhf)
+	@sh scripts/deb $(ARCH)
 
 nightly: ## what takes too long for every change: clang, TSan, valgrind, Debian 13, long fuzzing
 	@sh scripts/nightly
