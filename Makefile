@@ -181,12 +181,15 @@ install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr
 	install -m 644 $(MAN1:%=conf/man/%) $(DESTDIR)$(mandir)/man1
 	install -m 644 $(MAN5:%=conf/man/%) $(DESTDIR)$(mandir)/man5
 	install -m 644 $(MAN8:%=conf/man/%) $(DESTDIR)$(mandir)/man8
+	install -D -m 644 conf/completions/tunnelctl.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/tunnelctl
+	install -D -m 644 conf/completions/_tunnelctl $(DESTDIR)$(prefix)/share/zsh/site-functions/_tunnelctl
 	install -m 644 conf/relay.ini conf/agent.ini $(DESTDIR)$(docdir)/examples
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(docdir)
 
 uninstall: ## remove what install put there (configuration and state stay)
 	rm -f $(DESTDIR)$(sbindir)/tunnel-relay $(DESTDIR)$(sbindir)/tunnel-agent $(DESTDIR)$(bindir)/tunnelctl $(DESTDIR)$(libexecdir)/tunnel-lane
 	rm -f $(MAN1:%=$(DESTDIR)$(mandir)/man1/%) $(MAN5:%=$(DESTDIR)$(mandir)/man5/%) $(MAN8:%=$(DESTDIR)$(mandir)/man8/%)
+	rm -f $(DESTDIR)$(prefix)/share/bash-completion/completions/tunnelctl $(DESTDIR)$(prefix)/share/zsh/site-functions/_tunnelctl
 	rm -rf $(DESTDIR)$(docdir)
 
 clean: ## remove build/

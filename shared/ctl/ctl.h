@@ -15,6 +15,7 @@ struct ctl {
     bool dry_run;                       /* --dry-run: of dns sync */
     const char *domains, *lasts, *host; /* --domains, --for, --host: of invite */
     const char *out;                    /* --out: of dns import */
+    const char *dns;                    /* --dns: of add */
     int argc;                           /* what follows the command's name */
     char **argv;
 };
@@ -28,6 +29,8 @@ enum ctl_exit ctl_invite(struct ctl *c);
 enum ctl_exit ctl_join(struct ctl *c);
 enum ctl_exit ctl_agents(struct ctl *c);
 enum ctl_exit ctl_revoke(struct ctl *c);
+enum ctl_exit ctl_add(struct ctl *c);
+enum ctl_exit ctl_remove(struct ctl *c);
 enum ctl_exit ctl_dns(struct ctl *c);
 enum ctl_exit ctl_dns_providers(struct ctl *c); /* behind dns providers */
 enum ctl_exit ctl_dns_import(struct ctl *c);    /* behind dns import */

@@ -4,25 +4,18 @@
  *         ──▶ agent.d/relay-NAME.ini ──▶ POST /v1/reload ──▶ the lane
  *
  * Whatever can be wrong here is found before the token is spent. */
-#include "shared/ctl/ctl.h"
+#include "shared/ctl/place.h"
 #include "shared/file.h"
 #include "shared/json.h"
 #include "shared/mem.h"
 #include "shared/token.h"
 
-#include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { JOIN_S = 90, LANE_TRIES = 100, LANE_TRY_MS = 100 };
-
-struct plan {
-    char *folder, *base, *path; /* of agent.ini; relay-NAME.ini; where it goes */
-};
 
 static enum ctl_exit fail(const char *what, const struct err *why)
 {
@@ -30,111 +23,34 @@ static enum ctl_exit fail(const char *what, const struct err *why)
     return CTL_FAILING;
 }
 
-static void free_plan(struct plan *p)
-{
-    free(p->folder);
-    free(p->base);
-    free(p->path);
-}
-
 /* ---- before the token is spent ---- */
 
-/* The agent's configuration file is in the folder that its agent.d is in, too. */
-static enum ctl_exit find_folder(struct ctl *c, const struct token *t, struct plan *p)
+static enum ctl_exit find_place(struct ctl *c, const struct token *t, struct ctl_place *p)
 {
-    json_t *version;
-    enum ctl_exit result = ctl_ask_aside(c, "GET", "/v1/version", &version);
-    const char *config, *slash;
+    char *base = mem_format("relay-%s.ini", t->relay);
+    enum ctl_exit result = ctl_place_find(c, base, p);
 
-    if (result != CTL_WELL)
-        return result;
-    config = ctl_text(version, "config");
-    slash = strrchr(config, '/');
-    p->folder = mem_copy_n(config, slash ? (size_t)(slash - config) : 0);
-    p->base = mem_format("relay-%s.ini", t->relay);
-    p->path = mem_format("%s/agent.d/%s", p->folder, p->base);
-    if (strcmp(ctl_text(version, "role"), "agent") != 0)
-        result = ctl_wrong_usage(
-            "this is the relay's control socket, and an agent joins a relay; give --agent, or the "
-            "agent's --socket");
-    else if (config[0] != '/')
-        result = fail(
-            "", &(struct err){ .text = "the agent's configuration has no folder of its own; start it with -c "
-                                       "FILE" });
-    json_decref(version);
+    free(base);
     return result;
 }
 
-/* Patterns as they stand there: relative to the file's folder, or not. */
-static bool is_included(const struct plan *p, const char *patterns)
-{
-    char *copy = mem_copy(patterns), *rest = copy, *word;
-    char *relative = mem_format("agent.d/%s", p->base);
-    bool found = false;
-
-    while (!found && (word = strsep(&rest, " ,\t")))
-        found = fnmatch(word, *word == '/' ? p->path : relative, FNM_PATHNAME | FNM_PERIOD) == 0;
-    free(copy);
-    free(relative);
-    return found;
-}
-
-static const char *option_of(const json_t *section, const char *key, const char *member)
-{
-    const json_t *option;
-    size_t i;
-
-    json_array_foreach(json_object_get(section, "options"), i,
-                       option) if (strcmp(ctl_text(option, "key"), key) == 0) return ctl_text(option, member);
-    return "";
-}
-
-/* The section is in our own file, or there is none. */
-static enum ctl_exit check_section(const json_t *section, const struct token *t, const struct plan *p)
+static enum ctl_exit check_config(struct ctl *c, const struct token *t, const struct ctl_place *p)
 {
     struct err why = { 0 };
-
-    if (strcmp(ctl_text(section, "kind"), "agent") == 0 &&
-        !is_included(p, option_of(section, "include", "value"))) {
-        err_set(&why, ERR_INPUT,
-                "agent.include = %.100s does not cover agent.d/%s; add agent.d/*.ini to it, and run: "
-                "tunnelctl reload",
-                option_of(section, "include", "value"), p->base);
-        return fail("the token was not used: ", &why);
-    }
-    if (strcmp(ctl_text(section, "kind"), "relay") == 0 && strcmp(ctl_text(section, "name"), t->relay) == 0 &&
-        !strstr(option_of(section, "host", "origin"), p->base)) {
-        err_set(&why, ERR_TAKEN,
-                "[relay %s] stands at %.200s already; take it out of there, and run: tunnelctl reload",
-                t->relay, option_of(section, "host", "origin"));
-        return fail("the token was not used: ", &why);
-    }
-    return CTL_WELL;
-}
-
-static enum ctl_exit check_config(struct ctl *c, const struct token *t, const struct plan *p)
-{
     json_t *config;
     enum ctl_exit result = ctl_ask_aside(c, "GET", "/v1/config", &config);
-    const json_t *section;
-    size_t i;
 
-    json_array_foreach(json_object_get(config, "sections"), i, section) if (result == CTL_WELL) result =
-        check_section(section, t, p);
+    if (result == CTL_WELL && ctl_place_fits(p, config, "relay", t->relay, &why) != 0)
+        result = fail("the token was not used: ", &why);
     json_decref(config);
     return result;
 }
 
-static enum ctl_exit check_room(const struct plan *p)
+static enum ctl_exit check_room(const struct ctl_place *p)
 {
-    char *folder = mem_format("%s/agent.d", p->folder);
     struct err why = { 0 };
-    int rc = file_make_folder(folder, 0755, &why);
 
-    if (rc == 0 && access(folder, W_OK) != 0)
-        rc = err_errno(&why, errno, "cannot write into %s", folder);
-    free(folder);
-    if (rc == 0)
+    if (ctl_place_open(p, &why) == 0)
         return CTL_WELL;
     fprintf(stderr, "tunnelctl: the token was not used: %s; run this as root, or as who owns that folder\n",
             why.text);
@@ -143,7 +59,7 @@ static enum ctl_exit check_room(const struct plan *p)
 
 /* ---- afterwards ---- */
 
-static int write_section(const struct plan *p, const json_t *joined, struct err *e)
+static int write_section(const struct ctl_place *p, const json_t *joined, struct err *e)
 {
     struct buf text = { 0 };
     int rc;
@@ -207,7 +123,7 @@ static enum ctl_exit await_lane(struct ctl *c, const char *relay, const char *na
     return CTL_FAILING;
 }
 
-static enum ctl_exit use(struct ctl *c, const struct plan *p, const json_t *joined)
+static enum ctl_exit use(struct ctl *c, const struct ctl_place *p, const json_t *joined)
 {
     enum ctl_exit result;
     struct err why = { 0 };
@@ -229,9 +145,9 @@ static enum ctl_exit use(struct ctl *c, const struct plan *p, const json_t *join
 
 /* ---- the command ---- */
 
-static enum ctl_exit join(struct ctl *c, const char *text, const struct token *t, struct plan *p)
+static enum ctl_exit join(struct ctl *c, const char *text, const struct token *t, struct ctl_place *p)
 {
-    enum ctl_exit result = find_folder(c, t, p);
+    enum ctl_exit result = find_place(c, t, p);
     json_t *joined = NULL;
 
     if (result == CTL_WELL)
@@ -249,7 +165,7 @@ static enum ctl_exit join(struct ctl *c, const char *text, const struct token *t
 
 enum ctl_exit ctl_join(struct ctl *c)
 {
-    struct plan plan = { 0 };
+    struct ctl_place place = { 0 };
     struct err why = { 0 };
     enum ctl_exit result;
     struct token token;
@@ -259,8 +175,8 @@ enum ctl_exit ctl_join(struct ctl *c)
                                c->argc > 1 ? ", in one piece" : "");
     if (token_read(&token, str_of(c->argv[0]), &why) != 0)
         return fail("", &why);
-    result = join(c, c->argv[0], &token, &plan);
+    result = join(c, c->argv[0], &token, &place);
     token_wipe(&token);
-    free_plan(&plan);
+    ctl_place_free(&place);
     return result;
 }

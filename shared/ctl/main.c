@@ -17,6 +17,8 @@ static const struct {
     { "join", "TOKEN", "pair this agent with the relay that made the token (agent)", ctl_join },
     { "agents", "", "who may connect, and which invitations are open (relay)", ctl_agents },
     { "revoke", "NAME", "take an agent's or an invitation's leave away, at once (relay)", ctl_revoke },
+    { "add", "SITE", "serve a site: writes its file, and reloads; see below (agent)", ctl_add },
+    { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
@@ -28,10 +30,12 @@ static void print_help(void)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         printf("  %-8s%-8s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
     printf("\n"
+           "      add DOMAIN SERVICE [--dns P]   such as: add a.com http://127.0.0.1:80\n"
            "      dns sync [DOMAIN] [--dry-run]  make records right now, or say what that is\n"
            "      dns providers [TYPE]           what DNS providers can do, with a sample\n"
            "      dns import FILE [--out FOLDER] inadyn.conf or ddclient.conf in our words\n"
            "\n"
+           "      --dns NAME     for add: the [provider] that keeps its records; or manual\n"
            "      --domains LIST for invite: names that the agent may serve, in quotes\n"
            "      --for TIME     for invite: how long the token is good, 1s to 7d; 1h\n"
            "      --host HOST    for invite: where agents reach this machine, when it is\n"
@@ -56,6 +60,8 @@ static enum ctl_exit run_command(struct ctl *c)
     c->argv++;
     if ((c->domains || c->lasts || c->host) && strcmp(name, "invite") != 0)
         return ctl_wrong_usage("--domains, --for and --host are for invite, not for %s", name);
+    if (c->dns && strcmp(name, "add") != 0)
+        return ctl_wrong_usage("--dns is for add, not for %s", name);
     if (c->out && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--out is for dns import, not for %s", name);
     if (c->dry_run && strcmp(name, "dns") != 0)
@@ -76,12 +82,19 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },  { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },         { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' }, { "for", required_argument, NULL, 'f' },
-        { "host", required_argument, NULL, 'o' },    { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },       { "out", required_argument, NULL, 't' },
-        { "version", no_argument, NULL, 'v' },       { 0 },
+        { "socket", required_argument, NULL, 's' },
+        { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },
+        { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' },
+        { "for", required_argument, NULL, 'f' },
+        { "host", required_argument, NULL, 'o' },
+        { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },
+        { "out", required_argument, NULL, 't' },
+        { "dns", required_argument, NULL, 'p' },
+        { "version", no_argument, NULL, 'v' },
+        { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
@@ -100,6 +113,7 @@ int main(int argc, char **argv)
         case 'f': c.lasts = optarg; break;
         case 'n': c.dry_run = true; break;
         case 't': c.out = optarg; break;
+        case 'p': c.dns = optarg; break;
         case 'o': c.host = optarg; break;
         case 'h': print_help(); return CTL_WELL;
         case 'v': printf("tunnelctl %s\n", TUNNEL_VERSION); return CTL_WELL;

@@ -1,0 +1,41 @@
+# Completion of tunnelctl for bash: /usr/share/bash-completion/completions/tunnelctl
+# shellcheck shell=bash
+
+# Names that the daemon knows: the column below DOMAIN, or NAME, of what a command prints.
+_tunnelctl_names() {
+    tunnelctl "$1" 2>/dev/null | awk -v heading="$2" '$1 == heading { on = 1; next } !NF { on = 0 } on { print $1 }'
+}
+
+_tunnelctl() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' i
+    local commands='status check invite join agents revoke add remove dns reload version'
+
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --socket | --domains | --for | --host | --out | --dns) i=$((i + 1)) ;;
+        -*) ;;
+        *) command=${COMP_WORDS[i]} && break ;;
+        esac
+    done
+    case $before in
+    --socket | --out) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+    --domains | --for | --host | --dns) return ;;
+    esac
+    case $command,$word in
+    ,-*) mapfile -t COMPREPLY < <(compgen -W '--socket --relay --agent --json --help --version' -- "$word") ;;
+    ,*) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
+    invite,-*) mapfile -t COMPREPLY < <(compgen -W '--domains --for --host' -- "$word") ;;
+    add,-*) mapfile -t COMPREPLY < <(compgen -W '--dns' -- "$word") ;;
+    dns,-*) mapfile -t COMPREPLY < <(compgen -W '--dry-run --out' -- "$word") ;;
+    dns,*) case $before in
+        dns) mapfile -t COMPREPLY < <(compgen -W 'sync providers import' -- "$word") ;;
+        sync) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
+        import) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+        esac ;;
+    check,*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    remove,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
+    revoke,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names agents NAME)" -- "$word") ;;
+    esac
+}
+complete -F _tunnelctl tunnelctl

@@ -1,0 +1,126 @@
+#include "shared/ctl/place.h"
+
+#include "shared/file.h"
+#include "shared/mem.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum ctl_exit ctl_place_find(struct ctl *c, const char *base, struct ctl_place *p)
+{
+    json_t *version;
+    enum ctl_exit result = ctl_ask_aside(c, "GET", "/v1/version", &version);
+    const char *config, *slash;
+
+    if (result != CTL_WELL)
+        return result;
+    config = ctl_text(version, "config");
+    slash = strrchr(config, '/');
+    p->folder = mem_copy_n(config, slash ? (size_t)(slash - config) : 0);
+    p->base = mem_copy(base);
+    p->path = mem_format("%s/agent.d/%s", p->folder, base);
+    if (strcmp(ctl_text(version, "role"), "agent") != 0) {
+        result = ctl_wrong_usage(
+            "this is the relay's control socket, and it is the agent that is meant; give --agent, or "
+            "the agent's --socket");
+    } else if (config[0] != '/') {
+        fprintf(stderr,
+                "tunnelctl: the agent's configuration has no folder of its own; start it with -c FILE\n");
+        result = CTL_FAILING;
+    }
+    json_decref(version);
+    return result;
+}
+
+void ctl_place_free(struct ctl_place *p)
+{
+    free(p->folder);
+    free(p->base);
+    free(p->path);
+}
+
+/* Patterns as they stand there: relative to the file's folder, or not. */
+static bool is_included(const struct ctl_place *p, const char *patterns)
+{
+    char *copy = mem_copy(patterns), *rest = copy, *word;
+    char *relative = mem_format("agent.d/%s", p->base);
+    bool found = false;
+
+    while (!found && (word = strsep(&rest, " ,\t")))
+        found = fnmatch(word, *word == '/' ? p->path : relative, FNM_PATHNAME | FNM_PERIOD) == 0;
+    free(copy);
+    free(relative);
+    return found;
+}
+
+static const json_t *section_of(const json_t *config, const char *kind, const char *name)
+{
+    const json_t *section;
+    size_t i;
+
+    json_array_foreach(json_object_get(config, "sections"), i, section)
+    {
+        if (strcmp(ctl_text(section, "kind"), kind) == 0 && strcmp(ctl_text(section, "name"), name) == 0)
+            return section;
+    }
+    return NULL;
+}
+
+static const char *option_of(const json_t *section, const char *key, const char *member)
+{
+    const json_t *option;
+    size_t i;
+
+    json_array_foreach(json_object_get(section, "options"), i, option)
+    {
+        if (strcmp(ctl_text(option, "key"), key) == 0)
+            return ctl_text(option, member);
+    }
+    return "";
+}
+
+const char *ctl_section_origin(const json_t *config, const char *kind, const char *name)
+{
+    const json_t *option;
+    size_t i;
+
+    json_array_foreach(json_object_get(section_of(config, kind, name), "options"), i, option)
+    {
+        if (strcmp(ctl_text(option, "origin"), "default") != 0)
+            return ctl_text(option, "origin");
+    }
+    return "";
+}
+
+int ctl_place_fits(const struct ctl_place *p, const json_t *config, const char *kind, const char *name,
+                   struct err *e)
+{
+    const char *patterns = option_of(section_of(config, "agent", ""), "include", "value");
+    const char *origin = ctl_section_origin(config, kind, name);
+
+    if (!is_included(p, patterns))
+        return err_set(e, ERR_INPUT,
+                       "agent.include = %.100s does not cover agent.d/%s; add agent.d/*.ini to it, and run: "
+                       "tunnelctl reload",
+                       patterns, p->base);
+    if (*origin && !strstr(origin, p->base))
+        return err_set(e, ERR_TAKEN,
+                       "[%s %s] stands at %.200s already; take it out of there, and run: tunnelctl reload",
+                       kind, name, origin);
+    return 0;
+}
+
+int ctl_place_open(const struct ctl_place *p, struct err *e)
+{
+    char *folder = mem_format("%s/agent.d", p->folder);
+    int rc = file_make_folder(folder, 0755, e);
+
+    if (rc == 0 && access(folder, W_OK) != 0)
+        rc = err_errno(e, errno, "cannot write into %s", folder);
+    free(folder);
+    return rc;
+}

@@ -1,0 +1,114 @@
+"""`tunnelctl add` and `remove`: one site's file, and a reload; whatever is wrong leaves everything as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable
+
+import pytest
+
+from daemon import Daemon
+from programs import Result, run
+
+
+
+class House:
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon, self.files = daemon, daemon.conf.parent / "agent.d"
+
+    def ctl(self, *words: str) -> Result:
+        return run("tunnelctl", "--socket", self.daemon.socket, *words)
+
+    def sites(self) -> list[str]:
+        return [site["name"] for site in self.daemon.get("/v1/status").json["domains"]]
+
+    def state(self) -> Any:
+        return self.sites(), sorted((f.name, f.read_text()) for f in self.files.glob("*")) if self.files.exists() else []
+
+
+@pytest.fixture
+def house(daemons: Callable[..., Daemon]) -> House:
+    daemon = daemons("agent")
+    daemon.conf.write_text(daemon.conf.read_text() + "[provider main]\ntype = command\ncommand = /bin/true\n")
+    return House(daemon.start())
+
+
+def test_a_site_comes_and_goes(house: House) -> None:
+    done = house.ctl("add", "Sassy-Cat.example.", "http://127.0.0.1:80", "--dns", "main")
+    file = house.files / "sassy-cat.example.ini"
+    assert (done.code, done.out) == (0, f"added sassy-cat.example, in {file}; see tunnelctl status\n"), done.err
+    assert file.read_text().splitlines()[1:] == ["[domain sassy-cat.example]", "service = http://127.0.0.1:80", "dns     = main"]
+    assert house.sites() == ["sassy-cat.example"]
+    assert run("tunnel-agent", "-c", house.daemon.conf, "--check").code == 0
+    done = house.ctl("remove", "SASSY-CAT.example")
+    assert (done.code, done.out) == (0, "removed sassy-cat.example\n") and house.state() == ([], [])
+
+
+@pytest.mark.parametrize("given, name, file", [("*.a.test", "*.a.test", "_.a.test.ini"),
+                                               ("bücher.test", "xn--bcher-kva.test", "xn--bcher-kva.test.ini")])
+def test_names(house: House, given: str, name: str, file: str) -> None:
+    assert house.ctl("add", given, "unix:/run/x.sock").code == 0
+    assert house.sites() == [name] and (house.files / file).exists()
+    assert house.ctl("remove", given).code == 0 and house.state() == ([], [])
+
+
+def test_json_is_the_answer_to_the_reload(house: House) -> None:
+    assert "error" not in json.loads(house.ctl("--json", "add", "a.test", "http://127.0.0.1:80").out)
+
+
+@pytest.mark.parametrize("words, says", [
+    (["b.test", "ftp://127.0.0.1"], "ftp"),
+    (["b.test", "http://127.0.0.1:80", "--dns", "other"], "other"),
+    (["a.test", "http://127.0.0.1:81"], "is there already, at "),
+])
+def test_what_is_refused_leaves_nothing(house: House, words: list[str], says: str) -> None:
+    assert house.ctl("add", "a.test", "http://127.0.0.1:80").code == 0
+    before = house.state()
+    done = house.ctl("add", *words)
+    assert done.code == 1 and says in done.err and not done.out, done
+    assert house.state() == before
+
+
+@pytest.mark.parametrize("words", [["add", "a.test"], ["add", "a..test", "http://127.0.0.1:80"], ["add", "a.test", "x y"],
+                                   ["add", "a.test", "http://127.0.0.1:80", "--dns", "a b"], ["remove"], ["remove", "-"],
+                                   ["status", "--dns", "main"]])
+def test_wrong_usage(house: House, words: list[str]) -> None:
+    done = house.ctl(*words)
+    assert (done.code, done.out) == (2, "") and "tunnelctl --help" in done.err and house.state() == ([], [])
+
+
+def test_what_a_person_wrote_is_not_removed(house: House) -> None:
+    house.files.mkdir()
+    (house.files / "a.test.ini").write_text("[domain a.test]\nservice = http://127.0.0.1:80\n")
+    (house.files / "others.ini").write_text("[domain b.test]\nservice = http://127.0.0.1:80\n")
+    house.daemon.post("/v1/reload")
+    before = house.state()
+    for name, file in ("a.test", "a.test.ini:2"), ("b.test", "others.ini:2"):
+        done = house.ctl("remove", name)
+        assert done.code == 1 and file in done.err and "did not write" in done.err
+    done = house.ctl("remove", "c.test")
+    assert done.code == 1 and "there is no [domain c.test]" in done.err and house.state() == before
+    (house.files / "c.test.ini").write_text("; not included yet\n")
+    done = house.ctl("add", "c.test", "http://127.0.0.1:80")
+    assert done.code == 1 and "is there already" in done.err and (house.files / "c.test.ini").read_text() == "; not included yet\n"
+
+
+def test_a_configuration_that_is_wrong_elsewhere_loses_no_site(house: House) -> None:
+    assert house.ctl("add", "a.test", "http://127.0.0.1:80").code == 0
+    (house.files / "broken.ini").write_text("[domain b.test]\nnonsense = 1\n")
+    before = house.state()
+    for words in ["remove", "a.test"], ["add", "c.test", "http://127.0.0.1:80"]:
+        done = house.ctl(*words)
+        assert done.code == 1 and "nonsense" in done.err and house.state() == before
+
+
+def test_a_folder_that_is_not_included(house: House) -> None:
+    house.daemon.conf.write_text(house.daemon.conf.read_text().replace("[agent]\n", "[agent]\ninclude = sites/*.ini\n"))
+    house.daemon.post("/v1/reload")
+    done = house.ctl("add", "a.test", "http://127.0.0.1:80")
+    assert done.code == 1 and "add agent.d/*.ini to it" in done.err and house.state() == ([], [])
+
+
+def test_a_relay_has_no_such_command(relay: Daemon) -> None:
+    done = run("tunnelctl", "--socket", relay.socket, "add", "a.test", "http://127.0.0.1:80")
+    assert done.code == 2 and "relay's control socket" in done.err

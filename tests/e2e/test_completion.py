@@ -1,0 +1,60 @@
+"""What bash and zsh offer behind tunnelctl: all of its commands, and names that the daemon knows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from daemon import Daemon
+from programs import program, run
+
+FOLDER = Path(__file__).resolve().parents[2] / "conf/completions"
+COMMANDS = set(re.findall(r"^  (\w+) ", run("tunnelctl", "--help").out, re.MULTILINE))
+
+
+def offered(*words: str, socket: str = "/nowhere") -> set[str]:
+    """By bash, for the last of these words."""
+    script = f"""source {FOLDER}/tunnelctl.bash; COMP_WORDS=(tunnelctl "$@"); COMP_CWORD=$#; _tunnelctl
+                 printf '%s\\n' "${{COMPREPLY[@]}}" """
+    path = f"{Path(program('tunnelctl')).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-euc", script, "bash", *words], capture_output=True, text=True, check=True,
+                          env=os.environ | {"PATH": path, "TUNNEL_SOCKET": str(socket)})
+    assert not done.stderr
+    return set(done.stdout.split())
+
+
+def test_commands_are_those_of_the_help() -> None:
+    assert COMMANDS >= {"status", "invite", "add"}
+    assert offered("") == COMMANDS and offered("--json", "--relay", "") == COMMANDS
+    assert offered("re") == {name for name in COMMANDS if name.startswith("re")}
+
+
+@pytest.mark.parametrize("words, wanted", [
+    (["--"], {"--socket", "--relay", "--agent", "--json", "--help", "--version"}),
+    (["invite", "pi", "--"], {"--domains", "--for", "--host"}),
+    (["dns", ""], {"sync", "providers", "import"}),
+    (["add", "--"], {"--dns"}),
+    (["invite", "--domains", ""], set()),
+])
+def test_what_follows(words: list[str], wanted: set[str]) -> None:
+    assert offered(*words) == wanted
+
+
+def test_names_that_the_daemon_knows(daemons: Callable[..., Daemon]) -> None:
+    agent = daemons("agent")
+    agent.conf.write_text(agent.conf.read_text() + "[domain a.test]\nservice = http://127.0.0.1:80\n")
+    agent.start()
+    assert offered("remove", "a", socket=agent.socket) == {"a.test"}
+
+
+def test_zsh_knows_the_same_commands() -> None:
+    text = (FOLDER / "_tunnelctl").read_text()
+    assert set(re.findall(r"^        '([a-z]+):", text, re.MULTILINE)) == COMMANDS
+    if zsh := shutil.which("zsh"):
+        assert subprocess.run([zsh, "-n", FOLDER / "_tunnelctl"], check=False).returncode == 0
