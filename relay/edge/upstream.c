@@ -6,12 +6,8 @@
  *
  * LEAVING waits for the agent to close the channel, so that EOF without an abort always means half-close.
  * To a plain lane OPENING is the dial, and an abort is a reset. */
-#include "relay/edge/upstream.h"
+#include "relay/edge/upstream_parts.h"
 
-#include "relay/edge/credit.h"
-#include "relay/edge/proof.h"
-#include "relay/edge/stillness.h"
-#include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -27,36 +23,6 @@ enum {
     IDLE_MS = 5000,
     LEAVE_MS = 5000,
     EXPLAIN_MS = 250, /* how long an EOF may wait for the agent's `ended` */
-};
-
-struct upstream {
-    const struct upstream_owner *owner;
-    void *owner_user;
-    struct upstream_link link;
-    struct loop *loop;
-    struct counts *counts; /* of its lane */
-    enum upstream_state state;
-    uint64_t id, lane;
-    char agent[33]; /* "" of a plain one */
-    struct proof proof;
-
-    bool plain;
-    struct dial *dial;     /* of a plain one, while OPENING */
-    struct stream *stream; /* NULL: a plain one that is not connected yet */
-    struct deadline deadline;
-    int pending;
-    int64_t idle_since_ms;
-
-    struct purpose purpose; /* decided by its first use */
-    struct buf prefix;      /* the second header, which travels with the first bytes */
-    uint64_t uses;
-    const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
-    void *user;
-    bool got_eof, explained, upgraded, answered;
-    enum lane_how how; /* once explained */
-
-    struct credit credit; /* for bytes after the second header */
-    struct stillness stillness;
 };
 
 static void on_received(void *user, const char *bytes, size_t n);
@@ -461,28 +427,6 @@ void upstream_note_consumed(struct upstream *u, uint64_t total)
         u->events->room(u->user);
 }
 
-uint64_t upstream_look(struct upstream *u)
-{
-    uint64_t queued = u->stream ? stream_queued(u->stream) : 0;
-    uint64_t gone = u->plain ? u->credit.sent - queued : u->credit.consumed; /* nobody tells of plain ones */
-    uint64_t moved = 0, held = u->credit.sent - gone;
-
-    if (u->events)
-        held += u->events->held(u->user, &moved);
-    stillness_look(&u->stillness, moved + gone, held);
-    return held;
-}
-
-uint64_t upstream_stuck(const struct upstream *u)
-{
-    return !u->events ? 0 : u->events->stuck ? u->events->stuck(u->user) : u->stillness.stuck;
-}
-
-bool upstream_orphaned(const struct upstream *u)
-{
-    return upstream_stuck(u) > 0 && u->events->gone(u->user);
-}
-
 struct stream *upstream_stream(struct upstream *u)
 {
     return u->stream;
@@ -500,59 +444,6 @@ void upstream_give_back(struct upstream *u)
     stream_resume(u->stream);
     deadline_set(&u->deadline, IDLE_MS);
     enter(u, UPSTREAM_IDLE);
-}
-
-/* ---- for the pool ---- */
-
-struct upstream_link *upstream_link(struct upstream *u)
-{
-    return &u->link;
-}
-
-enum upstream_state upstream_state(const struct upstream *u)
-{
-    return u->state;
-}
-
-bool upstream_taken(const struct upstream *u)
-{
-    return u->events != NULL;
-}
-
-uint64_t upstream_id(const struct upstream *u)
-{
-    return u->id;
-}
-
-uint64_t upstream_lane(const struct upstream *u)
-{
-    return u->lane;
-}
-
-const char *upstream_item(const struct upstream *u)
-{
-    return u->purpose.item ? u->purpose.item : "";
-}
-
-const char *upstream_route(const struct upstream *u)
-{
-    return u->purpose.route ? u->purpose.route : "";
-}
-
-bool upstream_answered(const struct upstream *u)
-{
-    return u->answered;
-}
-
-bool upstream_serves(const struct upstream *u, const struct snap_target *target,
-                     const struct purpose_alone *alone)
-{
-    return purpose_is(&u->purpose, target, alone);
-}
-
-int64_t upstream_idle_ms(const struct upstream *u)
-{
-    return loop_now_ms(u->loop) - u->idle_since_ms;
 }
 
 /* ---- end ---- */
