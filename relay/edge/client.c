@@ -18,7 +18,6 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,14 +351,12 @@ bool client_has_ended(const struct client *c)
 
 bool client_is_gone(const struct client *c)
 {
-    return stream_tcp_state(c->sock) == TCP_CLOSE;
+    return stream_is_broken(c->sock);
 }
 
 bool client_has_left(const struct client *c)
 {
-    int state = stream_tcp_state(c->sock);
-
-    return state == TCP_CLOSE || (state == TCP_CLOSE_WAIT && !c->would_tell);
+    return client_is_gone(c) || (stream_peer_has_ended(c->sock) && !c->would_tell);
 }
 
 const char *client_tls_version(const struct client *c)

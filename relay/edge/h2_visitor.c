@@ -162,7 +162,7 @@ static bool is_gone(const void *user)
 {
     const struct request *r = user;
 
-    return r->stream->closed || client_is_gone(r->visitor->client);
+    return r->stream->closed ? !r->stream->ended_well : client_is_gone(r->visitor->client);
 }
 
 static const char *tls_version_of(const void *user)

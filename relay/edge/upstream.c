@@ -22,11 +22,12 @@ enum {
     DIAL_MS = 10000,
     IDLE_MS = 5000,
     LEAVE_MS = 5000,
-    EXPLAIN_MS = 250, /* how long an EOF may wait for the agent's `ended` */
+    EXPLAIN_MS = 250, /* how long an end may wait for the agent's `ended` */
 };
 
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
+static void on_broke(void *user);
 static void on_sent(void *user);
 static void on_drained(void *user);
 static void on_ended(void *user, const struct err *why);
@@ -59,6 +60,7 @@ static int connect_to_lane(struct upstream *u, const struct snap_lane *lane, str
     if (!u->stream)
         return -1;
     u->pending++;
+    stream_keep_broken(u->stream, on_broke);
     proof_begin(&u->proof, u->id, lane->secret, opening);
     stream_write(u->stream, opening, sizeof opening);
     return 0;
@@ -133,7 +135,7 @@ static void leave(struct upstream *u)
     stream_set_source(u->stream, NULL);
     stream_resume(u->stream); /* what still comes is dropped, so that the end can be seen */
     stream_keep(u->stream, false);
-    if (u->got_eof && !u->upgraded)
+    if (u->broke || (u->got_eof && !u->upgraded))
         close_now(u);
     else
         deadline_set(&u->deadline, LEAVE_MS);
@@ -220,6 +222,7 @@ static void on_dialled(void *user, struct stream *s, const struct err *why)
     u->stream = s;
     u->pending++;
     stream_hand_over(s, &stream_events, u);
+    stream_keep_broken(s, on_broke);
     begin_use(u);
     u->events->ready(u->user);
 }
@@ -266,14 +269,17 @@ static void on_received(void *user, const char *bytes, size_t n)
     }
 }
 
+/* Of an upgraded one what has not come as an EOF is no end in order, and of a plain one nobody says anything. */
 static enum upstream_end end_of(const struct upstream *u)
 {
+    bool cut = u->broke && !u->got_eof;
+
     if (u->plain)
-        return UPSTREAM_EOF;
+        return cut ? UPSTREAM_BROKEN : UPSTREAM_EOF;
     if (!u->explained)
         return UPSTREAM_LOST;
     switch (u->how) {
-    case LANE_EOF: return UPSTREAM_EOF;
+    case LANE_EOF: return cut && u->upgraded ? UPSTREAM_BROKEN : UPSTREAM_EOF;
     case LANE_REFUSED: return UPSTREAM_REFUSED;
     case LANE_UNREACHABLE: return UPSTREAM_UNREACHABLE;
     case LANE_SILENT: return UPSTREAM_SILENT;
@@ -286,7 +292,7 @@ static void end_of_used(struct upstream *u)
 {
     enum upstream_end how = end_of(u);
 
-    if (u->upgraded && how == UPSTREAM_EOF) {
+    if (u->upgraded && how == UPSTREAM_EOF && !u->broke) {
         deadline_clear(&u->deadline);
         u->events->eof(u->user);
         return;
@@ -310,13 +316,30 @@ static void on_eof(void *user)
         close_now(u);
 }
 
+/* sshd resets a connection that it closes before it has read all of it, and that may come before the agent's word of why
+ * the channel ended. Whoever has the stream may be in the middle of writing: he learns it from the loop. */
+static void on_broke(void *user)
+{
+    struct upstream *u = user;
+
+    u->broke = true;
+    if (u->state == UPSTREAM_OPENING)
+        fail_opening(u);
+    else if (u->state != UPSTREAM_USED)
+        close_now(u);
+    else if (u->explained || u->plain)
+        deadline_set(&u->deadline, 0);
+    else if (!u->got_eof)
+        deadline_set(&u->deadline, EXPLAIN_MS);
+}
+
 void upstream_note_ended(struct upstream *u, enum lane_how how)
 {
     u->explained = true;
     u->how = how;
     if (u->state == UPSTREAM_IDLE)
         close_now(u); /* before somebody takes it */
-    else if (u->got_eof && u->state == UPSTREAM_USED)
+    else if ((u->got_eof || u->broke) && u->state == UPSTREAM_USED)
         end_of_used(u);
 }
 
@@ -329,7 +352,7 @@ static void on_late(void *user)
         u->owner->silent(u->owner_user, u);
         fail_opening(u);
         break;
-    case UPSTREAM_USED: end_of_used(u); break; /* nobody explained the EOF */
+    case UPSTREAM_USED: end_of_used(u); break; /* nobody explained the end */
     case UPSTREAM_IDLE: upstream_close(u); break;
     default: close_now(u); break;
     }
@@ -380,6 +403,8 @@ void upstream_write(struct upstream *u, const void *bytes, size_t n)
 
 size_t upstream_room(const struct upstream *u)
 {
+    if (u->broke)
+        return 0;
     if (u->plain) /* its socket is all that pushes back */
         return stream_full(u->stream) ? 0 : SIZE_MAX;
     return credit_room(&u->credit);
@@ -400,7 +425,7 @@ void upstream_shutdown(struct upstream *u)
 
 bool upstream_is_done(const struct upstream *u)
 {
-    return u->got_eof && (u->explained || u->plain) && stream_queued(u->stream) == 0;
+    return u->got_eof && (u->explained || u->plain) && !u->broke && stream_queued(u->stream) == 0;
 }
 
 static void on_sent(void *user)
@@ -434,7 +459,7 @@ struct stream *upstream_stream(struct upstream *u)
 
 void upstream_give_back(struct upstream *u)
 {
-    if (u->got_eof) {
+    if (u->got_eof || u->broke) {
         upstream_close(u);
         return;
     }
@@ -471,8 +496,7 @@ static void on_ended(void *user, const struct err *why)
     enum upstream_state before = u->state;
     enum upstream_end how = before == UPSTREAM_OPENING ? UPSTREAM_UNAVAILABLE : end_of(u);
 
-    if (u->upgraded && why->code != ERR_NONE && !u->got_eof && (!u->explained || u->how == LANE_EOF))
-        how = UPSTREAM_BROKEN; /* whatever else the agent has told is better known than that */
+    (void)why; /* a connection that broke has been told of, unless it never came about */
     u->stream = NULL;
     if (before == UPSTREAM_OPENING)
         u->owner->failed(u->owner_user, u);

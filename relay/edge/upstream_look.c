@@ -1,6 +1,8 @@
 /* What can be seen of a stream to a lane from outside, while it lives. */
 #include "relay/edge/upstream_parts.h"
 
+enum { UNTAKEN_MS = 60000 }; /* as long as a visitor has who does not read what is left for him */
+
 struct upstream_link *upstream_link(struct upstream *u)
 {
     return &u->link;
@@ -63,6 +65,8 @@ uint64_t upstream_look(struct upstream *u)
     if (u->events)
         held += u->events->held(u->user, &moved);
     stillness_look(&u->stillness, moved + gone, held);
+    if (u->stillness.looks == 0)
+        u->moved_at_ms = loop_now_ms(u->loop);
     return held;
 }
 
@@ -71,7 +75,20 @@ uint64_t upstream_stuck(const struct upstream *u)
     return !u->events ? 0 : u->events->stuck ? u->events->stuck(u->user) : u->stillness.stuck;
 }
 
+/* Both sides have ended, and nobody waits for what the service does not take. */
+static bool is_left_over(const struct upstream *u)
+{
+    return u->stillness.stuck > 0 && u->got_eof && loop_now_ms(u->loop) - u->moved_at_ms >= UNTAKEN_MS &&
+           u->events->said_all(u->user);
+}
+
+/* Who has ended his side and waits for the service is not read any more, and nothing may be held; so of one that is
+ * upgraded, which has no time limit, it is asked anyway. */
 bool upstream_orphaned(const struct upstream *u)
 {
+    if (!u->events)
+        return false;
+    if (u->upgraded)
+        return stillness_lasts(&u->stillness) && (u->events->gone(u->user) || is_left_over(u));
     return upstream_stuck(u) > 0 && u->events->gone(u->user);
 }

@@ -32,9 +32,11 @@ struct upstream {
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;
     bool got_eof, explained, upgraded, answered;
+    bool broke; /* the connection to the lane: nothing more comes or goes, but perhaps why */
     enum lane_how how; /* once explained */
 
     struct credit credit; /* for bytes after the second header */
     struct stillness stillness;
+    int64_t moved_at_ms; /* when something was last seen to have moved */
 };
 #endif
