@@ -115,7 +115,7 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
               host->sealed);
     c->first.entrance = entrance;
     c->first.ssh = host->ssh;
-    c->first.asks_name = snapshot_has_passthrough(host->snapshot(host->user));
+    c->first.asks_name = entrance.secure; /* until it speaks there may be a site that needs to know */
     c->state = state_for(first_begin(&c->first));
     origin_of_socket(&c->from, stream_fd(c->sock));
     set_deadline(c, c->state == C_HEAD ? HEAD_MS : HANDSHAKE_MS);
@@ -400,16 +400,18 @@ static void refuse_first(struct client *c, const struct err *why)
 
 static void read_first(struct client *c, const char *bytes, size_t n)
 {
-    const struct cidrs *trusted = &snapshot_rules(c->host->snapshot(c->host->user))->trusted;
+    const struct snapshot *now = c->host->snapshot(c->host->user);
     struct err why = { 0 };
-    enum first_kind kind = first_feed(&c->first, &c->from, trusted, bytes, n, &why);
+    enum first_kind kind;
     struct buf rest;
 
+    c->first.asks_name = snapshot_has_passthrough(now);
+    kind = first_feed(&c->first, &c->from, &snapshot_rules(now)->trusted, bytes, n, &why);
     switch (kind) {
     case FIRST_MORE: return;
     case FIRST_REFUSED: refuse_first(c, &why); return;
     case FIRST_TLS:
-        if (!snapshot_passes(c->host->snapshot(c->host->user), c->first.hello.name))
+        if (!snapshot_passes(now, c->first.hello.name))
             break;
         /* fall through */
     case FIRST_SSH: hand_over(c, kind); return;
