@@ -195,7 +195,9 @@ static void on_silent(void *user, struct upstream *u)
 {
     struct lane *l = user;
 
-    (void)u;
+    if (upstream_taken(u))
+        log_warn_limited(l->snap ? l->snap->agent : "pool", "a visitor waits, and a lane does not answer",
+                         kv_str("agent", l->snap ? l->snap->agent : NULL), kv_int("lane", (int64_t)l->id));
     l->pool->events->silent(l->pool->user, l->id);
 }
 
