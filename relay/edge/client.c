@@ -561,9 +561,8 @@ void client_drain_http2(struct client *c)
 
 void client_stop(struct client *c)
 {
-    if (c->state == C_CLOSE)
-        return;
-    client_enter(c, C_CLOSE);
+    if (c->state != C_CLOSE)
+        client_enter(c, C_CLOSE);
     drop_requests(c);
 }
 

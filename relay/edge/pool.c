@@ -347,10 +347,10 @@ static void look_after(struct lane *l, int64_t now_ms)
     keep_warm(l);
 }
 
-/* What all streams hold. */
+/* What all streams hold, and what is left of others. */
 static uint64_t weigh(struct pool *p)
 {
-    uint64_t total = 0;
+    uint64_t total = remains_look(&p->remains);
 
     for (struct lane *l = p->lanes; l; l = l->next)
         for (int list = L_USED; list <= L_LEAVING; list++)
@@ -381,18 +381,39 @@ static void drop_orphans(struct pool *p)
         }
 }
 
-/* Streams that move keep what they hold: it is on its way out. */
-static void shed(struct pool *p)
+/* How much that was; 0: nothing stands still. */
+static uint64_t shed_fattest(struct pool *p)
 {
-    uint64_t total = weigh(p);
-    struct upstream *u;
+    struct upstream *u = find_fattest(p);
+    struct remains *r = remains_fattest(&p->remains);
+    uint64_t stuck = u ? upstream_stuck(u) : 0;
 
-    while (total > p->limits.max_buffered && (u = find_fattest(p))) {
-        total -= upstream_stuck(u);
+    if (r && r->stillness.stuck > stuck) {
+        log_warn_limited("max_buffered", "a response that nobody read was given up: all together hold too much");
+        return remains_shed(r);
+    }
+    if (u) {
         log_warn_limited("max_buffered", "a stream that stood still was reset: all together hold too much",
                          kv_str("item", upstream_item(u)));
         upstream_break(u);
     }
+    return stuck;
+}
+
+/* Streams that move keep what they hold: it is on its way out. */
+static void shed(struct pool *p)
+{
+    uint64_t total = weigh(p), gone = 1;
+
+    while (total > p->limits.max_buffered && gone > 0) {
+        gone = shed_fattest(p);
+        total -= gone;
+    }
+}
+
+struct remains_list *pool_remains(struct pool *p)
+{
+    return &p->remains;
 }
 
 static void on_tick(uv_timer_t *timer)
