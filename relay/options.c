@@ -52,8 +52,8 @@ static const struct opt options[] = {
     { "relay", "park", OPT_DURATION, offsetof(struct relay_conf, park_ms), .def = "10s", .min = 0,
       .max = POLICY_PARK_MAX_MS, .flags = OPT_RELOAD,
       .help = "How long a request waits for a house that is away, before it is answered with 503." },
-    { "relay", "heartbeat", OPT_DURATION, offsetof(struct relay_conf, heartbeat_ms), .def = "5s",
-      .min = 1000, .max = (int64_t)LANE_HEARTBEAT_S * 1000,
+    { "relay", "heartbeat", OPT_DURATION, offsetof(struct relay_conf, heartbeat_ms), .def = "5s", .min = 1000,
+      .max = (int64_t)LANE_HEARTBEAT_S * 1000,
       .help =
           "How often an agent shows on each lane that it lives. A lane on which nothing at all has come for 15 seconds is dead." },
     { "relay", "workers", OPT_TEXT, offsetof(struct relay_conf, workers), .def = "auto",

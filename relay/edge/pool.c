@@ -397,7 +397,8 @@ static uint64_t shed_fattest(struct pool *p)
     uint64_t stuck = u ? upstream_stuck(u) : 0;
 
     if (r && r->stillness.stuck > stuck) {
-        log_warn_limited("max_buffered", "a response that nobody read was given up: all together hold too much");
+        log_warn_limited("max_buffered",
+                         "a response that nobody read was given up: all together hold too much");
         return remains_shed(r);
     }
     if (u) {

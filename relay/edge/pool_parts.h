@@ -33,7 +33,7 @@ struct pool {
     unsigned long long choices;
     struct dial_names names; /* of plain lanes' hosts */
     struct remains_list remains;
-    struct round *round;     /* for connections by HTTP/2 */
+    struct round *round; /* for connections by HTTP/2 */
     uv_timer_t tick;
     bool stopping, tick_closed;
 };

@@ -1,6 +1,7 @@
 #include "relay/edge/remains.h"
 
-void remains_join(struct remains *r, struct remains_list *list, const struct remains_events *events, void *user)
+void remains_join(struct remains *r, struct remains_list *list, const struct remains_events *events,
+                  void *user)
 {
     *r = (struct remains){ .events = events, .user = user, .next = list->first };
     if (r->next)

@@ -9,8 +9,10 @@
 #include <stddef.h>
 
 struct remains_events {
-    uint64_t (*held)(void *user, uint64_t *moved); /* bytes; moved: how many have gone to the visitor in all */
-    uint64_t (*shed)(void *user); /* gives up the response of which it holds most, and tells how much that was */
+    uint64_t (*held)(void *user,
+                     uint64_t *moved); /* bytes; moved: how many have gone to the visitor in all */
+    uint64_t (*shed)(
+        void *user); /* gives up the response of which it holds most, and tells how much that was */
 };
 
 struct remains {
@@ -25,7 +27,8 @@ struct remains_list {
 };
 
 /* Borrows both until remains_leave. */
-void remains_join(struct remains *r, struct remains_list *list, const struct remains_events *events, void *user);
+void remains_join(struct remains *r, struct remains_list *list, const struct remains_events *events,
+                  void *user);
 void remains_leave(struct remains *r, struct remains_list *list);
 uint64_t remains_look(struct remains_list *list); /* once a second: what all hold */
 /* Whoever stands still and holds most; NULL: nobody does. */

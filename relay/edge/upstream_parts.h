@@ -32,7 +32,7 @@ struct upstream {
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;
     bool got_eof, explained, upgraded, answered;
-    bool broke; /* the connection to the lane: nothing more comes or goes, but perhaps why */
+    bool broke;        /* the connection to the lane: nothing more comes or goes, but perhaps why */
     enum lane_how how; /* once explained */
 
     struct credit credit; /* for bytes after the second header */
