@@ -413,7 +413,8 @@ static void read_first(struct client *c, const char *bytes, size_t n)
     case FIRST_TLS:
         if (!snapshot_passes(now, c->first.hello.name))
             break;
-        /* fall through */
+        hand_over(c, kind);
+        return;
     case FIRST_SSH: hand_over(c, kind); return;
     case FIRST_HTTP: break;
     }
