@@ -343,6 +343,18 @@ void upstream_note_ended(struct upstream *u, enum lane_how how)
         end_of_used(u);
 }
 
+/* Nobody explains the end. But on a busy machine the word may be there, and only not have been looked at. */
+static void end_unexplained(struct upstream *u)
+{
+    bool was_last = u->last_look || u->explained || u->plain;
+
+    u->last_look = true;
+    if (was_last)
+        end_of_used(u);
+    else
+        deadline_set(&u->deadline, 1);
+}
+
 static void on_late(void *user)
 {
     struct upstream *u = user;
@@ -352,7 +364,7 @@ static void on_late(void *user)
         u->owner->silent(u->owner_user, u);
         fail_opening(u);
         break;
-    case UPSTREAM_USED: end_of_used(u); break; /* nobody explained the end */
+    case UPSTREAM_USED: end_unexplained(u); break;
     case UPSTREAM_IDLE: upstream_close(u); break;
     default: close_now(u); break;
     }

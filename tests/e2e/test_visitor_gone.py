@@ -7,15 +7,18 @@ import contextlib
 import select
 import socket
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from client_hello import client_hello, records
 from clock import Clock
 from http2 import Visitor2
-from path import DOMAIN
+from path import DOMAIN, fronts
 from ports import port_paths, read_all, reset
 from programs import PATIENCE_S, wait_until
+from test_upstream import add_domain
 from test_websocket_h2 import fill
 from upgraded import Service, Through, break_off, end_with_fin, upgrade
 
@@ -120,55 +123,62 @@ def test_gone_by_http2_while_the_service_takes_nothing(shared, how):
 # ---- nobody waits for it any more ----
 
 
-def started_again(path, folder):
-    clock = Clock(folder)
-    path.relay.stop()
-    path.relay.start(env=clock.environment, **path.spawning())
-    return clock
+@pytest.fixture
+def timed(fronts, started, folder):
+    """A relay whose clock is set, in front of a service that ends its side at once and takes nothing."""
+    service, front, clock = Service(), fronts("other.test"), Clock(folder)
+    started.append(service)
+
+    def takes_nothing(peer):
+        peer.socket.shutdown(socket.SHUT_WR)
+        return breaks(peer.socket)
+
+    def start(**keys):
+        add_domain(front, f"127.0.0.1:{service.port}", **keys)
+        front.relay.start(env=clock.environment, **front.spawning())
+        return front
+
+    service.serve = takes_nothing
+    return SimpleNamespace(service=service, clock=clock, start=start)
 
 
-def takes_nothing(peer):
-    peer.socket.shutdown(socket.SHUT_WR)
-    return breaks(peer.socket)
-
-
-def goes_on_for_a_minute_alone(house, clock):
+def goes_on_for_a_minute_alone(timed):
     """Both sides have ended, and the service might still take what is there."""
-    clock.wait(50)
+    timed.clock.wait(50)
     time.sleep(5)
-    assert used(house) == 1
-    clock.wait(20)
-    assert house.service.result() is True
-    wait_until(lambda: used(house) == 0, "nothing is left of it")
+    assert not timed.service.results
+    timed.clock.wait(20)
+    assert timed.service.result() is True
 
 
-def test_both_have_ended_by_http2_and_nothing_is_taken(shared, folder):
-    clock = started_again(shared.path, folder)
-    shared.path.wait_up(DOMAIN)
-    shared.service.serve = takes_nothing
-    with shared.come() as visitor:
+def test_both_have_ended_by_http2_and_nothing_is_taken(timed):
+    front = timed.start()
+    with Visitor2(front.port, front.root, DOMAIN) as visitor:
         stream = visitor.open()
         fill(visitor, stream)
         visitor.finish(stream)
         assert visitor.reply(stream).ended
-    goes_on_for_a_minute_alone(shared, clock)
+        goes_on_for_a_minute_alone(timed)
 
 
-def test_both_have_ended_and_nothing_is_taken(port_paths, started, folder):
-    service = Service()
-    started.append(service)
-    service._live = lambda peer: service.results.append(takes_nothing(peer))
-    path = port_paths({"raw": {"service": service.url.replace("http", "tcp")}})
-    clock = started_again(path, folder)
-    path.wait_ports()
-    visitor = path.connect("raw")
-    sent, still = 0, 0
-    while still < 15:  # a piece more than is taken: behind it his end still finds room
-        if path.port_status("raw")["bytes_in"] == sent:
-            visitor.sendall(PIECE)
-            sent, still = sent + len(PIECE), 0
-        else:
-            time.sleep(0.1)
-            still += 1
-    visitor.close()
-    goes_on_for_a_minute_alone(SimpleNamespace(path=path, service=service), clock)
+def unread(visitor: socket.socket) -> int:
+    """How much of his the relay has not read; or he has not got rid of."""
+    own, theirs = (f"0100007F:{port:04X}" for _, port in (visitor.getsockname(), visitor.getpeername()))
+    ends = [line.split()[1:5] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(queues.partition(":")[2 if at == theirs else 0], 16) for at, to, _, queues in ends if {at, to} == {own, theirs})
+
+
+def test_both_have_ended_and_nothing_is_taken(timed):
+    """Where TLS is passed through, so that nobody looks at the bytes."""
+    front = timed.start(tls="passthrough")
+    timed.service._live = lambda peer: timed.service.results.append(timed.service.serve(peer))
+    with socket.create_connection(("127.0.0.1", front.port), PATIENCE_S) as visitor:
+        visitor.sendall(records(client_hello(DOMAIN)))
+        still = 0
+        while still < 15:  # a piece more than goes on: behind it his end still finds room
+            still = still + 1 if unread(visitor) else 0
+            if still:
+                time.sleep(0.1)
+            else:
+                visitor.sendall(PIECE)
+    goes_on_for_a_minute_alone(timed)
