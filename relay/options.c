@@ -5,6 +5,7 @@
 #include "relay/lanes/port_list.h"
 #include "relay/lanes/publish.h"
 #include "shared/domain.h"
+#include "shared/lane_types.h"
 #include "shared/ssh_key.h"
 #include "shared/value.h"
 
@@ -51,6 +52,10 @@ static const struct opt options[] = {
     { "relay", "park", OPT_DURATION, offsetof(struct relay_conf, park_ms), .def = "10s", .min = 0,
       .max = POLICY_PARK_MAX_MS, .flags = OPT_RELOAD,
       .help = "How long a request waits for a house that is away, before it is answered with 503." },
+    { "relay", "heartbeat", OPT_DURATION, offsetof(struct relay_conf, heartbeat_ms), .def = "5s", .min = 1000,
+      .max = (int64_t)LANE_HEARTBEAT_S * 1000,
+      .help =
+          "How often an agent shows on each lane that it lives. A lane on which nothing at all has come for 15 seconds is dead." },
     { "relay", "workers", OPT_TEXT, offsetof(struct relay_conf, workers), .def = "auto",
       .help = "Threads that serve visitors: a number from 1 to 64, or auto for one per processor." },
     { "relay", "publish", OPT_WORDS, offsetof(struct relay_conf, publish), .def = "auto", .flags = OPT_RELOAD,

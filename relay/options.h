@@ -11,7 +11,7 @@ struct relay_conf {
     struct daemon_conf base;
     struct opt_addresses listen_https, listen_http, proxy_listeners;
     struct cidrs trusted_proxies;
-    int64_t park_ms;
+    int64_t park_ms, heartbeat_ms;
     const char *lane_socket, *lane_user;
     const char *lane_command; /* "": the tunnel-lane beside this program, or else the installed one */
     int64_t max_uri, max_header, max_streams, max_buffered, ssh_port;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +27,7 @@ struct stream {
     } uv;
     const struct stream_events *events;
     void (*connected)(void *user);
+    void (*broke)(void *user); /* NULL: what breaks is closed */
     void *user;
     struct err *why; /* NULL: nothing has gone wrong */
 
@@ -45,6 +47,7 @@ struct stream {
     bool kept;      /* though both directions are done */
     bool hears_out; /* though it is paused when the peer has broken off */
     bool deaf;      /* the peer reads no longer: nothing is written any more, and why says so */
+    bool broken;    /* nor read, and our user knows */
 };
 
 static void on_closed(uv_handle_t *handle);
@@ -196,7 +199,7 @@ static void read_if_wanted(struct stream *s)
 {
     if (uv_is_closing(&s->uv.handle) || s->connecting)
         return;
-    if (s->paused || s->held || s->got_eof)
+    if (s->paused || s->held || s->got_eof || s->broken)
         uv_read_stop(&s->uv.stream);
     else
         uv_read_start(&s->uv.stream, on_wants_room, on_received); /* a second start changes nothing */
@@ -213,8 +216,32 @@ static void close_with(struct stream *s, enum err_code code, const char *what, i
 
 static void close_if_done(struct stream *s)
 {
-    if (s->got_eof && s->shutdown_done && !s->kept)
+    if (s->got_eof && s->shutdown_done && !s->kept && !s->broken)
         close_with(s, ERR_NONE, "", 0);
+}
+
+static void drop_queued(struct stream *s)
+{
+    buf_free(&s->queue);
+    if (!s->writing)
+        buf_free(&s->flight);
+}
+
+/* ERR_NONE: why is there already. */
+static void break_off(struct stream *s, enum err_code code, const char *what, int rc)
+{
+    if (!s->broke) {
+        close_with(s, code, what, rc);
+        return;
+    }
+    if (s->broken || uv_is_closing(&s->uv.handle))
+        return;
+    if (code != ERR_NONE)
+        err_set(why_of(s), code, "%s: %s", what, uv_strerror(rc));
+    s->broken = s->deaf = true;
+    drop_queued(s);
+    read_if_wanted(s);
+    s->broke(s->user);
 }
 
 /* When a reset comes right behind bytes, libuv hands those over and reports the end of the stream without having read
@@ -239,7 +266,7 @@ static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
             buf_added(s->into, (size_t)n);
         s->events->received(s->user, buf->base, (size_t)n);
     } else if (n < 0 && s->deaf) {
-        close_with(s, ERR_NONE, "", 0); /* why is there already */
+        break_off(s, ERR_NONE, "", 0); /* why is there already */
     } else if (n == UV_EOF) {
         s->got_eof = true;
         read_if_wanted(s);
@@ -247,7 +274,7 @@ static void on_received(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
         if (!uv_is_closing(&s->uv.handle))
             s->events->eof(s->user);
     } else if (n < 0) {
-        close_with(s, ERR_PEER, "the connection broke while reading", (int)n);
+        break_off(s, ERR_PEER, "the connection broke while reading", (int)n);
     }
 }
 
@@ -289,15 +316,17 @@ static void end_writing(struct stream *s, const char *what, int rc)
 {
     if (uv_is_closing(&s->uv.handle))
         return;
+    if (s->broken) {
+        drop_queued(s);
+        return;
+    }
     if (s->got_eof || ((s->paused || s->held) && !s->hears_out)) {
-        close_with(s, ERR_PEER, what, rc);
+        break_off(s, ERR_PEER, what, rc);
         return;
     }
     err_set(why_of(s), ERR_PEER, "%s: %s", what, uv_strerror(rc));
     s->deaf = true;
-    buf_free(&s->queue);
-    if (!s->writing)
-        buf_free(&s->flight);
+    drop_queued(s);
 }
 
 static void send_queued(struct stream *s)
@@ -338,7 +367,7 @@ static void shut_down_if_wanted(struct stream *s)
     s->req.shutdown.data = s;
     rc = uv_shutdown(&s->req.shutdown, &s->uv.stream, on_shut_down);
     if (rc != 0)
-        close_with(s, ERR_PEER, "the connection broke while ending", rc);
+        break_off(s, ERR_PEER, "the connection broke while ending", rc);
 }
 
 static void on_shut_down(uv_shutdown_t *req, int rc)
@@ -347,7 +376,7 @@ static void on_shut_down(uv_shutdown_t *req, int rc)
 
     /* ENOTCONN: the peer has gone meanwhile, after it had everything. */
     if (rc != 0 && rc != UV_ENOTCONN && rc != UV_ECANCELED)
-        close_with(s, ERR_PEER, "the connection broke while ending", rc);
+        break_off(s, ERR_PEER, "the connection broke while ending", rc);
     s->shutdown_done = true;
     close_if_done(s);
 }
@@ -358,7 +387,7 @@ static void note_drained(struct stream *s)
         return;
     s->full = false;
     hold_source(s, false);
-    if (s->events->drained && !uv_is_closing(&s->uv.handle))
+    if (s->events->drained && !s->broken && !uv_is_closing(&s->uv.handle))
         s->events->drained(s->user);
 }
 
@@ -377,7 +406,7 @@ static void on_written(uv_write_t *req, int rc)
     send_queued(s);
     shut_down_if_wanted(s);
     note_drained(s);
-    if (s->events->sent && !uv_is_closing(&s->uv.handle))
+    if (s->events->sent && !s->broken && !uv_is_closing(&s->uv.handle))
         s->events->sent(s->user);
 }
 
@@ -440,6 +469,29 @@ int stream_tcp_state(const struct stream *s)
     return getsockopt(stream_fd(s), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_state : 0;
 }
 
+bool stream_peer_has_ended(const struct stream *s)
+{
+    switch (stream_tcp_state(s)) {
+    case TCP_CLOSE_WAIT:
+    case TCP_CLOSING:
+    case TCP_LAST_ACK:
+    case TCP_TIME_WAIT:
+    case TCP_CLOSE: return true;
+    default: return false;
+    }
+}
+
+/* To poll takes the error away from nobody who reads, as to ask for it would. */
+bool stream_is_broken(const struct stream *s)
+{
+    struct pollfd look = { .fd = stream_fd(s) };
+
+    if (s->deaf || uv_is_closing(&s->uv.handle))
+        return true;
+    return (s->paused || s->held || s->got_eof) && poll(&look, 1, 0) == 1 &&
+           (look.revents & (POLLERR | POLLNVAL)) != 0;
+}
+
 int stream_fd(const struct stream *s)
 {
     uv_os_fd_t fd;
@@ -486,6 +538,11 @@ void stream_keep(struct stream *s, bool kept)
 {
     s->kept = kept;
     close_if_done(s);
+}
+
+void stream_keep_broken(struct stream *s, void (*broke)(void *user))
+{
+    s->broke = broke;
 }
 
 void stream_stop(struct stream *s)

@@ -48,6 +48,9 @@ void stream_reset(struct stream *s);                              /* the same, a
 void stream_gather_end(struct stream *s);
 /* Whether it stays when both directions are done, until stream_stop. */
 void stream_keep(struct stream *s, bool kept);
+/* From now on it stays, neither read nor written, when the connection breaks, until stream_stop; `ended` then says how it
+ * broke. `broke` may be called from inside stream_write. Not for one that is still connecting. */
+void stream_keep_broken(struct stream *s, void (*broke)(void *user));
 
 /* For one that carries many others: from now on up to LOOP_BUF_BYTES are read at once, straight into this buffer, and
  * stand there when `received` is called. Borrows it until the stream's end. */
@@ -70,5 +73,8 @@ size_t stream_queued(const struct stream *s); /* bytes the kernel has not taken 
 bool stream_full(const struct stream *s);     /* from STREAM_FULL_BYTES until drained */
 /* TCP_CLOSE and the like, as the kernel sees it: also of what has not been read yet. 0: it is not TCP. */
 int stream_tcp_state(const struct stream *s);
+bool stream_peer_has_ended(const struct stream *s); /* the same way: his FIN has come, or more */
+/* Of one that is not read, and so does not tell it: by a reset, or because nobody answers any more. */
+bool stream_is_broken(const struct stream *s);
 int stream_fd(const struct stream *s); /* for looking at, such as SO_PEERCRED */
 #endif

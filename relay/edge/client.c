@@ -18,7 +18,6 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,7 +115,7 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
               host->sealed);
     c->first.entrance = entrance;
     c->first.ssh = host->ssh;
-    c->first.asks_name = snapshot_has_passthrough(host->snapshot(host->user));
+    c->first.asks_name = entrance.secure; /* until it speaks there may be a site that needs to know */
     c->state = state_for(first_begin(&c->first));
     origin_of_socket(&c->from, stream_fd(c->sock));
     set_deadline(c, c->state == C_HEAD ? HEAD_MS : HANDSHAKE_MS);
@@ -352,14 +351,12 @@ bool client_has_ended(const struct client *c)
 
 bool client_is_gone(const struct client *c)
 {
-    return stream_tcp_state(c->sock) == TCP_CLOSE;
+    return stream_is_broken(c->sock);
 }
 
 bool client_has_left(const struct client *c)
 {
-    int state = stream_tcp_state(c->sock);
-
-    return state == TCP_CLOSE || (state == TCP_CLOSE_WAIT && !c->would_tell);
+    return client_is_gone(c) || (stream_peer_has_ended(c->sock) && !c->would_tell);
 }
 
 const char *client_tls_version(const struct client *c)
@@ -403,18 +400,21 @@ static void refuse_first(struct client *c, const struct err *why)
 
 static void read_first(struct client *c, const char *bytes, size_t n)
 {
-    const struct cidrs *trusted = &snapshot_rules(c->host->snapshot(c->host->user))->trusted;
+    const struct snapshot *now = c->host->snapshot(c->host->user);
     struct err why = { 0 };
-    enum first_kind kind = first_feed(&c->first, &c->from, trusted, bytes, n, &why);
+    enum first_kind kind;
     struct buf rest;
 
+    c->first.asks_name = snapshot_has_passthrough(now);
+    kind = first_feed(&c->first, &c->from, &snapshot_rules(now)->trusted, bytes, n, &why);
     switch (kind) {
     case FIRST_MORE: return;
     case FIRST_REFUSED: refuse_first(c, &why); return;
     case FIRST_TLS:
-        if (!snapshot_passes(c->host->snapshot(c->host->user), c->first.hello.name))
+        if (!snapshot_passes(now, c->first.hello.name))
             break;
-        /* fall through */
+        hand_over(c, kind);
+        return;
     case FIRST_SSH: hand_over(c, kind); return;
     case FIRST_HTTP: break;
     }
@@ -562,9 +562,8 @@ void client_drain_http2(struct client *c)
 
 void client_stop(struct client *c)
 {
-    if (c->state == C_CLOSE)
-        return;
-    client_enter(c, C_CLOSE);
+    if (c->state != C_CLOSE)
+        client_enter(c, C_CLOSE);
     drop_requests(c);
 }
 

@@ -68,12 +68,10 @@ static struct crowd_source **find(struct crowd *c, uint64_t key)
     return at;
 }
 
-static enum crowd_answer enter(struct crowd *c, uint64_t key, bool many, const struct crowd_limits *limits)
+static enum crowd_answer add(struct crowd *c, uint64_t key, bool many, const struct crowd_limits *limits)
 {
     struct crowd_source **at = find(c, key);
 
-    if (limits->max > 0 && c->n >= (uint64_t)limits->max)
-        return CROWD_FULL;
     if (*at && !many && limits->max_per_source > 0 && (*at)->n >= limits->max_per_source)
         return CROWD_SOURCE_HAS_ENOUGH;
     if (!*at) {
@@ -83,6 +81,11 @@ static enum crowd_answer enter(struct crowd *c, uint64_t key, bool many, const s
     (*at)->n++;
     c->n++;
     return CROWD_IN;
+}
+
+static enum crowd_answer enter(struct crowd *c, uint64_t key, bool many, const struct crowd_limits *limits)
+{
+    return limits->max > 0 && c->n >= (uint64_t)limits->max ? CROWD_FULL : add(c, key, many, limits);
 }
 
 enum crowd_answer crowd_enter(struct crowd *c, const struct sockaddr_storage *addr, bool many,
@@ -97,11 +100,18 @@ enum crowd_answer crowd_enter(struct crowd *c, const struct sockaddr_storage *ad
     return answer;
 }
 
-bool crowd_admit(struct crowd *c, const struct sockaddr_storage *addr, const struct cidrs *trusted,
-                 const struct crowd_limits *limits, uint64_t *place)
+static void say_enough(const struct sockaddr_storage *addr)
 {
     char peer[64];
 
+    headers_address_text(addr, peer, sizeof peer);
+    log_warn_limited(peer, "closed a visitor's connection: there are max_per_source from that address",
+                     kv_str("peer", peer));
+}
+
+bool crowd_admit(struct crowd *c, const struct sockaddr_storage *addr, const struct cidrs *trusted,
+                 const struct crowd_limits *limits, uint64_t *place)
+{
     switch (crowd_enter(c, addr, cidrs_have(trusted, addr), limits, place)) {
     case CROWD_IN: return true;
     case CROWD_FULL:
@@ -109,24 +119,46 @@ bool crowd_admit(struct crowd *c, const struct sockaddr_storage *addr, const str
         return false;
     case CROWD_SOURCE_HAS_ENOUGH: break;
     }
-    headers_address_text(addr, peer, sizeof peer);
-    log_warn_limited(peer, "closed a visitor's connection: there are max_per_source from that address",
-                     kv_str("peer", peer));
+    say_enough(addr);
     return false;
 }
 
-void crowd_leave(struct crowd *c, uint64_t place)
+static void leave(struct crowd *c, uint64_t key)
 {
-    struct crowd_source **at, *source;
+    struct crowd_source **at = find(c, key), *source = *at;
 
-    uv_mutex_lock(&c->lock);
-    at = find(c, place);
-    source = *at;
     assert(source);
     c->n--;
     if (--source->n == 0) {
         *at = source->next;
         free(source);
     }
+}
+
+bool crowd_move(struct crowd *c, const struct sockaddr_storage *addr, const struct cidrs *trusted,
+                const struct crowd_limits *limits, uint64_t *place)
+{
+    uint64_t key = key_of(addr);
+    bool many = cidrs_have(trusted, addr) || key == NOBODYS_KEY, moves = true;
+
+    if (key == *place)
+        return true;
+    uv_mutex_lock(&c->lock);
+    if (add(c, key, many, limits) == CROWD_IN)
+        leave(c, *place);
+    else
+        moves = false;
+    uv_mutex_unlock(&c->lock);
+    if (moves)
+        *place = key;
+    else
+        say_enough(addr);
+    return moves;
+}
+
+void crowd_leave(struct crowd *c, uint64_t place)
+{
+    uv_mutex_lock(&c->lock);
+    leave(c, place);
     uv_mutex_unlock(&c->lock);
 }

@@ -35,5 +35,9 @@ enum crowd_answer crowd_enter(struct crowd *c, const struct sockaddr_storage *ad
 /* The same for a connection that has just been made; says in the log why not. Of trusted addresses any number may come. */
 bool crowd_admit(struct crowd *c, const struct sockaddr_storage *addr, const struct cidrs *trusted,
                  const struct crowd_limits *limits, uint64_t *place);
+/* Who is in is found to be this visitor: he keeps his place, and counts for his own source from now on. False, and in the
+ * log, when there are enough from that: then he has not moved. */
+bool crowd_move(struct crowd *c, const struct sockaddr_storage *addr, const struct cidrs *trusted,
+                const struct crowd_limits *limits, uint64_t *place);
 void crowd_leave(struct crowd *c, uint64_t place);
 #endif

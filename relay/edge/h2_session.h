@@ -102,5 +102,6 @@ bool h2_stream_is_held(const struct h2_stream *st); /* by the visitor, it alone 
 /* He has asked for it, and has not read on for too long. As reset; whoever does so often is not heard any more. */
 void h2_stream_unread(struct h2_stream *st);
 void h2_stream_reset(struct h2_stream *st, uint32_t code);
+void h2_stream_drop(struct h2_stream *st); /* the same at once: what it holds is gone */
 void h2_stream_free(struct h2_stream *st); /* a closed one */
 #endif

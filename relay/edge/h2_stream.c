@@ -311,6 +311,15 @@ void h2_stream_unread(struct h2_stream *st)
     h2_stream_reset(st, NGHTTP2_CANCEL);
 }
 
+/* The reset goes out before anything else; without its end in sight what is left of the body cannot look whole. */
+void h2_stream_drop(struct h2_stream *st)
+{
+    h2_stream_reset(st, NGHTTP2_CANCEL);
+    st->out_ended = false;
+    buf_free(&st->out);
+    buf_free(&st->out_trailers);
+}
+
 /* ---- end ---- */
 
 static void forget_dirty(struct h2_stream *st)

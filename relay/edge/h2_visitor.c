@@ -31,6 +31,7 @@ struct h2_visitor {
     struct client *client;
     struct h2_session *session;
     struct reception reception;
+    struct remains remains; /* of responses that are whole */
     struct round_item
         later; /* runs the client, once for all of its requests to which something has happened */
     uint64_t now_ms, idle_since_ms, drained_ms, look_ms; /* look_ms: when it is looked after next */
@@ -162,7 +163,7 @@ static bool is_gone(const void *user)
 {
     const struct request *r = user;
 
-    return r->stream->closed || client_is_gone(r->visitor->client);
+    return r->stream->closed ? !r->stream->ended_well : client_is_gone(r->visitor->client);
 }
 
 static const char *tls_version_of(const void *user)
@@ -204,6 +205,47 @@ static const struct visitor_ops ops = {
     .run = run,
 };
 
+/* ---- what the pool asks ---- */
+
+/* With an exchange it counts as what that holds. */
+static bool remains_unread(const struct h2_stream *st)
+{
+    const struct request *r = st->user;
+
+    return !st->closed && st->out.len > 0 && !(r && r->exchange);
+}
+
+static uint64_t on_held_asked(void *user, uint64_t *moved)
+{
+    const struct h2_visitor *v = user;
+    uint64_t held = 0;
+
+    for (const struct h2_stream *st = h2_session_first(v->session); st; st = st->next)
+        if (remains_unread(st))
+            held += st->out.len;
+    *moved = h2_session_sent(v->session);
+    return held;
+}
+
+static uint64_t on_shed(void *user)
+{
+    struct h2_visitor *v = user;
+    struct h2_stream *fattest = NULL;
+    uint64_t held;
+
+    for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next)
+        if (remains_unread(st) && (!fattest || st->out.len > fattest->out.len))
+            fattest = st;
+    if (!fattest)
+        return 0;
+    held = fattest->out.len;
+    h2_stream_drop(fattest);
+    round_add(v->reception.host->round, &v->later);
+    return held;
+}
+
+static const struct remains_events remains_events = { on_held_asked, on_shed };
+
 /* ---- start ---- */
 
 static void on_round(void *user)
@@ -221,6 +263,7 @@ struct h2_visitor *h2_visitor_new(struct client *c, const struct reception *rece
     v->reception = *reception;
     v->now_ms = v->idle_since_ms = now_ms;
     v->session = h2_session_new(snapshot_rules(host->snapshot(host->user))->limits.max_header, now_ms);
+    remains_join(&v->remains, pool_remains(host->pool), &remains_events, v);
     return v;
 }
 
@@ -535,6 +578,7 @@ void h2_visitor_free(struct h2_visitor *v)
         return;
     v->at_work = true; /* nobody is heard any more */
     round_remove(v->reception.host->round, &v->later);
+    remains_leave(&v->remains, pool_remains(v->reception.host->pool));
     for (struct h2_stream *st = h2_session_first(v->session); st; st = st->next) {
         free_request(st->user);
         st->user = NULL;

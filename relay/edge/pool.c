@@ -16,7 +16,7 @@ enum {
     MAX_WARM = 16,
     MAX_LEAVING = 100, /* beyond max_streams: then all together stay below sshd's usual 1,024 descriptors */
     PROOF_MS = 60 * 1000, /* a lane is proved as often */
-    CALM_MS = 10 * 1000,  /* so long without a miss, and one warm stream less is kept */
+    CALM_MS = 10 * 1000,  /* so long without a miss, and half as many are kept beyond the least */
     FIRST_RETRY_MS = 100,
     LAST_RETRY_MS = 5000,
     TICK_MS = 1000,
@@ -195,7 +195,9 @@ static void on_silent(void *user, struct upstream *u)
 {
     struct lane *l = user;
 
-    (void)u;
+    if (upstream_taken(u))
+        log_warn_limited(l->snap ? l->snap->agent : "pool", "a visitor waits, and a lane does not answer",
+                         kv_str("agent", l->snap ? l->snap->agent : NULL), kv_int("lane", (int64_t)l->id));
     l->pool->events->silent(l->pool->user, l->id);
 }
 
@@ -331,24 +333,32 @@ static void prove_again(struct lane *l, int64_t now_ms)
         open_stream(l);
 }
 
+/* sshd walks all its channels whenever it wakes: with 16 warm ones a lone visitor's round trip cost it half as much again. */
+static void want_fewer(struct lane *l, int64_t now_ms)
+{
+    unsigned least = share(MIN_WARM, l->pool->limits.workers);
+
+    if (l->wanted <= least || now_ms - l->missed_at_ms <= CALM_MS)
+        return;
+    l->wanted -= (l->wanted - least + 1) / 2;
+    l->missed_at_ms = now_ms;
+    while (l->n[L_WARM] > l->wanted)
+        upstream_close(l->lists[L_WARM]);
+}
+
 static void look_after(struct lane *l, int64_t now_ms)
 {
     if (!l->snap)
         return;
-    if (l->wanted > share(MIN_WARM, l->pool->limits.workers) && now_ms - l->missed_at_ms > CALM_MS) {
-        l->wanted--;
-        l->missed_at_ms = now_ms;
-        if (l->n[L_WARM] > l->wanted)
-            upstream_close(l->lists[L_WARM]);
-    }
+    want_fewer(l, now_ms);
     prove_again(l, now_ms);
     keep_warm(l);
 }
 
-/* What all streams hold. */
+/* What all streams hold, and what is left of others. */
 static uint64_t weigh(struct pool *p)
 {
-    uint64_t total = 0;
+    uint64_t total = remains_look(&p->remains);
 
     for (struct lane *l = p->lanes; l; l = l->next)
         for (int list = L_USED; list <= L_LEAVING; list++)
@@ -379,18 +389,40 @@ static void drop_orphans(struct pool *p)
         }
 }
 
-/* Streams that move keep what they hold: it is on its way out. */
-static void shed(struct pool *p)
+/* How much that was; 0: nothing stands still. */
+static uint64_t shed_fattest(struct pool *p)
 {
-    uint64_t total = weigh(p);
-    struct upstream *u;
+    struct upstream *u = find_fattest(p);
+    struct remains *r = remains_fattest(&p->remains);
+    uint64_t stuck = u ? upstream_stuck(u) : 0;
 
-    while (total > p->limits.max_buffered && (u = find_fattest(p))) {
-        total -= upstream_stuck(u);
+    if (r && r->stillness.stuck > stuck) {
+        log_warn_limited("max_buffered",
+                         "a response that nobody read was given up: all together hold too much");
+        return remains_shed(r);
+    }
+    if (u) {
         log_warn_limited("max_buffered", "a stream that stood still was reset: all together hold too much",
                          kv_str("item", upstream_item(u)));
         upstream_break(u);
     }
+    return stuck;
+}
+
+/* Streams that move keep what they hold: it is on its way out. */
+static void shed(struct pool *p)
+{
+    uint64_t total = weigh(p), gone = 1;
+
+    while (total > p->limits.max_buffered && gone > 0) {
+        gone = shed_fattest(p);
+        total -= gone;
+    }
+}
+
+struct remains_list *pool_remains(struct pool *p)
+{
+    return &p->remains;
 }
 
 static void on_tick(uv_timer_t *timer)

@@ -4,6 +4,7 @@
  * Alive on the worker's loop. */
 #ifndef RELAY_EDGE_POOL_H
 #define RELAY_EDGE_POOL_H
+#include "relay/edge/remains.h"
 #include "relay/edge/round.h"
 #include "relay/edge/service_side.h"
 
@@ -63,6 +64,7 @@ bool pool_serve(struct pool *p, const struct snap_target *target, const struct p
 struct upstream *pool_take(struct pool *p, const struct snap_target *target,
                            const struct purpose_alone *alone, enum pool_reuse reuse, uint64_t not_lane,
                            const struct upstream_events *events, void *user);
+struct remains_list *pool_remains(struct pool *p); /* counted, and shed, as streams are */
 /* Whether another machine than this lane's can be expected to serve it. */
 bool pool_has_other(const struct pool *p, const struct snap_target *target, uint64_t lane);
 #endif

@@ -32,7 +32,8 @@ struct pool {
     struct machine *machines;
     unsigned long long choices;
     struct dial_names names; /* of plain lanes' hosts */
-    struct round *round;     /* for connections by HTTP/2 */
+    struct remains_list remains;
+    struct round *round; /* for connections by HTTP/2 */
     uv_timer_t tick;
     bool stopping, tick_closed;
 };

@@ -76,6 +76,7 @@ static void on_room(void *user);
 static uint64_t on_held_asked(void *user, uint64_t *moved);
 static bool on_gone_asked(void *user);
 static void on_service_eof(void *user);
+static bool on_said_all_asked(void *user);
 static void on_ended(void *user, enum upstream_end how);
 
 static const struct stream_events visitor_events = {
@@ -88,6 +89,7 @@ static const struct upstream_events upstream_events = {
     .held = on_held_asked,
     .gone = on_gone_asked,
     .eof = on_service_eof,
+    .said_all = on_said_all_asked,
     .ended = on_ended,
 };
 
@@ -366,7 +368,14 @@ static bool on_gone_asked(void *user)
 {
     const struct raw *r = user;
 
-    return !r->visitor_eof && stream_tcp_state(r->visitor) == TCP_CLOSE;
+    return stream_is_broken(r->visitor);
+}
+
+static bool on_said_all_asked(void *user)
+{
+    const struct raw *r = user;
+
+    return r->visitor_eof || stream_peer_has_ended(r->visitor);
 }
 
 /* ---- end ---- */

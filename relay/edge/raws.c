@@ -174,16 +174,18 @@ static bool enter(struct raws *r, const struct sockaddr_storage *peer, uint64_t 
     return crowd_admit(r->conf.crowd, peer, &rules->trusted, &rules->crowd, place);
 }
 
-void raws_add(struct raws *r, struct stream *visitor, const struct raw_visit *visit, const char *bytes,
-              size_t n)
+void raws_add(struct raws *r, struct stream *visitor, const struct raw_visit *visit, uint64_t place,
+              const char *bytes, size_t n)
 {
     static const struct stream_events events = { .ended = on_refused_ended };
-    uint64_t place;
+    const struct snap_rules *rules = snapshot_rules(current_snapshot(r));
 
-    if (!r->draining && enter(r, &visit->alone.source, &place)) {
+    if (!r->draining &&
+        crowd_move(r->conf.crowd, &visit->alone.source, &rules->trusted, &rules->crowd, &place)) {
         add(r, visitor, visit, place, bytes, n);
         return;
     }
+    crowd_leave(r->conf.crowd, place);
     stream_hand_over(visitor, &events, NULL);
     stream_reset(visitor);
 }

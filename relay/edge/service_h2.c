@@ -66,29 +66,31 @@ static bool has_place(const struct service_h2 *c)
     return !c->retiring && !h2_client_retiring(c->client) && c->members_n < most;
 }
 
-static bool serves(const struct service_h2 *c, const struct snap_target *target)
+static bool serves(const struct service_h2 *c, const struct snap_target *target,
+                   const struct purpose_alone *alone)
 {
-    return c->lane->snap && c->claim == c->lane->snap->claim && upstream_serves(c->upstream, target, NULL);
+    return c->lane->snap && c->claim == c->lane->snap->claim && upstream_serves(c->upstream, target, alone);
 }
 
-static struct service_h2 *find(const struct lane *l, const struct snap_target *target)
+static struct service_h2 *find(const struct lane *l, const struct snap_target *target,
+                               const struct purpose_alone *alone)
 {
     struct service_h2 *c = l->shared;
 
-    while (c && !(serves(c, target) && has_place(c)))
+    while (c && !(serves(c, target, alone) && has_place(c)))
         c = c->next;
     return c;
 }
 
 bool service_h2_has_room(const struct lane *l, const struct snap_target *target)
 {
-    return find(l, target) != NULL;
+    return find(l, target, NULL) != NULL;
 }
 
 static uint32_t limit_of_others(const struct lane *l, const struct snap_target *target)
 {
     for (const struct service_h2 *c = l->shared; c; c = c->next)
-        if (serves(c, target) && limit(c) > 0)
+        if (serves(c, target, NULL) && limit(c) > 0)
             return limit(c);
     return 0;
 }
@@ -114,7 +116,6 @@ static struct service_h2 *open_connection(struct lane *l, const struct snap_way 
     c->expected = limit_of_others(l, target);
     c->client = h2_client_new((uint64_t)loop_now_ms(p->loop));
     c->later = (struct round_item){ .act = on_later, .user = c };
-    c->retiring = alone != NULL; /* it is that visitor's request's, and no other's */
     c->how = UPSTREAM_BROKEN;
     c->ready = upstream_ready(c->upstream);
     c->idle_since_ms = c->heard_ms = loop_now_ms(p->loop);
@@ -143,7 +144,7 @@ bool service_h2_join(struct lane *l, const struct snap_way *way, const struct sn
                      const struct purpose_alone *alone, const struct upstream_events *events, void *user,
                      struct service_side *side)
 {
-    struct service_h2 *c = alone ? NULL : find(l, target);
+    struct service_h2 *c = find(l, target, alone);
     struct member *m;
 
     if (!c)

@@ -1,6 +1,7 @@
 /* relay/edge/stillness.h - whether what holds bytes stands still. Pure; plain data. */
 #ifndef RELAY_EDGE_STILLNESS_H
 #define RELAY_EDGE_STILLNESS_H
+#include <stdbool.h>
 #include <stdint.h>
 
 struct stillness {
@@ -10,4 +11,6 @@ struct stillness {
 
 /* Looks, once a second: how many bytes have moved in all, and how many are held. */
 void stillness_look(struct stillness *s, uint64_t moved, uint64_t held);
+/* Nothing has moved for some time, whether or not it holds anything. */
+bool stillness_lasts(const struct stillness *s);
 #endif

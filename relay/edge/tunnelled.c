@@ -24,6 +24,7 @@ static void on_room(void *user);
 static uint64_t on_held_asked(void *user, uint64_t *moved);
 static bool on_gone_asked(void *user);
 static void on_eof(void *user);
+static bool on_said_all_asked(void *user);
 static void on_ended(void *user, enum upstream_end how);
 
 static const struct upstream_events upstream_events = {
@@ -32,6 +33,7 @@ static const struct upstream_events upstream_events = {
     .held = on_held_asked,
     .gone = on_gone_asked,
     .eof = on_eof,
+    .said_all = on_said_all_asked,
     .ended = on_ended,
 };
 
@@ -116,12 +118,18 @@ static uint64_t on_held_asked(void *user, uint64_t *moved)
     return visitor_held(&t->side, moved);
 }
 
-/* A visitor who has ended in an orderly way is not gone, though the kernel thinks no more of him. */
 static bool on_gone_asked(void *user)
 {
     const struct tunnelled *t = user;
 
-    return !visitor_has_ended(&t->side) && visitor_is_gone(&t->side);
+    return visitor_is_gone(&t->side);
+}
+
+static bool on_said_all_asked(void *user)
+{
+    const struct tunnelled *t = user;
+
+    return visitor_has_ended(&t->side) || t->side.ops->has_left(t->side.user);
 }
 
 /* ---- end ---- */

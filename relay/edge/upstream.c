@@ -6,12 +6,8 @@
  *
  * LEAVING waits for the agent to close the channel, so that EOF without an abort always means half-close.
  * To a plain lane OPENING is the dial, and an abort is a reset. */
-#include "relay/edge/upstream.h"
+#include "relay/edge/upstream_parts.h"
 
-#include "relay/edge/credit.h"
-#include "relay/edge/proof.h"
-#include "relay/edge/stillness.h"
-#include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -26,41 +22,12 @@ enum {
     DIAL_MS = 10000,
     IDLE_MS = 5000,
     LEAVE_MS = 5000,
-    EXPLAIN_MS = 250, /* how long an EOF may wait for the agent's `ended` */
-};
-
-struct upstream {
-    const struct upstream_owner *owner;
-    void *owner_user;
-    struct upstream_link link;
-    struct loop *loop;
-    struct counts *counts; /* of its lane */
-    enum upstream_state state;
-    uint64_t id, lane;
-    char agent[33]; /* "" of a plain one */
-    struct proof proof;
-
-    bool plain;
-    struct dial *dial;     /* of a plain one, while OPENING */
-    struct stream *stream; /* NULL: a plain one that is not connected yet */
-    struct deadline deadline;
-    int pending;
-    int64_t idle_since_ms;
-
-    struct purpose purpose; /* decided by its first use */
-    struct buf prefix;      /* the second header, which travels with the first bytes */
-    uint64_t uses;
-    const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
-    void *user;
-    bool got_eof, explained, upgraded, answered;
-    enum lane_how how; /* once explained */
-
-    struct credit credit; /* for bytes after the second header */
-    struct stillness stillness;
+    EXPLAIN_MS = 250, /* how long an end may wait for the agent's `ended` */
 };
 
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
+static void on_broke(void *user);
 static void on_sent(void *user);
 static void on_drained(void *user);
 static void on_ended(void *user, const struct err *why);
@@ -93,6 +60,7 @@ static int connect_to_lane(struct upstream *u, const struct snap_lane *lane, str
     if (!u->stream)
         return -1;
     u->pending++;
+    stream_keep_broken(u->stream, on_broke);
     proof_begin(&u->proof, u->id, lane->secret, opening);
     stream_write(u->stream, opening, sizeof opening);
     return 0;
@@ -167,7 +135,7 @@ static void leave(struct upstream *u)
     stream_set_source(u->stream, NULL);
     stream_resume(u->stream); /* what still comes is dropped, so that the end can be seen */
     stream_keep(u->stream, false);
-    if (u->got_eof && !u->upgraded)
+    if (u->broke || (u->got_eof && !u->upgraded))
         close_now(u);
     else
         deadline_set(&u->deadline, LEAVE_MS);
@@ -254,6 +222,7 @@ static void on_dialled(void *user, struct stream *s, const struct err *why)
     u->stream = s;
     u->pending++;
     stream_hand_over(s, &stream_events, u);
+    stream_keep_broken(s, on_broke);
     begin_use(u);
     u->events->ready(u->user);
 }
@@ -300,14 +269,17 @@ static void on_received(void *user, const char *bytes, size_t n)
     }
 }
 
+/* Of an upgraded one what has not come as an EOF is no end in order, and of a plain one nobody says anything. */
 static enum upstream_end end_of(const struct upstream *u)
 {
+    bool cut = u->broke && !u->got_eof;
+
     if (u->plain)
-        return UPSTREAM_EOF;
+        return cut ? UPSTREAM_BROKEN : UPSTREAM_EOF;
     if (!u->explained)
         return UPSTREAM_LOST;
     switch (u->how) {
-    case LANE_EOF: return UPSTREAM_EOF;
+    case LANE_EOF: return cut && u->upgraded ? UPSTREAM_BROKEN : UPSTREAM_EOF;
     case LANE_REFUSED: return UPSTREAM_REFUSED;
     case LANE_UNREACHABLE: return UPSTREAM_UNREACHABLE;
     case LANE_SILENT: return UPSTREAM_SILENT;
@@ -320,7 +292,7 @@ static void end_of_used(struct upstream *u)
 {
     enum upstream_end how = end_of(u);
 
-    if (u->upgraded && how == UPSTREAM_EOF) {
+    if (u->upgraded && how == UPSTREAM_EOF && !u->broke) {
         deadline_clear(&u->deadline);
         u->events->eof(u->user);
         return;
@@ -344,14 +316,43 @@ static void on_eof(void *user)
         close_now(u);
 }
 
+/* sshd resets a connection that it closes before it has read all of it, and that may come before the agent's word of why
+ * the channel ended. Whoever has the stream may be in the middle of writing: he learns it from the loop. */
+static void on_broke(void *user)
+{
+    struct upstream *u = user;
+
+    u->broke = true;
+    if (u->state == UPSTREAM_OPENING)
+        fail_opening(u);
+    else if (u->state != UPSTREAM_USED)
+        close_now(u);
+    else if (u->explained || u->plain)
+        deadline_set(&u->deadline, 0);
+    else if (!u->got_eof)
+        deadline_set(&u->deadline, EXPLAIN_MS);
+}
+
 void upstream_note_ended(struct upstream *u, enum lane_how how)
 {
     u->explained = true;
     u->how = how;
     if (u->state == UPSTREAM_IDLE)
         close_now(u); /* before somebody takes it */
-    else if (u->got_eof && u->state == UPSTREAM_USED)
+    else if ((u->got_eof || u->broke) && u->state == UPSTREAM_USED)
         end_of_used(u);
+}
+
+/* Nobody explains the end. But on a busy machine the word may be there, and only not have been looked at. */
+static void end_unexplained(struct upstream *u)
+{
+    bool was_last = u->last_look || u->explained || u->plain;
+
+    u->last_look = true;
+    if (was_last)
+        end_of_used(u);
+    else
+        deadline_set(&u->deadline, 1);
 }
 
 static void on_late(void *user)
@@ -363,7 +364,7 @@ static void on_late(void *user)
         u->owner->silent(u->owner_user, u);
         fail_opening(u);
         break;
-    case UPSTREAM_USED: end_of_used(u); break; /* nobody explained the EOF */
+    case UPSTREAM_USED: end_unexplained(u); break;
     case UPSTREAM_IDLE: upstream_close(u); break;
     default: close_now(u); break;
     }
@@ -414,6 +415,8 @@ void upstream_write(struct upstream *u, const void *bytes, size_t n)
 
 size_t upstream_room(const struct upstream *u)
 {
+    if (u->broke)
+        return 0;
     if (u->plain) /* its socket is all that pushes back */
         return stream_full(u->stream) ? 0 : SIZE_MAX;
     return credit_room(&u->credit);
@@ -434,7 +437,7 @@ void upstream_shutdown(struct upstream *u)
 
 bool upstream_is_done(const struct upstream *u)
 {
-    return u->got_eof && (u->explained || u->plain) && stream_queued(u->stream) == 0;
+    return u->got_eof && (u->explained || u->plain) && !u->broke && stream_queued(u->stream) == 0;
 }
 
 static void on_sent(void *user)
@@ -461,28 +464,6 @@ void upstream_note_consumed(struct upstream *u, uint64_t total)
         u->events->room(u->user);
 }
 
-uint64_t upstream_look(struct upstream *u)
-{
-    uint64_t queued = u->stream ? stream_queued(u->stream) : 0;
-    uint64_t gone = u->plain ? u->credit.sent - queued : u->credit.consumed; /* nobody tells of plain ones */
-    uint64_t moved = 0, held = u->credit.sent - gone;
-
-    if (u->events)
-        held += u->events->held(u->user, &moved);
-    stillness_look(&u->stillness, moved + gone, held);
-    return held;
-}
-
-uint64_t upstream_stuck(const struct upstream *u)
-{
-    return !u->events ? 0 : u->events->stuck ? u->events->stuck(u->user) : u->stillness.stuck;
-}
-
-bool upstream_orphaned(const struct upstream *u)
-{
-    return upstream_stuck(u) > 0 && u->events->gone(u->user);
-}
-
 struct stream *upstream_stream(struct upstream *u)
 {
     return u->stream;
@@ -490,7 +471,7 @@ struct stream *upstream_stream(struct upstream *u)
 
 void upstream_give_back(struct upstream *u)
 {
-    if (u->got_eof) {
+    if (u->got_eof || u->broke) {
         upstream_close(u);
         return;
     }
@@ -500,59 +481,6 @@ void upstream_give_back(struct upstream *u)
     stream_resume(u->stream);
     deadline_set(&u->deadline, IDLE_MS);
     enter(u, UPSTREAM_IDLE);
-}
-
-/* ---- for the pool ---- */
-
-struct upstream_link *upstream_link(struct upstream *u)
-{
-    return &u->link;
-}
-
-enum upstream_state upstream_state(const struct upstream *u)
-{
-    return u->state;
-}
-
-bool upstream_taken(const struct upstream *u)
-{
-    return u->events != NULL;
-}
-
-uint64_t upstream_id(const struct upstream *u)
-{
-    return u->id;
-}
-
-uint64_t upstream_lane(const struct upstream *u)
-{
-    return u->lane;
-}
-
-const char *upstream_item(const struct upstream *u)
-{
-    return u->purpose.item ? u->purpose.item : "";
-}
-
-const char *upstream_route(const struct upstream *u)
-{
-    return u->purpose.route ? u->purpose.route : "";
-}
-
-bool upstream_answered(const struct upstream *u)
-{
-    return u->answered;
-}
-
-bool upstream_serves(const struct upstream *u, const struct snap_target *target,
-                     const struct purpose_alone *alone)
-{
-    return purpose_is(&u->purpose, target, alone);
-}
-
-int64_t upstream_idle_ms(const struct upstream *u)
-{
-    return loop_now_ms(u->loop) - u->idle_since_ms;
 }
 
 /* ---- end ---- */
@@ -580,8 +508,7 @@ static void on_ended(void *user, const struct err *why)
     enum upstream_state before = u->state;
     enum upstream_end how = before == UPSTREAM_OPENING ? UPSTREAM_UNAVAILABLE : end_of(u);
 
-    if (u->upgraded && why->code != ERR_NONE && !u->got_eof && (!u->explained || u->how == LANE_EOF))
-        how = UPSTREAM_BROKEN; /* whatever else the agent has told is better known than that */
+    (void)why; /* a connection that broke has been told of, unless it never came about */
     u->stream = NULL;
     if (before == UPSTREAM_OPENING)
         u->owner->failed(u->owner_user, u);

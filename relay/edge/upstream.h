@@ -79,9 +79,10 @@ const char *upstream_route(const struct upstream *u);
 bool upstream_answered(
     const struct upstream *u); /* whoever has it, or has just had it, got something of the service */
 bool upstream_serves(const struct upstream *u, const struct snap_target *target,
-                     const struct purpose_alone *alone);         /* it was used for just this */
-int64_t upstream_idle_ms(const struct upstream *u);              /* since it was given back */
-bool upstream_orphaned(const struct upstream *u);                /* nothing moves, and the visitor is gone */
+                     const struct purpose_alone *alone); /* it was used for just this */
+int64_t upstream_idle_ms(const struct upstream *u);      /* since it was given back */
+bool upstream_orphaned(
+    const struct upstream *u); /* nothing moves, and the visitor is gone; or both sides are */
 void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's `ended` */
 void upstream_note_consumed(struct upstream *u, uint64_t total); /* the agent's `consumed` */
 uint64_t upstream_look(struct upstream *u); /* once a second: bytes that wait in it, for either side */

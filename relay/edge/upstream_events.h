@@ -28,8 +28,9 @@ struct upstream_events {
     void (*room)(void *user); /* upstream_room has become more than nothing, or all that was queued is sent */
     /* Bytes that wait for the visitor; moved: how many have gone to him in all. */
     uint64_t (*held)(void *user, uint64_t *moved);
-    bool (*gone)(void *user); /* the visitor has reset his connection; asked only while nothing moves */
-    void (*eof)(void *user);  /* only of an upgraded one: it may still be written to */
+    bool (*gone)(void *user);     /* the visitor has reset his connection; asked only while nothing moves */
+    void (*eof)(void *user);      /* only of an upgraded one: it may still be written to */
+    bool (*said_all)(void *user); /* the same: the visitor says no more; asked as `gone` is */
     void (*ended)(void *user, enum upstream_end how); /* last; after EOF nothing can be written either */
 
     /* By HTTP/2, where `received` tells of heads alone. Then `told`: that was all for now, and a response without a body

@@ -26,7 +26,7 @@ struct listener {
 struct guest {
     struct client *client;
     uint64_t place; /* in the crowd */
-    bool has_left;  /* it, because he counts elsewhere now */
+    bool passed;    /* on, with his place */
 };
 
 struct worker {
@@ -120,20 +120,14 @@ static void give_memory_back(struct worker *w)
     malloc_trim(0);
 }
 
-static void leave_crowd(struct worker *w, struct guest *guest)
-{
-    if (!guest->has_left)
-        crowd_leave(w->conf.crowd, guest->place);
-    guest->has_left = true;
-}
-
 static void on_client_ended(void *user, struct client *client)
 {
     struct worker *w = user;
 
     for (size_t i = 0; i < w->clients_n; i++)
         if (w->clients[i].client == client) {
-            leave_crowd(w, &w->clients[i]);
+            if (!w->clients[i].passed)
+                crowd_leave(w->conf.crowd, w->clients[i].place);
             w->clients[i] = w->clients[--w->clients_n];
             break;
         }
@@ -220,13 +214,14 @@ static void on_passed(void *user, struct client *client, struct stream *visitor,
     struct worker *w = user;
     struct passthrough_name name;
     struct raw_visit visit;
+    size_t i = 0;
 
-    for (size_t i = 0; i < w->clients_n; i++)
-        if (w->clients[i].client == client)
-            leave_crowd(w, &w->clients[i]);
+    while (w->clients[i].client != client)
+        i++;
+    w->clients[i].passed = true;
     passthrough_visit(&visit, &name, snapshot_passes(w->snapshot, hello->name), from, hello->name);
     visit.repeatable = hello_is_all(hello, n);
-    raws_add(w->raws, visitor, &visit, bytes, n);
+    raws_add(w->raws, visitor, &visit, w->clients[i].place, bytes, n);
 }
 
 /* ---- start ---- */

@@ -21,7 +21,6 @@
 
 enum {
     FIRST_WORDS_MS = 10000, /* for tunnel-lane's own line */
-    QUIET_MS = 7500,        /* then we ping as well */
     DEAD_MS = 14000,        /* looked at once a second: known within 15 s */
     ENROL_MS = 30000,       /* to enrol in */
     DISMISSED_MS = 2000,    /* to read the answer in */
@@ -361,7 +360,7 @@ static void welcome(struct lane *l)
     msg.welcome.seen_from = l->seen_from;
     msg.welcome.publish = l->host->publish->list;
     msg.welcome.publish_n = l->host->publish->n;
-    msg.welcome.heartbeat_s = LANE_HEARTBEAT_S;
+    msg.welcome.heartbeat_s = l->host->heartbeat_ms / 1000;
     msg.welcome.time = now_text;
     lane_say(l, &msg);
     OPENSSL_cleanse(&msg, sizeof msg);
@@ -419,6 +418,12 @@ void lane_silent(struct lane *l)
 {
     if (l->state == LANE_S_UP)
         enter(l, LANE_S_BUSY);
+}
+
+/* Then we ping as well. */
+static int64_t quiet_ms(const struct lane *l)
+{
+    return l->host->heartbeat_ms * 3 / 2;
 }
 
 static void ping(struct lane *l, int64_t now_ms)
@@ -479,7 +484,7 @@ void lane_tick(struct lane *l)
                 "its agent does not say hello"); /* a session that has lost its agent, and streams hang on it */
         else
             lane_close(l);
-    } else if (now_ms - l->heard_ms > QUIET_MS && now_ms - l->pinged_ms > QUIET_MS) {
+    } else if (now_ms - l->heard_ms > quiet_ms(l) && now_ms - l->pinged_ms > quiet_ms(l)) {
         ping(l, now_ms);
     }
 }

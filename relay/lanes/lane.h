@@ -28,6 +28,7 @@ struct lane;
 struct lane_host {
     const char *relay_name;
     const struct publish *publish; /* addresses for DNS */
+    int64_t heartbeat_ms;
     /* Who comes from this address and port; as given where it is nobody else. */
     void (*real_address)(void *user, const char *address, unsigned port, char *real, size_t room);
     bool (*knows)(void *user, const char *agent);

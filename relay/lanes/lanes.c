@@ -349,6 +349,7 @@ static void set_host(struct lanes *l)
 {
     publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
     l->host = (struct lane_host){ .relay_name = relay_conf_of(l->conf)->base.name,
+                                  .heartbeat_ms = relay_conf_of(l->conf)->heartbeat_ms,
                                   .real_address = real_address,
                                   .publish = &l->publish,
                                   .knows = knows,

@@ -14,7 +14,7 @@ POLICY = ("https", "tls", "www", "hsts", "max_body", "park", "error_page", "acce
           "unset_header")
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
-    "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "workers", "publish", "lane_socket", "lane_user", "lane_command",
+    "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "heartbeat", "workers", "publish", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "max_connections", "max_per_source", "trusted_proxies",
                         "proxy_listeners", "max_uri", "max_header", "access_log", "access_log_format",
                         "tls_profile", "http2", "default_cert"),
@@ -110,7 +110,7 @@ FURTHER_DUMPED = {
     },
 }
 for at, keys in (("relay", ("agent pi-1", "agent pi-2")), ("agent", ("relay fra1", "relay fra2"))):
-    FURTHER_DUMPED[at] |= {"relay": {"max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
+    FURTHER_DUMPED[at] |= {"relay": {"heartbeat": ("5s", "default"), "max_streams": ("900", "default"), "max_buffered": ("64m", "default"),
                                      "max_connections": ("0", "default"), "max_per_source": ("0", "default"),
                                      "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "listen_http": (":80", "default"), "park": ("10s", "default"),
                                      "publish": ("auto", "default"), "trusted_proxies": ("", "default"),
@@ -176,7 +176,7 @@ def defaults(role):
     common = {"name": host[:32], "state_dir": f"/var/lib/tunnel-{role}",
               "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
               "log_level": "info", "drain": "10s"}
-    relay = {"listen_https": ":443", "listen_http": ":80", "park": "10s", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
+    relay = {"listen_https": ":443", "listen_http": ":80", "park": "10s", "heartbeat": "5s", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
              "max_streams": "900", "max_buffered": "64m", "max_connections": "0", "max_per_source": "0", "trusted_proxies": "", "proxy_listeners": "",
              "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate", "http2": "on",

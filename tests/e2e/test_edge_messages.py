@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import socket
 import ssl
+import struct
 import threading
 import time
 
@@ -355,6 +356,25 @@ def test_an_explanation_that_comes_late_still_counts(edge):
 
     edge.agent.serve = serve
     assert any(ends_well() for _ in range(20))
+
+
+def test_so_does_one_that_comes_behind_a_reset(edge):
+    """As of sshd, which resets what it closes with bytes unread, before the agent's word has come through."""
+
+    def serve(stream):
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.close()
+        time.sleep(0.05)  # of 250 ms
+        edge.agent.say("ended", stream=stream.id, how="refused", detail="")
+        raise ConnectionResetError  # that was all
+
+    def is_explained():
+        reply = edge.visit("POST")
+        assert reply.status == 502
+        return b"refused the connection" in reply.body.data
+
+    edge.agent.serve = serve
+    assert any(is_explained() for _ in range(20))
 
 
 def test_an_explanation_of_another_stream_does_not_count(edge):

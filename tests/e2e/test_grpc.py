@@ -141,7 +141,7 @@ def test_an_idle_stream_outlives_every_time_limit(houses, started):
     service = GrpcService()
     started.append(service)
     two = {"drain": "2s"}
-    house = houses({NAME: f"h2c://127.0.0.1:{service.port}\npark = 2s"}, park="2s", agent_keys=two, **two)
+    house = houses({NAME: f"h2c://127.0.0.1:{service.port}\npark = 2s"}, park="2s", heartbeat="2s", agent_keys=two, **two)
     assert ask(house, "idle=41", "unary")["idle"]["got"] == ["first", "second"]
 
 

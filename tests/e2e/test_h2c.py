@@ -12,8 +12,10 @@ from clock import Clock
 from http1 import content, content_sha256
 from http2 import Visitor2
 from path import DOMAIN, edges, fronts, houses, private_kb
-from programs import limit, wait_until
+from programs import limit, need, wait_until
 from service2 import Service2
+from sshd import free_port
+from stacks import Stack
 
 NAME = "h2.test"
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
@@ -174,6 +176,44 @@ def test_all_visitors_share_a_connection(house):
     for thread in threads:
         thread.join()
     assert len(house.service.requests) == 90 and len(house.service.peers) == 1
+
+
+NGINX = """\
+daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr warn;
+events {{ worker_connections 256; }}
+http {{
+    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} http2 proxy_protocol;
+        location / {{
+            default_type text/plain;
+            return 200 "$proxy_protocol_addr $proxy_protocol_port $connection $server_protocol";
+        }}
+    }}
+}}
+"""
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_who_is_told_of_shares_no_connection(houses, started, folder, version):
+    """With proxy_protocol; but what one visitor asks for over a connection of his goes by one connection to the service."""
+    port = free_port()
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+    started.append(Stack("nginx", [need("nginx"), "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"], port, folder))
+    house = houses({NAME: f"h2c://127.0.0.1:{port}\nproxy_protocol = {version}"})
+    with visitor2(house) as one, visitor2(house) as other, house.visitor(NAME) as old:
+        seen = []
+        for visitor in (one, other):
+            said = {reply.beginning.decode() for reply in map(visitor.reply, [visitor.ask() for _ in range(20)])}
+            assert len(said) == 1
+            seen.append(said.pop())
+        said = {old.ask().body.data.decode() for _ in range(3)}
+        assert len(said) == 1
+        seen.append(said.pop())
+        ports = [visitor.socket.getsockname()[1] for visitor in (one, other, old)]
+    assert [line.split()[:2] for line in seen] == [["127.0.0.1", str(port)] for port in ports]
+    assert len({line.split()[2] for line in seen}) == 3 and {line.split()[3] for line in seen} == {"HTTP/2.0"}
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])

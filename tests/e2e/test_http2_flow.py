@@ -13,7 +13,7 @@ import pytest
 
 from http1 import content, content_sha256
 from http2 import Visitor2
-from http2_raw import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, Raw2, ask
+from http2_raw import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, Raw2, ask, opens, settings
 from path import DOMAIN, WholePath, edge, edges, fronts, path, private_kb
 from programs import PATIENCE_S, wait_until
 from test_ports import up
@@ -289,3 +289,31 @@ def test_drain_is_no_longer_than_it_may_be(daemons, started, folder):
         stopping.join()
         assert [code for code, _ in v.goaways] == [NO_ERROR] and not v.whole
     path.close()
+
+
+def test_what_nobody_reads_counts_as_held(daemons, started, folder):
+    """Responses that are whole, so that no service waits for them, on a connection whose windows stay shut."""
+    path = WholePath(daemons, started, folder, max_buffered="2m")
+    with Raw2(path.port, path.root, first=settings(_4=0)) as v:
+        v.send(b"".join(ask(n, "/bytes/60000/1") for n in range(1, 161, 2)))
+        v.wait(lambda: len(v.resets) * 60_000 >= 80 * 60_000 - 2 * 1024 * 1024, "there is too much of it")
+        assert set(v.resets.values()) <= {CANCEL} and "a response that nobody read was given up" in path.relay.log()
+        assert not v.sizes and path.visit("GET", "/bytes/1000").body.size == 1000
+        v.send(settings(_4=65535) + opens(0, 2 << 20))
+        v.wait(lambda: len(v.resets) + len(v.whole) == 80, "the others can be read")
+        assert len(v.whole) > 10 and not v.goaways
+
+
+def test_a_visitor_who_reads_is_not_given_up(daemons, started, folder):
+    """Slowly, and others hold too much: but nothing of his stands still."""
+    path = WholePath(daemons, started, folder, max_buffered="1m")
+    with Raw2(path.port, path.root, first=settings(_4=0)) as v:
+        v.send(b"".join(ask(n, "/bytes/60000/1") for n in range(1, 81, 2)))
+        v.wait(lambda: len(v.heads) == 40, "they are answered")
+        v.send(opens(0, 4 << 20))
+        for _ in range(12):
+            v.send(b"".join(opens(n, 1000) for n in range(1, 81, 2)))
+            time.sleep(0.5)
+        assert not v.resets and not v.goaways
+        v.send(b"".join(opens(n, 60000) for n in range(1, 81, 2)))
+        v.wait(lambda: len(v.whole) == 40, "all are whole")

@@ -496,6 +496,16 @@ def test_an_old_connection_does_not_see_the_change(passed):
         assert visitor.ask("GET", "/echo").status == 421
 
 
+def test_who_has_come_before_and_speaks_after_the_change_sees_it(passed):
+    path = passed(domain={"tls": "terminate", "verify": "off"})
+    with path.raw() as visitor:
+        path.set_own(tls="passthrough")
+        wait_until(lambda: path.status()["domains"][0]["cert"]["state"] == "none", "it is passed through")
+        visitor.sendall(real_hello(DOMAIN))
+        assert visitor.recv(1) == b"\x16"
+        wait_until(lambda: path.status()["domains"][0]["requests"] == 1, "he is passed on")
+
+
 def test_without_an_agent(fronts, started, folder):
     own = Certificates(folder)
     site = Site(tls=server_context(own.pair("house", ["c.test"]), alpn=()))

@@ -223,6 +223,7 @@ def test_nothing_follows_an_opening_before_its_answer(edge):
     assert visitors[2].reply().status == 503  # after 10 s
     assert len(edge.agent.used) == len(edge.agent.requests) == 2
     assert edge.lane_states() == ["busy"]  # and not dead
+    assert "a visitor waits, and a lane does not answer" in edge.relay.log()
     gate.set()
     assert [visitor.reply().body.data for visitor in visitors[:2]] == [b"late"] * 2
     for visitor in visitors:

@@ -320,6 +320,72 @@ static void test_a_peer_that_goes_while_we_are_full(void **state)
     }
 }
 
+static void note_break(void *user)
+{
+    side_note(user, 'b');
+}
+
+/* However it is found: by reading, by writing, or by writing while nothing is read. */
+static void test_a_broken_stream_that_is_kept_is_told_of_and_stays(void **state)
+{
+    for (int way = 0; way < 3; way++) {
+        const struct linger at_once = { .l_onoff = 1 };
+        struct side s = { 0 };
+        int peer = side_with_peer(*state, &s, true);
+
+        stream_keep_broken(s.stream, note_break);
+        if (way == 1)
+            full(*state, &s, peer);
+        if (way == 2)
+            stream_pause(s.stream);
+        setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close(peer);
+        for (int i = 0; i < 10; i++) {
+            if (way == 2)
+                stream_write(s.stream, "x", 1);
+            loop_settle(*state);
+        }
+        assert_string_equal(s.events, "b");
+        assert_true(stream_is_broken(s.stream));
+        stream_write(s.stream, "late", 4);
+        stream_shutdown(s.stream);
+        stream_resume(s.stream);
+        stream_keep(s.stream, false);
+        loop_settle(*state);
+        assert_string_equal(s.events, "b");
+        assert_int_equal(stream_queued(s.stream), 0);
+        stream_stop(s.stream);
+        loop_run(*state);
+        assert_string_equal(s.events, "be");
+        assert_int_equal(s.why.code, ERR_PEER);
+    }
+}
+
+/* A stream that is not read can be asked; one that is read will tell. */
+static void test_what_is_seen_of_a_peer_who_has_gone(void **state)
+{
+    static const char first[] = "first";
+    const struct linger at_once = { .l_onoff = 1 };
+    struct side s = { 0 };
+    int peer = side_with_peer(*state, &s, true);
+
+    stream_pause(s.stream);
+    assert_false(stream_peer_has_ended(s.stream) || stream_is_broken(s.stream));
+    assert_int_equal(write(peer, first, 5), 5);
+    shutdown(peer, SHUT_WR);
+    assert_true(stream_peer_has_ended(s.stream));
+    assert_false(stream_is_broken(s.stream));
+    setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(peer);
+    assert_true(stream_is_broken(s.stream));
+    assert_true(stream_is_broken(s.stream)); /* to look changes nothing */
+    stream_resume(s.stream);
+    loop_run(*state);
+    assert_string_equal(s.events, "re");
+    assert_int_equal(s.why.code, ERR_PEER);
+    buf_free(&s.got);
+}
+
 /* ---- start ---- */
 
 static void test_open_without_a_descriptor(void **state)
@@ -353,13 +419,22 @@ static void test_fd_is_for_looking_at(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LOOP_TEST(test_stop_in_every_state),         LOOP_TEST(test_reset_in_every_state_of_a_unix_socket),
-        LOOP_TEST(test_reset_in_every_state_of_tcp), LOOP_TEST(test_a_kept_stream_stays_when_it_is_done),
-        LOOP_TEST(test_stop_inside_received),        LOOP_TEST(test_stop_inside_eof),
-        LOOP_TEST(test_stop_inside_drained),         LOOP_TEST(test_stop_both_inside_received),
-        LOOP_TEST(test_a_reset_is_seen_by_the_peer), LOOP_TEST(test_a_reset_by_the_peer),
-        LOOP_TEST(test_an_answer_is_heard_out),      LOOP_TEST(test_a_peer_that_goes_while_we_are_full),
-        LOOP_TEST(test_open_without_a_descriptor),   LOOP_TEST(test_fd_is_for_looking_at),
+        LOOP_TEST(test_stop_in_every_state),
+        LOOP_TEST(test_reset_in_every_state_of_a_unix_socket),
+        LOOP_TEST(test_reset_in_every_state_of_tcp),
+        LOOP_TEST(test_a_kept_stream_stays_when_it_is_done),
+        LOOP_TEST(test_stop_inside_received),
+        LOOP_TEST(test_stop_inside_eof),
+        LOOP_TEST(test_stop_inside_drained),
+        LOOP_TEST(test_stop_both_inside_received),
+        LOOP_TEST(test_a_reset_is_seen_by_the_peer),
+        LOOP_TEST(test_a_reset_by_the_peer),
+        LOOP_TEST(test_an_answer_is_heard_out),
+        LOOP_TEST(test_a_peer_that_goes_while_we_are_full),
+        LOOP_TEST(test_a_broken_stream_that_is_kept_is_told_of_and_stays),
+        LOOP_TEST(test_what_is_seen_of_a_peer_who_has_gone),
+        LOOP_TEST(test_open_without_a_descriptor),
+        LOOP_TEST(test_fd_is_for_looking_at),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

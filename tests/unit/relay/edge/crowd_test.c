@@ -52,6 +52,30 @@ static void test_limits(void **state)
     crowd_free(&c);
 }
 
+/* Of a proxy's connection it is told whose it is, also while nobody else may come in. */
+static void test_a_place_is_kept(void **state)
+{
+    const struct crowd_limits limits = { .max = 3, .max_per_source = 1 };
+    struct sockaddr_storage one = address("192.0.2.1"), other = address("192.0.2.2");
+    const struct cidrs nobody = { 0 };
+    uint64_t places[3];
+    struct crowd c;
+
+    (void)state;
+    crowd_init(&c);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(come(&c, "203.0.113.9", true, &limits, &places[i]), CROWD_IN);
+    assert_true(crowd_move(&c, &one, &nobody, &limits, &places[0]));
+    assert_true(crowd_move(&c, &one, &nobody, &limits, &places[0])); /* he is there */
+    assert_false(crowd_move(&c, &one, &nobody, &limits, &places[1]));
+    assert_true(crowd_move(&c, &other, &nobody, &limits, &places[1]));
+    assert_int_equal(c.n, 3);
+    for (int i = 0; i < 3; i++)
+        crowd_leave(&c, places[i]);
+    assert_int_equal(c.n, 0);
+    crowd_free(&c);
+}
+
 static void test_what_is_one_source(void **state)
 {
     static const struct {
@@ -114,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_a_place_is_kept),
         cmocka_unit_test(test_what_is_one_source),
         cmocka_unit_test(test_without_limits_and_without_an_address),
     };
