@@ -28,6 +28,7 @@ enum {
     FIRST_RETRY_MS = 15 * 1000,
     MAX_RETRY_MS = 3600 * 1000,
     LONGEST_TIMER_MS = 3600 * 1000, /* the wall clock may jump */
+    CLOCK_S = 10,                   /* how often a clock that is not set yet is looked at */
     DIGEST_CHARS = 65,
 };
 
@@ -386,6 +387,16 @@ static void hold_account(struct account *a, enum dns_class class, int64_t retry_
                  kv_int("retry_ms", (a->hold_until_s - now_s()) * 1000), kv_str("error", why));
 }
 
+/* Nobody was asked, so nobody is to be spared: it is soon looked at again, however often that has been in vain. */
+static void wait_for_clock(struct account *a, const char *why)
+{
+    if (a->trouble != DNS_TRANSIENT)
+        log_warn("a DNS provider is not asked while the clock is not set", kv_str("provider", a->name));
+    a->trouble = DNS_TRANSIENT;
+    a->hold_until_s = now_s() + CLOCK_S;
+    snprintf(a->why, sizeof a->why, "%s", why);
+}
+
 static const char *why_of(const struct dns_name *n)
 {
     for (int i = 0; i < NAME_FAMILIES; i++)
@@ -400,6 +411,8 @@ static void hold_name(struct account *a, struct dns_name *n)
 
     n->hold_until_s = 0;
     n->check_at_ms = next_check(a);
+    if (a->client->clock_missing)
+        return; /* the account waits for it */
     if (n->trouble == DNS_OK && !(name_was_tried(n) && is_due(a, n, loop_ms(a)))) {
         retry_succeeded(&n->retry);
     } else if (n->trouble == DNS_CONFIG) {
@@ -459,7 +472,9 @@ static void learn_all(struct account *a)
     }
     if (!last || last->trouble == DNS_STOPPED)
         return;
-    if (is_of_account(last->trouble) || failures >= FAILURES_IN_A_ROW) {
+    if (a->client->clock_missing) {
+        wait_for_clock(a, why_of(last));
+    } else if (is_of_account(last->trouble) || failures >= FAILURES_IN_A_ROW) {
         hold_account(a, last->trouble, last->retry_after_ms, why_of(last));
     } else if (failures == 0) {
         retry_succeeded(&a->retry);
