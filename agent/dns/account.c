@@ -205,6 +205,8 @@ int64_t account_next_s(const struct account *a, const struct dns_name *n)
 
     if (a->hold_until_s == INT64_MAX)
         return 0;
+    if (is_held(a) && is_due(a, n, loop_ms(a)))
+        return a->hold_until_s; /* it waits for nothing else */
     next = n->hold_until_s > 0 && (next == 0 || n->hold_until_s < next) ? n->hold_until_s : next;
     return a->hold_until_s > now_s() && a->hold_until_s > next ? a->hold_until_s : next;
 }

@@ -250,7 +250,7 @@ static enum dns_class given_zone(struct dns_client *c, const char *name, struct 
                         "%s is not in the zone %s that its section names; correct one of them", name,
                         c->conf.zone);
     if (c->provider->has_zone)
-        class = c->provider->has_zone(c, c->conf.zone, zone, why);
+        class = has_zone(c, c->conf.zone, zone, why);
     if (class == DNS_OK && !zone->name[0])
         return dns_fail(c, why, DNS_CONFIG, "it has no zone %s, or this credential may not see it",
                         c->conf.zone);

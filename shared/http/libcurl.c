@@ -3,7 +3,10 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define LIBRARY "libcurl.so.4"
 
@@ -15,7 +18,7 @@ static const struct {
     const char *name;
     size_t at; /* of the pointer to it, in struct libcurl */
 } functions[] = {
-    { "curl_global_init", offsetof(struct libcurl, global_init) },
+    { "curl_global_init_mem", offsetof(struct libcurl, global_init_mem) },
     { "curl_easy_init", offsetof(struct libcurl, easy_init) },
     { "curl_easy_setopt", offsetof(struct libcurl, easy_setopt) },
     { "curl_easy_perform", offsetof(struct libcurl, easy_perform) },
@@ -26,6 +29,63 @@ static const struct {
     { "curl_slist_free_all", offsetof(struct libcurl, slist_free_all) },
     { "curl_getdate", offsetof(struct libcurl, getdate) },
 };
+
+/* ---- its memory: with its size in front, to be wiped ---- */
+
+union piece {
+    size_t n;
+    max_align_t aligned;
+};
+
+static void *get(size_t n)
+{
+    union piece *p = n < SIZE_MAX - sizeof *p ? malloc(sizeof *p + n) : NULL;
+
+    if (!p)
+        return NULL;
+    p->n = n;
+    return p + 1;
+}
+
+static void *get_zeroed(size_t n, size_t one)
+{
+    size_t all;
+    void *memory = __builtin_mul_overflow(n, one, &all) ? NULL : get(all);
+
+    return memory ? memset(memory, 0, all) : NULL;
+}
+
+static void release(void *memory)
+{
+    union piece *p = memory;
+
+    if (!memory)
+        return;
+    explicit_bzero(memory, p[-1].n);
+    free(p - 1);
+}
+
+static void *resize(void *memory, size_t n)
+{
+    union piece *p = memory;
+    void *next = get(n);
+
+    if (next && memory)
+        memcpy(next, memory, p[-1].n < n ? p[-1].n : n);
+    if (next)
+        release(memory);
+    return next;
+}
+
+static char *copy(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    void *memory = get(n);
+
+    return memory ? memcpy(memory, text, n) : NULL;
+}
+
+/* ---- the library ---- */
 
 static void load(void)
 {
@@ -46,7 +106,7 @@ static void load(void)
         }
         *(void **)(void *)((char *)&lib + functions[i].at) = found;
     }
-    if (lib.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (lib.global_init_mem(CURL_GLOBAL_DEFAULT, get, release, resize, copy, get_zeroed) != CURLE_OK)
         (void)err_set(&failed, ERR_SYSTEM, "libcurl cannot be set up");
 }
 
