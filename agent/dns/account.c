@@ -6,6 +6,7 @@
 #include "agent/dns/account.h"
 
 #include "agent/dns/reconcile.h"
+#include "shared/http/fetch.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -329,8 +330,10 @@ static void account_run(struct account *a)
         uv_timer_stop(&a->timer);
         start_job(a, false);
     }
-    if (!a->job)
-        set_timer(a);
+    if (a->job)
+        return;
+    fetch_rest();
+    set_timer(a);
 }
 
 static void on_timer(uv_timer_t *timer)

@@ -25,4 +25,7 @@ struct libcurl {
 
 /* From any thread; loaded once, and for good. NULL: ERR_MISSING it is not installed, ERR_SYSTEM it does not start. */
 must_check const struct libcurl *libcurl_get(struct err *e);
+/* Nothing is asked for a while: the code of libcurl and of what it brought with it takes no memory until it is run again.
+ * From any thread, also while another one runs it. */
+void libcurl_rest(void);
 #endif

@@ -196,3 +196,21 @@ def test_a_core_holds_no_secret(daemons: Callable[..., Daemon], sims: Callable, 
     assert hidden == 1 and dumped == []
     sent = sim.requests[-1].headers["Authorization"].split()[1]
     assert memory_with(agent.daemon.pid, sent.encode())[0] == []
+
+
+def resident_kb(pid: int, library: str) -> int:
+    """How much of it is in memory for this process."""
+    areas = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path(f"/proc/{pid}/smaps").read_text())[1:]
+    return sum(int(re.search(r"^Rss:\s+(\d+)", area, re.MULTILINE)[1]) for area in areas if library in area.splitlines()[0])
+
+
+def test_what_requests_need_is_let_go(daemons: Callable[..., Daemon], sims: Callable) -> None:
+    """libcurl and the libraries it brings take 3 MB of code while they run, and next to nothing at rest; and work again."""
+    sim = sims(Cloudflare)
+    agent = DnsAgent(daemons, sim.kind, sim.keys()).site(WWW).start()
+    agent.wait(WWW), agent.wait(WWW, "AAAA")
+    wait_until(lambda: resident_kb(agent.daemon.pid, "/libcurl.so") < 300, "libcurl is at rest")
+    assert resident_kb(agent.daemon.pid, "/libgnutls.so") < 500
+    agent.address["sources"] = "fixed:192.0.2.2 fixed:2001:db8::2"
+    agent.reload()
+    wait_until(lambda: sim.zones[ZONE].values(WWW, "A") == ["192.0.2.2"] and agent.record(WWW)["state"] == "ok", "it is asked again")
