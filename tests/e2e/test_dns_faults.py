@@ -16,9 +16,11 @@ from daemon import Daemon
 from dns_agent import DnsAgent
 from dns_sim.base import Reply, Request, Simulator, route
 from dns_sim.cloudflare import Cloudflare
+from dns_sim.duckdns import DuckDns
 from dns_sim.dyndns2 import Dyndns2
 from dns_sim.gandi import Gandi
 from dns_sim.ovh import Ovh
+from dns_sim.porkbun import Porkbun
 from dns_sim.route53 import Route53
 from nameserver import Bind
 from path import DOMAIN, WholePath, path  # noqa: F401
@@ -32,7 +34,7 @@ V4, V6 = "192.0.2.1", "2001:db8::1"
 @pytest.fixture
 def sims(started: list, folder: Path) -> Callable[..., Any]:
     def make(kind: type[Simulator]) -> Any:
-        started.append(kind(folder, *(() if kind is Dyndns2 else (ZONE,))))
+        started.append(kind(folder, *(() if kind in (Dyndns2, DuckDns) else (ZONE,))))
         return started[-1]
 
     return make
@@ -183,19 +185,22 @@ def memory_with(pid: int, secret: bytes) -> tuple[list[str], int]:
     return dumped, hidden
 
 
-@pytest.mark.parametrize("kind", [Cloudflare, Dyndns2])
+@pytest.mark.parametrize("kind", [Cloudflare, Ovh, Porkbun, Dyndns2, DuckDns], ids=lambda k: k.kind)
 def test_a_core_holds_no_secret(daemons: Callable[..., Daemon], sims: Callable, kind: type[Simulator]) -> None:
-    """Once a request is over, the credential is in memory that is locked and never dumped, and nowhere else."""
+    """Once requests are over, a credential is in memory that is locked and never dumped, and nowhere else: be it sent as a header,
+    in a body or in a URL. A sanitizer keeps what was freed; and who looks up functions late keeps registers on the stack."""
     sim = sims(kind)
+    name = "sassy-cat.duckdns.org" if kind is DuckDns else WWW
     if kind is Dyndns2:
-        sim.known[WWW] = ()
-    agent = DnsAgent(daemons, sim.kind, sim.keys()).site(WWW).start()
-    agent.wait(WWW)
-    [secret] = sim.secrets.values()
-    dumped, hidden = memory_with(agent.daemon.pid, secret.encode())
-    assert hidden == 1 and dumped == []
-    sent = sim.requests[-1].headers["Authorization"].split()[1]
-    assert memory_with(agent.daemon.pid, sent.encode())[0] == []
+        sim.known[name] = ()
+    agent = DnsAgent(daemons, sim.kind, sim.keys()).site(name, families="ipv4").start(env={"LD_BIND_NOW": "1"})
+    agent.wait(name)
+    if not agent.daemon.memory_kb:
+        return
+    sent = [w for r in sim.requests for w in (r.headers.get("Authorization") or "").split()[1:]]
+    for secret in {*sim.secrets.values(), *sent}:
+        dumped, hidden = memory_with(agent.daemon.pid, secret.encode())
+        assert dumped == [] and hidden == (secret in sim.secrets.values())
 
 
 def resident_kb(pid: int, library: str) -> int:
