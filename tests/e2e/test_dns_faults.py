@@ -165,6 +165,29 @@ def test_a_site_is_published_through_its_own_relays(path: WholePath) -> None:  #
     assert path.visit().status == 200
 
 
+def test_a_relay_that_stays_down_is_withdrawn(path: WholePath, started: list, folder: Path) -> None:  # noqa: F811
+    """While the other one is up; and when that goes down as well, both are published."""
+    bind = Bind(folder, DOMAIN).start()
+    started.append(bind)
+    path.agent.stop()
+    path.agent.state_dir.mkdir(mode=0o700, exist_ok=True)
+    known = {"e2e": [["203.0.113.1"], []], "other": [["203.0.113.2"], []]}
+    (path.agent.state_dir / "dns.json").write_text(json.dumps({"v": 1, "names": [], "accounts": {}, "relays": known}))
+    ini = path.agent.conf.read_text().replace("[agent]\n", "[agent]\nwithdraw_after = 3s\n")
+    keys = "".join(f"{k} = {v}\n" for k, v in bind.keys().items())
+    path.agent.conf.write_text(ini + f"dns = bind\nfamilies = ipv4\n[relay other]\nhost = 127.0.0.1\nport = 1\nhost_key = ssh-ed25519 "
+                               f"SHA256:{'A' * 43}\n[provider bind]\ntype = rfc2136\n{keys}")
+    path.relay.conf.write_text(path.relay.conf.read_text().replace("[relay]\n", "[relay]\npublish = 203.0.113.1\n"))
+    path.relay.stop()
+    path.start_relay()
+    path.start_agent()
+    path.wait_up()
+    wait_until(lambda: bind.values(DOMAIN, "A") == ["203.0.113.1"], "the one that is up is published alone")
+    path.agent.conf.write_text(path.agent.conf.read_text().replace(f"port = {path.sshd.port}\n", "port = 1\n"))
+    assert path.agent.post("/v1/reload").status == 200
+    wait_until(lambda: bind.values(DOMAIN, "A") == ["203.0.113.1", "203.0.113.2"], "nobody is up, so everybody is published")
+
+
 def memory_with(pid: int, secret: bytes) -> tuple[list[str], int]:
     """Where it is in a process: mappings that a core would hold, and how many others."""
     dumped, hidden = [], 0
