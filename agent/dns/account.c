@@ -11,11 +11,9 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 enum {
@@ -30,7 +28,6 @@ enum {
     MAX_RETRY_MS = 3600 * 1000,
     LONGEST_TIMER_MS = 3600 * 1000, /* the wall clock may jump */
     CLOCK_S = 10,                   /* how often a clock that is not set yet is looked at */
-    DIGEST_CHARS = 65,
 };
 
 struct batch {
@@ -44,7 +41,7 @@ struct account {
     struct loop *loop;
     char name[NAME_LABEL_BYTES], agent[NAME_LABEL_BYTES];
     struct dns_client *client;
-    char digest[DIGEST_CHARS]; /* of the configuration: what a refusal is remembered with */
+    char digest[DNS_DIGEST_BYTES]; /* of the configuration: what a refusal is remembered with */
     struct names *names;
     const struct account_events *events;
     void *user;
@@ -70,41 +67,6 @@ static void end_if_done(struct account *a);
 
 /* ---- what it is ---- */
 
-static void add_file(EVP_MD_CTX *md, const char *path)
-{
-    struct stat st;
-
-    if (*path && stat(path, &st) == 0) {
-        EVP_DigestUpdate(md, &st.st_mtim, sizeof st.st_mtim);
-        EVP_DigestUpdate(md, &st.st_size, sizeof st.st_size);
-        EVP_DigestUpdate(md, &st.st_ino, sizeof st.st_ino);
-    }
-}
-
-/* Texts of the section, and which files its secrets are: not what is in them. */
-static void digest_of(const struct dns_conf *c, char out[DIGEST_CHARS])
-{
-    const char *const texts[] = { c->token_file, c->key_file, c->secret_file, c->password_file, c->user,
-                                  c->id,         c->zone,     c->server,      c->url,           c->key_name,
-                                  c->ca_file,    c->success,  c->command };
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    unsigned n = 0;
-
-    EVP_DigestInit_ex(md, EVP_sha256(), NULL);
-    EVP_DigestUpdate(md, dns_types[c->type], strlen(dns_types[c->type]));
-    EVP_DigestUpdate(md, &c->key_algorithm, sizeof c->key_algorithm);
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        EVP_DigestUpdate(md, texts[i], strlen(texts[i]) + 1);
-        if (i < 4)
-            add_file(md, texts[i]);
-    }
-    EVP_DigestFinal_ex(md, digest, &n);
-    EVP_MD_CTX_free(md);
-    for (unsigned i = 0; i < n && 2 * i + 2 < DIGEST_CHARS; i++)
-        snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
-}
-
 struct account *account_start(struct loop *loop, const char *name, const struct dns_conf *conf,
                               const char *agent, struct names *names, const struct account_events *events,
                               void *user)
@@ -115,7 +77,7 @@ struct account *account_start(struct loop *loop, const char *name, const struct 
     snprintf(a->name, sizeof a->name, "%s", name);
     snprintf(a->agent, sizeof a->agent, "%s", agent);
     a->client = dns_client_new(conf);
-    digest_of(conf, a->digest);
+    dns_conf_digest(conf, a->digest);
     a->names = names;
     a->events = events;
     a->user = user;
@@ -137,9 +99,9 @@ const struct dns_provider *account_provider(const struct account *a)
 
 bool account_follows(const struct account *a, const struct dns_conf *conf, const char *agent)
 {
-    char digest[DIGEST_CHARS];
+    char digest[DNS_DIGEST_BYTES];
 
-    digest_of(conf, digest);
+    dns_conf_digest(conf, digest);
     return strcmp(digest, a->digest) == 0 && strcmp(agent, a->agent) == 0;
 }
 

@@ -73,6 +73,21 @@ def test_a_throttle_ends_when_it_was_said_to(daemons: Callable[..., Daemon], sim
     assert sim.requests[1].at - sim.requests[0].at >= 1.9 and time.monotonic() - held < 30
 
 
+def test_another_secret_in_the_environment_is_tried(daemons: Callable[..., Daemon], sims: Callable) -> None:
+    """A refusal is remembered over restarts, until there is another credential."""
+    sim = sims(Cloudflare)
+    agent = DnsAgent(daemons, sim.kind, {**sim.keys(), "token_file": "env:DNS_TOKEN"}).site(WWW)
+    agent.start(env={"DNS_TOKEN": "wrong-0123456789-wrong"})
+    wait_until(lambda: agent.provider()["state"] == "auth", "it is refused")
+    asked = len(sim.requests)
+    agent.daemon.stop()
+    agent.start(env={"DNS_TOKEN": "wrong-0123456789-wrong"})
+    assert agent.provider()["state"] == "auth" and len(sim.requests) == asked
+    agent.daemon.stop()
+    agent.start(env={"DNS_TOKEN": sim.secrets["token_file"]})
+    agent.wait(WWW)
+
+
 def waits_for_the_clock(agent: DnsAgent, clock: Clock) -> None:
     agent.site(WWW).start(env=clock.environment)
     assert "clock is not set" in agent.wait(WWW, state="failed")["last_error"]
