@@ -64,7 +64,7 @@ static const struct opt options[] = {
       .sample = "/etc/tunnel/on-change",
       .help =
           "Program that is run when a DNS record has become another one. Its environment has TUNNEL_SITE, TUNNEL_NAME, "
-          "TUNNEL_TYPE, TUNNEL_PROVIDER, TUNNEL_OLD and TUNNEL_NEW." },
+          "TUNNEL_TYPE, TUNNEL_PROVIDER, TUNNEL_OLD and TUNNEL_NEW, and PATH; nothing else." },
     { "agent", "withdraw_after", OPT_DURATION, offsetof(struct agent_conf, withdraw_after_ms), .def = "2m",
       .min = 0, .max = (int64_t)7 * 24 * 3600 * 1000, .flags = OPT_RELOAD,
       .help = "After how long a relay that is down is taken out of DNS, while another one is up." },
