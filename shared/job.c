@@ -51,8 +51,8 @@ static void drop_stack(void)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)__builtin_frame_address(0), begin;
     pthread_attr_t attr;
-    void *lowest;
-    size_t n;
+    void *lowest = NULL;
+    size_t n = 0;
 
     wipe_near();
     if (pthread_getattr_np(pthread_self(), &attr) != 0)

@@ -67,10 +67,8 @@ def test_a_throttle_ends_when_it_was_said_to(daemons: Callable[..., Daemon], sim
     sim = sims(Cloudflare)
     sim.fail(Reply.json(429, {"success": False, "errors": [{"code": 971, "message": "slow down"}]}, retry_after="2"))
     agent = DnsAgent(daemons, sim.kind, sim.keys()).site(WWW).site(f"b.{ZONE}").start()
-    wait_until(lambda: agent.provider()["state"] == "throttled", "it is left alone")
-    held = time.monotonic()
     agent.wait(WWW), agent.wait(f"b.{ZONE}")
-    assert sim.requests[1].at - sim.requests[0].at >= 1.9 and time.monotonic() - held < 30
+    assert 1.9 <= sim.requests[1].at - sim.requests[0].at < 30 and agent.daemon.log().count("left alone for a while") == 1
 
 
 def test_another_secret_in_the_environment_is_tried(daemons: Callable[..., Daemon], sims: Callable) -> None:
@@ -91,7 +89,7 @@ def test_another_secret_in_the_environment_is_tried(daemons: Callable[..., Daemo
 def waits_for_the_clock(agent: DnsAgent, clock: Clock) -> None:
     agent.site(WWW).start(env=clock.environment)
     assert "clock is not set" in agent.wait(WWW, state="failed")["last_error"]
-    assert agent.provider()["state"] == "transient" and agent.provider()["hold_until"].startswith("1970-01-01T00:")
+    wait_until(lambda: (agent.provider()["hold_until"] or "").startswith("1970-01-01T00:"), "it is soon looked at again")
     assert agent.provider()["requests"] == 0
 
 
