@@ -3,6 +3,8 @@
 # Objects go to build/MODE (build/MODE-clang with CC=clang); build/PROGRAM is a link to the last one built.
 
 VERSION := 0.1.0
+# Where to turn to, for the services that we ask (User-Agent), as several of them want it: an address or a page. Empty: left out.
+CONTACT ?=
 MODE    ?= debug
 ifeq ($(origin CC),default)
 CC := gcc
@@ -21,7 +23,7 @@ PKGS     := libuv inih jansson libssl libcrypto libssh2 libnghttp2 libcurl
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wimplicit-fallthrough
-ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DTUNNEL_LIBEXEC='"$(libexecdir)"' -DTUNNEL_VERSION='"$(VERSION)"' $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(CFLAGS_$(MODE))
+ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DTUNNEL_LIBEXEC='"$(libexecdir)"' -DTUNNEL_VERSION='"$(VERSION)"' -DTUNNEL_CONTACT='"$(if $(CONTACT), (+$(CONTACT)))"' $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(CFLAGS_$(MODE))
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(LDFLAGS_$(MODE))
 
 CFLAGS_debug := -Og -g3 -Werror

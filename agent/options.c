@@ -64,7 +64,7 @@ static const struct opt options[] = {
       .sample = "/etc/tunnel/on-change",
       .help =
           "Program that is run when a DNS record has become another one. Its environment has TUNNEL_SITE, TUNNEL_NAME, "
-          "TUNNEL_TYPE, TUNNEL_PROVIDER, TUNNEL_OLD and TUNNEL_NEW." },
+          "TUNNEL_TYPE, TUNNEL_PROVIDER, TUNNEL_OLD and TUNNEL_NEW, and PATH; nothing else." },
     { "agent", "withdraw_after", OPT_DURATION, offsetof(struct agent_conf, withdraw_after_ms), .def = "2m",
       .min = 0, .max = (int64_t)7 * 24 * 3600 * 1000, .flags = OPT_RELOAD,
       .help = "After how long a relay that is down is taken out of DNS, while another one is up." },
@@ -151,6 +151,11 @@ static const struct opt options[] = {
       .help =
           "Which addresses its names get in DNS: with tunnel those of the relays, with direct the house's own. With "
           "none, DNS is left alone." },
+    { "domain", "relays", OPT_WORDS, offsetof(struct agent_domain_conf, relays), .def = "",
+      .flags = OPT_RELOAD, .sample = "fra1",
+      .help =
+          "Names of the [relay] sections that it is published through: these alone are told of it, and with mode = tunnel "
+          "it is their addresses that its names get in DNS. When empty, all." },
     { "domain", "dns", OPT_TEXT, offsetof(struct agent_domain_conf, dns), .def = "", .flags = OPT_RELOAD,
       .sample = "cloudflare",
       .help =
@@ -227,6 +232,14 @@ static const struct opt options[] = {
 const char *agent_mode_text(int mode)
 {
     return modes[mode];
+}
+
+bool agent_uses_relay(const struct opt_words *relays, const char *relay)
+{
+    for (size_t i = 0; i < relays->n; i++)
+        if (strcmp(relays->words[i], relay) == 0)
+            return true;
+    return relays->n == 0;
 }
 
 const struct agent_conf *agent_conf_of(const struct opt_conf *conf)
@@ -411,6 +424,28 @@ static void check_services(struct opt_conf *conf, const char *name, const struct
                           "is for https:// services, and this site has none; leave it out");
 }
 
+static void check_relays(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
+                         struct opt_errors *errors)
+{
+    for (size_t i = 0; i < d->relays.n; i++) {
+        const char *word = d->relays.words[i];
+        const struct agent_relay_conf *r = opt_values(conf, "relay", word);
+
+        if (!r)
+            opt_errors_add_at(errors, conf, "domain", name, "relays",
+                              "there is no [relay %.60s]; add one, or write the name of one that is there",
+                              word);
+        else if (r->protocol == AGENT_PROTOCOL_PLAIN)
+            opt_errors_add_at(errors, conf, "domain", name, "relays",
+                              "[relay %.60s] has protocol = plain, and knows nothing of sites; leave it out",
+                              word);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(d->relays.words[j], word) == 0)
+                opt_errors_add_at(errors, conf, "domain", name, "relays",
+                                  "%.60s stands there twice; leave one out", word);
+    }
+}
+
 static void check_domain(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
                          struct names *names, struct opt_errors *errors)
 {
@@ -420,6 +455,7 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
         check_passthrough(conf, name, d, errors);
     else
         check_services(conf, name, d, errors);
+    check_relays(conf, name, d, errors);
     dns_check_site(conf, name, d, errors);
     policy_conf_check(conf, name, &d->aliases, &d->policy, errors);
     if (other)

@@ -48,6 +48,7 @@ struct agent_domain_conf {
     int proxy_protocol;      /* enum proxy_header_version */
     struct opt_pairs routes; /* paths, and a service for each */
     struct opt_words aliases;
+    struct opt_words relays; /* names of [relay] sections that it is published through; none: all */
     struct policy_conf policy;
 };
 
@@ -60,6 +61,8 @@ struct agent_tcp_conf {
 };
 
 const char *agent_mode_text(int mode);
+/* Whether a site with these `relays` is published through the relay of that name. */
+bool agent_uses_relay(const struct opt_words *relays, const char *relay);
 
 extern const struct opt_schema agent_schema;
 

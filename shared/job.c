@@ -2,9 +2,16 @@
 
 #include "shared/mem.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
+
+enum { NEAR_BYTES = 32 * 1024 };
 
 struct job {
     void (*run)(struct job *job, void *user);
@@ -30,11 +37,40 @@ static int create_thread(struct job *j, void (*entry)(void *arg))
     return rc;
 }
 
+/* Right below the caller's frame, where the last page of the stack's rest may not go. */
+static void wipe_near(void)
+{
+    char room[NEAR_BYTES];
+
+    explicit_bzero(room, sizeof room);
+}
+
+/* What stands below on the stack may be part of a credential, and would take memory while the C library keeps the stack for
+ * another thread. */
+static void drop_stack(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)__builtin_frame_address(0), begin;
+    pthread_attr_t attr;
+    void *lowest = NULL;
+    size_t n = 0;
+
+    wipe_near();
+    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+        return;
+    begin = pthread_attr_getstack(&attr, &lowest, &n) == 0 ? (uintptr_t)lowest : end;
+    pthread_attr_destroy(&attr);
+    begin = (begin + page - 1) & ~(page - 1);
+    end = (end - NEAR_BYTES / 2) & ~(page - 1);
+    if (end > begin && madvise((void *)begin, end - begin, MADV_DONTNEED) != 0)
+        return; /* it stays, then */
+}
+
 static void on_thread_started(void *arg)
 {
     struct job *j = arg;
 
     j->run(j, j->user);
+    drop_stack();
     uv_async_send(&j->done);
 }
 

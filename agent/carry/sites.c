@@ -93,20 +93,28 @@ static void claim_http2(struct site *site)
     json_decref(words);
 }
 
+static const char *const *copy_words(struct arena *arena, const struct opt_words *words)
+{
+    const char **copies = arena_get(arena, words->n * sizeof *copies + 1);
+
+    for (size_t i = 0; i < words->n; i++)
+        copies[i] = arena_copy(arena, words->words[i]);
+    return copies;
+}
+
 static void fill(struct arena *arena, struct site *site, const char *name, const struct agent_domain_conf *d,
                  struct sites *old)
 {
     const char *item = copy_item(arena, prefix, name);
-    const char **aliases = arena_get(arena, d->aliases.n * sizeof *aliases + 1);
+    const char *const *aliases = copy_words(arena, &d->aliases);
 
-    for (size_t i = 0; i < d->aliases.n; i++)
-        aliases[i] = arena_copy(arena, d->aliases.words[i]);
     *site = (struct site){
         .item = item,
         .policy = with_proxy_protocol(
             with_routes(policy_of(name, d, sites_find(old, str_of(item))), &d->routes), d->proxy_protocol),
         .aliases = aliases,
         .aliases_n = d->aliases.n,
+        .relays = { d->relays.n, copy_words(arena, &d->relays) },
         .services = arena_get(arena, (1 + d->routes.n) * sizeof *site->services),
         .services_n = 1 + d->routes.n,
     };
@@ -207,13 +215,19 @@ static bool same_services(const struct site *a, const struct site *b)
     return true;
 }
 
+static bool same_words(const char *const *a, size_t a_n, const char *const *b, size_t b_n)
+{
+    for (size_t i = 0; i < a_n && a_n == b_n; i++)
+        if (strcmp(a[i], b[i]) != 0)
+            return false;
+    return a_n == b_n;
+}
+
 static bool same_claim(const struct site *a, const struct site *b)
 {
-    if (strcmp(a->item, b->item) != 0 || a->aliases_n != b->aliases_n)
+    if (strcmp(a->item, b->item) != 0 || !same_words(a->aliases, a->aliases_n, b->aliases, b->aliases_n) ||
+        !same_words(a->relays.words, a->relays.n, b->relays.words, b->relays.n))
         return false;
-    for (size_t i = 0; i < a->aliases_n; i++)
-        if (strcmp(a->aliases[i], b->aliases[i]) != 0)
-            return false;
     if (!same_services(a, b))
         return false;
     return a->policy == b->policy || (a->policy && b->policy && json_equal(a->policy, b->policy));
@@ -289,12 +303,14 @@ struct site_service *sites_service(const struct site *site, struct str route)
     return NULL;
 }
 
-const struct site_service *sites_for(struct sites *s, const struct proxy2_use *use, const struct site **site,
-                                     const char **why)
+const struct site_service *sites_for(struct sites *s, const char *relay, const struct proxy2_use *use,
+                                     const struct site **site, const char **why)
 {
     const struct site_service *service;
 
     *site = sites_find(s, use->item);
+    if (*site && !agent_uses_relay(&(*site)->relays, relay))
+        *site = NULL; /* it was never claimed there */
     service = *site ? sites_service(*site, use->route) : NULL;
     *why = !*site     ? "this item is not served here"
            : !service ? "this route is not served here"

@@ -32,6 +32,7 @@ struct site {
     const char *item; /* "domain:NAME" or "tcp:NAME", as in a claim */
     const char *const *aliases;
     size_t aliases_n;
+    struct opt_words relays;       /* who is told of it; none: all */
     json_t *policy;                /* for visitors, as the claim has it; owned */
     struct site_service *services; /* its own first, and always */
     size_t services_n;
@@ -69,9 +70,9 @@ void sites_note_service(struct sites *s, const char *item, const char *route, en
 struct site *sites_find(struct sites *s, struct str item);
 /* NULL when the site has no such route. */
 struct site_service *sites_service(const struct site *site, struct str route);
-/* The service that a stream is for; NULL: there is none, or it does not fit, and why says so. */
-const struct site_service *sites_for(struct sites *s, const struct proxy2_use *use, const struct site **site,
-                                     const char **why);
+/* The service that a stream of this relay is for; NULL: there is none, or it does not fit, and why says so. */
+const struct site_service *sites_for(struct sites *s, const char *relay, const struct proxy2_use *use,
+                                     const struct site **site, const char **why);
 const char *site_name(const struct site *site); /* without "domain:" or "tcp:" */
 /* What the relay has answered to the claim of it. why: "" when it was accepted. */
 void site_note_claim(struct site *site, enum site_claim claim, const char *why);

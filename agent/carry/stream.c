@@ -256,7 +256,7 @@ static enum state use(struct carry *c, const struct proxy2_use *use)
 {
     const struct site *site;
     const char *why;
-    const struct site_service *service = sites_for(c->lane->sites, use, &site, &why);
+    const struct site_service *service = sites_for(c->lane->sites, c->lane->relay, use, &site, &why);
 
     c->counted = limits_use(c->lane->limits);
     c->item = mem_copy_n(use->item.p, use->item.n);

@@ -6,15 +6,14 @@
 #include "agent/dns/account.h"
 
 #include "agent/dns/reconcile.h"
+#include "shared/http/fetch.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 enum {
@@ -28,7 +27,7 @@ enum {
     FIRST_RETRY_MS = 15 * 1000,
     MAX_RETRY_MS = 3600 * 1000,
     LONGEST_TIMER_MS = 3600 * 1000, /* the wall clock may jump */
-    DIGEST_CHARS = 65,
+    CLOCK_S = 10,                   /* how often a clock that is not set yet is looked at */
 };
 
 struct batch {
@@ -42,7 +41,7 @@ struct account {
     struct loop *loop;
     char name[NAME_LABEL_BYTES], agent[NAME_LABEL_BYTES];
     struct dns_client *client;
-    char digest[DIGEST_CHARS]; /* of the configuration: what a refusal is remembered with */
+    char digest[DNS_DIGEST_BYTES]; /* of the configuration: what a refusal is remembered with */
     struct names *names;
     const struct account_events *events;
     void *user;
@@ -68,41 +67,6 @@ static void end_if_done(struct account *a);
 
 /* ---- what it is ---- */
 
-static void add_file(EVP_MD_CTX *md, const char *path)
-{
-    struct stat st;
-
-    if (*path && stat(path, &st) == 0) {
-        EVP_DigestUpdate(md, &st.st_mtim, sizeof st.st_mtim);
-        EVP_DigestUpdate(md, &st.st_size, sizeof st.st_size);
-        EVP_DigestUpdate(md, &st.st_ino, sizeof st.st_ino);
-    }
-}
-
-/* Texts of the section, and which files its secrets are: not what is in them. */
-static void digest_of(const struct dns_conf *c, char out[DIGEST_CHARS])
-{
-    const char *const texts[] = { c->token_file, c->key_file, c->secret_file, c->password_file, c->user,
-                                  c->id,         c->zone,     c->server,      c->url,           c->key_name,
-                                  c->ca_file,    c->success,  c->command };
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *md = EVP_MD_CTX_new();
-    unsigned n = 0;
-
-    EVP_DigestInit_ex(md, EVP_sha256(), NULL);
-    EVP_DigestUpdate(md, dns_types[c->type], strlen(dns_types[c->type]));
-    EVP_DigestUpdate(md, &c->key_algorithm, sizeof c->key_algorithm);
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        EVP_DigestUpdate(md, texts[i], strlen(texts[i]) + 1);
-        if (i < 4)
-            add_file(md, texts[i]);
-    }
-    EVP_DigestFinal_ex(md, digest, &n);
-    EVP_MD_CTX_free(md);
-    for (unsigned i = 0; i < n && 2 * i + 2 < DIGEST_CHARS; i++)
-        snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
-}
-
 struct account *account_start(struct loop *loop, const char *name, const struct dns_conf *conf,
                               const char *agent, struct names *names, const struct account_events *events,
                               void *user)
@@ -113,7 +77,7 @@ struct account *account_start(struct loop *loop, const char *name, const struct 
     snprintf(a->name, sizeof a->name, "%s", name);
     snprintf(a->agent, sizeof a->agent, "%s", agent);
     a->client = dns_client_new(conf);
-    digest_of(conf, a->digest);
+    dns_conf_digest(conf, a->digest);
     a->names = names;
     a->events = events;
     a->user = user;
@@ -135,9 +99,9 @@ const struct dns_provider *account_provider(const struct account *a)
 
 bool account_follows(const struct account *a, const struct dns_conf *conf, const char *agent)
 {
-    char digest[DIGEST_CHARS];
+    char digest[DNS_DIGEST_BYTES];
 
-    digest_of(conf, digest);
+    dns_conf_digest(conf, digest);
     return strcmp(digest, a->digest) == 0 && strcmp(agent, a->agent) == 0;
 }
 
@@ -204,6 +168,8 @@ int64_t account_next_s(const struct account *a, const struct dns_name *n)
 
     if (a->hold_until_s == INT64_MAX)
         return 0;
+    if (is_held(a) && is_due(a, n, loop_ms(a)))
+        return a->hold_until_s; /* it waits for nothing else */
     next = n->hold_until_s > 0 && (next == 0 || n->hold_until_s < next) ? n->hold_until_s : next;
     return a->hold_until_s > now_s() && a->hold_until_s > next ? a->hold_until_s : next;
 }
@@ -326,8 +292,10 @@ static void account_run(struct account *a)
         uv_timer_stop(&a->timer);
         start_job(a, false);
     }
-    if (!a->job)
-        set_timer(a);
+    if (a->job)
+        return;
+    fetch_rest();
+    set_timer(a);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -386,6 +354,16 @@ static void hold_account(struct account *a, enum dns_class class, int64_t retry_
                  kv_int("retry_ms", (a->hold_until_s - now_s()) * 1000), kv_str("error", why));
 }
 
+/* Nobody was asked, so nobody is to be spared: it is soon looked at again, however often that has been in vain. */
+static void wait_for_clock(struct account *a, const char *why)
+{
+    if (a->trouble != DNS_TRANSIENT)
+        log_warn("a DNS provider is not asked while the clock is not set", kv_str("provider", a->name));
+    a->trouble = DNS_TRANSIENT;
+    a->hold_until_s = now_s() + CLOCK_S;
+    snprintf(a->why, sizeof a->why, "%s", why);
+}
+
 static const char *why_of(const struct dns_name *n)
 {
     for (int i = 0; i < NAME_FAMILIES; i++)
@@ -400,6 +378,8 @@ static void hold_name(struct account *a, struct dns_name *n)
 
     n->hold_until_s = 0;
     n->check_at_ms = next_check(a);
+    if (a->client->clock_missing)
+        return; /* the account waits for it */
     if (n->trouble == DNS_OK && !(name_was_tried(n) && is_due(a, n, loop_ms(a)))) {
         retry_succeeded(&n->retry);
     } else if (n->trouble == DNS_CONFIG) {
@@ -459,7 +439,9 @@ static void learn_all(struct account *a)
     }
     if (!last || last->trouble == DNS_STOPPED)
         return;
-    if (is_of_account(last->trouble) || failures >= FAILURES_IN_A_ROW) {
+    if (a->client->clock_missing) {
+        wait_for_clock(a, why_of(last));
+    } else if (is_of_account(last->trouble) || failures >= FAILURES_IN_A_ROW) {
         hold_account(a, last->trouble, last->retry_after_ms, why_of(last));
     } else if (failures == 0) {
         retry_succeeded(&a->retry);

@@ -5,6 +5,7 @@
  *    └─────────────────────────────────────────────────────────────────────────────────────────────────────┘  */
 #include "agent/dns/address_asker.h"
 
+#include "shared/http/fetch.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 #include "shared/retry.h"
@@ -193,6 +194,7 @@ static void on_job_ended(void *user)
         return;
     }
     learn(a);
+    fetch_rest();
     a->again = -1;
     if (again >= 0)
         asker_look(a, (enum asker_look)again);

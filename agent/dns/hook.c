@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_MS = 60 * 1000, OWN_VARIABLES = 6 };
-
-extern char **environ;
+enum { LONGEST_MS = 60 * 1000, VARIABLES = 7 };
 
 struct hook {
     uv_process_t process;
@@ -56,33 +54,30 @@ static void on_late(uv_timer_t *timer)
     uv_process_kill(&h->process, SIGKILL);
 }
 
-static char **make_environment(const struct hook_event *e, char *own[OWN_VARIABLES])
+/* Of the daemon's own environment it gets PATH alone: a credential may be in there. */
+static void make_environment(const struct hook_event *e, char *out[VARIABLES + 1])
 {
-    char **all;
-    size_t n = 0;
+    const char *path = getenv("PATH");
 
-    own[0] = mem_format("TUNNEL_SITE=%s", e->site);
-    own[1] = mem_format("TUNNEL_NAME=%s", e->name);
-    own[2] = mem_format("TUNNEL_TYPE=%s", e->type);
-    own[3] = mem_format("TUNNEL_PROVIDER=%s", e->provider);
-    own[4] = mem_format("TUNNEL_OLD=%s", e->before);
-    own[5] = mem_format("TUNNEL_NEW=%s", e->now);
-    while (environ[n])
-        n++;
-    all = mem_new((n + OWN_VARIABLES + 1) * sizeof *all);
-    memcpy(all, environ, n * sizeof *all);
-    memcpy(all + n, own, OWN_VARIABLES * sizeof *all);
-    return all;
+    out[0] = mem_format("TUNNEL_SITE=%s", e->site);
+    out[1] = mem_format("TUNNEL_NAME=%s", e->name);
+    out[2] = mem_format("TUNNEL_TYPE=%s", e->type);
+    out[3] = mem_format("TUNNEL_PROVIDER=%s", e->provider);
+    out[4] = mem_format("TUNNEL_OLD=%s", e->before);
+    out[5] = mem_format("TUNNEL_NEW=%s", e->now);
+    out[6] = mem_format("PATH=%s", path ? path : "/usr/bin:/bin");
+    out[VARIABLES] = NULL;
 }
 
 void hook_run(struct loop *loop, const char *path, const struct hook_event *event, void (*ended)(void *user),
               void *user)
 {
     struct hook *h = mem_new(sizeof *h);
-    char *own[OWN_VARIABLES], **environment = make_environment(event, own), *args[] = { NULL, NULL };
+    char *environment[VARIABLES + 1], *args[] = { NULL, NULL };
     uv_process_options_t options = { 0 };
     int rc;
 
+    make_environment(event, environment);
     h->path = args[0] = mem_copy(path);
     h->ended = ended;
     h->user = user;
@@ -100,7 +95,6 @@ void hook_run(struct loop *loop, const char *path, const struct hook_event *even
     } else {
         uv_timer_start(&h->deadline, on_late, LONGEST_MS, 0);
     }
-    for (size_t i = 0; i < OWN_VARIABLES; i++)
-        free(own[i]);
-    free(environment);
+    for (size_t i = 0; i < VARIABLES; i++)
+        free(environment[i]);
 }

@@ -287,6 +287,21 @@ struct dns_name *name_of_json(const json_t *json)
 
 /* ---- status ---- */
 
+/* What is as it has to be, and is yet to be known. */
+static json_t *note_of(const struct name_family *f)
+{
+    char text[NAME_WHY_BYTES];
+
+    if (!f->known || f->left_out == 0)
+        return json_null();
+    snprintf(
+        text, sizeof text,
+        "there are %zu addresses to publish, and its provider keeps one of each name: %s; the others are left out "
+        "(choose the relay by relays = NAME, or a provider that keeps several)",
+        f->want.n + f->left_out, f->want.values[0].text);
+    return json_any_text(text);
+}
+
 static json_t *status_of(const struct dns_name *n, int family, int64_t check_s)
 {
     const struct name_family *f = &n->families[family];
@@ -300,6 +315,7 @@ static json_t *status_of(const struct dns_name *n, int family, int64_t check_s)
         r, "ttl", f->seen && f->have.n > 0 && f->have.ttl_s >= 0 ? json_integer(f->have.ttl_s) : json_null());
     json_object_set_new(r, "last_change", f->changed_s > 0 ? json_time((time_t)f->changed_s) : json_null());
     json_object_set_new(r, "next_check", check_s > 0 ? json_time((time_t)check_s) : json_null());
+    json_object_set_new(r, "note", note_of(f));
     json_object_set_new(r, "last_error",
                         f->why[0] && f->state != NAME_OK ? json_any_text(f->why) : json_null());
     return r;

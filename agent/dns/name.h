@@ -16,6 +16,7 @@ struct name_family {
     bool managed;             /* the site's `families` has it */
     bool known;               /* want is known; else why says what it waits for */
     struct dns_rrset want;    /* no values: there shall be none */
+    size_t left_out;          /* addresses that are not in want, because the provider keeps one of a name */
     char why[NAME_WHY_BYTES]; /* of WAITING, FAILED, FOREIGN */
     bool seen;                /* have is what the provider had when it was asked or told last */
     struct dns_rrset have;

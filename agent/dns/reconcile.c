@@ -32,7 +32,7 @@ static enum dns_class step_zone(struct update *u);
 static enum dns_class step_owner(struct update *u);
 static enum dns_class step_family(struct update *u, struct name_family *f);
 static enum dns_class step_in_the_way(struct update *u, struct name_family *f);
-static enum dns_class step_change(struct update *u, struct name_family *f, struct dns_rrset *to);
+static enum dns_class step_change(struct update *u, struct name_family *f, struct dns_rrset *to, bool known);
 static enum dns_class step_confirm(struct update *u, struct name_family *f, const struct dns_rrset *to);
 static enum dns_class step_disown(struct update *u);
 static enum dns_class tell(struct update *u);
@@ -253,6 +253,7 @@ static enum dns_class step_family(struct update *u, struct name_family *f)
     struct dns_rrset to;
     struct dns_why why;
     enum dns_class class;
+    bool known = f->seen && dns_rrset_same(&f->have, &f->want);
     size_t others;
 
     class = dns_read(u->c, &u->zone, &f->have, &why);
@@ -268,7 +269,7 @@ static enum dns_class step_family(struct update *u, struct name_family *f)
     others = keep_others(f, &to);
     f->state = NAME_OK;
     f->why[0] = 0;
-    class = step_change(u, f, &to);
+    class = step_change(u, f, &to, known);
     dns_rrset_free(&to);
     if (class == DNS_OK && others > 0 && !u->plan)
         say_foreign(f, others);
@@ -315,7 +316,8 @@ static bool is_there(const struct name_family *f, const struct dns_rrset *to, co
             to->proxied == f->have.proxied);
 }
 
-static enum dns_class step_change(struct update *u, struct name_family *f, struct dns_rrset *to)
+/* known: that it was so was known before it was asked. */
+static enum dns_class step_change(struct update *u, struct name_family *f, struct dns_rrset *to, bool known)
 {
     bool was_empty = f->have.n == 0, there = is_there(f, to, u->c);
     struct dns_why why;
@@ -325,11 +327,13 @@ static enum dns_class step_change(struct update *u, struct name_family *f, struc
         note_plan(u, there ? "keep" : action_of(&f->have, to), &f->have, to, "");
         return DNS_OK;
     }
-    if (there)
+    if (there && known)
         return DNS_OK;
-    class = dns_write(u->c, &u->zone, &f->have, to, &why);
+    class = dns_write(u->c, &u->zone, &f->have, to, &why); /* what is there may yet have to be published */
     if (class > DNS_NOCHANGE)
         return family_failed(u, f, class, &why);
+    if (there)
+        return DNS_OK;
     dns_rrset_free(&f->replaced);
     dns_rrset_copy(&f->replaced, &f->have);
     f->created = f->created || was_empty;

@@ -59,15 +59,19 @@ static bool is_withdrawn(const struct wanted *w, const struct wanted_relay *rela
     return left <= 0;
 }
 
-static void of_relays(const struct wanted *w, int family, struct addresses *out, int64_t *again_ms)
+static void of_relays(const struct wanted *w, const struct agent_domain_conf *d, int family,
+                      struct addresses *out, int64_t *again_ms)
 {
     bool any_up = false;
 
     for (size_t i = 0; i < w->relays_n; i++)
-        any_up = any_up || (w->relays[i].up && w->relays[i].known);
+        any_up = any_up ||
+                 (w->relays[i].up && w->relays[i].known && agent_uses_relay(&d->relays, w->relays[i].name));
     for (size_t i = 0; i < w->relays_n; i++) {
         const struct wanted_relay *relay = &w->relays[i];
 
+        if (!agent_uses_relay(&d->relays, relay->name))
+            continue;
         out->known = out->known || relay->known;
         if (!relay->known || is_withdrawn(w, relay, any_up, again_ms))
             continue;
@@ -129,7 +133,7 @@ static void find_addresses(const struct wanted *w, const struct agent_domain_con
         return;
     }
     for (int i = 0; i < NAME_FAMILIES; i++)
-        of_relays(w, i, &out[i], again_ms);
+        of_relays(w, d, i, &out[i], again_ms);
     refuse_nothing(w, out);
 }
 
@@ -155,6 +159,7 @@ static void want(struct name_family *f, const struct dns_provider *p, const stru
     for (size_t i = 0; i < from->set.n && f->want.n < most; i++)
         if (!dns_rrset_add(&f->want, str_of(from->set.values[i].text), NULL))
             break;
+    f->left_out = from->set.n - f->want.n;
     if (f->known && p && p->kind == DNS_DYN && f->want.n == 0)
         f->known = false; /* such a service cannot be told that there is none */
     if (!f->known && f->state != NAME_FAILED) {

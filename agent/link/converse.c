@@ -1,5 +1,6 @@
 #include "agent/link/converse.h"
 
+#include "agent/options.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 #include "shared/policy.h"
@@ -74,39 +75,23 @@ static size_t item_bytes(const struct site *site)
     return n + policy_json_bytes(site->policy);
 }
 
-/* How many sites from number `from` on fit into one line. */
-static size_t part_size(const struct sites *s, size_t from)
+/* Those that are for this relay, from number *from on, as many as fit into one line. Moves *from behind them. */
+static size_t fill_part(const struct converse *c, struct lane_item items[LANE_ITEMS], size_t *from)
 {
+    const struct sites *s = c->sites;
     size_t bytes = 0, n = 0;
 
-    while (from + n < s->n && n < LANE_ITEMS) {
-        bytes += item_bytes(&s->list[from + n]);
+    for (; *from < s->n && n < LANE_ITEMS; (*from)++) {
+        const struct site *site = &s->list[*from];
+
+        if (!agent_uses_relay(&site->relays, c->relay))
+            continue;
+        bytes += item_bytes(site);
         if (bytes > PART_BYTES && n > 0)
             break;
-        n++;
+        items[n++] = (struct lane_item){ site->item, site->aliases, site->aliases_n, site->policy };
     }
     return n;
-}
-
-static void say_part(struct converse *c, int64_t part, size_t from, size_t n)
-{
-    struct lane_item *items = mem_new((n + 1) * sizeof *items);
-    const struct lane_msg m = {
-        .type = LANE_CLAIM,
-        .claim = { .serial = c->sites->serial,
-                   .part = part,
-                   .last = from + n == c->sites->n,
-                   .items = items,
-                   .n = n },
-    };
-
-    for (size_t i = 0; i < n; i++) {
-        const struct site *site = &c->sites->list[from + i];
-
-        items[i] = (struct lane_item){ site->item, site->aliases, site->aliases_n, site->policy };
-    }
-    lane_msg_write(&c->out, &m);
-    free(items);
 }
 
 void converse_service(struct converse *c, const struct site_service *service)
@@ -117,7 +102,9 @@ void converse_service(struct converse *c, const struct site_service *service)
                                              .state = service->state,
                                              .detail = service->detail ? service->detail : "" } };
 
-    if (c->state == CONVERSE_UP)
+    const struct site *site = sites_find(c->sites, str_of(service->item));
+
+    if (c->state == CONVERSE_UP && site && agent_uses_relay(&site->relays, c->relay))
         lane_msg_write(&c->out, &m);
 }
 
@@ -135,17 +122,20 @@ static void say_services(struct converse *c)
 
 void converse_claim(struct converse *c)
 {
+    struct lane_item *items;
+    struct lane_msg m = { .type = LANE_CLAIM, .claim.serial = c->sites->serial };
     size_t from = 0;
-    int64_t part = 1;
 
     if (c->state != CONVERSE_UP)
         return;
+    m.claim.items = items = mem_new(LANE_ITEMS * sizeof *items);
     do { /* an empty set is claimed too: it takes the earlier one back */
-        size_t n = part_size(c->sites, from);
-
-        say_part(c, part++, from, n);
-        from += n;
+        m.claim.n = fill_part(c, items, &from);
+        m.claim.part++;
+        m.claim.last = from == c->sites->n;
+        lane_msg_write(&c->out, &m);
     } while (from < c->sites->n);
+    free(items);
     say_services(c);
 }
 

@@ -63,7 +63,7 @@ static void record_row(struct table *table, const json_t *record)
     buf_free(&public);
 }
 
-/* What is wrong or waited for, in whole sentences below the table. */
+/* What is wrong, waited for, or to be known, in whole sentences below the table. */
 static void print_reasons(const json_t *records)
 {
     const json_t *record;
@@ -74,6 +74,9 @@ static void print_reasons(const json_t *records)
         if (*ctl_text(record, "last_error"))
             printf("  %s %s: %s\n", ctl_text(record, "name"), ctl_text(record, "type"),
                    ctl_text(record, "last_error"));
+        if (*ctl_text(record, "note"))
+            printf("  %s %s: %s\n", ctl_text(record, "name"), ctl_text(record, "type"),
+                   ctl_text(record, "note"));
     }
 }
 

@@ -1,9 +1,9 @@
 #include "shared/dns/ask.h"
 
 #include "shared/dns/message.h"
+#include "shared/dns/resolve.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { PATIENCE_MS = 3000, UDP_ATTEMPTS = 2, LOOK_MS = 200, LENGTH_BYTES = 2 };
+enum { PATIENCE_MS = 3000, NAME_PATIENCE_MS = 10000, UDP_ATTEMPTS = 2, LOOK_MS = 200, LENGTH_BYTES = 2 };
 
 static int64_t now_ms(void)
 {
@@ -220,17 +220,13 @@ static bool is_truncated(const struct buf *answer)
 
 int ask(const struct ask *how, const struct buf *message, struct buf *answer, struct err *e)
 {
-    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV };
     bool by_tcp = how->tcp || message->len > MSG_UDP_BYTES;
     struct err why = { 0 };
     struct addrinfo *list;
-    char port[8];
     int rc;
 
-    snprintf(port, sizeof port, "%u", how->port);
-    rc = getaddrinfo(how->host, port, &hints, &list);
-    if (rc != 0)
-        return err_set(e, ERR_PEER, "cannot find the address of %s: %s", how->host, gai_strerror(rc));
+    if (resolve(how->host, how->port, how->job, NAME_PATIENCE_MS, &list, e) != 0)
+        return -1;
     rc = ask_all(how, list, by_tcp, message, answer, &why);
     if (!by_tcp && (rc == 0 ? is_truncated(answer) : why.code == ERR_TIMEOUT)) {
         why = (struct err){ 0 };

@@ -90,12 +90,15 @@ static enum dns_class load(struct dns_client *c, const char *where, struct secre
     return DNS_AUTH;
 }
 
-/* Before every call: secrets, the provider's own beginning, and a fresh why. */
+/* Before every call: the clock, secrets, the provider's own beginning, and a fresh why. */
 static enum dns_class begin(struct dns_client *c, struct dns_why *why)
 {
     enum dns_class class;
 
     *why = (struct dns_why){ .retry_after_ms = -1 };
+    c->clock_missing = false;
+    if (c->provider->signs_time && (class = dns_need_clock(c, why)) != DNS_OK)
+        return class;
     if (c->opened)
         return DNS_OK;
     if ((class = load(c, c->conf.token_file, &c->token, why)) != DNS_OK ||
@@ -176,6 +179,17 @@ bool dns_clock_is_set(void)
     return time(NULL) >= CLOCK_SET_S;
 }
 
+enum dns_class dns_need_clock(struct dns_client *c, struct dns_why *why)
+{
+    c->clock_missing = !dns_clock_is_set();
+    if (!c->clock_missing)
+        return DNS_OK;
+    return dns_fail(
+        c, why, DNS_TRANSIENT,
+        "this machine's clock is not set yet, so a signature would be good for another time, and a "
+        "good certificate could not be told from an old one; it is asked once the clock is right");
+}
+
 const char *dns_value_text(const struct dns_client *c, const struct dns_rrset *set, size_t i, struct buf *out)
 {
     buf_take(out, out->len);
@@ -236,7 +250,7 @@ static enum dns_class given_zone(struct dns_client *c, const char *name, struct 
                         "%s is not in the zone %s that its section names; correct one of them", name,
                         c->conf.zone);
     if (c->provider->has_zone)
-        class = c->provider->has_zone(c, c->conf.zone, zone, why);
+        class = has_zone(c, c->conf.zone, zone, why);
     if (class == DNS_OK && !zone->name[0])
         return dns_fail(c, why, DNS_CONFIG, "it has no zone %s, or this credential may not see it",
                         c->conf.zone);
@@ -293,7 +307,7 @@ enum dns_class dns_write(struct dns_client *c, const struct dns_zone *zone, cons
     if (class != DNS_OK)
         return class;
     if (dns_rrset_same(have, want) && (want->n == 0 || same_flags(c, have, want)))
-        return DNS_NOCHANGE;
+        return c->provider->settle ? c->provider->settle(c, zone, why) : DNS_NOCHANGE;
     if (have->n > 0) { /* what the user set stays */
         whole.ttl_s = want->ttl_s >= 0 ? want->ttl_s : have->ttl_s;
         whole.proxied = want->proxied >= 0 ? want->proxied : have->proxied;

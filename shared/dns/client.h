@@ -20,6 +20,7 @@ struct dns_client {
         closed_until_ms; /* monotonic: the provider's own rate headers say that nothing is left until then */
     uint64_t requests;   /* so far */
     struct dns_zones *zones; /* found lately */
+    bool clock_missing;      /* the last call was not made, as this machine's clock is not set yet */
     bool opened;
     void *own; /* the provider's, see its open and close */
 };
@@ -54,8 +55,10 @@ enum dns_class dns_fail(struct dns_client *c, struct dns_why *why, enum dns_clas
     printf_like(4, 5);
 /* Waits until the next request may go out. DNS_OK, or DNS_THROTTLED when that is far away, or DNS_STOPPED. */
 enum dns_class dns_pace(struct dns_client *c, struct dns_why *why);
-/* False while the clock is obviously not set: then calls that are signed, or go by TLS, wait. */
+/* False while the clock is obviously not set. */
 bool dns_clock_is_set(void);
+/* DNS_OK; or, while it is not set, DNS_TRANSIENT, for calls that are signed or go by TLS. */
+enum dns_class dns_need_clock(struct dns_client *c, struct dns_why *why);
 /* The i-th value as this provider wants it (TXT in quotes or not), in out, which is emptied before. */
 const char *dns_value_text(const struct dns_client *c, const struct dns_rrset *set, size_t i,
                            struct buf *out);

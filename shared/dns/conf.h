@@ -42,6 +42,10 @@ void dns_keys_print(struct buf *out, unsigned bits);
 void dns_conf_check(struct opt_conf *conf, const char *name, const struct dns_conf *c,
                     struct opt_errors *errors);
 
+/* Stands for the section as it is: its texts, and which secrets are meant; but nobody learns these from it. */
+enum { DNS_DIGEST_BYTES = 65 };
+void dns_conf_digest(const struct dns_conf *c, char out[DNS_DIGEST_BYTES]);
+
 /* Rows of the option table for [provider], whose struct is struct dns_conf. */
 #define DNS_CONF_OPTIONS                                                                                   \
     { "provider",                                                                                          \

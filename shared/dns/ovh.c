@@ -16,6 +16,7 @@ struct ovh {
     bool asks_time, knows_time;
     int64_t ahead_s;                /* the server's time, less our monotonic one */
     char unpublished[DOMAIN_BYTES]; /* the zone whose changes wait for a refresh; "" for none */
+    char refreshed[DOMAIN_BYTES]; /* the zone that we refreshed last, with nothing changed since then by us */
 };
 
 /* ---- signatures ---- */
@@ -163,11 +164,27 @@ static enum dns_class publish(struct dns_client *c, const struct dns_zone *zone,
     if (!own->unpublished[0])
         return DNS_OK;
     class = dns_json(c, "POST", NULL, NULL, why, "/domain/zone/%s/refresh", own->unpublished);
+    if (class == DNS_OK)
+        memcpy(own->refreshed, own->unpublished, sizeof own->refreshed);
     if (class == DNS_CONFIG && strcmp(own->unpublished, zone->name) != 0)
         class = DNS_OK;
     if (class == DNS_OK)
         own->unpublished[0] = 0;
     return class;
+}
+
+/* An earlier run may have been killed between a change and its refresh: nobody would make up for that otherwise, as the
+ * records look right. Once for a zone and a run, as our own refreshes are not forgotten. */
+static enum dns_class settle(struct dns_client *c, const struct dns_zone *zone, struct dns_why *why)
+{
+    struct ovh *own = c->own;
+    enum dns_class class;
+
+    if (strcmp(own->refreshed, zone->name) == 0)
+        return DNS_NOCHANGE;
+    snprintf(own->unpublished, sizeof own->unpublished, "%s", zone->name);
+    class = publish(c, zone, why);
+    return class == DNS_OK ? DNS_NOCHANGE : class;
 }
 
 /* ---- zones and records ---- */
@@ -288,6 +305,7 @@ static enum dns_class write_set(struct dns_client *c, const struct dns_zone *zon
     enum dns_class class;
 
     snprintf(own->unpublished, sizeof own->unpublished, "%s", zone->name);
+    own->refreshed[0] = 0;
     class = dns_write_records(c, zone, have, want, why);
     if (class == DNS_OK)
         return publish(c, zone, why);
@@ -327,6 +345,7 @@ const struct dns_provider dns_ovh = {
     .has_zone = has_zone,
     .read = read_set,
     .write = write_set,
+    .settle = settle,
     .create = create,
     .change = change,
     .remove = remove_record,

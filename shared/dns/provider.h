@@ -62,12 +62,12 @@ struct dns_provider {
     unsigned keys, needs;             /* enum dns_key: taken, and of these needed */
     int64_t min_ttl_s, default_ttl_s; /* of a record we make; 0: TTLs are not ours to set */
     int64_t min_interval_ms;          /* between two requests with one credential */
-    bool signs_time;                  /* a clock that is wrong makes its calls fail */
-    bool quotes_txt;                  /* TXT values are sent in quotes: dns_value_text does it */
-    const char *url;                  /* base of all its URLs, without a / at the end; `url` overrides it */
-    const char *credential;           /* where to get the one with the least rights: for a person */
-    const char *sample;               /* a [provider] section, without its first two lines (name and type) */
-    const char *notes;                /* what else one has to know; or NULL */
+    bool signs_time;        /* what its calls are signed for is good for a while: they wait for the clock */
+    bool quotes_txt;        /* TXT values are sent in quotes: dns_value_text does it */
+    const char *url;        /* base of all its URLs, without a / at the end; `url` overrides it */
+    const char *credential; /* where to get the one with the least rights: for a person */
+    const char *sample;     /* a [provider] section, without its first two lines (name and type) */
+    const char *notes;      /* what else one has to know; or NULL */
 
     const char *(*conf_wrong)(
         const struct dns_conf *conf); /* NULL: well; else what is wrong, and the remedy. May be NULL */
@@ -84,6 +84,9 @@ struct dns_provider {
                            struct dns_why *why);
     enum dns_class (*write)(struct dns_client *c, const struct dns_zone *zone, const struct dns_rrset *have,
                             const struct dns_rrset *want, struct dns_why *why);
+    /* The values are as they should be, and it is not known who made them so: DNS_NOCHANGE once they are published as well.
+     * NULL where that is the same. */
+    enum dns_class (*settle)(struct dns_client *c, const struct dns_zone *zone, struct dns_why *why);
     /* i: which value of the set. For change, the record is that of `id`, and set has the new value, TTL and flags. */
     enum dns_class (*create)(struct dns_client *c, const struct dns_zone *zone, const struct dns_rrset *set,
                              size_t i, struct dns_why *why);

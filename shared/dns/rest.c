@@ -160,14 +160,10 @@ static enum dns_class perform(struct dns_client *c, struct dns_request *r, struc
 enum dns_class dns_send(struct dns_client *c, struct dns_request *r, struct fetch_reply *reply,
                         struct dns_why *why)
 {
-    enum dns_class class = DNS_OK;
+    enum dns_class class = dns_need_clock(c, why);
 
     *reply = (struct fetch_reply){ 0 };
     c->status = 0;
-    if (!dns_clock_is_set())
-        class = dns_fail(c, why, DNS_TRANSIENT,
-                         "this machine's clock is not set yet, so it could not tell a good certificate from "
-                         "an old one; it is tried again once the clock is right");
     if (class == DNS_OK)
         class = dns_pace(c, why);
     if (class == DNS_OK && c->provider->authorize)

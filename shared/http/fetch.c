@@ -220,6 +220,11 @@ int fetch(const struct fetch_request *request, struct fetch_reply *reply, struct
     return rc;
 }
 
+void fetch_rest(void)
+{
+    libcurl_rest();
+}
+
 void fetch_reply_free(struct fetch_reply *reply)
 {
     buf_free(&reply->head);

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FETCH_USER_AGENT "tunnel-agent/" TUNNEL_VERSION
+#define FETCH_USER_AGENT "tunnel-agent/" TUNNEL_VERSION TUNNEL_CONTACT
 
 enum { FETCH_TIMEOUT_MS = 30000, FETCH_MAX_BYTES = 1 << 20 };
 
@@ -42,6 +42,8 @@ struct fetch_reply {
  * too large; ERR_STOPPED by the job; ERR_MISSING the ca_file, or libcurl. The reply is all zero bytes before, and to be freed in any
  * case. */
 must_check int fetch(const struct fetch_request *request, struct fetch_reply *reply, struct err *e);
+/* Nothing more is to be asked for now: what requests need in memory is let go, as far as it comes again by itself. */
+void fetch_rest(void);
 void fetch_reply_free(struct fetch_reply *reply);
 /* The value of the first such field; p is NULL when there is none. */
 struct str fetch_field(const struct fetch_reply *reply, const char *name);

@@ -3,6 +3,8 @@ a real relay behind a real router. Each test has a network of its own."""
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import socket
 import struct
@@ -212,6 +214,30 @@ def test_a_real_router_is_asked(net: Net, daemons: Callable[..., Daemon], folder
     assert wanted(agent, "AAAA") is None or wanted(agent, "AAAA") == []
     net.hosts.change_address("router", "net", "81.2.69.143/24")
     follows(agent, "81.2.69.143")
+
+
+def test_a_real_router_is_asked_by_pcp(net: Net, daemons: Callable[..., Daemon], folder: Path) -> None:
+    """miniupnpd, with its NAT-PMP taken away: what begins with version 0 goes to somebody who says that it is not spoken."""
+    miniupnpd(net, folder, "enable_upnp=no")
+    rules = ["chain old { type filter hook prerouting priority raw; iifname to-pi udp dport 5351 @th,64,8 0 notrack udp dport set 5399; }",
+             "chain back { type filter hook output priority raw; udp sport 5399 notrack udp sport set 5351; }"]
+    subprocess.run(["ip", "netns", "exec", net.hosts.namespaces["router"], "nft", "\n".join(["table ip pcp {", *rules, "}"])], check=True)
+    refuser = net.hosts.inside("router", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    refuser.bind(("192.168.77.1", 5399))
+
+    def refuse() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                _, peer = refuser.recvfrom(2048)
+                refuser.sendto(struct.pack("!BBHI", 0, 128, 1, 0), peer)  # RFC 6886: unsupported version
+
+    threading.Thread(target=refuse, daemon=True).start()
+    agent = net.agent(daemons, "sources = router\ninterval = 2s")
+    follows(agent, OUTER)
+    log = folder / "miniupnpd.log"
+    wait_until(lambda: "PCP MAP: added mapping" in log.read_text(), "a port is mapped")
+    wait_until(lambda: re.search(r"PCP.*removed", log.read_text()), f"and taken back\n{log.read_text()}")
+    refuser.close()
 
 
 class PcpRouter(threading.Thread):

@@ -26,7 +26,7 @@ KEYS = {  # of each section
               "address": ("sources", "quorum", "interval"),
               "provider NAME": ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
                                 "url", "key_name", "key_algorithm", "ca_file", "command", "success"),
-              "domain NAME": ("service", "mode", "dns", "families", "ttl", "proxied", "host_id", "owner_txt", "cleanup_on_stop", "route",
+              "domain NAME": ("service", "mode", "relays", "dns", "families", "ttl", "proxied", "host_id", "owner_txt", "cleanup_on_stop", "route",
                               "verify", "proxy_protocol", "aliases", *POLICY),
               "tcp NAME": ("listen", "service", "proxy_protocol", "allow", "deny")},
 }
@@ -102,6 +102,7 @@ FURTHER_DUMPED = {
         "domain d.test.service": ("http://[::1]", "MAIN:23"), "domain d.test.aliases": ("", "default"),
         "domain *.a.test.verify": ("on", "default"), "domain d.test.verify": ("on", "default"),
         "domain *.a.test.proxy_protocol": ("off", "default"), "domain d.test.proxy_protocol": ("off", "default"),
+        "domain *.a.test.relays": ("", "default"), "domain d.test.relays": ("", "default"),
         "domain *.a.test.https": ("redirect", "default"), "domain d.test.https": ("redirect", "default"),
         "relay fra2.host": ("::1", "MAIN:25"), "relay fra2.port": ("22", "default"),
         "relay fra2.user": ("tunnel", "default"), "relay fra2.host_key": (HOST_KEY, "MAIN:26"),

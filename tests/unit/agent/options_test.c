@@ -149,6 +149,11 @@ static void test_refused(void **state)
         { RELAY "service = http://x\n", "relay fra1.service = http://x: is for protocol = plain" },
         { "[domain A.test]\nservice = http://x\n", "write a host name in lower case" },
         { "[domain a_.*.test]\nservice = http://x\n", "write a host name in lower case" },
+        { SITE "relays = ams1\n", "domain a.test.relays = ams1: there is no [relay ams1]; add one" },
+        { RELAY "[domain a.test]\nservice = http://x\nrelays = fra1 fra1\n", "fra1 stands there twice" },
+        { RELAY "protocol = plain\nservice = http://x\nremote_port = 1\n[domain a.test]\nservice = http://x\n"
+                "relays = fra1\n",
+          "[relay fra1] has protocol = plain, and knows nothing of sites" },
         { "[domain a.test]\nservice = http://x\naliases = b\n", "b is not a host name: it has no dot" },
         { "[domain a.test]\nservice = http://x\naliases = b.test a.test\n",
           "a.test belongs to [domain a.test] already" },

@@ -93,6 +93,30 @@ static void test_a_reload_counts_what_changed(void **state)
     sites_free(&s);
 }
 
+#define RELAYS                                                                                         \
+    "[relay a]\nhost = a\nhost_key = ssh-ed25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n" \
+    "[relay b]\nhost = b\nhost_key = ssh-ed25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+
+static void test_some_relays_alone(void **state)
+{
+    const struct proxy2_use use = { .item = STR("domain:a.test") };
+    const struct site *site;
+    const char *why;
+    struct sites s;
+
+    (void)state;
+    init(&s, RELAYS "[domain a.test]\nservice = http://x\nrelays = b\n");
+    assert_null(sites_for(&s, "a", &use, &site, &why));
+    assert_string_equal(why, "this item is not served here");
+    assert_ptr_equal(sites_for(&s, "b", &use, &site, &why), &s.list[0].services[0]);
+    assert_false(reload(&s, RELAYS "[domain a.test]\nservice = http://x\nrelays = b\n"));
+    assert_true(reload(&s, RELAYS "[domain a.test]\nservice = http://x\nrelays = b a\n"));
+    assert_non_null(sites_for(&s, "a", &use, &site, &why));
+    assert_true(reload(&s, RELAYS "[domain a.test]\nservice = http://x\n"));
+    assert_non_null(sites_for(&s, "a", &use, &site, &why));
+    sites_free(&s);
+}
+
 static void test_a_reload_keeps_what_is_known(void **state)
 {
     struct sites s;
@@ -250,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_filled_from_the_configuration),
         cmocka_unit_test(test_a_reload_counts_what_changed),
+        cmocka_unit_test(test_some_relays_alone),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_who_speaks_http2),

@@ -22,7 +22,7 @@ enum { NOW_MS = 10 * 60 * 1000 };
 static const struct dns_provider *provider_of(void *user, const char *account)
 {
     (void)user;
-    return strcmp(account, "p") == 0 ? &dns_cloudflare : NULL;
+    return strcmp(account, "p") == 0 ? &dns_cloudflare : strcmp(account, "one") == 0 ? &dns_duckdns : NULL;
 }
 
 struct world {
@@ -58,6 +58,8 @@ static void world_make(struct world *w, const char *text)
         fail_msg("%s", errors.lines[0]);
     world_relay(w, 0, false, NULL, NULL);
     world_relay(w, 1, false, NULL, NULL);
+    strcpy(w->relays[0].name, "a");
+    strcpy(w->relays[1].name, "b");
     w->wanted = (struct wanted){ .conf = w->conf,
                                  .relays = w->relays,
                                  .relays_n = 2,
@@ -135,6 +137,53 @@ static void test_a_relay_that_is_down_is_withdrawn(void **state)
     w.relays[0].down_since_ms = 0;
     assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
     assert_wanted(&w, "a.test", "A 192.0.2.1 192.0.2.2 AAAA -");
+    world_end(&w);
+}
+
+static void test_some_relays_alone(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_make(&w, HEAD RELAYS PROVIDER SITE "service = http://x\nrelays = b\n"
+                                             "[domain b.test]\ndns = p\nservice = http://x\nrelays = a, b\n");
+    world_relay(&w, 0, true, "192.0.2.1", NULL);
+    wanted_names(&w.wanted, &w.names);
+    assert_wanted(&w, "a.test", "A ? AAAA ?"); /* its own has said nothing yet */
+    world_relay(&w, 1, false, "192.0.2.2", NULL);
+    assert_int_equal(wanted_names(&w.wanted, &w.names), 2 * 60 * 1000);
+    assert_wanted(&w, "a.test", "A 192.0.2.2 AAAA -");
+    assert_wanted(&w, "b.test", "A 192.0.2.1 192.0.2.2 AAAA -");
+    w.wanted.now_ms += 2 * 60 * 1000; /* another site's relay takes nobody's place */
+    assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
+    assert_wanted(&w, "a.test", "A 192.0.2.2 AAAA -");
+    assert_wanted(&w, "b.test", "A 192.0.2.1 AAAA -");
+    world_end(&w);
+}
+
+/* A service that keeps one address of a name gets one, and it is said that there are more. */
+static void test_one_of_several(void **state)
+{
+    struct world w;
+    json_t *records = json_array();
+    struct dns_name *n;
+
+    (void)state;
+    world_make(&w, HEAD RELAYS "[provider one]\ntype = duckdns\ntoken_file = t\n"
+                               "[domain a.duckdns.org]\ndns = one\nservice = http://x\n");
+    world_relay(&w, 0, true, "192.0.2.1", NULL);
+    world_relay(&w, 1, true, "192.0.2.2", "2001:db8::2");
+    wanted_names(&w.wanted, &w.names);
+    n = names_find(&w.names, "one", "a.duckdns.org");
+    assert_non_null(n);
+    assert_int_equal(n->families[NAME_V4].want.n, 1);
+    assert_int_equal(n->families[NAME_V4].left_out, 1);
+    assert_int_equal(n->families[NAME_V6].left_out, 0);
+    name_add_status(n, 0, records);
+    assert_non_null(strstr(json_string_value(json_object_get(json_array_get(records, 0), "note")),
+                           "there are 2 addresses to publish, and its provider keeps one"));
+    assert_true(json_is_null(json_object_get(json_array_get(records, 1), "note")));
+    json_decref(records);
     world_end(&w);
 }
 
@@ -219,6 +268,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_relays),
         cmocka_unit_test(test_a_relay_that_is_down_is_withdrawn),
+        cmocka_unit_test(test_some_relays_alone),
+        cmocka_unit_test(test_one_of_several),
         cmocka_unit_test(test_a_relay_without_a_public_address),
         cmocka_unit_test(test_the_house),
         cmocka_unit_test(test_a_machine_of_the_house),

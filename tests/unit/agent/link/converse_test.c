@@ -112,6 +112,31 @@ static void test_an_empty_set_is_claimed_too(void **state)
     end(&f, &text);
 }
 
+static void test_a_site_for_other_relays_is_not_told(void **state)
+{
+    static const char *const others[] = { "ams1" }, *const both[] = { "ams1", "fra1" };
+    struct site sites[3] = { { .item = "domain:a.test", .relays = { 1, others } },
+                             { .item = "domain:b.test", .relays = { 2, both } },
+                             { .item = "domain:c.test", .relays = { 1, others } } };
+    struct site_service service = { .item = "domain:a.test", .route = "", .state = LANE_SERVICE_REFUSED };
+    struct fixture f;
+    struct buf text = { 0 };
+
+    (void)state;
+    start(&f);
+    f.sites.list = sites;
+    f.sites.n = 3;
+    assert_int_equal(feed(&f, WELCOME, 0, NULL), 0);
+    assert_non_null(
+        strstr(said(&f, &text), "\"last\":true,\"items\":[{\"item\":\"domain:b.test\",\"aliases\":[]}]"));
+    converse_service(&f.talk, &service);
+    assert_string_equal(said(&f, &text), "");
+    service.item = "domain:b.test";
+    converse_service(&f.talk, &service);
+    assert_non_null(strstr(said(&f, &text), "\"type\":\"service\",\"item\":\"domain:b.test\""));
+    end(&f, &text);
+}
+
 static void test_pings(void **state)
 {
     struct fixture f;
@@ -277,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello_welcome_claim),
         cmocka_unit_test(test_an_empty_set_is_claimed_too),
+        cmocka_unit_test(test_a_site_for_other_relays_is_not_told),
         cmocka_unit_test(test_pings),
         cmocka_unit_test(test_ended_has_a_place),
         cmocka_unit_test(test_away_and_resync),
