@@ -25,11 +25,7 @@ struct relay_conf {
     const char *default_cert; /* "": unknown names are refused */
 };
 
-/* [acme] */
-struct relay_acme_conf {
-    int issuer; /* RELAY_ISSUER_… */
-};
-enum { RELAY_ISSUER_INTERNAL };
+/* [acme] is struct issuer_conf of relay/certs/issuer_conf.h, [provider NAME] struct dns_conf of shared/dns/conf.h. */
 
 /* [agent NAME] */
 struct relay_agent_conf {

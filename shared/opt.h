@@ -131,8 +131,7 @@ struct opt_conf *opt_load_text(const struct opt_schema *schema, const char *name
 void opt_conf_free(struct opt_conf *conf);
 
 /* The values of section [kind] (name NULL) or [kind name]: a pointer to the kind's struct, owned by conf. An unnamed
- * kind always has one, of defaults when the file has no such section; so has a kind that may be named, when there is
- * no section of that kind at all and no key is OPT_REQUIRED. Otherwise NULL when there is none. */
+ * kind always has one, of defaults when the file has no such section. Otherwise NULL when there is none. */
 const void *opt_values(const struct opt_conf *conf, const char *kind, const char *name);
 /* Walks sections of one kind in file order: i from 0; NULL at the end. *name is NULL for an unnamed one. */
 const void *opt_section(const struct opt_conf *conf, const char *kind, size_t i, const char **name);

@@ -273,7 +273,7 @@ PORT = "not a number from 1 to 65535; the default is :443"
 NETWORK = "not an address or a network (such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32)"
 WORKERS = "not auto or a whole number from 1 to 64; the default is auto"
 FORMAT = "not combined or json; the default is combined"
-ISSUER = "not internal; the default is internal"
+ISSUER = "not acme, internal or files; the default is acme"
 ANOTHER_KEY = "make one with: ssh-keygen -t ed25519, and give the line in its .pub file"
 DAMAGED_KEY = "the key is damaged; give the whole line of the .pub file"
 LETTERS = "only a-z, 0-9, - and . may stand in it; write other letters in their xn-- form"
@@ -318,7 +318,22 @@ RELAY_ROWS = [
     *rows_of("access_log", ("access.log", "not off or on"), ("", "not off or on"), section="[domain a.test]\n"),
     *rows_of("issuer", *((text, ISSUER) for text in ("letsencrypt", "INTERNAL", "internal internal", "yes", "")),
              section="[acme]\n"),
-    row("acme with a name", "[acme prod]\n", ("5: [acme prod]", "write it without one")),
+    *rows_of("directory", *((text, "not letsencrypt, letsencrypt-staging, zerossl, google or an https:// URL") for text in (
+        "http://ca.test/dir", "https://", "Letsencrypt", "ca.test", "https://ca.test/a b")), section="[acme]\n"),
+    *rows_of("challenges", ("http", "http is not tls-alpn-01, http-01 or dns-01"), ("", "is empty, and no certificate could be had"),
+             ("http-01 http-01", "http-01 stands there twice; write it once"), section="[acme]\n"),
+    *rows_of("key_types", ("ed25519", "ed25519"), ("", "is empty; the default is ecdsa"), ("ecdsa p384", "p384 is a second key of the same kind"),
+             ("rsa ecdsa rsa4096", "rsa4096 is a second key of the same kind"), section="[acme]\n"),
+    *rows_of("resolvers", ("dns.example", "not ADDRESS, ADDRESS:PORT or system"), section="[acme]\n"),
+    *rows_of("eab_kid", ("kid-1", "goes with eab_key_file"), section="[acme]\n"),
+    *rows_of("dns", ("cloudflare", "there is no [provider cloudflare]; write one"), ("Cloud Flare", NAME), section="[acme]\n"),
+    row("staging_first without one", "[acme]\ndirectory = zerossl\nstaging_first = on\n",
+        ("7: acme.staging_first = on", "directory = zerossl has no staging area; leave it out")),
+    row("acme in capitals", "[acme Prod]\n", ("5: [acme Prod]", NAME)),
+    row("acme called as what is none", "[acme internal]\n", ("5: acme internal", "internal has a meaning already; choose another name")),
+    row("internal with a name", "[acme lan]\nissuer = internal\n", ("6: acme lan.issuer = internal", "write issuer = internal in [acme]")),
+    *rows_of("issuer", ("acme", "the relay has no issuer acme; write internal, files, acme where relay.ini has a section [acme]"),
+             ("prod", "the relay has no issuer prod"), ("files", "needs cert_file and key_file"), section="[domain a.test]\n"),
     row("key in the wrong section", "issuer = internal\n", ("5: relay.issuer = internal", "belongs in [acme]")),
 
     # ---- agents ----
