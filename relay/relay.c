@@ -2,7 +2,8 @@
  *
  *   lanes ── lanes and claims ──▶ publish: sites, certificates, lanes ──▶ edge
  *   fixed ── sites without an agent ─▲
- *   edge ── proved, silent, aborted ──▶ lanes */
+ *   edge ── proved, silent, aborted ──▶ lanes
+ *   ways ── challenges ──▶ board ──▶ publish;  edge ── every worker shows them ──▶ board ──▶ ways */
 #include "relay/relay.h"
 
 #include "relay/edge/headers.h"
@@ -125,6 +126,18 @@ static void on_stream_aborted(void *user, uint64_t lane, uint64_t stream)
         lanes_abort(r->lanes, lane, stream);
 }
 
+static void on_challenges_changed(void *user)
+{
+    relay_publish_soon(user);
+}
+
+static void on_challenges_shown(void *user, uint64_t serial)
+{
+    struct relay *r = user;
+
+    board_shown(r->board, serial);
+}
+
 static void on_edge_ended(void *user)
 {
     struct relay *r = user;
@@ -138,17 +151,19 @@ static void on_edge_ended(void *user)
 static const struct lanes_events lanes_events = { on_lanes_changed, on_stream_ended, on_stream_consumed,
                                                   on_real_address_asked, on_lanes_ended };
 static const struct edge_events edge_events = { on_lane_proved, on_lane_silent, on_stream_aborted,
-                                                on_edge_ended };
+                                                on_challenges_shown, on_edge_ended };
 
 /* ---- start, reload ---- */
 
-static void start_timers(struct relay *r)
+static void start_handles(struct relay *r)
 {
+    r->board = board_new(on_challenges_changed, r);
+    r->ways = ways_start(r->loop, r->board);
     uv_timer_init(&r->loop->uv, &r->publish);
     uv_timer_init(&r->loop->uv, &r->renewal);
     uv_timer_init(&r->loop->uv, &r->look);
     r->publish.data = r->renewal.data = r->look.data = r;
-    r->pending = 3;
+    r->pending = 4;
 }
 
 static int start_access_log(struct relay *r, const struct relay_conf *conf, struct err *e)
@@ -174,6 +189,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
         return -1;
     r->files = files_new(r->conf);
     r->begin = begin_new();
+    r->placeholders = placeholders_new();
     if (policies_load(&r->policies, r->conf, &domain, e) != 0)
         return err_wrap(e, "domain %s", domain);
     r->fixed = fixed_new(r->conf, time(NULL));
@@ -207,7 +223,7 @@ static void *relay_start(struct loop *loop, const struct opt_conf *conf, struct 
     r->conf = conf;
     r->ended = *ended;
     r->access_log = access_log_new();
-    start_timers(r);
+    start_handles(r);
     if (start_parts(r, inherited, e) == 0)
         return r;
     r->failed = true;
@@ -254,6 +270,9 @@ static void end_if_done(struct relay *r)
     certs_free(r->certs);
     files_free(r->files);
     begin_free(r->begin);
+    ways_free(r->ways);
+    board_free(r->board);
+    placeholders_free(r->placeholders);
     policies_free(&r->policies);
     policies_free(&r->next_policies);
     fixed_free(r->fixed);
@@ -263,12 +282,17 @@ static void end_if_done(struct relay *r)
     free(r);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_closed(void *user)
 {
-    struct relay *r = handle->data;
+    struct relay *r = user;
 
     r->pending--;
     end_if_done(r);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_closed(handle->data);
 }
 
 static void begin_end(struct relay *r)
@@ -276,6 +300,8 @@ static void begin_end(struct relay *r)
     if (r->ending)
         return;
     r->ending = true;
+    board_close(r->board); /* a worker that ends answers nobody */
+    ways_stop(r->ways, on_closed, r);
     uv_close((uv_handle_t *)&r->publish, on_timer_closed);
     uv_close((uv_handle_t *)&r->renewal, on_timer_closed);
     uv_close((uv_handle_t *)&r->look, on_timer_closed);

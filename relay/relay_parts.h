@@ -1,8 +1,11 @@
 /* relay/relay_parts.h - what the files of the relay share: relay.c, relay_publish.c, relay_status.c. */
 #ifndef RELAY_RELAY_PARTS_H
 #define RELAY_RELAY_PARTS_H
+#include "relay/certs/board.h"
 #include "relay/certs/certs.h"
 #include "relay/certs/files.h"
+#include "relay/certs/placeholders.h"
+#include "relay/certs/ways.h"
 #include "relay/edge/begin.h"
 #include "relay/edge/edge.h"
 #include "relay/lanes/fixed.h"
@@ -20,6 +23,9 @@ struct relay {
     struct certs *certs;
     struct files *files;
     struct begin *begin;
+    struct board *board;
+    struct ways *ways;
+    struct placeholders *placeholders;
     struct policies policies, next_policies; /* next: prepared, for the reload that follows */
     struct fixed *fixed;
     struct lanes *lanes; /* NULL: has ended, or never began */
@@ -29,7 +35,7 @@ struct relay {
     struct ledger ledger;
     uv_timer_t publish, renewal, look;
     int64_t renewed_ms; /* when it was tried last */
-    int pending;        /* timers that libuv still holds */
+    int pending;        /* handles that libuv still holds */
     bool ending, failed, root_told;
 };
 

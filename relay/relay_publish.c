@@ -110,6 +110,7 @@ struct snapshot *relay_make_snapshot(struct relay *r)
     snapshot_set_tls(p.snapshot,
                      begin_context(r->begin, (enum tls_profile)relay_conf_of(r->conf)->tls_profile, now),
                      files_default(r->files, now));
+    snapshot_set_challenges(p.snapshot, board_challenges(r->board));
     set_rules(r, p.snapshot);
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);

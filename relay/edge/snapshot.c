@@ -36,6 +36,11 @@ void snapshot_set_rules(struct snapshot *s, const struct snap_rules *rules)
         s->rules.trusted.list = memcpy(arena_get(&s->texts, size), rules->trusted.list, size);
 }
 
+void snapshot_set_challenges(struct snapshot *s, struct challenges *c)
+{
+    s->challenges = challenges_hold(c);
+}
+
 static struct snap_lane *add_lane(struct snapshot *s, uint64_t id, const char *agent, const char *boot,
                                   struct counts *counts)
 {
@@ -252,6 +257,7 @@ void snapshot_release(struct snapshot *s)
     snapshot_free_ports(s);
     SSL_CTX_free(s->tls_begin);
     SSL_CTX_free(s->tls_fallback);
+    challenges_release(s->challenges);
     free(s->lanes);
     free(s->sites);
     free(s->names);
@@ -286,11 +292,19 @@ const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
     return site;
 }
 
-SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name)
+SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates)
 {
-    const struct snap_site *site = snapshot_find(s, server_name);
+    const struct snap_site *site;
 
+    if (validates)
+        return challenges_tls(s->challenges, server_name);
+    site = snapshot_find(s, server_name);
     return site ? site->tls : s->tls_fallback;
+}
+
+const struct challenges *snapshot_challenges(const struct snapshot *s)
+{
+    return s->challenges;
 }
 
 bool snapshot_has_passthrough(const struct snapshot *s)

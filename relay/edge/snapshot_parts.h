@@ -4,6 +4,8 @@
 #include "relay/edge/snapshot.h"
 #include "relay/edge/snapshot_ports.h"
 
+#include <stdatomic.h>
+
 struct name {
     const char *host; /* normalized */
     const struct snap_site *site;
@@ -14,6 +16,7 @@ struct snapshot {
     struct arena texts;
     struct snap_rules rules;
     SSL_CTX *tls_begin, *tls_fallback; /* either may be NULL */
+    struct challenges *challenges;     /* likewise */
     struct snap_lane **lanes;
     struct snap_site **sites;
     struct snap_port **ports;
