@@ -16,12 +16,12 @@ struct limits;
 
 struct limits *limits_new(void);
 void limits_free(struct limits *l); /* NULL is fine */
-/* STATE_DIR/acme/limits.json; empty when there is none. NULL with the reason when it cannot be read. */
-struct limits *limits_load(const char *path, int64_t now, struct err *e);
-must_check int limits_save(const struct limits *l, const char *path, int64_t now, struct err *e);
+/* STATE_DIR/acme/limits.json, whose folder is there; empty when there is no file. NULL with the reason when it cannot be read. */
+struct limits *limits_load(const char *path, struct err *e);
+must_check int limits_save(struct limits *l, const char *path, int64_t now, struct err *e);
 /* The same as JSON; pure. */
-must_check int limits_read(struct limits *l, const json_t *doc, int64_t now, struct err *e);
-json_t *limits_write(const struct limits *l, int64_t now); /* a new reference */
+must_check int limits_read(struct limits *l, const json_t *doc, struct err *e);
+json_t *limits_write(const struct limits *l); /* a new reference */
 
 /* What is asked of, or has happened at, one authority. Borrowed for the call. */
 struct limits_order {
@@ -34,8 +34,8 @@ struct limits_order {
 };
 
 /* 0: go ahead. -1 with ERR_LIMIT: not now; *free_at is when, and e says which limit it is. */
-must_check int limits_check(const struct limits *l, const struct limits_order *o, int64_t now,
-                            int64_t *free_at, struct err *e);
+must_check int limits_check(struct limits *l, const struct limits_order *o, int64_t now, int64_t *free_at,
+                            struct err *e);
 void limits_ordered(struct limits *l, const struct limits_order *o, int64_t now); /* newOrder was sent */
 void limits_issued(struct limits *l, const struct limits_order *o, int64_t life_s, int64_t now);
 void limits_validation_failed(struct limits *l, const char *directory, const char *name, int64_t now);

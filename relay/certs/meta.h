@@ -44,7 +44,7 @@ struct meta_issuer {
     int64_t last_try;
 };
 
-enum { META_LEFT_OUT = 100, META_ISSUERS = 16, META_TEXT = 2000 };
+enum { META_LEFT_OUT = 100, META_ISSUERS = 16 };
 
 struct meta {
     char *name;

@@ -34,6 +34,9 @@ void renewal_unsuggested(struct renewal *r, uint32_t random);
 int64_t renewal_at(const struct renewal *r);
 const char *renewal_why(const struct renewal *r); /* in words, a constant */
 bool renewal_is_due(const struct renewal *r, int64_t now);
+/* Names that fail may be left out of its successor: half of the time for renewal is over. Until then it is good for
+ * them, too. */
+bool renewal_may_leave_out(const struct renewal *r, int64_t now);
 
 /* When the authority's suggestion is looked at again. retry_after_s: as it asked, 0: it did not. */
 int64_t renewal_next_look(int64_t now, int64_t retry_after_s, uint32_t random);

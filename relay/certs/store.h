@@ -39,8 +39,10 @@ struct store_offer {
     const char *const *names; /* that it has to cover */
     size_t names_n;
     const char *issuer, *directory, *profile, *origin; /* as in struct meta_cert */
-    bool fewer_names; /* an alias is left out on purpose: it may cover less than the one in its place */
-    bool import;      /* not asked for by us: it has to be better than what is there */
+    const char *const
+        *wanted; /* all names of the site, also those that are left out this time; NULL: the same */
+    size_t wanted_n;
+    bool import; /* not asked for by us: it has to be better than what is there */
     uint32_t random;
 };
 

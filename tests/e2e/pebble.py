@@ -111,8 +111,11 @@ class Names(Server):
 
     def command(self) -> list[str]:
         place = f"127.0.0.1:{self.management.getsockname()[1]}"
-        return [need("pebble-challtestsrv"), "-management", place, "-dns01", self.address, "-defaultIPv6", "", "-http01", "",
-                "-https01", "", "-tlsalpn01", ""]
+        program = need("pebble-challtestsrv")
+        usage = subprocess.run([program, "-h"], capture_output=True, text=True, check=False, timeout=PATIENCE_S).stderr
+        dns = "-dns01" if "-dns01 " in usage else "-dnsserver"  # up to 2.4, and later
+        return [program, "-management", place, dns, self.address, "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", "",
+                *(["-doh", ""] if "-doh " in usage else [])]
 
     def answers(self) -> bool:
         """By UDP and by TCP, and its management."""
@@ -233,6 +236,7 @@ class Pebble(Server):
             conf["externalAccountMACKeys"] = {EAB_KID: EAB_KEY}
         if self.validity_s:
             conf["certificateValidityPeriod"] = self.validity_s
+            conf["profiles"] = {"default": {"description": "for tests", "validityPeriod": self.validity_s}}  # from 2.7 on
         (self.folder / "pebble.json").write_text(json.dumps({"pebble": conf}))
         return [need("pebble"), "-config", str(self.folder / "pebble.json"), "-dnsserver", self.dns.address,
                 *(["-strict"] if self.strict else [])]
