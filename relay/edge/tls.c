@@ -127,6 +127,7 @@ static SSL_CTX *new_context(void)
     if (!ctx || SSL_CTX_set_ciphersuites(ctx, suites_1_3) != 1 ||
         SSL_CTX_set_cipher_list(ctx, suites_1_2) != 1)
         abort(); /* out of memory, or a library without these */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* or a session of 1.2 has an id, for nothing */
     return ctx;
 }
 
@@ -184,7 +185,6 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets)
         abort(); /* out of memory */
     SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(ctx, TICKETS_SESSION_S);
     SSL_CTX_set_ex_data(ctx, tickets_index(), tickets_hold(tickets));
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
