@@ -423,7 +423,7 @@ static void test_many_at_once(void **state)
             fail_msg("%s", errands[i].why.text);
     }
     for (int i = 0; i < MANY; i++) {
-        char path[64];
+        char path[512];
 
         snprintf(path, sizeof path, BOARD_HTTP_01 "%s", tokens[i]);
         until(&c, !shown_text(&c, path) && !shown_tls(&c, names[i]));
