@@ -17,10 +17,10 @@ must_check int account_post(struct acme_ca *ca, struct job *job, const char *url
                             const char *accept, struct acme_reply *reply, struct acme_why *why);
 /* The thumbprint of its key (RFC 7638), with a NUL. */
 must_check int account_thumbprint(struct acme_ca *ca, struct job *job, char out[44], struct acme_why *why);
-/* The account's URL, for CAA's accounturi and for people; a copy, or NULL when there is none yet. Asks nobody. */
-char *account_url(struct acme_ca *ca);
+/* The account's URL, for CAA's accounturi and for people, as a copy; the account is made when there is none. */
+must_check int account_url(struct acme_ca *ca, struct job *job, char **url, struct acme_why *why);
 
-/* A new key for the account. */
+/* A new key for the account. Orders under way may fail, because their challenges show the old one. */
 must_check int account_rollover(struct acme_ca *ca, struct job *job, struct acme_why *why);
 /* For good: no order can be made with it any more, and no other account is made until the folder is moved away. */
 must_check int account_deactivate(struct acme_ca *ca, struct job *job, struct acme_why *why);

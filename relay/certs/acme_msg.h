@@ -1,10 +1,11 @@
-/* relay/certs/acme_msg.h - what a CA says, read and checked: directory, account, order, authorization, problem, renewal
+/* relay/certs/acme_msg.h - what a CA says, read and checked: directory, account, order, authorization, renewal
  * information (RFC 8555, RFC 9773). Pure.
  *
- * Unknown members are ignored. Text is borrowed from the JSON that a message was read from, which it keeps a reference of. */
+ * Unknown members are ignored. A reader takes the JSON, also when it fails; its texts are borrowed from that. */
 #ifndef RELAY_CERTS_ACME_MSG_H
 #define RELAY_CERTS_ACME_MSG_H
-#include "relay/certs/acme_class.h"
+#include "relay/certs/acme_problem.h"
+#include "relay/certs/challenge.h"
 #include "shared/err.h"
 
 #include <jansson.h>
@@ -15,32 +16,8 @@
 
 enum { ACME_MAX_BYTES = 1 << 20, ACME_MAX_DEPTH = 16, ACME_MAX_NAMES = 1000, ACME_MAX_CHALLENGES = 32 };
 
-/* Why something failed, in the CA's words and ours. A value; `problem` is freed by acme_why_free. */
-struct acme_why {
-    enum acme_class class;
-    int64_t retry_after_ms; /* -1: nothing said */
-    int status;             /* of the reply; 0: there was none */
-    struct err err;
-    json_t *problem; /* what the CA sent, or NULL */
-};
-
-void acme_why_init(struct acme_why *why);
-void acme_why_free(struct acme_why *why);
-/* Sets class and text; returns -1. */
-int acme_fail(struct acme_why *why, enum acme_class class, const char *fmt, ...) printf_like(3, 4);
-
 /* One JSON object, of bounded size and depth. A new reference, or NULL. */
 json_t *acme_json(const char *bytes, size_t n, struct err *e);
-
-/* ---- problems (RFC 7807) ---- */
-
-/* The type without its urn: "rateLimited"; "" when there is none. */
-const char *acme_problem_type(const json_t *problem);
-enum acme_class acme_problem_class(const json_t *problem, int status);
-/* What it says, with every subproblem and link, as it may be shown. */
-void acme_problem_show(const json_t *problem, char *out, size_t room);
-/* The identifier of subproblem i; NULL behind the last. *sub is borrowed. "" when it names none. */
-const char *acme_subproblem(const json_t *problem, size_t i, const json_t **sub);
 
 /* ---- directory ---- */
 
@@ -54,8 +31,8 @@ struct acme_directory {
 
 must_check int acme_directory_read(json_t *json, struct acme_directory *out, struct err *e);
 void acme_directory_free(struct acme_directory *d);
-/* False when the CA has profiles, or none at all, and this is not one of them. */
-bool acme_has_profile(const struct acme_directory *d, const char *profile);
+/* The CA's profiles, its default apart; the error lists them when this is none of them. */
+must_check int acme_profile_check(const struct acme_directory *d, const char *profile, struct err *e);
 
 /* ---- account, order, authorization ---- */
 
@@ -71,7 +48,7 @@ enum acme_status {
 };
 
 const char *acme_status_text(enum acme_status status);
-must_check int acme_account_read(const json_t *json, enum acme_status *status, struct err *e);
+must_check int acme_account_read(const json_t *borrowed, enum acme_status *status, struct err *e);
 
 struct acme_order {
     json_t *json;
@@ -87,7 +64,8 @@ must_check int acme_order_read(json_t *json, struct acme_order *out, struct err 
 void acme_order_free(struct acme_order *o);
 
 struct acme_challenge {
-    const char *type, *url, *token;
+    enum challenge_type type;
+    const char *url, *token; /* the token is checked: challenge_token_is_valid */
     enum acme_status status;
     const json_t *error; /* a problem, or NULL */
 };
@@ -98,7 +76,7 @@ struct acme_authorization {
     time_t expires_at;
     bool wildcard;
     const char *name;                                      /* without "*." */
-    struct acme_challenge challenges[ACME_MAX_CHALLENGES]; /* only those with a token, as we know them */
+    struct acme_challenge challenges[ACME_MAX_CHALLENGES]; /* of the types that we know */
     size_t challenges_n;
 };
 
@@ -107,6 +85,9 @@ void acme_authorization_free(struct acme_authorization *a);
 
 /* {"type":"dns","value":name}, or "ip" for an address. A new reference. */
 json_t *acme_identifier(const char *name);
+bool acme_is_address(const char *name);
+/* Without regard to case, and to how an address is written. */
+bool acme_same_name(const char *a, const char *b);
 
 /* ---- renewal information ---- */
 
@@ -115,7 +96,7 @@ struct acme_window {
     char explanation[256]; /* a URL for people, or "" */
 };
 
-must_check int acme_window_read(const json_t *json, struct acme_window *out, struct err *e);
+must_check int acme_window_read(const json_t *borrowed, struct acme_window *out, struct err *e);
 /* RFC 3339, with a fraction or not, with Z or an offset. */
 must_check int acme_time_read(const char *text, time_t *at, struct err *e);
 #endif

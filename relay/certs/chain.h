@@ -20,10 +20,13 @@ struct chain {
 /* Certificates in PEM form and nothing else but blank lines and comments. The chain is all zero bytes before. */
 must_check int chain_read(const char *bytes, size_t n, struct chain *out, struct err *e);
 void chain_free(struct chain *c); /* leaves an empty one */
-/* The key is its leaf's, every name is in it, each certificate is signed by the next, and it is valid now. */
+/* It is what was asked for: the key is its leaf's, every name is in it, each certificate is signed by the next. */
+must_check int chain_check_content(const struct chain *c, const struct signer *key, const char *const *names,
+                                   size_t names_n, struct err *e);
+must_check int chain_check_times(const struct chain *c, time_t now, struct err *e); /* it is valid now */
 must_check int chain_check(const struct chain *c, const struct signer *key, const char *const *names,
-                           size_t names_n, time_t now, struct err *e);
-bool chain_has_name(const struct chain *c, const char *name); /* host name, "*.NAME", address */
+                           size_t names_n, time_t now, struct err *e); /* both */
+bool chain_has_name(const struct chain *c, const char *name);          /* host name, "*.NAME", address */
 void chain_write(const struct chain *c, struct buf *pem);
 /* Part of the common name of whom the topmost certificate is issued by; without regard to case. */
 bool chain_is_issued_by(const struct chain *c, const char *part);

@@ -41,7 +41,7 @@ struct order_ask { /* all borrowed while order_run runs; what may be missing is 
 
 struct order_failure { /* of one name; the others may be ordered without it */
     char *name;
-    enum acme_class class;
+    enum acme_class class; /* ACME_OK: a challenge has failed, and another one has not */
     char *text;
     int64_t retry_after_ms; /* -1: the CA said nothing */
     unsigned validations;   /* how many the CA has counted as failed, for limits */
@@ -50,6 +50,7 @@ struct order_failure { /* of one name; the others may be ordered without it */
 struct order_result {
     char *chain_pem; /* leaf first */
     struct signer *key;
+    bool other_chain;      /* preferred_chain is not among those that the CA offers */
     bool without_replaces; /* the CA has seen `replaces` used before, and was asked without it */
     unsigned orders;       /* made at the CA by this call, for limits */
     /* When it failed: of the whole order. failures name names where some are to blame. */

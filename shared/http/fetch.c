@@ -231,6 +231,11 @@ void fetch_reply_free(struct fetch_reply *reply)
 
 struct str fetch_field(const struct fetch_reply *reply, const char *name)
 {
+    return fetch_field_nth(reply, name, 0);
+}
+
+struct str fetch_field_nth(const struct fetch_reply *reply, const char *name, size_t before)
+{
     const char *line = buf_bytes(&reply->head), *end = line + reply->head.len;
     size_t n = strlen(name);
 
@@ -240,27 +245,41 @@ struct str fetch_field(const struct fetch_reply *reply, const char *name)
 
         if (whole.n > 0 && whole.p[whole.n - 1] == '\r')
             whole.n--;
-        if (whole.n > n && whole.p[n] == ':' && str_eq_nocase((struct str){ whole.p, n }, name))
+        if (whole.n > n && whole.p[n] == ':' && str_eq_nocase((struct str){ whole.p, n }, name) &&
+            before-- == 0)
             return str_trim((struct str){ whole.p + n + 1, whole.n - n - 1 });
         line += (size_t)((next ? next + 1 : end) - line);
     }
     return (struct str){ NULL, 0 };
 }
 
+/* -1 when text is no date as HTTP has them. */
+static int64_t read_date(struct str text)
+{
+    const struct libcurl *lib = libcurl_get(NULL);
+    char date[64];
+
+    if (!lib || !text.p || text.n >= sizeof date)
+        return -1;
+    snprintf(date, sizeof date, "%.*s", STR_ARG(text));
+    return lib->getdate(date, NULL);
+}
+
+int64_t fetch_date_s(const struct fetch_reply *reply)
+{
+    return read_date(fetch_field(reply, "date"));
+}
+
 int64_t fetch_retry_after_ms(const struct fetch_reply *reply, int64_t now_s)
 {
     enum { MOST_S = 7 * 24 * 3600 };
-    const struct libcurl *lib = libcurl_get(NULL);
     struct str text = fetch_field(reply, "retry-after");
-    char date[64];
-    int64_t s;
-    time_t at;
+    int64_t s, at;
 
-    if (!text.p || text.n >= sizeof date)
+    if (!text.p)
         return -1;
     if (value_number(text, 0, INT64_MAX, &s, NULL) != 0) {
-        snprintf(date, sizeof date, "%.*s", STR_ARG(text));
-        at = lib ? lib->getdate(date, NULL) : -1;
+        at = read_date(text);
         if (at < 0)
             return -1;
         s = at > now_s ? at - now_s : 0;
