@@ -131,11 +131,12 @@ static void on_dns_ended(void *user)
 
 static void on_service_changed(void *user, const struct site_service *service)
 {
+    const struct lane_msg m = site_service_msg(service);
     struct agent *a = user;
 
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i])
-            supervise_service(a->relays[i], service);
+            supervise_say(a->relays[i], &m, SUPERVISE_EACH);
 }
 
 static void on_netwatch_ended(void *user)

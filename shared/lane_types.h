@@ -39,7 +39,18 @@ enum lane_msg_type {
     LANE_END,
     LANE_ENROL, /* over a one-time key: the agent's own public key */
     LANE_ENROLLED,
+    LANE_TXT, /* a TXT record of the agent's zone, for dns-01 */
+    LANE_TXT_DONE,
+    LANE_FETCH, /* does a site answer, seen from the house? */
+    LANE_FETCHED,
+    LANE_CHALLENGE, /* an answer for the CA, that this side is to give, too */
+    LANE_CHALLENGE_DONE,
+    LANE_CERT,   /* how a site's certificate is doing */
+    LANE_NOTICE, /* for whoever looks at the agent's status */
 };
+
+/* Status of a fetched that says nothing of the site: the agent could not, or would not, ask. 0: nobody answered. */
+enum { LANE_FETCH_NOT_TRIED = -1 };
 
 /* How a stream ended at the agent. */
 enum lane_how { LANE_EOF, LANE_RESET, LANE_REFUSED, LANE_UNREACHABLE, LANE_SILENT };
@@ -127,6 +138,36 @@ struct lane_msg {
         struct {
             const char *name, *relay;
         } enrolled;
+        /* id: a text or a number of whoever asks, who gets it back. */
+        struct {
+            json_t *id;
+            bool set; /* or clear */
+            const char *name, *value;
+        } txt;
+        struct {
+            json_t *id;
+            const char *name, *address;
+            int64_t port;
+            const char *path;
+        } fetch;
+        struct {
+            json_t *id;
+            bool set;                          /* or clear */
+            const char *name, *token, *answer; /* answer: the key authorization */
+        } challenge;
+        struct {
+            json_t *id;
+            bool ok;
+            const char *why;
+            int64_t status; /* of fetched: HTTP's, 0, or LANE_FETCH_NOT_TRIED */
+        } done;             /* txt_done, fetched, challenge_done */
+        struct {
+            const char *item, *state, *not_after, *why; /* state: none, waiting, ordering, valid, failing or
+                                                           expired; not_after: RFC 3339, or "" */
+        } cert;
+        struct {
+            const char *level, *text; /* level: info, warn or error */
+        } notice;
     };
     json_t *json; /* these two hold what the members point to */
     struct arena arena;

@@ -109,16 +109,11 @@ static void say_part(struct converse *c, int64_t part, size_t from, size_t n)
     free(items);
 }
 
-void converse_service(struct converse *c, const struct site_service *service)
+bool converse_say(struct converse *c, const struct lane_msg *m)
 {
-    const struct lane_msg m = { .type = LANE_SERVICE,
-                                .service = { .item = service->item,
-                                             .route = service->route,
-                                             .state = service->state,
-                                             .detail = service->detail ? service->detail : "" } };
-
     if (c->state == CONVERSE_UP)
-        lane_msg_write(&c->out, &m);
+        lane_msg_write(&c->out, m);
+    return c->state == CONVERSE_UP;
 }
 
 /* Those that somebody has tried. */
@@ -128,8 +123,11 @@ static void say_services(struct converse *c)
         const struct site *site = &c->sites->list[i];
 
         for (size_t j = 0; j < site->services_n; j++)
-            if (site->services[j].state != LANE_SERVICE_UNKNOWN)
-                converse_service(c, &site->services[j]);
+            if (site->services[j].state != LANE_SERVICE_UNKNOWN) {
+                const struct lane_msg m = site_service_msg(&site->services[j]);
+
+                converse_say(c, &m);
+            }
     }
 }
 
@@ -267,6 +265,15 @@ static int hear(struct converse *c, const struct lane_msg *m, int64_t now_ms, st
     case LANE_PING: hear_ping(c, m); return 0;
     case LANE_PONG: hear_pong(c, m, now_ms); return 0;
     case LANE_ABORT: c->events->aborted(c->user, m->abort.stream); return 0;
+    case LANE_TXT:
+    case LANE_FETCH:
+    case LANE_CHALLENGE:
+    case LANE_CHALLENGE_DONE:
+    case LANE_CERT:
+    case LANE_NOTICE:
+        if (c->sites->told)
+            c->sites->told(c->sites->user, c->relay, m);
+        return 0;
     case LANE_AWAY: hear_away(c); return 0;
     case LANE_RESYNC:
         if (c->state != CONVERSE_GOODBYE)
@@ -294,7 +301,9 @@ static int hear(struct converse *c, const struct lane_msg *m, int64_t now_ms, st
     case LANE_ENROLLED:
     case LANE_ENDED:
     case LANE_CONSUMED:
-    case LANE_SERVICE: return err_set(e, ERR_PEER, "the relay said what only an agent says");
+    case LANE_SERVICE:
+    case LANE_TXT_DONE:
+    case LANE_FETCHED: return err_set(e, ERR_PEER, "the relay said what only an agent says");
     case LANE_UNKNOWN: break; /* of a later version */
     }
     return 0;

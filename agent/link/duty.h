@@ -31,7 +31,7 @@ struct duty_ops {
     int (*run)(struct duty *d, struct err *e);
     void (*beat)(struct duty *d);  /* makes the other side say something */
     void (*claim)(struct duty *d); /* the names of the sites have changed */
-    void (*service)(struct duty *d, const struct site_service *service); /* its state is another one */
+    bool (*say)(struct duty *d, const struct lane_msg *m); /* false: nobody is there to hear it */
     void (*talk)(struct duty *d);  /* what there is to be said goes into the pipe */
     void (*drain)(struct duty *d); /* takes no new streams */
     void (*stop)(struct duty *d);  /* the last moment to say something */
