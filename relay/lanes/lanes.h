@@ -7,6 +7,7 @@
 #include "relay/edge/snapshot.h"
 #include "relay/edge/snapshot_ports.h"
 #include "relay/lanes/enrol.h"
+#include "relay/lanes/errands.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
 
@@ -17,6 +18,8 @@ struct lanes_events {
     void (*stream_ended)(void *user, uint64_t lane, uint64_t stream, enum lane_how how);
     void (*stream_consumed)(void *user, uint64_t lane, uint64_t stream, uint64_t total);
     void (*real_address)(void *user, const char *address, unsigned port, char *real, size_t room);
+    /* An agent passes on what another relay has asked it to: to be answered with challenge_done by lanes_say. */
+    void (*challenge)(void *user, const char *agent, const struct lane_msg *m);
     void (*ended)(void *user); /* last */
 };
 
@@ -54,6 +57,18 @@ void lanes_close_ports(struct lanes *l); /* for good: visitors are refused from 
 /* Adds every welcomed lane to the snapshot, and to each of its sites (found by name) and ports every lane that is
  * up. */
 void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s);
+
+/* What jobs ask of agents. It ends with the lanes; hold it for longer. */
+struct errands *lanes_errands(const struct lanes *l);
+/* True when the agent has this name in its claim: by itself, by a wildcard, or as the base of one. */
+bool lanes_serves(const struct lanes *l, const char *agent, const char *host);
+/* By one of the agent's lanes, whose id is returned; 0: it has none. */
+uint64_t lanes_say(struct lanes *l, const char *agent, const struct lane_msg *m);
+/* What `tunnelctl status` shows in the house: how a site's certificate is doing (its agents are told when it is another
+ * answer than before, and when they claim it; see `cert` of shared/lane_types.h), and whatever else there is to say. */
+void lanes_tell_cert(struct lanes *l, const char *site, const char *state, const char *not_after,
+                     const char *why);
+void lanes_tell_notice(struct lanes *l, const char *agent, const char *level, const char *text);
 
 /* Who answers what the control socket asks about agents and invitations. */
 struct enrol *lanes_enrol(struct lanes *l);

@@ -1,6 +1,6 @@
 /* shared/http/fetch.h - one HTTP request to a server of somebody else, on libcurl. Blocking: for job threads.
  *
- * The server's certificate is always verified. Redirects are not followed: they would carry a credential elsewhere.
+ * The server's certificate is verified unless the request says that it does not matter. Redirects are not followed: they would carry a credential elsewhere.
  * Nothing of a URL but its host stands in an error, because some services take their password in there. */
 #ifndef SHARED_HTTP_FETCH_H
 #define SHARED_HTTP_FETCH_H
@@ -24,6 +24,8 @@ struct fetch_request {
     size_t body_n;
     const char *ca_file;    /* trusted instead of the system's authorities; NULL or "": these */
     const char *user_agent; /* NULL: FETCH_USER_AGENT */
+    const char *at; /* address to connect to, whatever the DNS says of the URL's host; NULL: what it says */
+    bool any_certificate;   /* for asking who answers there, with nothing secret in it: nobody has to prove who he is */
     const char *device;     /* interface or source address to use; NULL: any */
     bool direct;            /* past the proxy that the environment may name */
     int family;             /* AF_INET or AF_INET6 alone; 0: either */
