@@ -56,6 +56,7 @@ static void on_look(uv_timer_t *timer)
     /* The timers do not count the time in which this machine was asleep. */
     if (renewal != 0 && now >= renewal && loop_now_ms(r->loop) - r->renewed_ms >= RENEWAL_MS)
         on_renewal_due(&r->renewal);
+    guests_tick(r->guests, loop_now_ms(r->loop));
     if (begin_due(r->begin, now) || others)
         relay_publish_soon(r);
 }
@@ -92,6 +93,21 @@ static void on_real_address_asked(void *user, const char *address, unsigned port
         headers_address_text(&addr, real, room);
     else
         snprintf(real, room, "%s", address);
+}
+
+static void on_challenge(void *user, const char *agent, const struct lane_msg *m)
+{
+    struct relay *r = user;
+
+    guests_hear(r->guests, agent, lanes_serves(r->lanes, agent, m->challenge.name), m, loop_now_ms(r->loop));
+}
+
+static void on_guest_answered(void *user, const char *agent, const struct lane_msg *m)
+{
+    struct relay *r = user;
+
+    if (r->lanes)
+        lanes_say(r->lanes, agent, m);
 }
 
 static void on_lanes_ended(void *user)
@@ -149,7 +165,7 @@ static void on_edge_ended(void *user)
 }
 
 static const struct lanes_events lanes_events = { on_lanes_changed, on_stream_ended, on_stream_consumed,
-                                                  on_real_address_asked, on_lanes_ended };
+                                                  on_real_address_asked, on_challenge, on_lanes_ended };
 static const struct edge_events edge_events = { on_lane_proved, on_lane_silent, on_stream_aborted,
                                                 on_challenges_shown, on_edge_ended };
 
@@ -159,6 +175,7 @@ static void start_handles(struct relay *r)
 {
     r->board = board_new(on_challenges_changed, r);
     r->ways = ways_start(r->loop, r->board);
+    r->guests = guests_new(r->board, on_guest_answered, r);
     uv_timer_init(&r->loop->uv, &r->publish);
     uv_timer_init(&r->loop->uv, &r->renewal);
     uv_timer_init(&r->loop->uv, &r->look);
@@ -271,6 +288,7 @@ static void end_if_done(struct relay *r)
     files_free(r->files);
     begin_free(r->begin);
     ways_free(r->ways);
+    guests_free(r->guests);
     board_free(r->board);
     placeholders_free(r->placeholders);
     policies_free(&r->policies);

@@ -4,6 +4,7 @@
 #include "relay/certs/board.h"
 #include "relay/certs/certs.h"
 #include "relay/certs/files.h"
+#include "relay/certs/guests.h"
 #include "relay/certs/placeholders.h"
 #include "relay/certs/ways.h"
 #include "relay/edge/begin.h"
@@ -25,6 +26,7 @@ struct relay {
     struct begin *begin;
     struct board *board;
     struct ways *ways;
+    struct guests *guests;
     struct placeholders *placeholders;
     struct policies policies, next_policies; /* next: prepared, for the reload that follows */
     struct fixed *fixed;

@@ -152,7 +152,7 @@ struct lane_msg {
         } fetch;
         struct {
             json_t *id;
-            bool set;                          /* or clear */
+            bool set, tls_alpn;                /* set, or clear; by tls-alpn-01, or by http-01 */
             const char *name, *token, *answer; /* answer: the key authorization */
         } challenge;
         struct {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+static const char http[] = "http-01", tls_alpn[] = "tls-alpn-01";
+
 enum { PATH_BYTES = 256, KEY_BYTES = 255, HTTP_STATUS_MAX = 999 };
 
 /* ---- what they have in common ---- */
@@ -79,9 +81,24 @@ void lane_write_fetch(json_t *to, const struct lane_msg *m)
     lane_set_text(to, "path", m->fetch.path);
 }
 
+/* Who does not know the member means http-01. */
+static int get_how(struct lane_msg *m, struct err *e)
+{
+    const char *how;
+
+    if (!json_object_get(m->json, "how"))
+        return 0;
+    if (lane_get_text(m->json, "how", LANE_WORD_BYTES, &how, e) != 0)
+        return -1;
+    m->challenge.tls_alpn = strcmp(how, tls_alpn) == 0;
+    return m->challenge.tls_alpn || strcmp(how, http) == 0
+               ? 0
+               : err_set(e, ERR_INPUT, "member \"how\" is \"%s\", neither %s nor %s", how, http, tls_alpn);
+}
+
 int lane_read_challenge(struct lane_msg *m, struct err *e)
 {
-    if (get_id(m, &m->challenge.id, e) != 0 || get_op(m, &m->challenge.set, e) != 0 ||
+    if (get_id(m, &m->challenge.id, e) != 0 || get_op(m, &m->challenge.set, e) != 0 || get_how(m, e) != 0 ||
         lane_get_text(m->json, "name", LANE_ITEM_BYTES, &m->challenge.name, e) != 0 ||
         lane_get_text(m->json, "token", KEY_BYTES, &m->challenge.token, e) != 0)
         return -1;
@@ -95,6 +112,7 @@ void lane_write_challenge(json_t *to, const struct lane_msg *m)
     lane_set_text(to, "token", m->challenge.token);
     lane_set_text(to, "answer", m->challenge.answer);
     set_op(to, m->challenge.set);
+    lane_set_text(to, "how", m->challenge.tls_alpn ? tls_alpn : http);
 }
 
 /* ---- what is answered ---- */
