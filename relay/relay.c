@@ -164,8 +164,8 @@ static void on_edge_ended(void *user)
     end_if_done(r);
 }
 
-static const struct lanes_events lanes_events = { on_lanes_changed, on_stream_ended, on_stream_consumed,
-                                                  on_real_address_asked, on_challenge, on_lanes_ended };
+static const struct lanes_events lanes_events = { on_lanes_changed,      on_stream_ended, on_stream_consumed,
+                                                  on_real_address_asked, on_challenge,    on_lanes_ended };
 static const struct edge_events edge_events = { on_lane_proved, on_lane_silent, on_stream_aborted,
                                                 on_challenges_shown, on_edge_ended };
 

@@ -2,6 +2,7 @@
 #ifndef SHARED_LANE_TYPES_H
 #define SHARED_LANE_TYPES_H
 #include "shared/arena.h"
+#include "shared/lane_word_types.h"
 #include "shared/proxy2.h"
 
 #include <jansson.h>
@@ -48,9 +49,6 @@ enum lane_msg_type {
     LANE_CERT,   /* how a site's certificate is doing */
     LANE_NOTICE, /* for whoever looks at the agent's status */
 };
-
-/* Status of a fetched that says nothing of the site: the agent could not, or would not, ask. 0: nobody answered. */
-enum { LANE_FETCH_NOT_TRIED = -1 };
 
 /* How a stream ended at the agent. */
 enum lane_how { LANE_EOF, LANE_RESET, LANE_REFUSED, LANE_UNREACHABLE, LANE_SILENT };
@@ -138,36 +136,12 @@ struct lane_msg {
         struct {
             const char *name, *relay;
         } enrolled;
-        /* id: a text or a number of whoever asks, who gets it back. */
-        struct {
-            json_t *id;
-            bool set; /* or clear */
-            const char *name, *value;
-        } txt;
-        struct {
-            json_t *id;
-            const char *name, *address;
-            int64_t port;
-            const char *path;
-        } fetch;
-        struct {
-            json_t *id;
-            bool set, tls_alpn;                /* set, or clear; by tls-alpn-01, or by http-01 */
-            const char *name, *token, *answer; /* answer: the key authorization */
-        } challenge;
-        struct {
-            json_t *id;
-            bool ok;
-            const char *why;
-            int64_t status; /* of fetched: HTTP's, 0, or LANE_FETCH_NOT_TRIED */
-        } done;             /* txt_done, fetched, challenge_done */
-        struct {
-            const char *item, *state, *not_after, *why; /* state: none, waiting, ordering, valid, failing or
-                                                           expired; not_after: RFC 3339, or "" */
-        } cert;
-        struct {
-            const char *level, *text; /* level: info, warn or error */
-        } notice;
+        struct lane_txt txt;
+        struct lane_fetch fetch;
+        struct lane_challenge challenge;
+        struct lane_done done; /* txt_done, fetched, challenge_done */
+        struct lane_cert cert;
+        struct lane_notice notice;
     };
     json_t *json; /* these two hold what the members point to */
     struct arena arena;

@@ -74,7 +74,8 @@ struct site_service *sites_service(const struct site *site, struct str route);
 /* The service that a stream is for; NULL: there is none, or it does not fit, and why says so. */
 const struct site_service *sites_for(struct sites *s, const struct proxy2_use *use, const struct site **site,
                                      const char **why);
-struct lane_msg site_service_msg(const struct site_service *service); /* how it is doing, as a relay is told */
+struct lane_msg site_service_msg(
+    const struct site_service *service);        /* how it is doing, as a relay is told */
 const char *site_name(const struct site *site); /* without "domain:" or "tcp:" */
 /* What the relay has answered to the claim of it. why: "" when it was accepted. */
 void site_note_claim(struct site *site, enum site_claim claim, const char *why);

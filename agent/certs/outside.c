@@ -112,8 +112,9 @@ static int check_address(struct look *k, int family)
     if (rc != 0)
         return err_wrap(&k->why, "this house cannot look %s up", k->name);
     return found ? 0
-                 : err_set(&k->why, ERR_INPUT, "this house finds no address %s for %s, so it does not look there",
-                           k->address, k->name);
+                 : err_set(&k->why, ERR_INPUT,
+                           "this house finds no address %s for %s, so it does not look there", k->address,
+                           k->name);
 }
 
 /* No packet is sent: the kernel only says whether it would know where to. */
@@ -123,9 +124,10 @@ static int check_route(struct look *k, const struct sockaddr_storage *to)
     int fd = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
 
     ((struct sockaddr_in *)(void *)&at)->sin_port = htons(53); /* lies alike in both families */
-    rc = fd < 0 ? -1
-                : connect(fd, (const struct sockaddr *)&at,
-                          to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+    rc = fd < 0
+             ? -1
+             : connect(fd, (const struct sockaddr *)&at,
+                       to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
     if (rc != 0)
         err_errno(&k->why, errno, "this house has no way to %s addresses such as %s",
                   to->ss_family == AF_INET ? "IPv4" : "IPv6", k->address);
@@ -146,9 +148,11 @@ static void judge(struct look *k, const struct fetch_reply *reply)
     if (k->ok)
         return;
     if (reply->status == 200)
-        err_set(&k->why, ERR_PEER, "%s port %u answers something else than this relay does", k->address, k->port);
+        err_set(&k->why, ERR_PEER, "%s port %u answers something else than this relay does", k->address,
+                k->port);
     else
-        err_set(&k->why, ERR_PEER, "%s port %u answers with HTTP status %d", k->address, k->port, reply->status);
+        err_set(&k->why, ERR_PEER, "%s port %u answers with HTTP status %d", k->address, k->port,
+                reply->status);
 }
 
 static void get(struct look *k, struct job *job)
@@ -181,7 +185,8 @@ static void run(struct job *job, void *user)
 
     k->lookup.job = job;
     k->status = LANE_FETCH_NOT_TRIED;
-    if (cidr_address(str_of(k->address), &to) && check_address(k, to.ss_family) == 0 && check_route(k, &to) == 0)
+    if (cidr_address(str_of(k->address), &to) && check_address(k, to.ss_family) == 0 &&
+        check_route(k, &to) == 0)
         get(k, job);
 }
 
@@ -213,7 +218,8 @@ static void on_job_ended(void *user)
 
     if (!o->stopping) {
         log_info("looked from outside for a relay", kv_str("relay", k->relay), kv_str("domain", k->name),
-                 kv_str("peer", k->address), kv_int("port", k->port), kv_str("error", k->ok ? "" : k->why.text));
+                 kv_str("peer", k->address), kv_int("port", k->port),
+                 kv_str("error", k->ok ? "" : k->why.text));
         answer(o, k->relay, k->id, k->ok, k->status, k->ok ? "" : k->why.text);
     }
     forget(k);

@@ -92,7 +92,8 @@ static void pass(struct passing *p, struct passed *d, const struct lane_msg *m)
     json_decref(onward.challenge.id);
 }
 
-void passing_hear(struct passing *p, const char *relay, const struct lane_msg *m, const char *why, int64_t now_ms)
+void passing_hear(struct passing *p, const char *relay, const struct lane_msg *m, const char *why,
+                  int64_t now_ms)
 {
     struct passed *d;
 

@@ -28,7 +28,8 @@ void passing_init(struct passing *p, const struct passing_host *host);
 void passing_free(struct passing *p);
 
 /* A challenge; `why` is "", or what is against it. */
-void passing_hear(struct passing *p, const char *relay, const struct lane_msg *m, const char *why, int64_t now_ms);
+void passing_hear(struct passing *p, const char *relay, const struct lane_msg *m, const char *why,
+                  int64_t now_ms);
 void passing_done(struct passing *p, const char *relay, const struct lane_msg *m); /* a challenge_done */
-void passing_tick(struct passing *p, int64_t now_ms); /* once a second */
+void passing_tick(struct passing *p, int64_t now_ms);                              /* once a second */
 #endif

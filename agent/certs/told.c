@@ -62,10 +62,10 @@ json_t *told_certs_status(const struct told *t, const char *site)
         const struct told_cert *c = &t->certs[i];
 
         if (strcmp(c->item + sizeof item_prefix - 1, site) == 0)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "relay", c->relay, "state", c->state,
-                                                  "not_after",
-                                                  *c->not_after ? json_string(c->not_after) : json_null(),
-                                                  "last_error", *c->why ? json_any_text(c->why) : json_null()));
+            json_array_append_new(
+                list, json_pack("{s:s, s:s, s:o, s:o}", "relay", c->relay, "state", c->state, "not_after",
+                                *c->not_after ? json_string(c->not_after) : json_null(), "last_error",
+                                *c->why ? json_any_text(c->why) : json_null()));
     }
     return list;
 }
@@ -86,8 +86,8 @@ void told_notice(struct told *t, const char *relay, const struct lane_msg *m, ti
         memmove(&t->notices[0], &t->notices[1], (TOLD_NOTICES - 1) * sizeof t->notices[0]);
         t->notices_n--;
     }
-    t->notices[t->notices_n++] = (struct told_notice){ mem_copy(relay), mem_copy(m->notice.level),
-                                                       mem_copy(m->notice.text), now };
+    t->notices[t->notices_n++] =
+        (struct told_notice){ mem_copy(relay), mem_copy(m->notice.level), mem_copy(m->notice.text), now };
 }
 
 json_t *told_notices_status(const struct told *t)
@@ -97,8 +97,8 @@ json_t *told_notices_status(const struct told *t)
     for (size_t i = 0; i < t->notices_n; i++) {
         const struct told_notice *n = &t->notices[i];
 
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "relay", n->relay, "level", n->level, "text",
-                                              json_any_text(n->text), "at", json_time(n->at)));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "relay", n->relay, "level", n->level,
+                                              "text", json_any_text(n->text), "at", json_time(n->at)));
     }
     return list;
 }

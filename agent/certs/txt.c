@@ -91,8 +91,9 @@ static void save(struct txt *t)
     all = json_pack("{s:i, s:o}", "v", VERSION, "values", list);
     json_write(&text, all);
     if (file_write(t->path, buf_bytes(&text), text.len, 0600, &why) != 0)
-        log_error("what is set in DNS for relays cannot be written down; if this agent is killed now, it stays there",
-                  kv_str("path", t->path), kv_str("error", why.text));
+        log_error(
+            "what is set in DNS for relays cannot be written down; if this agent is killed now, it stays there",
+            kv_str("path", t->path), kv_str("error", why.text));
     buf_free(&text);
     json_decref(all);
 }
@@ -347,7 +348,8 @@ static void learn_clear(struct txt *t, const struct task *k)
     struct value *v = find(t, k->value.name, k->value.text);
 
     if (k->class == DNS_OK || k->class == DNS_NOCHANGE) {
-        log_info("TXT record cleared", kv_str("name", k->value.target), kv_str("provider", k->value.provider));
+        log_info("TXT record cleared", kv_str("name", k->value.target),
+                 kv_str("provider", k->value.provider));
         if (v && v->clearing) /* and was not asked for again meanwhile */
             strike_out(t, &k->value);
         return;
@@ -495,7 +497,8 @@ static void on_begin(uv_timer_t *timer)
     txt_tick(timer->data);
 }
 
-struct txt *txt_start(struct loop *loop, const struct opt_conf *conf, const struct txt_events *events, void *user)
+struct txt *txt_start(struct loop *loop, const struct opt_conf *conf, const struct txt_events *events,
+                      void *user)
 {
     struct txt *t = mem_new(sizeof *t);
 

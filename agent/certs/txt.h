@@ -17,7 +17,8 @@ struct txt_events {
 };
 
 /* Borrows conf until txt_reload gives another one. */
-struct txt *txt_start(struct loop *loop, const struct opt_conf *conf, const struct txt_events *events, void *user);
+struct txt *txt_start(struct loop *loop, const struct opt_conf *conf, const struct txt_events *events,
+                      void *user);
 void txt_reload(struct txt *t, const struct opt_conf *conf);
 void txt_hear(struct txt *t, const char *relay, const struct lane_msg *m); /* a txt */
 void txt_tick(struct txt *t); /* now and then: has anything been there for an hour? */

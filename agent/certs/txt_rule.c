@@ -35,10 +35,11 @@ static int check_provider(const struct opt_conf *conf, const char *site, const s
     const struct dns_conf *provider = opt_values(conf, "provider", d->dns);
 
     if (!provider)
-        return err_set(e, ERR_MISSING,
-                       "[domain %.200s] of the agent has no [provider] in dns, so nobody can set its TXT records; name "
-                       "one there, or give the relay one",
-                       site);
+        return err_set(
+            e, ERR_MISSING,
+            "[domain %.200s] of the agent has no [provider] in dns, so nobody can set its TXT records; name "
+            "one there, or give the relay one",
+            site);
     if (!(dns_providers[provider->type]->can & DNS_CAN_TXT))
         return err_set(e, ERR_MISSING, "%s, where the agent keeps [domain %.200s], has no TXT records",
                        dns_providers[provider->type]->title, site);
@@ -55,7 +56,8 @@ int txt_rule(const struct opt_conf *conf, const char *name, const char *value, c
         return err_set(e, ERR_INPUT, "%.200s is not %s and a host name: the agent sets nothing else", name,
                        prefix);
     if (!is_value(value))
-        return err_set(e, ERR_INPUT, "the value is not %d characters of base64url: the agent sets nothing else",
+        return err_set(e, ERR_INPUT,
+                       "the value is not %d characters of base64url: the agent sets nothing else",
                        TXT_VALUE_CHARS);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &site)); i++) {
         if (!*d->service || d->txt == AGENT_TXT_OFF || !site_has(site, d, base))
@@ -63,7 +65,8 @@ int txt_rule(const struct opt_conf *conf, const char *name, const char *value, c
         *provider = d->dns;
         return check_provider(conf, site, d, e);
     }
-    return err_set(e, ERR_INPUT,
-                   "the agent claims no *.%.200s, and no site with this name says txt = on: it sets no TXT record there",
-                   base);
+    return err_set(
+        e, ERR_INPUT,
+        "the agent claims no *.%.200s, and no site with this name says txt = on: it sets no TXT record there",
+        base);
 }

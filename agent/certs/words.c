@@ -129,9 +129,7 @@ void words_hear(struct words *w, const char *relay, const struct lane_msg *m)
         if (w->outside)
             outside_hear(w->outside, w->conf, relay, is_published(w, relay, m->fetch.address), m);
         break;
-    case LANE_CHALLENGE:
-        passing_hear(&w->passing, relay, m, why_not_pass(w, m), loop_now_ms(w->loop));
-        break;
+    case LANE_CHALLENGE: passing_hear(&w->passing, relay, m, why_not_pass(w, m), loop_now_ms(w->loop)); break;
     case LANE_CHALLENGE_DONE: passing_done(&w->passing, relay, m); break;
     case LANE_CERT: told_cert(&w->told, relay, m); break;
     case LANE_NOTICE:

@@ -26,7 +26,7 @@ void supervise_claim(struct supervise *s); /* the names of the sites have change
 /* To the relay, by one lane or by each. False: none is there by which it would hear it. */
 enum supervise_by { SUPERVISE_ONE, SUPERVISE_EACH };
 bool supervise_say(struct supervise *s, const struct lane_msg *m, enum supervise_by by);
-void supervise_look(struct supervise *s);                   /* the network has changed */
+void supervise_look(struct supervise *s); /* the network has changed */
 
 bool supervise_is_up(const struct supervise *s); /* a lane is */
 const char *supervise_relay(const struct supervise *s);

@@ -19,7 +19,7 @@ struct guest {
     char agent[AGENT_BYTES];
     char name[DOMAIN_BYTES], token[CHALLENGE_TOKEN_MAX + 1], answer[CHALLENGE_ANSWER_MAX + 1];
     bool tls_alpn;
-    json_t *id;        /* of who waits for it to be shown; NULL: nobody does */
+    json_t *id; /* of who waits for it to be shown; NULL: nobody does */
     uint64_t on_board;
     int64_t until_ms;
 };
@@ -32,7 +32,8 @@ struct guests {
 };
 
 struct guests *guests_new(struct board *board,
-                          void (*answered)(void *user, const char *agent, const struct lane_msg *m), void *user)
+                          void (*answered)(void *user, const char *agent, const struct lane_msg *m),
+                          void *user)
 {
     struct guests *g = mem_new(sizeof *g);
 
@@ -134,8 +135,8 @@ static int check(const struct guests *g, const char *agent, bool serves, const s
         return err_set(e, ERR_INPUT, "this agent does not serve %.200s here", m->challenge.name);
     if (count(g, agent) >= GUESTS_OF_AGENT)
         return err_set(e, ERR_LIMIT, "%d answers of this agent are shown already", GUESTS_OF_AGENT);
-    return challenge_init(c, m->challenge.tls_alpn ? CHALLENGE_TLS_ALPN_01 : CHALLENGE_HTTP_01, m->challenge.name,
-                          false, m->challenge.token, m->challenge.answer, e);
+    return challenge_init(c, m->challenge.tls_alpn ? CHALLENGE_TLS_ALPN_01 : CHALLENGE_HTTP_01,
+                          m->challenge.name, false, m->challenge.token, m->challenge.answer, e);
 }
 
 static void put(struct guests *g, const char *agent, bool serves, const struct lane_msg *m, int64_t now_ms)
@@ -149,8 +150,11 @@ static void put(struct guests *g, const char *agent, bool serves, const struct l
         return;
     }
     n = mem_new(sizeof *n);
-    *n = (struct guest){ .next = g->list, .guests = g, .tls_alpn = m->challenge.tls_alpn,
-                         .id = json_incref(m->challenge.id), .until_ms = now_ms + GUESTS_KEPT_MS };
+    *n = (struct guest){ .next = g->list,
+                         .guests = g,
+                         .tls_alpn = m->challenge.tls_alpn,
+                         .id = json_incref(m->challenge.id),
+                         .until_ms = now_ms + GUESTS_KEPT_MS };
     snprintf(n->agent, sizeof n->agent, "%s", agent);
     snprintf(n->name, sizeof n->name, "%s", c.name);
     snprintf(n->token, sizeof n->token, "%s", c.token);

@@ -13,7 +13,8 @@ struct guests;
 
 /* Borrows board. answered: a challenge_done for the agent, once for each guests_hear, now or later. */
 struct guests *guests_new(struct board *board,
-                          void (*answered)(void *user, const char *agent, const struct lane_msg *m), void *user);
+                          void (*answered)(void *user, const char *agent, const struct lane_msg *m),
+                          void *user);
 void guests_free(struct guests *g); /* NULL is fine; what is up goes with the board */
 /* A challenge. serves: whether the agent has that name in its claim. */
 void guests_hear(struct guests *g, const char *agent, bool serves, const struct lane_msg *m, int64_t now_ms);

@@ -15,8 +15,8 @@
 #include <string.h>
 
 enum {
-    LOOK_MS = 100,        /* how often a job looks whether it is cancelled */
-    LANELESS_MS = 10000,  /* for an agent that is away to come back */
+    LOOK_MS = 100,       /* how often a job looks whether it is cancelled */
+    LANELESS_MS = 10000, /* for an agent that is away to come back */
 };
 
 enum leg_state { LEG_UNSAID, LEG_SAID, LEG_YES, LEG_NO };
@@ -130,8 +130,9 @@ static int await(struct errands *s, struct waiting *w, struct job *job, struct e
         return w->why.code == ERR_NONE ? 0 : err_set(e, w->why.code, "%s", w->why.text);
     if (s->stopped || job_cancelled(job))
         return err_set(e, ERR_STOPPED, "asking agents about %s was given up, as told", w->errand->host);
-    return err_set(e, ERR_TIMEOUT, "agent %s has not answered within %d s about %s; is it of the same version?",
-                   whom(w), (int)(w->errand->patience_ms / 1000), w->errand->host);
+    return err_set(e, ERR_TIMEOUT,
+                   "agent %s has not answered within %d s about %s; is it of the same version?", whom(w),
+                   (int)(w->errand->patience_ms / 1000), w->errand->host);
 }
 
 int errands_run(struct errands *s, const struct errand *errand, struct job *job, struct errand_answer *answer,
@@ -279,10 +280,12 @@ static enum lane_msg_type answer_to(enum lane_msg_type type)
     return type == LANE_TXT ? LANE_TXT_DONE : type == LANE_FETCH ? LANE_FETCHED : LANE_CHALLENGE_DONE;
 }
 
-static bool is_answer(const struct waiting *w, const struct leg *leg, const char *agent, const struct lane_msg *m)
+static bool is_answer(const struct waiting *w, const struct leg *leg, const char *agent,
+                      const struct lane_msg *m)
 {
-    return leg->state == LEG_SAID && json_is_integer(m->done.id) && json_integer_value(m->done.id) == leg->id &&
-           m->type == answer_to(w->errand->msg.type) && strcmp(leg->agent, agent) == 0;
+    return leg->state == LEG_SAID && json_is_integer(m->done.id) &&
+           json_integer_value(m->done.id) == leg->id && m->type == answer_to(w->errand->msg.type) &&
+           strcmp(leg->agent, agent) == 0;
 }
 
 static void take(struct waiting *w, struct leg *leg, const struct lane_msg *m)

@@ -44,7 +44,7 @@ struct lanes {
     struct errands *errands; /* NULL once stopped */
     struct lanes_news {
         char *item, *state, *not_after, *why; /* state is NULL while nothing has been told */
-    } *news;                                  /* what was told of certificates */
+    } * news;                                 /* what was told of certificates */
     size_t news_n;
     struct lane **list;
     const struct lane *enrolling; /* it gets its own answer */

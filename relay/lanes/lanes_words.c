@@ -14,7 +14,8 @@ static const char item_prefix[] = "domain:";
 /* For a wildcard's base too: that is where its TXT records are. */
 static bool covers(const char *pattern, const char *host)
 {
-    return domain_matches(pattern, host) || (strncmp(pattern, "*.", 2) == 0 && strcmp(pattern + 2, host) == 0);
+    return domain_matches(pattern, host) ||
+           (strncmp(pattern, "*.", 2) == 0 && strcmp(pattern + 2, host) == 0);
 }
 
 static bool agent_covers(const struct claims_site *site, const struct claims_agent *agent, const char *host)
@@ -149,7 +150,8 @@ static bool is_same(const struct lanes_news *n, const char *state, const char *n
            strcmp(n->why, why) == 0;
 }
 
-void lanes_tell_cert(struct lanes *l, const char *site, const char *state, const char *not_after, const char *why)
+void lanes_tell_cert(struct lanes *l, const char *site, const char *state, const char *not_after,
+                     const char *why)
 {
     char *item = mem_format("%s%s", item_prefix, site);
     struct lanes_news *n = news_of(l, item);

@@ -23,8 +23,8 @@ must_check int lookup_check(const struct opt_words *resolvers, struct err *e);
 must_check int lookup(const struct lookup *l, struct dns_rrset *set, struct err *e);
 /* The same for any type: calls back for each record of the answer, of all sections. */
 must_check int lookup_each(const struct lookup *l, const char *name, uint16_t type,
-                           void (*each)(void *user, const struct msg *m, const struct msg_record *r), void *user,
-                           struct err *e);
+                           void (*each)(void *user, const struct msg *m, const struct msg_record *r),
+                           void *user, struct err *e);
 /* Where a name leads by CNAMEs: `name` becomes the last one. A name that leads nowhere stays as it is. */
 must_check int lookup_follow(const struct lookup *l, char name[DOMAIN_BYTES], struct err *e);
 #endif

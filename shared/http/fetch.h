@@ -25,13 +25,14 @@ struct fetch_request {
     const char *ca_file;    /* trusted instead of the system's authorities; NULL or "": these */
     const char *user_agent; /* NULL: FETCH_USER_AGENT */
     const char *at; /* address to connect to, whatever the DNS says of the URL's host; NULL: what it says */
-    bool any_certificate;   /* for asking who answers there, with nothing secret in it: nobody has to prove who he is */
-    const char *device;     /* interface or source address to use; NULL: any */
-    bool direct;            /* past the proxy that the environment may name */
-    int family;             /* AF_INET or AF_INET6 alone; 0: either */
-    int64_t timeout_ms;     /* for all of it; 0: FETCH_TIMEOUT_MS */
-    size_t max_bytes;       /* of the reply's body, and of its head; 0: FETCH_MAX_BYTES */
-    struct job *job;        /* its cancellation ends the request; NULL: nothing does */
+    bool
+        any_certificate; /* for asking who answers there, with nothing secret in it: nobody has to prove who he is */
+    const char *device; /* interface or source address to use; NULL: any */
+    bool direct;        /* past the proxy that the environment may name */
+    int family;         /* AF_INET or AF_INET6 alone; 0: either */
+    int64_t timeout_ms; /* for all of it; 0: FETCH_TIMEOUT_MS */
+    size_t max_bytes;   /* of the reply's body, and of its head; 0: FETCH_MAX_BYTES */
+    struct job *job;    /* its cancellation ends the request; NULL: nothing does */
 };
 
 struct fetch_reply {
