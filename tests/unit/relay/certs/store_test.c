@@ -497,6 +497,25 @@ static void test_clears_away_what_a_kill_has_left(void **state)
     bench_end(&b);
 }
 
+static void test_a_version_without_the_link_is_found_again(void **state)
+{
+    struct ask later = usual;
+    struct bench b = { 0 };
+
+    later.from += 1;
+    bench_begin(&b, *state, "R10");
+    assert_string_equal(install(&b, usual), "");
+    assert_string_equal(install(&b, later), "");
+    bench_end(&b);
+    assert_int_equal(unlink(path_of(*state, "current")), 0);
+    assert_int_equal(mkdir(path_of(*state, "3"), 0700), 0); /* not complete */
+    b.meta = (struct meta){ 0 };
+    bench_begin(&b, *state, "R10");
+    assert_int_equal(b.meta.certs[META_ECDSA].facts.not_before, later.from);
+    assert_false(is_there(*state, "3"));
+    bench_end(&b);
+}
+
 static void test_one_process_at_a_time(void **state)
 {
     const struct temp *t = *state;
@@ -579,6 +598,7 @@ int main(void)
         IN_A_FOLDER(test_a_damaged_note_does_not_cost_the_certificate),
         IN_A_FOLDER(test_a_damaged_pair_is_none),
         IN_A_FOLDER(test_clears_away_what_a_kill_has_left),
+        IN_A_FOLDER(test_a_version_without_the_link_is_found_again),
         IN_A_FOLDER(test_one_process_at_a_time),
         IN_A_FOLDER(test_forgets_a_name_as_a_whole),
         IN_A_FOLDER(test_a_full_disk_changes_nothing),
