@@ -1,123 +1,10 @@
 #include "relay/certs/store.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 #include "shared/file.h"
-#include "tests/unit/relay/certs/maker.h"
-#include "tests/unit/temp.h"
-
-enum { DAY = 86400 };
-
-static const time_t start = 1800000000;
-static const char *const one[] = { "a.com" }, *const two[] = { "a.com", "www.a.com" };
-
-/* A store in the test's folder, and an authority. */
-struct bench {
-    struct store *store;
-    struct maker *maker;
-    struct meta meta; /* of a.com, as last loaded or installed */
-};
-
-static void bench_begin(struct bench *b, struct temp *t, const char *authority)
-{
-    struct err e = { 0 };
-
-    b->store = store_open(t->folder, &e);
-    if (!b->store)
-        fail_msg("%s", e.text);
-    b->maker = maker_new(authority);
-    assert_int_equal(store_load(b->store, "a.com", &b->meta, NULL), 0);
-}
-
-static void bench_load(struct bench *b, const char *name)
-{
-    meta_free(&b->meta);
-    assert_int_equal(store_load(b->store, name, &b->meta, NULL), 0);
-}
-
-static void bench_end(struct bench *b)
-{
-    meta_free(&b->meta);
-    maker_free(b->maker);
-    store_free(b->store);
-}
-
-/* What is installed: from when, for how long, and how else it is unusual. */
-struct ask {
-    const char *const *names;
-    size_t names_n;
-    time_t from, life_s;
-    enum key_type type;
-    const char *const *wanted;
-    size_t wanted_n;
-    bool import;
-    const struct maker *maker; /* NULL: the bench's */
-};
-
-static bool no_disk; /* what is judged well is not installed */
-
-/* "" when it was installed, or why not. */
-static const char *install_at(struct bench *b, struct ask ask, time_t now)
-{
-    static struct err e;
-    int judged;
-    const struct made_order order = { ask.names, ask.names_n, ask.from, ask.life_s, ask.type };
-    struct made made = maker_issue(ask.maker ? ask.maker : b->maker, &order);
-    const struct store_offer offer = { .chain_pem = made.pem,
-                                       .key = made.key,
-                                       .names = ask.names,
-                                       .names_n = ask.names_n,
-                                       .issuer = "acme",
-                                       .directory = "https://ca/dir",
-                                       .origin = ask.import ? "/etc/letsencrypt" : "ordered",
-                                       .wanted = ask.wanted,
-                                       .wanted_n = ask.wanted_n,
-                                       .import = ask.import };
-
-    e = (struct err){ 0 };
-    judged = store_judge(&offer, &b->meta, now, NULL);
-    assert_true(store_install(b->store, &offer, &b->meta, now, &e) == judged || no_disk);
-    made_free(&made);
-    return e.text;
-}
-
-static const char *install(struct bench *b, struct ask ask)
-{
-    return install_at(b, ask, start);
-}
-
-static const struct ask usual = { .names = one, .names_n = 1, .from = 1800000000 - 3600, .life_s = 90 * DAY };
-
-static const char *path_of(const struct temp *t, const char *file)
-{
-    static char path[256];
-
-    snprintf(path, sizeof path, "%s/certs/a.com/%s", t->folder, file);
-    return path;
-}
-
-static bool is_there(const struct temp *t, const char *file)
-{
-    return access(path_of(t, file), F_OK) == 0;
-}
-
-static mode_t mode_of(const struct temp *t, const char *file)
-{
-    struct stat st;
-
-    return stat(path_of(t, file), &st) == 0 ? st.st_mode & 07777 : 0;
-}
+#include "tests/unit/relay/certs/store_bench.h"
 
 /* ---- names ---- */
 
@@ -316,122 +203,6 @@ static void test_a_few_old_ones_stay(void **state)
     bench_end(&b);
 }
 
-/* ---- what stays outside ---- */
-
-static void test_refuses_what_cannot_be_used(void **state)
-{
-    static const char *const other[] = { "b.com" };
-    const struct made_order order = { other, 1, start, DAY, KEY_ECDSA };
-    struct ask late = usual, early = usual;
-    struct store_offer offer = { .names = one, .names_n = 1 };
-    struct bench b = { 0 };
-    struct made made, another;
-    struct err e;
-
-    late.from = start - 91 * DAY;
-    early.from = start + 2 * DAY;
-    bench_begin(&b, *state, "R10");
-    assert_string_not_equal(install(&b, late), "");
-    assert_string_not_equal(install(&b, early), "");
-    made = maker_issue(b.maker, &order);
-    another = maker_issue(b.maker, &order);
-    offer.chain_pem = made.pem;
-    offer.key = made.key;
-    assert_int_equal(store_install(b.store, &offer, &b.meta, start, &e), -1);
-    assert_non_null(strstr(e.text, "a.com"));
-    offer.names = other;
-    offer.key = another.key;
-    assert_int_equal(store_install(b.store, &offer, &b.meta, start, &e), -1);
-    assert_non_null(strstr(e.text, "key"));
-    offer.chain_pem = "hello";
-    assert_int_equal(store_install(b.store, &offer, &b.meta, start, &e), -1);
-    assert_false(is_there(*state, "current"));
-    made_free(&made);
-    made_free(&another);
-    bench_end(&b);
-}
-
-static void test_a_staging_certificate_never_takes_the_place_of_a_real_one(void **state)
-{
-    struct maker *staging = maker_new("(STAGING) Wannabe Watercress R11");
-    struct ask ask = usual;
-    struct bench b = { 0 };
-
-    bench_begin(&b, *state, "R10");
-    ask.maker = staging;
-    assert_string_equal(install(&b, ask), "");   /* better than nothing */
-    assert_string_equal(install(&b, usual), ""); /* a real one */
-    assert_non_null(strstr(install(&b, ask), "staging"));
-    assert_string_equal(b.meta.certs[META_ECDSA].facts.ca, "R10");
-    assert_string_equal(
-        install_at(
-            &b,
-            (struct ask){
-                .names = one, .names_n = 1, .from = start + 91 * DAY, .life_s = DAY, .maker = staging },
-            start + 91 * DAY),
-        ""); /* the real one has expired */
-    bench_end(&b);
-    maker_free(staging);
-}
-
-/* As long as the one in place is good for a name that fails, it stays; when time runs out, the others go ahead. */
-static void test_a_name_is_left_out_only_when_time_runs_out(void **state)
-{
-    struct ask both = usual, less = usual;
-    struct bench b = { 0 };
-
-    both.names = two;
-    both.names_n = 2;
-    less.wanted = two;
-    less.wanted_n = 2;
-    less.from = start + 60 * DAY;
-    bench_begin(&b, *state, "R10");
-    assert_string_equal(install(&b, both), "");
-    assert_non_null(strstr(install_at(&b, less, start + 60 * DAY), "does not cover www.a.com"));
-    assert_int_equal(b.meta.certs[META_ECDSA].facts.names_n, 2);
-    assert_string_equal(install_at(&b, less, start + 76 * DAY), "");
-    assert_int_equal(b.meta.certs[META_ECDSA].facts.names_n, 1);
-    bench_end(&b);
-}
-
-static void test_an_order_may_end_sooner_and_cover_less_as_configured(void **state)
-{
-    struct ask both = usual, shorter = usual;
-    struct bench b = { 0 };
-
-    both.names = two;
-    both.names_n = 2;
-    shorter.life_s = 6 * DAY;
-    bench_begin(&b, *state, "R10");
-    assert_string_equal(install(&b, both), "");
-    assert_string_equal(install(&b, shorter), "");
-    bench_end(&b);
-}
-
-static void test_an_import_has_to_be_better(void **state)
-{
-    struct ask both = usual, import = usual;
-    struct bench b = { 0 };
-
-    both.names = two;
-    both.names_n = 2;
-    import.import = true;
-    bench_begin(&b, *state, "R10");
-    assert_string_equal(install(&b, both), "");
-    import.life_s = 80 * DAY;
-    assert_string_equal(install(&b, import), "the one in the store is good for longer");
-    import.life_s = 100 * DAY;
-    assert_non_null(strstr(install(&b, import), "does not cover www.a.com"));
-    import.names = two;
-    import.names_n = 2;
-    assert_string_equal(install(&b, import), "");
-    assert_string_equal(b.meta.certs[META_ECDSA].origin, "/etc/letsencrypt");
-    import.life_s = 50 * DAY;
-    b.meta.certs[META_ECDSA].revoked_at = start;
-    assert_string_equal(install(&b, import), ""); /* anything is better than a revoked one */
-    bench_end(&b);
-}
-
 /* ---- damage, kills, forgetting ---- */
 
 static void test_a_damaged_note_does_not_cost_the_certificate(void **state)
@@ -578,8 +349,6 @@ static void test_a_full_disk_changes_nothing(void **state)
     bench_end(&b);
 }
 
-#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_make, temp_remove)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -590,11 +359,6 @@ int main(void)
         IN_A_FOLDER(test_the_chosen_moment_stays_over_a_restart),
         IN_A_FOLDER(test_ecdsa_and_rsa_side_by_side),
         IN_A_FOLDER(test_a_few_old_ones_stay),
-        IN_A_FOLDER(test_refuses_what_cannot_be_used),
-        IN_A_FOLDER(test_a_staging_certificate_never_takes_the_place_of_a_real_one),
-        IN_A_FOLDER(test_a_name_is_left_out_only_when_time_runs_out),
-        IN_A_FOLDER(test_an_order_may_end_sooner_and_cover_less_as_configured),
-        IN_A_FOLDER(test_an_import_has_to_be_better),
         IN_A_FOLDER(test_a_damaged_note_does_not_cost_the_certificate),
         IN_A_FOLDER(test_a_damaged_pair_is_none),
         IN_A_FOLDER(test_clears_away_what_a_kill_has_left),
