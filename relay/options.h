@@ -44,6 +44,8 @@ struct relay_domain_conf {
     struct policy_conf policy; /* laid over the one that the agent asks for */
 };
 
+enum { RELAY_MAX_DOMAINS = 100 }; /* that an agent may claim, unless its section says otherwise */
+
 extern const struct opt_schema relay_schema;
 
 /* The section of a site, by its own name; NULL when there is none. */

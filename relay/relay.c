@@ -169,6 +169,35 @@ static const struct lanes_events lanes_events = { on_lanes_changed,      on_stre
 static const struct edge_events edge_events = { on_lane_proved, on_lane_silent, on_stream_aborted,
                                                 on_challenges_shown, on_edge_ended };
 
+static void on_certs_changed(void *user)
+{
+    relay_publish_soon(user);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+static void on_cert_told(void *user, const char *site, const json_t *cert)
+{
+    struct relay *r = user;
+
+    if (r->lanes)
+        lanes_tell_cert(r->lanes, site, text_of(cert, "state"), text_of(cert, "not_after"),
+                        text_of(cert, "last_error"));
+}
+
+static void on_manager_ended(void *user)
+{
+    struct relay *r = user;
+
+    r->manager = NULL;
+    end_if_done(r);
+}
+
+static const struct manager_events manager_events = { on_certs_changed, on_cert_told, on_manager_ended };
+
 /* ---- start, reload ---- */
 
 static void start_handles(struct relay *r)
@@ -193,6 +222,13 @@ static int start_access_log(struct relay *r, const struct relay_conf *conf, stru
     return 0;
 }
 
+static void start_manager(struct relay *r)
+{
+    relay_certs_help(r, &r->help);
+    r->manager =
+        manager_start(r->loop, r->conf, relay_conf_of(r->conf)->base.state_dir, &r->help, &manager_events, r);
+}
+
 static int start_parts(struct relay *r, struct inherited *inherited, struct err *e)
 {
     const struct relay_conf *conf = relay_conf_of(r->conf);
@@ -207,6 +243,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     r->files = files_new(r->conf);
     r->begin = begin_new();
     r->placeholders = placeholders_new();
+    start_manager(r);
     if (policies_load(&r->policies, r->conf, &domain, e) != 0)
         return err_wrap(e, "domain %s", domain);
     r->fixed = fixed_new(r->conf, time(NULL));
@@ -273,6 +310,8 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
     r->policies = r->next_policies;
     r->next_policies = (struct policies){ 0 };
     fixed_reload(r->fixed, conf, time(NULL));
+    if (r->manager)
+        manager_reload(r->manager, conf);
     if (r->lanes)
         lanes_reload(r->lanes, conf);
 }
@@ -281,7 +320,7 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
 
 static void end_if_done(struct relay *r)
 {
-    if (!r->ending || r->lanes || r->edge || r->pending > 0)
+    if (!r->ending || r->lanes || r->edge || r->manager || r->pending > 0)
         return;
     ledger_free(&r->ledger);
     certs_free(r->certs);
@@ -320,6 +359,8 @@ static void begin_end(struct relay *r)
     r->ending = true;
     board_close(r->board); /* a worker that ends answers nobody */
     ways_stop(r->ways, on_closed, r);
+    if (r->manager)
+        manager_stop(r->manager);
     uv_close((uv_handle_t *)&r->publish, on_timer_closed);
     uv_close((uv_handle_t *)&r->renewal, on_timer_closed);
     uv_close((uv_handle_t *)&r->look, on_timer_closed);

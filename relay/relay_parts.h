@@ -1,10 +1,11 @@
-/* relay/relay_parts.h - what the files of the relay share: relay.c, relay_publish.c, relay_status.c. */
+/* relay/relay_parts.h - what the files of the relay share: relay.c, relay_publish.c, relay_certs.c, relay_status.c. */
 #ifndef RELAY_RELAY_PARTS_H
 #define RELAY_RELAY_PARTS_H
 #include "relay/certs/board.h"
 #include "relay/certs/certs.h"
 #include "relay/certs/files.h"
 #include "relay/certs/guests.h"
+#include "relay/certs/manager.h"
 #include "relay/certs/placeholders.h"
 #include "relay/certs/ways.h"
 #include "relay/edge/begin.h"
@@ -28,6 +29,8 @@ struct relay {
     struct ways *ways;
     struct guests *guests;
     struct placeholders *placeholders;
+    struct obtain_help help;
+    struct manager *manager;                 /* NULL: has ended, or never began */
     struct policies policies, next_policies; /* next: prepared, for the reload that follows */
     struct fixed *fixed;
     struct lanes *lanes; /* NULL: has ended, or never began */
@@ -46,8 +49,22 @@ void relay_publish_soon(struct relay *r); /* several changes within one round of
 struct snapshot *relay_make_snapshot(struct relay *r);
 struct ledger_entry *relay_entry_of_port(struct relay *r, const char *agent, const char *item);
 
+/* relay_certs.c */
+struct relay_shown {
+    bool trusted; /* by browsers, as far as we know */
+    bool placeholder;
+};
+/* The TLS context of a site; what it is goes to *shown. The reference is the caller's. NULL with the reason. */
+SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const struct policy *policy,
+                           const char *const *names, size_t n, struct relay_shown *shown, struct err *e);
+void relay_certs_help(struct relay *r, struct obtain_help *help);
+json_t *relay_cert_status(const struct relay *r, const char *site);
+void relay_answer_certs(void *parts, const struct http_request *request, struct http_reply *reply);
+void relay_answer_renew(void *parts, const struct http_request *request, struct http_reply *reply);
+void relay_answer_cert_revoke(void *parts, const struct http_request *request, struct http_reply *reply);
+
 /* relay_status.c */
 void relay_add_status(void *parts, json_t *status);
-enum { RELAY_ROUTES_N = 4 };
+enum { RELAY_ROUTES_N = 7 };
 extern const struct http_route relay_routes[RELAY_ROUTES_N];
 #endif

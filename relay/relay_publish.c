@@ -12,12 +12,6 @@ struct publication {
     struct snapshot *snapshot;
 };
 
-static SSL_CTX *context_of(struct relay *r, const char *const *names, size_t n, struct err *e)
-{
-    return files_has(r->files, names[0]) ? files_context(r->files, names, n, time(NULL), e)
-                                         : certs_context(r->certs, names, n, time(NULL), e);
-}
-
 static void add_site(void *user, const struct lanes_site *site)
 {
     struct publication *p = user;
@@ -26,6 +20,7 @@ static void add_site(void *user, const struct lanes_site *site)
     struct ledger_entry *entry = ledger_keep(&p->relay->ledger, site->name);
     struct arena texts = { 0 };
     struct policy policy;
+    struct relay_shown shown = { 0 };
     struct snap_site *added;
     SSL_CTX *tls;
     bool passes;
@@ -36,11 +31,13 @@ static void add_site(void *user, const struct lanes_site *site)
     policies_for(&p->relay->policies, site, &policy, &texts);
     ledger_note_trouble(entry, policies_trouble(site, &policy, &texts));
     passes = policy.tls == POLICY_PASSTHROUGH;
-    tls = passes ? NULL : context_of(p->relay, names, site->aliases_n + 1, &why);
+    tls =
+        passes ? NULL : relay_certificate(p->relay, site, &policy, names, site->aliases_n + 1, &shown, &why);
     if (tls || passes) {
         added = snapshot_add_site(p->snapshot, site->name, tls, &policy, entry->counts);
         added->away_since = site->away_since;
-        added->trusted_cert = files_has(p->relay->files, site->name);
+        added->trusted_cert = shown.trusted;
+        added->placeholder = shown.placeholder;
         for (size_t i = 0; i <= site->aliases_n; i++)
             snapshot_add_name(p->snapshot, added, names[i]);
         SSL_CTX_free(tls);
@@ -119,6 +116,8 @@ struct snapshot *relay_make_snapshot(struct relay *r)
     keep_sections(r);
     ledger_forget(&r->ledger);
     certs_forget_unused(r->certs);
+    placeholders_forget_unused(r->placeholders);
+    manager_forget_unused(r->manager);
     fixed_add_to_snapshot(r->fixed, p.snapshot);
     lanes_add_to_snapshot(r->lanes, p.snapshot);
     snapshot_finish(p.snapshot);
@@ -129,7 +128,7 @@ static void on_publish(uv_timer_t *timer)
 {
     struct relay *r = timer->data;
 
-    if (r->lanes && r->edge && !r->ending)
+    if (r->lanes && r->edge && r->manager && !r->ending)
         edge_publish(r->edge, relay_make_snapshot(r));
 }
 

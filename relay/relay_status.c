@@ -2,7 +2,6 @@
 #include "relay/relay_parts.h"
 
 #include <string.h>
-#include <time.h>
 
 struct domains_status {
     struct relay *relay;
@@ -32,10 +31,7 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
     json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
     json_object_set_new(domain, "last_error", entry->trouble ? json_string(entry->trouble) : json_null());
-    json_object_set_new(domain, "cert",
-                        files_has(d->relay->files, site->name)
-                            ? files_status(d->relay->files, site->name, time(NULL))
-                            : certs_status(d->relay->certs, site->name));
+    json_object_set_new(domain, "cert", relay_cert_status(d->relay, site->name));
     json_array_append_new(d->list, domain);
 }
 
@@ -109,4 +105,7 @@ const struct http_route relay_routes[] = {
     { "POST", "/v1/invite", answer_invite },
     { "DELETE", "/v1/agents/*", answer_revoke },
     { "GET", "/v1/root.pem", answer_root },
+    { "GET", "/v1/certs", relay_answer_certs },
+    { "POST", "/v1/certs/*/renew", relay_answer_renew },
+    { "POST", "/v1/certs/*/revoke", relay_answer_cert_revoke },
 };

@@ -58,6 +58,17 @@ size_t issuer_key_types(const struct issuer_conf *c, enum key_type out[ISSUER_KE
     return n;
 }
 
+bool issuer_is_local(const char *name)
+{
+    static const char *const zones[] = { ".internal", ".lan", ".home.arpa" };
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < sizeof zones / sizeof *zones; i++)
+        if (n > strlen(zones[i]) && strcmp(name + n - strlen(zones[i]), zones[i]) == 0)
+            return true;
+    return !strchr(name, '.');
+}
+
 /* ---- which ones there are ---- */
 
 enum issuer_kind issuer_by_default(const struct opt_conf *conf)
@@ -229,17 +240,4 @@ void issuer_conf_check(struct opt_conf *conf, struct opt_errors *errors)
         check_section(conf, name, c, errors);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++)
         check_domain(conf, name, d, errors);
-}
-
-/* Until signer.c has it. */
-__attribute__((weak)) int key_type_read(struct str word, enum key_type *type, struct err *e)
-{
-    static const char *const words[] = { "ecdsa", "p384", "rsa", "rsa3072", "rsa4096" };
-
-    for (int i = 0; i < 5; i++)
-        if (str_eq(word, words[i]) || (i == KEY_RSA2048 && str_eq(word, "rsa2048"))) {
-            *type = (enum key_type)i;
-            return 0;
-        }
-    return err_set(e, ERR_INPUT, "not a type of key: ecdsa, p384, rsa, rsa3072 or rsa4096");
 }

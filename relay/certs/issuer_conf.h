@@ -27,6 +27,8 @@ const char *issuer_staging(const struct issuer_conf *c);
 size_t issuer_challenges(const struct issuer_conf *c, enum challenge_type out[CHALLENGE_TYPES]);
 size_t issuer_key_types(const struct issuer_conf *c, enum key_type out[ISSUER_KEY_TYPES]);
 
+/* A name that no authority knows: without a dot, or below .internal, .lan or .home.arpa. */
+bool issuer_is_local(const char *name);
 /* Who issues for sites that do not say who shall. */
 enum issuer_kind issuer_by_default(const struct opt_conf *conf);
 /* The i-th authority, in the order of the file; NULL behind the last. *name is "acme" for the section without one. */
@@ -87,8 +89,9 @@ extern const char *const issuer_words[];
                            "minute. Its environment has TUNNEL_DOMAIN, TUNNEL_NAMES, TUNNEL_ISSUER, "        \
                            "TUNNEL_CERT, TUNNEL_KEY and TUNNEL_NOT_AFTER."),                                 \
         ISSUER_ROW("dns", OPT_NAME, dns, .sample = "cloudflare",                                             \
-                   .help = "Name of the [provider] by which dns-01 is answered. Without it the provider of the "    \
-                           "agent that serves the name does it.")
+                   .help =                                                                                   \
+                       "Name of the [provider] by which dns-01 is answered. Without it the provider of the " \
+                       "agent that serves the name does it.")
 
 #define ISSUER_ROW(name, kind, field, ...)                                                        \
     {                                                                                             \

@@ -46,6 +46,7 @@ struct lanes_site {
     const json_t *policy; /* that its agent asks for; NULL: none */
     time_t away_since;    /* of its agent; 0: it is there */
     bool claimed;         /* now, or before a restart: so these are all its names */
+    const char *agent;    /* that had it first; NULL: none, it is our own configuration's */
 };
 /* Calls back for each site, in the order of names. Sites without a lane are there too: expected. */
 void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struct lanes_site *site),

@@ -1,4 +1,4 @@
-#include "agent/dns/hook.h"
+#include "shared/hook.h"
 
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_MS = 60 * 1000, OWN_VARIABLES = 6 };
+enum { LONGEST_MS = 60 * 1000 };
 
 extern char **environ;
 
@@ -15,6 +15,7 @@ struct hook {
     uv_process_t process;
     uv_timer_t deadline;
     int open; /* handles */
+    const char *option;
     char *path;
     void (*ended)(void *user);
     void *user;
@@ -44,8 +45,8 @@ static void on_exited(uv_process_t *process, int64_t status, int by_signal)
     struct hook *h = process->data;
 
     if (status != 0 || by_signal != 0)
-        log_warn("on_change did not end well", kv_str("path", h->path), kv_int("status", status),
-                 kv_int("signal", by_signal));
+        log_warn("a program did not end well", kv_str("option", h->option), kv_str("path", h->path),
+                 kv_int("status", status), kv_int("signal", by_signal));
     close_all(h);
 }
 
@@ -56,33 +57,31 @@ static void on_late(uv_timer_t *timer)
     uv_process_kill(&h->process, SIGKILL);
 }
 
-static char **make_environment(const struct hook_event *e, char *own[OWN_VARIABLES])
+/* Ours, then these; the texts of these are to be freed, from *own on. */
+static char **make_environment(const struct hook_variable *variables, size_t n, char ***own)
 {
     char **all;
-    size_t n = 0;
+    size_t before = 0;
 
-    own[0] = mem_format("TUNNEL_SITE=%s", e->site);
-    own[1] = mem_format("TUNNEL_NAME=%s", e->name);
-    own[2] = mem_format("TUNNEL_TYPE=%s", e->type);
-    own[3] = mem_format("TUNNEL_PROVIDER=%s", e->provider);
-    own[4] = mem_format("TUNNEL_OLD=%s", e->before);
-    own[5] = mem_format("TUNNEL_NEW=%s", e->now);
-    while (environ[n])
-        n++;
-    all = mem_new((n + OWN_VARIABLES + 1) * sizeof *all);
-    memcpy(all, environ, n * sizeof *all);
-    memcpy(all + n, own, OWN_VARIABLES * sizeof *all);
+    while (environ[before])
+        before++;
+    all = mem_new((before + n + 1) * sizeof *all);
+    memcpy(all, environ, before * sizeof *all);
+    for (size_t i = 0; i < n; i++)
+        all[before + i] = mem_format("%s=%s", variables[i].name, variables[i].value);
+    *own = all + before;
     return all;
 }
 
-void hook_run(struct loop *loop, const char *path, const struct hook_event *event, void (*ended)(void *user),
-              void *user)
+void hook_run(struct loop *loop, const char *option, const char *path, const struct hook_variable *variables,
+              size_t n, void (*ended)(void *user), void *user)
 {
     struct hook *h = mem_new(sizeof *h);
-    char *own[OWN_VARIABLES], **environment = make_environment(event, own), *args[] = { NULL, NULL };
+    char **own, **environment = make_environment(variables, n, &own), *args[] = { NULL, NULL };
     uv_process_options_t options = { 0 };
     int rc;
 
+    h->option = option;
     h->path = args[0] = mem_copy(path);
     h->ended = ended;
     h->user = user;
@@ -95,12 +94,13 @@ void hook_run(struct loop *loop, const char *path, const struct hook_event *even
     uv_timer_init(&loop->uv, &h->deadline);
     rc = uv_spawn(&loop->uv, &h->process, &options);
     if (rc != 0) {
-        log_warn("on_change cannot be run", kv_str("path", path), kv_str("error", uv_strerror(rc)));
+        log_warn("a program cannot be run", kv_str("option", option), kv_str("path", path),
+                 kv_str("error", uv_strerror(rc)));
         close_all(h);
     } else {
         uv_timer_start(&h->deadline, on_late, LONGEST_MS, 0);
     }
-    for (size_t i = 0; i < OWN_VARIABLES; i++)
+    for (size_t i = 0; i < n; i++)
         free(own[i]);
     free(environment);
 }

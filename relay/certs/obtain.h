@@ -1,0 +1,49 @@
+/* relay/certs/obtain.h - all that is done for one site's certificates in one go. Blocking: for job threads, one at a time
+ * for each site. */
+#ifndef RELAY_CERTS_OBTAIN_H
+#define RELAY_CERTS_OBTAIN_H
+#include "relay/certs/due.h"
+#include "relay/certs/order.h"
+#include "relay/certs/quota.h"
+#include "relay/certs/store.h"
+
+struct obtain_help { /* from other parts; functions are called on the job's thread */
+    /* Ways of an authority; NULL: not that way. */
+    void (*ways)(void *user, const struct issuer *by, const struct challenge_ways *ways[CHALLENGE_TYPES]);
+    /* Do the names lead to us? -1 when not, and what was seen. */
+    int (*preflight)(void *user, const struct issuer *by, const char *const *names, size_t n, struct job *job,
+                     struct err *e);
+    void *user;
+};
+
+struct obtain_ask { /* all borrowed */
+    struct due_site site;
+    const struct store *store;
+    struct quota *quota;
+    const struct obtain_help *help;
+    const char *agent; /* who claims the site; NULL: our own configuration */
+    unsigned orders_per_day;
+    bool preflight; /* before the first order; a person, or a day of waiting, does without */
+    bool forced;    /* a person wants another one, whatever there is */
+    struct job *job;
+};
+
+enum obtain_end {
+    OBTAIN_WELL,    /* nothing is left to do now */
+    OBTAIN_HELD,    /* by the preflight: nobody was asked for anything */
+    OBTAIN_FAILED,  /* and meta says when the next try is */
+    OBTAIN_STOPPED, /* by the job, or the disk */
+};
+
+struct obtain_result {
+    enum obtain_end end;
+    struct err why;   /* when it is not well */
+    struct meta meta; /* as it is on disk now */
+    bool loaded;      /* meta is */
+    bool installed;   /* there is another certificate than before */
+};
+
+/* The result is all zero bytes before, and to be freed in any case. */
+void obtain_run(const struct obtain_ask *ask, struct obtain_result *r);
+void obtain_result_free(struct obtain_result *r);
+#endif
