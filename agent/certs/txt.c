@@ -40,6 +40,7 @@ struct task {
     struct task *next;
     bool set;
     struct value value; /* a copy, of which the job knows more afterwards */
+    bool others;        /* values with this name are set, or about to be */
     char relay[64];     /* who asked; "" nobody */
     json_t *id;
     char providers[8][64]; /* whom to ask: the site's own, and for where its name leads to, the others */
@@ -222,6 +223,9 @@ static enum dns_class apply(struct dns_client *c, struct task *k)
     struct dns_zone zone = { 0 };
     enum dns_class class = DNS_OK;
 
+    if (k->set && k->others && !(c->provider->can & DNS_CAN_SEVERAL))
+        return dns_fail(c, &k->why, DNS_CONFIG, "it keeps one TXT value for %s, and one is in use there",
+                        k->value.target);
     if (c->provider->kind != DNS_DYN)
         class = dns_find_zone(c, k->value.target, &zone, &k->why);
     if (class != DNS_OK)
@@ -442,6 +446,7 @@ static void set(struct txt *t, const char *relay, const struct lane_msg *m)
     v->clearing = false;
     v->due_ms = loop_now_ms(t->loop) + KEPT_MS;
     k = add_task(t, true, v);
+    k->others = count(t, m->txt.name) > 1;
     snprintf(k->relay, sizeof k->relay, "%s", relay);
     k->id = json_incref(m->txt.id);
 }

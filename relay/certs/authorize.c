@@ -14,6 +14,7 @@ struct task { /* one authorization */
     const char *url;
     struct acme_authorization a;
     struct proof *proof;
+    unsigned offers;               /* bits 1u << type: at first; a final one lists only what was tried */
     size_t used;                   /* which of the ask's challenges is shown */
     struct acme_challenge *chosen; /* NULL: nothing is to be shown */
     struct challenge shown;
@@ -238,14 +239,13 @@ static bool is_of_reachability(const json_t *problem)
     return false;
 }
 
-static bool has_another(const struct round *r, struct task *t)
+static bool has_another(const struct round *r, const struct task *t, size_t from)
 {
     const struct order_ask *ask = r->z->ask;
 
-    for (size_t i = t->proof->next; i < ask->challenges_n; i++)
-        for (size_t k = 0; k < t->a.challenges_n; k++)
-            if (ask->ways[ask->challenges[i]] && t->a.challenges[k].type == ask->challenges[i])
-                return true;
+    for (size_t i = from; i < ask->challenges_n; i++)
+        if (ask->ways[ask->challenges[i]] && t->offers & 1u << ask->challenges[i])
+            return true;
     return false;
 }
 
@@ -279,7 +279,7 @@ static void judge(struct round *r, struct task *t)
         buf_printf(&p->said, "%s%s", p->said.len > 0 ? "; " : "", buf_text(&said));
     buf_free(&said);
     p->next = t->chosen ? t->used + 1 : p->next;
-    p->failed = !t->chosen || !is_of_reachability(problem) || !has_another(r, t);
+    p->failed = !t->chosen || !is_of_reachability(problem) || !has_another(r, t, p->next);
 }
 
 /* What stays pending counts against a limit, until it expires. */
@@ -306,6 +306,9 @@ static int look_and_show(struct round *r)
     for (size_t i = 0; i < r->n; i++)
         if (look(r, &r->tasks[i], &unused) != 0)
             return -1;
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t k = 0; k < r->tasks[i].a.challenges_n; k++)
+            r->tasks[i].offers |= 1u << r->tasks[i].a.challenges[k].type;
     for (size_t i = 0; i < r->n; i++)
         if (!is_final(&r->tasks[i]) && show(r, &r->tasks[i]) != 0)
             return -1;

@@ -156,24 +156,6 @@ static void drop_left_over(void *user, const char *name)
         drop(user, name);
 }
 
-/* Without a current version nothing is removed: somebody may want to mend it. */
-void store_tidy(const char *folder)
-{
-    struct tidying t = { .folder = folder, .current = current_of(folder) };
-    char *version;
-
-    if (t.current == 0) {
-        each_entry(folder, drop_left_over, &t);
-        return;
-    }
-    each_entry(folder, note_kept, &t);
-    each_entry(folder, drop_old, &t);
-    version = mem_format("%s/%u", folder, t.current);
-    t.folder = version;
-    each_entry(version, drop_left_over, &t);
-    free(version);
-}
-
 /* ---- writing ---- */
 
 void store_file(const struct meta *m, enum meta_slot slot, const char *what, char out[32])
@@ -355,4 +337,59 @@ int store_write_version(const struct store *s, const struct meta *m, const struc
     free(version);
     free(folder);
     return rc;
+}
+
+/* ---- clearing away ---- */
+
+struct adopting {
+    const char *folder;
+    unsigned number; /* the highest of those that were completed: meta.json is written last */
+};
+
+static void note_complete(void *user, const char *name)
+{
+    struct adopting *a = user;
+    unsigned n = number_of(name);
+    char *version = mem_format("%s/%s", a->folder, name);
+
+    if (n > a->number && is_in(version, STORE_META))
+        a->number = n;
+    free(version);
+}
+
+/* A kill came before the first switch; or somebody has removed the link. */
+static unsigned adopt(const char *folder)
+{
+    struct adopting a = { .folder = folder };
+    struct err why;
+    char *version;
+
+    each_entry(folder, note_complete, &a);
+    if (a.number == 0)
+        return 0;
+    version = mem_format("%s/%u", folder, a.number);
+    if (switch_to(folder, version, a.number, &why) != 0) {
+        log_warn("a certificate is there, but cannot be used", kv_str("error", why.text));
+        a.number = 0;
+    }
+    free(version);
+    return a.number;
+}
+
+/* Where there is no version to go by, all that are there are incomplete. */
+void store_tidy(const char *folder)
+{
+    struct tidying t = { .folder = folder, .current = current_of(folder) };
+    char *version;
+
+    if (t.current == 0)
+        t.current = adopt(folder);
+    each_entry(folder, note_kept, &t);
+    each_entry(folder, drop_old, &t);
+    if (t.current == 0)
+        return;
+    version = mem_format("%s/%u", folder, t.current);
+    t.folder = version;
+    each_entry(version, drop_left_over, &t);
+    free(version);
 }
