@@ -126,7 +126,7 @@ static SSL_CTX *new_context(void)
 
     if (!ctx || SSL_CTX_set_ciphersuites(ctx, suites_1_3) != 1 ||
         SSL_CTX_set_cipher_list(ctx, suites_1_2) != 1)
-        abort(); /* out of memory, or a library without these */
+        abort();                                             /* out of memory, or a library without these */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* or a session of 1.2 has an id, for nothing */
     return ctx;
 }
