@@ -57,6 +57,7 @@ static void on_look(uv_timer_t *timer)
     if (renewal != 0 && now >= renewal && loop_now_ms(r->loop) - r->renewed_ms >= RENEWAL_MS)
         on_renewal_due(&r->renewal);
     guests_tick(r->guests, loop_now_ms(r->loop));
+    dns01_tick(r->dns01);
     if (begin_due(r->begin, now) || others)
         relay_publish_soon(r);
 }
@@ -224,7 +225,8 @@ static int start_access_log(struct relay *r, const struct relay_conf *conf, stru
 
 static void start_manager(struct relay *r)
 {
-    relay_certs_help(r, &r->help);
+    relay_orders_start(r);
+    r->pending++;
     r->manager =
         manager_start(r->loop, r->conf, relay_conf_of(r->conf)->base.state_dir, &r->help, &manager_events, r);
 }
@@ -243,13 +245,13 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     r->files = files_new(r->conf);
     r->begin = begin_new();
     r->placeholders = placeholders_new();
-    start_manager(r);
     if (policies_load(&r->policies, r->conf, &domain, e) != 0)
         return err_wrap(e, "domain %s", domain);
     r->fixed = fixed_new(r->conf, time(NULL));
     r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
     if (!r->lanes)
         return -1;
+    start_manager(r);
     edge.listen_https = &conf->listen_https;
     edge.listen_http = &conf->listen_http;
     edge.proxy_listeners = &conf->proxy_listeners;
@@ -310,8 +312,10 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
     r->policies = r->next_policies;
     r->next_policies = (struct policies){ 0 };
     fixed_reload(r->fixed, conf, time(NULL));
-    if (r->manager)
+    if (r->manager) {
+        relay_orders_reload(r);
         manager_reload(r->manager, conf);
+    }
     if (r->lanes)
         lanes_reload(r->lanes, conf);
 }
@@ -326,6 +330,7 @@ static void end_if_done(struct relay *r)
     certs_free(r->certs);
     files_free(r->files);
     begin_free(r->begin);
+    relay_orders_free(r);
     ways_free(r->ways);
     guests_free(r->guests);
     board_free(r->board);
@@ -359,8 +364,10 @@ static void begin_end(struct relay *r)
     r->ending = true;
     board_close(r->board); /* a worker that ends answers nobody */
     ways_stop(r->ways, on_closed, r);
-    if (r->manager)
+    if (r->manager) {
         manager_stop(r->manager);
+        dns01_stop(r->dns01, on_closed, r);
+    }
     uv_close((uv_handle_t *)&r->publish, on_timer_closed);
     uv_close((uv_handle_t *)&r->renewal, on_timer_closed);
     uv_close((uv_handle_t *)&r->look, on_timer_closed);

@@ -119,34 +119,6 @@ SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const
     return placeholders_context(r->placeholders, names, n, time(NULL), e);
 }
 
-/* ---- for jobs ---- */
-
-static void ways_of(void *user, const struct issuer *by, const struct challenge_ways *ways[CHALLENGE_TYPES])
-{
-    const struct relay *r = user;
-
-    (void)by;
-    ways[CHALLENGE_TLS_ALPN_01] = ways[CHALLENGE_HTTP_01] = ways_challenges(r->ways);
-    ways[CHALLENGE_DNS_01] = NULL;
-}
-
-static int preflight(void *user, const struct issuer *by, const char *const *names, size_t n, struct job *job,
-                     struct err *e)
-{
-    (void)user;
-    (void)by;
-    (void)names;
-    (void)n;
-    (void)job;
-    (void)e;
-    return 0;
-}
-
-void relay_certs_help(struct relay *r, struct obtain_help *help)
-{
-    *help = (struct obtain_help){ ways_of, preflight, r };
-}
-
 /* ---- what is told ---- */
 
 json_t *relay_cert_status(const struct relay *r, const char *site)

@@ -1,8 +1,9 @@
-/* relay/relay_parts.h - what the files of the relay share: relay.c, relay_publish.c, relay_certs.c, relay_status.c. */
+/* relay/relay_parts.h - what the files of the relay share: relay.c, relay_publish.c, relay_certs.c, relay_orders.c, relay_status.c. */
 #ifndef RELAY_RELAY_PARTS_H
 #define RELAY_RELAY_PARTS_H
 #include "relay/certs/board.h"
 #include "relay/certs/certs.h"
+#include "relay/certs/dns01.h"
 #include "relay/certs/files.h"
 #include "relay/certs/guests.h"
 #include "relay/certs/manager.h"
@@ -12,6 +13,7 @@
 #include "relay/edge/edge.h"
 #include "relay/lanes/fixed.h"
 #include "relay/lanes/lanes.h"
+#include "relay/lanes/publish.h"
 #include "relay/ledger.h"
 #include "relay/policies.h"
 #include "relay/relay.h"
@@ -29,6 +31,10 @@ struct relay {
     struct ways *ways;
     struct guests *guests;
     struct placeholders *placeholders;
+    struct dns01 *dns01;
+    struct errands *errands;
+    struct publish published; /* addresses of ours; its texts alone */
+    uv_mutex_t published_lock;
     struct obtain_help help;
     struct manager *manager;                 /* NULL: has ended, or never began */
     struct policies policies, next_policies; /* next: prepared, for the reload that follows */
@@ -57,11 +63,15 @@ struct relay_shown {
 /* The TLS context of a site; what it is goes to *shown. The reference is the caller's. NULL with the reason. */
 SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const struct policy *policy,
                            const char *const *names, size_t n, struct relay_shown *shown, struct err *e);
-void relay_certs_help(struct relay *r, struct obtain_help *help);
 json_t *relay_cert_status(const struct relay *r, const char *site);
 void relay_answer_certs(void *parts, const struct http_request *request, struct http_reply *reply);
 void relay_answer_renew(void *parts, const struct http_request *request, struct http_reply *reply);
 void relay_answer_cert_revoke(void *parts, const struct http_request *request, struct http_reply *reply);
+
+/* relay_orders.c */
+void relay_orders_start(struct relay *r); /* behind the lanes' start */
+void relay_orders_reload(struct relay *r);
+void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is left */
 
 /* relay_status.c */
 void relay_add_status(void *parts, json_t *status);

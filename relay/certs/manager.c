@@ -47,6 +47,7 @@ static void managed_free(struct managed *d)
     free(d->configured);
     free(d->trouble);
     free(d->seen);
+    free(d->warning);
     json_decref(d->told);
     SSL_CTX_free(d->tls);
     meta_free(&d->meta);
@@ -244,13 +245,19 @@ static bool is_held(const struct manager *m, const struct managed *d)
     return d->look_again_ms > loop_now_ms(m->loop);
 }
 
+static bool looks_out(const struct manager *m, const struct managed *d)
+{
+    return d->meta.left_out_n > 0 && loop_now_ms(m->loop) >= d->look_out_ms;
+}
+
 static bool has_work(struct manager *m, const struct managed *d, time_t now)
 {
     const struct due_site due = manager_due(m, d);
 
     if (d->job || d->trouble)
         return false;
-    return d->forced || (d->wanted && !is_held(m, d) && due_anything(&due, &d->meta, now));
+    return d->forced || (d->wanted && looks_out(m, d)) ||
+           (d->wanted && !is_held(m, d) && due_anything(&due, &d->meta, now));
 }
 
 static const char *last_error(const struct managed *d)

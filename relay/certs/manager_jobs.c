@@ -122,6 +122,10 @@ static void note_held(struct manager *m, struct managed *d, const struct obtain_
         d->held_since_ms = 0;
     else if (d->held_since_ms == 0)
         d->held_since_ms = now;
+    if (r->looked) {
+        free(d->warning);
+        d->warning = r->warning[0] ? mem_copy(r->warning) : NULL;
+    }
     d->look_again_ms = held || r->end == OBTAIN_STOPPED ? now + MANAGER_HELD_MS : 0;
 }
 
@@ -162,6 +166,8 @@ void manager_obtain(struct manager *m, struct managed *d)
 
     j->ask.preflight =
         d->held_since_ms == 0 || loop_now_ms(m->loop) - d->held_since_ms < MANAGER_HELD_LONGEST_MS;
+    j->ask.look_again = d->meta.left_out_n > 0 && loop_now_ms(m->loop) >= d->look_out_ms;
+    d->look_out_ms = loop_now_ms(m->loop) + MANAGER_LOOK_OUT_MS;
     d->forced = false;
     begin(j, run_obtain, on_obtained);
 }

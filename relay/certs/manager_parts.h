@@ -5,7 +5,8 @@
 #include "relay/certs/revoke.h"
 
 enum {
-    MANAGER_HELD_MS = 60 * 1000, /* between two looks whether a name leads to us */
+    MANAGER_HELD_MS = 60 * 1000,         /* between two looks whether a name leads to us */
+    MANAGER_LOOK_OUT_MS = 5 * 60 * 1000, /* between two looks at names that are left out */
     MANAGER_HELD_LONGEST_MS = 24 * 3600 * 1000,
     MANAGER_SHOUT_S = 7 * 24 * 3600, /* what is left of a certificate when its renewal fails */
 };
@@ -28,6 +29,8 @@ struct managed {
     struct http_later *asked;             /* who gets the answer; NULL: nobody */
     int64_t held_since_ms, look_again_ms; /* by the preflight; 0: not held */
     char *seen;                           /* what it has seen */
+    char *warning;                        /* and what was odd, last time */
+    int64_t look_out_ms;                  /* when names that were left out are looked at again */
     time_t shouted;
     json_t *told;
 };

@@ -153,6 +153,7 @@ json_t *manager_certs(const struct manager *m, const char *site)
     json_object_set_new(entry, "next_renewal", time_or_null(next));
     json_object_set_new(entry, "renewal_why", text_or_null(why));
     json_object_set_new(entry, "failures", json_integer(d->meta.retry.failures));
+    json_object_set_new(entry, "warning", text_or_null(d->warning));
     json_object_set_new(entry, "left_out", left_out(d));
     json_object_set_new(entry, "issuers", issuers_of(d));
     json_object_set_new(entry, "certificates", pairs_of(d));

@@ -1,6 +1,6 @@
 /* All that is done for one site's certificates, on a job's thread:
  *
- *   load -> adopt the configuration -> look at what the authority suggests -> choose an authority -> preflight
+ *   load -> adopt the configuration -> look at what the authority suggests -> choose an authority -> look beforehand
  *        -> for each kind of key that is due: staging -> order -> install;  names that fail are left out, once
  *        -> drop what is not wanted any more
  *
@@ -12,6 +12,7 @@
 #include "shared/mem.h"
 
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +23,7 @@ try {
     struct obtain_result *r;
     struct meta *m;
     const struct issuer *by;
+    const struct challenge_ways *ways[CHALLENGE_TYPES];
     const char **names; /* those that are not left out */
     size_t names_n;
     enum key_type type;
@@ -192,7 +194,7 @@ static void fill_ask(struct try *t, struct order_ask *ask, struct acme_ca *ca)
                                .job = t->ask->job,
                                .user = t };
     memcpy(ask->challenges, t->by->challenges, sizeof ask->challenges);
-    t->ask->help->ways(t->ask->help->user, t->by, ask->ways);
+    memcpy(ask->ways, t->ways, sizeof ask->ways);
 }
 
 static void on_staging_noted(void *user, const char *url)
@@ -399,17 +401,74 @@ static bool is_first(const struct meta *m)
     return !m->certs[META_ECDSA].there && !m->certs[META_RSA].there;
 }
 
-static int look_ahead(struct try *t)
+/* So that it is known what a look may take back. */
+static const char not_here[] = "it does not lead here: ";
+
+static int look_at_name(struct try *t, const char *name, struct err *why)
 {
     const struct obtain_help *help = t->ask->help;
+    char warning[OBTAIN_WARNING_BYTES] = "";
+    struct buf text = { 0 };
+    int rc = help->look(help->user, t->by, name, t->ask->job, warning, why);
+
+    t->r->looked = true;
+    if (warning[0]) {
+        buf_printf(&text, "%s%s%s: %s", t->r->warning, t->r->warning[0] ? "; " : "", name, warning);
+        snprintf(t->r->warning, sizeof t->r->warning, "%s", buf_text(&text));
+        buf_free(&text);
+    }
+    return rc;
+}
+
+/* Names that do not lead here are left out, as long as there are others. */
+static int look_ahead(struct try *t)
+{
+    const struct due_site *site = &t->ask->site;
+    size_t here = 0;
 
     if (!t->ask->preflight || !t->by->conf->preflight || t->ask->forced || !is_first(t->m))
         return 0;
-    if (help->preflight(help->user, t->by, t->ask->site.names, t->ask->site.names_n, t->ask->job,
-                        &t->r->why) == 0)
-        return 0;
-    t->r->end = t->r->why.code == ERR_STOPPED ? OBTAIN_STOPPED : OBTAIN_HELD;
+    meta_take_back(t->m, NULL);
+    for (size_t i = 0; i < site->names_n; i++) {
+        struct err why = { 0 };
+        char text[sizeof why.text + sizeof not_here];
+
+        if (look_at_name(t, site->names[i], &why) == 0) {
+            here++;
+            continue;
+        }
+        if (why.code == ERR_STOPPED)
+            return err_set(&t->r->why, ERR_STOPPED, "%s", why.text);
+        if (t->r->why.code == ERR_NONE)
+            err_set(&t->r->why, why.code, "%s", why.text);
+        snprintf(text, sizeof text, "%s%s", not_here, why.text);
+        if (!meta_leave_out(t->m, site->names[i], text, time(NULL)))
+            return -1;
+    }
+    if (here > 0) {
+        t->r->why = (struct err){ 0 };
+        return save(t);
+    }
+    meta_take_back(t->m, NULL); /* nothing is ordered, so nothing is left out */
+    t->r->end = OBTAIN_HELD;
     return -1;
+}
+
+/* Now and then, at those that were left out then. */
+static int look_again(struct try *t)
+{
+    bool any = false;
+
+    for (size_t i = t->m->left_out_n; t->ask->look_again && i-- > 0;) {
+        const struct meta_left_out *l = &t->m->left_out[i];
+        struct err why = { 0 };
+
+        if (strncmp(l->why, not_here, sizeof not_here - 1) != 0 || look_at_name(t, l->name, &why) != 0)
+            continue;
+        meta_take_back(t->m, l->name);
+        any = true;
+    }
+    return any ? save(t) : 0;
 }
 
 static int get_all(struct try *t)
@@ -417,6 +476,8 @@ static int get_all(struct try *t)
     const struct due_site *site = &t->ask->site;
     bool due[ISSUER_KEY_TYPES] = { false }, any = false;
 
+    if (look_again(t) != 0)
+        return -1;
     for (size_t i = 0; i < t->by->key_types_n; i++) {
         due[i] = t->ask->forced || due_order(site, t->m, t->by->key_types[i], time(NULL));
         any = any || due[i];
@@ -450,6 +511,19 @@ static int drop_unwanted(struct try *t)
     return 0;
 }
 
+static int ask_authority(struct try *t)
+{
+    const struct obtain_help *help = t->ask->help;
+    void *begun = help->begin(help->user, t->by, t->ways, &t->r->why);
+    int rc;
+
+    if (!begun)
+        return -1;
+    rc = get_all(t) != 0 || drop_unwanted(t) != 0 ? -1 : 0;
+    help->end(begun);
+    return rc;
+}
+
 static int go(struct try *t)
 {
     const struct due_site *site = &t->ask->site;
@@ -462,7 +536,7 @@ static int go(struct try *t)
     if (adopt(t) != 0 || look(t) != 0)
         return -1;
     t->by = due_issuer(site, t->m, time(NULL));
-    return t->by && (get_all(t) != 0 || drop_unwanted(t) != 0) ? -1 : 0;
+    return t->by ? ask_authority(t) : 0;
 }
 
 void obtain_run(const struct obtain_ask *ask, struct obtain_result *r)

@@ -7,12 +7,17 @@
 #include "relay/certs/quota.h"
 #include "relay/certs/store.h"
 
+enum { OBTAIN_WARNING_BYTES = 600 };
+
 struct obtain_help { /* from other parts; functions are called on the job's thread */
-    /* Ways of an authority; NULL: not that way. */
-    void (*ways)(void *user, const struct issuer *by, const struct challenge_ways *ways[CHALLENGE_TYPES]);
-    /* Do the names lead to us? -1 when not, and what was seen. */
-    int (*preflight)(void *user, const struct issuer *by, const char *const *names, size_t n, struct job *job,
-                     struct err *e);
+    /* The ways to meet an authority's challenges; NULL: not that way. What is returned is given to `end` when all is done.
+     * NULL with the reason. */
+    void *(*begin)(void *user, const struct issuer *by, const struct challenge_ways *ways[CHALLENGE_TYPES],
+                   struct err *e);
+    void (*end)(void *begun);
+    /* Does the name lead to us? -1 when not, and what was seen. warning: room for what is odd nevertheless; "": nothing. */
+    int (*look)(void *user, const struct issuer *by, const char *name, struct job *job,
+                char warning[OBTAIN_WARNING_BYTES], struct err *e);
     void *user;
 };
 
@@ -23,14 +28,15 @@ struct obtain_ask { /* all borrowed */
     const struct obtain_help *help;
     const char *agent; /* who claims the site; NULL: our own configuration */
     unsigned orders_per_day;
-    bool preflight; /* before the first order; a person, or a day of waiting, does without */
-    bool forced;    /* a person wants another one, whatever there is */
+    bool preflight;  /* before the first order; a person, or a day of waiting, does without */
+    bool look_again; /* at names that were left out because they did not lead here */
+    bool forced;     /* a person wants another one, whatever there is */
     struct job *job;
 };
 
 enum obtain_end {
     OBTAIN_WELL,    /* nothing is left to do now */
-    OBTAIN_HELD,    /* by the preflight: nobody was asked for anything */
+    OBTAIN_HELD,    /* by the look beforehand: nobody was asked for anything */
     OBTAIN_FAILED,  /* and meta says when the next try is */
     OBTAIN_STOPPED, /* by the job, or the disk */
 };
@@ -41,6 +47,8 @@ struct obtain_result {
     struct meta meta; /* as it is on disk now */
     bool loaded;      /* meta is */
     bool installed;   /* there is another certificate than before */
+    bool looked;      /* beforehand; warning is what was odd */
+    char warning[OBTAIN_WARNING_BYTES];
 };
 
 /* The result is all zero bytes before, and to be freed in any case. */
