@@ -124,6 +124,7 @@ static int ask(struct acme_ca *ca, struct job *job, const struct fetch_request *
     struct fetch_request q = *request;
     struct err e = { 0 };
 
+    acme_why_free(why); /* what an earlier reply said is not true of this one, which may never come */
     if (strncmp(q.url, "https://", 8) != 0)
         return acme_fail(why, ACME_CONFIG, "%.200s is no https:// URL; a CA is asked over TLS alone", q.url);
     q.user_agent = USER_AGENT;

@@ -110,7 +110,7 @@ static int get_status(const json_t *object, unsigned allowed, enum acme_status *
             *status = (enum acme_status)i;
             return 0;
         }
-    return err_set(e, ERR_INPUT, "member \"status\" is none that this kind of object may have");
+    return err_set(e, ERR_INPUT, "member \"status\" is \"%s\", which this kind of object cannot be", text);
 }
 
 /* ---- directory ---- */

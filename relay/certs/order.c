@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -338,23 +339,41 @@ static int issue(struct order *o)
 
 /* ---- download ---- */
 
-static int download(struct order *o, const char *url, struct chain *chain, struct acme_reply *reply)
+static bool is_from_ca(const struct acme_reply *reply)
+{
+    struct str type = fetch_field(&reply->raw, "content-type");
+
+    return type.n >= sizeof PEM_CHAIN - 1 && strncasecmp(type.p, PEM_CHAIN, sizeof PEM_CHAIN - 1) == 0;
+}
+
+static int download_once(struct order *o, const char *url, struct chain *chain, struct acme_reply *reply,
+                         bool *damaged)
 {
     const struct order_ask *ask = o->ask;
     struct err e = { 0 };
 
-    for (;;) {
-        int rc = account_post(ask->ca, ask->job, url, NULL, PEM_CHAIN, reply, &o->why);
-
-        if (rc == 0)
-            break;
-        acme_reply_free(reply);
-        if (patience_retry(&o->patience, &o->why) != 0)
-            return -1;
-    }
+    *damaged = false;
+    if (account_post(ask->ca, ask->job, url, NULL, PEM_CHAIN, reply, &o->why) != 0)
+        return -1;
     if (chain_read(buf_bytes(&reply->raw.body), reply->raw.body.len, chain, &e) == 0)
         return 0;
+    *damaged = is_from_ca(reply);
     return acme_fail(&o->why, ACME_LATER, "the CA sends no usable certificate: %.300s", e.text);
+}
+
+/* What stays damaged, and is not what a proxy has made of it, is not downloaded for ever: another order has to do. */
+static int download(struct order *o, const char *url, struct chain *chain, struct acme_reply *reply)
+{
+    bool damaged;
+
+    while (download_once(o, url, chain, reply, &damaged) != 0) {
+        acme_reply_free(reply);
+        if (patience_retry(&o->patience, &o->why) != 0) {
+            o->spent = o->spent || damaged;
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* What was issued is of no use when it is not what was asked for; when only the clocks differ, it will be. */
@@ -371,6 +390,7 @@ static int check(struct order *o, const struct chain *chain)
     if (chain_check_times(chain, time(NULL), &e) != 0) {
         long long ahead_s = acme_ca_clock_ahead_s(ask->ca);
 
+        o->spent = chain_ends(chain) <= time(NULL) - ahead_s; /* by the CA's clock, too */
         return acme_fail(&o->why, ACME_LATER,
                          "%.200s (by what the CA says, it is %lld s %s); it is looked at again later", e.text,
                          ahead_s < 0 ? -ahead_s : ahead_s, ahead_s < 0 ? "behind" : "ahead");

@@ -91,7 +91,7 @@ def test_what_is_signed_wrongly(sim: AcmeSim) -> None:
     ]
     for how, problem_type, words in rows:
         blamed(sim, client.post(url, order, **how), problem_type, words)
-    client.agent = "curl/8"
+    client.agent = "curl"
     blamed(sim, client.post(url, order), "malformed", "User-Agent")
     client.agent = Client.agent
     blamed(sim, client.ask("GET", url), "malformed", "GET of newOrder")

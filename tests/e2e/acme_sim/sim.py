@@ -22,14 +22,14 @@ import pytest
 
 from acme_client import x509
 from cryptography.hazmat.primitives import serialization
-from x509 import is_address, make_pair
+from x509 import is_address
 
 from . import chains, jws
 from .faults import Fault, PROBLEM, Reply, problem_reply
 from .jws import Key, Refused, must, object_of, unb64
 from .transport import Request, Server
 
-AGENT = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._+~-]+ \(\+https://[^ ]+\)( .*)?")
+AGENT = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._+~-]+( .+)?")
 HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 REASONS = (0, 1, 4, 5)
 TYPES = ("http-01", "tls-alpn-01", "dns-01")
@@ -124,19 +124,15 @@ class AcmeSim:
         self._not_before: dict[str, float] = {}
         self._counter, self._lock, self._ending = itertools.count(1), threading.RLock(), threading.Event()
         self._prefix = f"/acme/{secrets.token_hex(3)}"  # nobody may know its URLs by heart
-        self.pair = make_pair(folder, "acme_sim", ["127.0.0.1", "localhost"])
+        self.ca_file = folder / "acme_sim.pem"
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(self.pair.cert, self.pair.key)
+        tls.load_cert_chain(chains.own_pair(self.ca_file, folder / "acme_sim.key"), folder / "acme_sim.key")
         self._server = Server(tls, self._answer, self._ending)
         self.origin = f"https://127.0.0.1:{self._server.server_address[1]}"
         self.directory = f"{self.origin}/directory"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     # ---- what tests use ----
-
-    @property
-    def ca_file(self) -> Path:
-        return self.pair.cert
 
     def keys(self) -> dict[str, object]:
         """Of an [acme] section."""
@@ -260,7 +256,7 @@ class AcmeSim:
 
     def _common(self, request: Request) -> None:
         agent = request.headers.get("User-Agent", "")
-        must(AGENT.fullmatch(agent), f"User-Agent is {agent!r}, not name/version (+https://...)")
+        must(AGENT.fullmatch(agent), f"User-Agent is {agent!r}, not name/version")
         allowed = ("GET",) if request.kind in ("directory", "renewalInfo") else ("GET", "HEAD") if request.kind == "newNonce" else ("POST",)
         must(request.method in allowed, f"{request.method} of {request.kind}", status=405)
         early = self._not_before.get(request.target, 0) - request.at
