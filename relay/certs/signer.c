@@ -118,23 +118,32 @@ static int no_passphrase(char *out, int room, int to_write, void *unused)
     return -1;
 }
 
-static struct signer *load(const char *path, const char *remedy, struct err *e)
+struct signer *signer_read(const char *pem, size_t n, struct err *e)
 {
-    struct secret pem;
-    EVP_PKEY *key;
-    BIO *bio;
+    BIO *bio = BIO_new_mem_buf(pem, (int)n);
+    EVP_PKEY *key = n <= MAX_KEY_BYTES ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
 
-    if (secret_load(&pem, path, MAX_KEY_BYTES, e) != 0)
-        return NULL;
-    bio = BIO_new_mem_buf(pem.bytes, (int)pem.n);
-    key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
     BIO_free(bio);
-    secret_free(&pem);
     if (key)
         return holding(key);
     ERR_clear_error();
-    err_set(e, ERR_INPUT, "%s: not a private key without a passphrase; %s", path, remedy);
+    err_set(e, ERR_INPUT, "not a private key without a passphrase");
     return NULL;
+}
+
+static struct signer *load(const char *path, const char *remedy, struct err *e)
+{
+    struct err why = { 0 };
+    struct signer *s;
+    struct secret pem;
+
+    if (secret_load(&pem, path, MAX_KEY_BYTES, e) != 0)
+        return NULL;
+    s = signer_read((const char *)pem.bytes, pem.n, &why);
+    secret_free(&pem);
+    if (!s)
+        err_set(e, why.code, "%s: %s; %s", path, why.text, remedy);
+    return s;
 }
 
 struct signer *signer_load(const char *path, struct err *e)

@@ -24,6 +24,8 @@ struct signer *signer_make(enum key_type type);
 struct signer *signer_open(const char *path, struct err *e);
 /* The first key in a file that somebody else keeps, with what else is in it, such as certificates. */
 struct signer *signer_load(const char *path, struct err *e);
+/* The first key in this text, which somebody brings. */
+struct signer *signer_read(const char *pem, size_t n, struct err *e);
 void signer_free(struct signer *s); /* NULL is fine */
 /* For the store alone: the key as PEM, 0600. */
 must_check int signer_save(const struct signer *s, const char *path, struct err *e);

@@ -46,10 +46,10 @@ struct store_offer {
     uint32_t random;
 };
 
-/* Is it usable at all, and not worse than what is in its place? -1 with ERR_INPUT, and why, in words. Writes nothing. */
+/* Is it usable at all? And not worse than what is in its place (ERR_TAKEN)? -1 with why, in words. Writes nothing. */
 must_check int store_judge(const struct store_offer *o, const struct meta *m, int64_t now, struct err *e);
 /* Judges it, and puts it in place of the one with the same kind of key, with m as it then is: the order ended, nothing
- * failed, renewal begun. -1: everything is as before, m too; ERR_INPUT when it was refused. */
+ * failed, renewal begun. -1: everything is as before, m too. */
 must_check int store_install(const struct store *s, const struct store_offer *o, struct meta *m, int64_t now,
                              struct err *e);
 /* The pair of this kind of key is wanted no more; the other stays. */

@@ -19,17 +19,17 @@ static int check_names(const struct facts *found, const struct facts *old, const
 {
     for (size_t i = 0; i < n; i++)
         if (!chain_has_name(&found->chain, names[i]) && chain_has_name(&old->chain, names[i]))
-            return err_set(e, ERR_INPUT, "it does not cover %s, which the one in the store does", names[i]);
+            return err_set(e, ERR_TAKEN, "it does not cover %s, which the one in the store does", names[i]);
     return 0;
 }
 
 /* What somebody brings has to be better in each respect: it was not we who asked for it. */
 static int check_import(const struct facts *found, const struct facts *old, struct err *e)
 {
-    if (found->not_after < old->not_after)
-        return err_set(e, ERR_INPUT, "the one in the store is good for longer");
     if (found->not_after == old->not_after && strcmp(found->serial, old->serial) == 0)
         return err_set(e, ERR_TAKEN, "it is in the store already");
+    if (found->not_after < old->not_after)
+        return err_set(e, ERR_TAKEN, "the one in the store is good for longer");
     return check_names(found, old, (const char *const *)old->names, old->names_n, e);
 }
 
@@ -37,7 +37,7 @@ static int check_against(const struct store_offer *o, const struct facts *found,
                          int64_t now, struct err *e)
 {
     if (facts_is_staging(found) && !facts_is_staging(&old->facts))
-        return err_set(e, ERR_INPUT,
+        return err_set(e, ERR_TAKEN,
                        "it is from a staging environment (%s), which no browser trusts, and the one in the "
                        "store is a real one",
                        found->ca);
@@ -56,6 +56,9 @@ static int judge(const struct store_offer *o, const struct meta *m, int64_t now,
     if (facts_read(o->chain_pem, strlen(o->chain_pem), found, e) != 0 ||
         chain_check(&found->chain, o->key, o->names, o->names_n, (time_t)now, e) != 0)
         return -1;
+    if (o->import && facts_is_staging(found))
+        return err_set(e, ERR_INPUT, "it is from a staging environment (%s), which no browser trusts",
+                       found->ca);
     old = &m->certs[found->rsa ? META_RSA : META_ECDSA];
     return still_good(old, now) ? check_against(o, found, old, now, e) : 0;
 }
