@@ -185,3 +185,11 @@ void relay_answer_cert_revoke(void *parts, const struct http_request *request, s
     if (m)
         manager_answer_revoke(m, request, reply);
 }
+
+void relay_answer_cert_import(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct manager *m = manager_of(parts, reply);
+
+    if (m)
+        manager_answer_import(m, request, reply);
+}

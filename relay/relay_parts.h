@@ -67,6 +67,7 @@ json_t *relay_cert_status(const struct relay *r, const char *site);
 void relay_answer_certs(void *parts, const struct http_request *request, struct http_reply *reply);
 void relay_answer_renew(void *parts, const struct http_request *request, struct http_reply *reply);
 void relay_answer_cert_revoke(void *parts, const struct http_request *request, struct http_reply *reply);
+void relay_answer_cert_import(void *parts, const struct http_request *request, struct http_reply *reply);
 
 /* relay_orders.c */
 void relay_orders_start(struct relay *r); /* behind the lanes' start */
@@ -75,6 +76,6 @@ void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is 
 
 /* relay_status.c */
 void relay_add_status(void *parts, json_t *status);
-enum { RELAY_ROUTES_N = 7 };
+enum { RELAY_ROUTES_N = 8 };
 extern const struct http_route relay_routes[RELAY_ROUTES_N];
 #endif

@@ -108,4 +108,5 @@ const struct http_route relay_routes[] = {
     { "GET", "/v1/certs", relay_answer_certs },
     { "POST", "/v1/certs/*/renew", relay_answer_renew },
     { "POST", "/v1/certs/*/revoke", relay_answer_cert_revoke },
+    { "POST", "/v1/certs/import", relay_answer_cert_import },
 };

@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { KEY_BYTES = 64 * 1024, ORIGIN_BYTES = 1000 };
 
@@ -17,15 +18,28 @@ struct import {
 
 /* ---- what was brought ---- */
 
+/* As a person would say it: somebody brings many at once, and old ones among them. */
+static int check_time(const struct facts *f, int64_t now, struct err *e)
+{
+    time_t ends = (time_t)f->not_after;
+    char date[32];
+    struct tm tm;
+
+    if (f->not_after > now)
+        return 0;
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&ends, &tm));
+    return err_set(e, ERR_INPUT, "the certificate has expired at %s", date);
+}
+
 static int import_read(struct import *in, const json_t *content, struct err *e)
 {
     static const char *const members[] = { "chain", "key", "origin", NULL };
     const char *key_pem;
 
     if (json_only(content, members, e) != 0 ||
+        json_get_text(content, "origin", ORIGIN_BYTES, &in->origin, e) != 0 ||
         json_get_text(content, "chain", CHAIN_MAX_BYTES, &in->chain_pem, e) != 0 ||
         json_get_text(content, "key", KEY_BYTES, &key_pem, e) != 0 ||
-        json_get_text(content, "origin", ORIGIN_BYTES, &in->origin, e) != 0 ||
         facts_read(in->chain_pem, strlen(in->chain_pem), &in->facts, e) != 0)
         return -1;
     in->key = signer_read(key_pem, strlen(key_pem), e);
@@ -97,6 +111,11 @@ static bool is_self_signed(const struct import *in)
     return X509_NAME_cmp(X509_get_subject_name(leaf), X509_get_issuer_name(leaf)) == 0;
 }
 
+static void add_words(struct buf *text, const char *words)
+{
+    buf_printf(text, "%s%s", text->len > 0 ? "; " : "", words);
+}
+
 /* What its owner should know of a certificate that was taken. */
 static json_t *remark(const struct import *in, const struct import_sites *sites, const char *name)
 {
@@ -109,11 +128,12 @@ static json_t *remark(const struct import *in, const struct import_sites *sites,
         if (!chain_has_name(&in->facts.chain, names[i]))
             buf_printf(&text, "%s%s", text.len > 0 ? " " : "it does not cover ", names[i]);
     if (text.len > 0)
-        buf_add_text(&text, "; one that does is ordered");
+        add_words(&text, "one that does is ordered");
     if (is_self_signed(in))
-        buf_printf(&text,
-                   "%sit is self-signed, so that browsers warn; tunnelctl certs renew %s orders another one",
-                   text.len > 0 ? "; " : "", name);
+        add_words(&text,
+                  "it is self-signed, so that browsers warn; tunnelctl certs renew orders another one");
+    if (sites->caveat)
+        add_words(&text, sites->caveat);
     why = text.len > 0 ? json_any_text(buf_text(&text)) : json_null();
     buf_free(&text);
     return why;
@@ -124,14 +144,24 @@ static json_t *result_of(const char *name, const char *state, json_t *takes_why)
     return json_pack("{s:o, s:s, s:o}", "name", json_any_text(name), "state", state, "why", takes_why);
 }
 
+/* 0: it may go into the store under this name. */
+static int check_site(const struct import_sites *sites, const char *name, struct err *e)
+{
+    const char *const *names;
+
+    if (sites->names_of(sites->user, name, &names) > 0 && strcmp(names[0], name) != 0)
+        return err_set(e, ERR_INPUT, "it is an alias of %s, which the certificate does not cover", names[0]);
+    if (sites->is_busy(sites->user, name))
+        return err_set(e, ERR_INPUT, "an order for it is under way; try again in a minute");
+    return 0;
+}
+
 static json_t *take_for(const struct store *s, const struct import_sites *sites, const struct import *in,
                         const char *name, int64_t now)
 {
     struct err why = { 0 };
 
-    if (sites->is_busy(sites->user, name))
-        return result_of(name, "refused", json_string("an order for it is under way; try again in a minute"));
-    if (put(s, in, name, now, &why) != 0)
+    if (check_site(sites, name, &why) != 0 || put(s, in, name, now, &why) != 0)
         return result_of(name, why.code == ERR_TAKEN ? "kept" : "refused", json_any_text(why.text));
     log_info("a certificate was imported", kv_str("domain", name), kv_str("path", in->origin));
     sites->taken(sites->user, name);
@@ -152,10 +182,13 @@ static json_t *describe(const struct import *in, json_t *takes_results)
 json_t *import_take(const struct store *s, const struct import_sites *sites, const json_t *content,
                     int64_t now, struct err *e)
 {
-    struct import in = { 0 };
+    struct import in = { .origin = "" };
     json_t *results = NULL, *reply = NULL;
 
-    if (import_read(&in, content, e) == 0) {
+    if (import_read(&in, content, e) != 0 || check_time(&in.facts, now, e) != 0) {
+        if (*in.origin)
+            err_wrap(e, "%s", in.origin);
+    } else {
         results = json_array();
         for (size_t i = 0; i < in.facts.names_n; i++)
             if (!goes_with_another(&in, sites, in.facts.names[i]))

@@ -15,6 +15,7 @@ struct import_sites {
     size_t (*names_of)(void *user, const char *name, const char *const **names);
     bool (*is_busy)(void *user, const char *site); /* an order for it is under way */
     void (*taken)(void *user, const char *site);   /* the store has another certificate of it */
+    const char *caveat;                            /* what holds for all that is taken; NULL: nothing */
     void *user;
 };
 

@@ -56,4 +56,6 @@ json_t *manager_certs(const struct manager *m, const char *site);
 /* POST /v1/certs/NAME/renew and revoke; the name is the request's. */
 void manager_answer_renew(struct manager *m, const struct http_request *request, struct http_reply *reply);
 void manager_answer_revoke(struct manager *m, const struct http_request *request, struct http_reply *reply);
+/* POST /v1/certs/import (import.h). */
+void manager_answer_import(struct manager *m, const struct http_request *request, struct http_reply *reply);
 #endif

@@ -28,6 +28,8 @@ enum ctl_exit ctl_invite(struct ctl *c);
 enum ctl_exit ctl_join(struct ctl *c);
 enum ctl_exit ctl_agents(struct ctl *c);
 enum ctl_exit ctl_revoke(struct ctl *c);
+enum ctl_exit ctl_certs(struct ctl *c);
+enum ctl_exit ctl_certs_import(struct ctl *c); /* behind certs import */
 enum ctl_exit ctl_dns(struct ctl *c);
 enum ctl_exit ctl_dns_providers(struct ctl *c); /* behind dns providers */
 enum ctl_exit ctl_dns_import(struct ctl *c);    /* behind dns import */

@@ -17,6 +17,7 @@ static const struct {
     { "join", "TOKEN", "pair this agent with the relay that made the token (agent)", ctl_join },
     { "agents", "", "who may connect, and which invitations are open (relay)", ctl_agents },
     { "revoke", "NAME", "take an agent's or an invitation's leave away, at once (relay)", ctl_revoke },
+    { "certs", "WHAT", "certificates; see below (relay)", ctl_certs },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
@@ -28,6 +29,7 @@ static void print_help(void)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         printf("  %-8s%-8s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
     printf("\n"
+           "      certs import DIR               take certificates over from another program\n"
            "      dns sync [DOMAIN] [--dry-run]  make records right now, or say what that is\n"
            "      dns providers [TYPE]           what DNS providers can do, with a sample\n"
            "      dns import FILE [--out FOLDER] inadyn.conf or ddclient.conf in our words\n"

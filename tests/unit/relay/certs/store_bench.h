@@ -68,7 +68,7 @@ struct ask {
 static bool no_disk; /* what is judged well is not installed */
 
 /* "" when it was installed, or why not. */
-static const char *install_at(struct bench *b, struct ask ask, time_t now)
+static inline const char *install_at(struct bench *b, struct ask ask, time_t now)
 {
     static struct err e;
     int judged;
@@ -92,14 +92,14 @@ static const char *install_at(struct bench *b, struct ask ask, time_t now)
     return e.text;
 }
 
-static const char *install(struct bench *b, struct ask ask)
+static inline const char *install(struct bench *b, struct ask ask)
 {
     return install_at(b, ask, start);
 }
 
 static const struct ask usual = { .names = one, .names_n = 1, .from = 1800000000 - 3600, .life_s = 90 * DAY };
 
-static const char *path_of(const struct temp *t, const char *file)
+static inline const char *path_of(const struct temp *t, const char *file)
 {
     static char path[256];
 
