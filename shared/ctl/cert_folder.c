@@ -249,14 +249,21 @@ static int64_t seconds_of(const ASN1_TIME *time)
     return ASN1_TIME_to_tm(time, &tm) == 1 ? timegm(&tm) : 0;
 }
 
+/* chain.pem, ca.cer, issuer.crt, and the authority that Caddy has of its own. One that has signed itself says that it is an
+ * authority, too, but it names the site it is for. */
+static bool is_of_an_authority(X509 *cert, const EVP_PKEY *key)
+{
+    return X509_check_ca(cert) != 0 && (!key || X509_get_ext_by_NID(cert, NID_subject_alt_name, -1) < 0);
+}
+
 static void add_found(struct cert_folder *out, const struct level *level, const struct pem *file)
 {
     X509 *leaf = file->certs[0];
     EVP_PKEY *key = key_of(level, leaf);
     struct cert_found found = { .not_after = seconds_of(X509_get0_notAfter(leaf)) };
 
-    if (!key && X509_check_ca(leaf))
-        return; /* chain.pem, ca.cer, issuer.crt: of an authority, not of a site */
+    if (is_of_an_authority(leaf, key))
+        return;
     found.path = mem_copy(file->path);
     if (key) {
         found.chain_pem = chain_text(level, file);
