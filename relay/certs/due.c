@@ -113,12 +113,23 @@ static bool is_from_elsewhere(const struct due_site *s, const struct meta_cert *
     return true;
 }
 
+/* Not soon after it has come, whatever the authority suggests and the clocks say: what is renewed for being too old as soon as
+ * it is there would be renewed for ever, and renewals as suggested count towards no limit of the authority's. */
+static int64_t renewal_moment(const struct meta_cert *cert, int64_t now)
+{
+    int64_t rest = (cert->facts.not_after - cert->installed_at) / DUE_REST_PART,
+            earliest = cert->installed_at + (rest < DUE_REST_S ? rest : DUE_REST_S),
+            at = renewal_at(&cert->renewal);
+
+    return cert->installed_at <= now && at < earliest ? earliest : at;
+}
+
 /* What was taken over from another program does until its time comes, whatever kind of key it has. */
 static bool does_meanwhile(const struct due_site *s, const struct meta *m, const struct meta_cert *cert,
                            int64_t now)
 {
     return cert->there && cert->issuer && strcmp(cert->issuer, "import") == 0 && cert->revoked_at == 0 &&
-           !renewal_is_due(&cert->renewal, now) && !names_missing(s, m, cert);
+           now < renewal_moment(cert, now) && !names_missing(s, m, cert);
 }
 
 const char *due_order(const struct due_site *s, const struct meta *m, enum key_type type, int64_t now)
@@ -134,7 +145,7 @@ const char *due_order(const struct due_site *s, const struct meta *m, enum key_t
         return "it is from another issuer";
     if ((why = names_missing(s, m, cert)) || (why = taken_back(s, m, now)))
         return why;
-    return renewal_is_due(&cert->renewal, now) ? renewal_why(&cert->renewal) : NULL;
+    return now >= renewal_moment(cert, now) ? renewal_why(&cert->renewal) : NULL;
 }
 
 bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now)
@@ -175,9 +186,9 @@ int64_t due_next(const struct due_site *s, const struct meta *m, int64_t now, co
     for (size_t i = 0; by && i < by->key_types_n; i++) {
         const struct meta_cert *cert = &m->certs[due_slot(by->key_types[i])];
         const char *now_because = due_order(s, m, by->key_types[i], now);
-        int64_t at =
-            now_because ? now
-                        : renewal_at(&(cert->there ? cert : &m->certs[!due_slot(by->key_types[i])])->renewal);
+        int64_t at = now_because
+                         ? now
+                         : renewal_moment(cert->there ? cert : &m->certs[!due_slot(by->key_types[i])], now);
 
         if (now_because && !renewal_may_try(&m->retry, now))
             at = m->retry.next_try;

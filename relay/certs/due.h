@@ -10,6 +10,8 @@ enum {
     DUE_FALL_BACK = 2,                /* failures in a row after which the next authority's turn comes */
     DUE_BACK_AGAIN_S = 7 * 24 * 3600, /* and after which the first one is tried again */
     DUE_TAKE_BACK_S = 24 * 3600,      /* after which a name that is left out is tried again */
+    DUE_REST_S = 24 * 3600,           /* in which a new certificate is not renewed for its age, */
+    DUE_REST_PART = 4,                /* or for so much of its life when that is less */
 };
 
 struct due_site {
