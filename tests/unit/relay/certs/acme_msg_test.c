@@ -127,7 +127,7 @@ static void test_accounts(void **state)
     } rows[] = { { "{'status':'valid','contact':[]}", NULL, ACME_VALID },
                  { "{'status':'deactivated'}", NULL, ACME_DEACTIVATED },
                  { "{'status':'revoked'}", NULL, ACME_REVOKED },
-                 { "{'status':'ready'}", "none that this kind", ACME_VALID },
+                 { "{'status':'ready'}", "\"ready\", which this kind", ACME_VALID },
                  { "{}", "\"status\" is missing", ACME_VALID } };
 
     (void)state;
@@ -154,7 +154,7 @@ static void test_orders(void **state)
         { "{'status':'pending'," LISTS ",'error':null,'expires':'2026-11-30T01:02:03Z'}", NULL },
         { "{'status':'valid'," LISTS ",'certificate':'https://c/c'}", NULL },
         { "{'status':'valid'," LISTS "}", "no member \"certificate\"" },
-        { "{'status':'expired'," LISTS "}", "\"status\" is none" },
+        { "{'status':'expired'," LISTS "}", "\"expired\", which this kind" },
         { "{'status':'pending'," LISTS ",'expires':'tomorrow'}", "\"expires\": is no time" },
         { "{'status':'pending','identifiers':[7],'authorizations':[],'finalize':'https://c/f'}",
           "no JSON object" },
