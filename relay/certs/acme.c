@@ -17,7 +17,7 @@ enum {
     DIRECTORY_MS = 24 * 3600 * 1000,
     REDIRECTS = 5,
     /* A refused nonce comes with a new one, so that trying costs little; Pebble can be told to refuse nine of ten. */
-    NONCE_TRIES = 200,
+    NONCE_TRIES = 120,
     NONCE_TRIES_AT_ONCE = 20,
     NONCE_PAUSE_MS = 100,
     HEAD_TRIES = 10,
