@@ -153,7 +153,7 @@ bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slo
     const struct meta_cert *cert = &m->certs[slot];
     const struct issuer *by;
 
-    if (!cert->there || !cert->facts.ari_id || !cert->issuer || now < cert->ari_next_look ||
+    if (!cert->there || !cert->facts.ari_id || !cert->issuer || !renewal_may_look(cert->ari_next_look, now) ||
         cert->revoked_at != 0 || now >= cert->facts.not_after)
         return false;
     by = issuers_find(s->issuers, cert->issuer);

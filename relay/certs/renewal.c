@@ -116,6 +116,11 @@ int64_t renewal_next_look_failed(int64_t now, uint32_t random)
     return renewal_next_look(now, 0, random);
 }
 
+bool renewal_may_look(int64_t next_look, int64_t now)
+{
+    return now >= next_look || next_look - now > 2 * DAY_S;
+}
+
 /* ---- tries ---- */
 
 static int64_t wait_of(uint32_t failures)
@@ -144,14 +149,19 @@ void renewal_reset(struct renewal_retry *r)
     *r = (struct renewal_retry){ 0 };
 }
 
+static bool clock_went_back(const struct renewal_retry *r, int64_t now)
+{
+    return now < r->last_try - CLOCK_SLACK_S;
+}
+
 bool renewal_may_try(const struct renewal_retry *r, int64_t now)
 {
-    return now >= r->next_try;
+    return now >= r->next_try || clock_went_back(r, now);
 }
 
 bool renewal_mend_clock(struct renewal_retry *r, int64_t now)
 {
-    if (r->last_try - CLOCK_SLACK_S <= now)
+    if (!clock_went_back(r, now))
         return false;
     r->next_try = now + (r->next_try - r->last_try);
     r->last_try = now;

@@ -41,6 +41,8 @@ bool renewal_may_leave_out(const struct renewal *r, int64_t now);
 /* When the authority's suggestion is looked at again. retry_after_s: as it asked, 0: it did not. */
 int64_t renewal_next_look(int64_t now, int64_t retry_after_s, uint32_t random);
 int64_t renewal_next_look_failed(int64_t now, uint32_t random);
+/* Also when that is farther off than ever chosen: the clock was wrong then. */
+bool renewal_may_look(int64_t next_look, int64_t now);
 
 /* ---- tries ---- */
 
@@ -60,6 +62,7 @@ void renewal_failed(struct renewal_retry *r, int64_t now, enum renewal_patience 
                     uint32_t random);
 /* Success; or another configuration, other DNS, or a person who wants it now. */
 void renewal_reset(struct renewal_retry *r);
+/* Also when the clock has gone back: renewal_mend_clock says until when to wait. */
 bool renewal_may_try(const struct renewal_retry *r, int64_t now);
 /* A clock that went back would hold the next try off for as long as it went: the wait begins anew instead. True when
  * something changed, which is to be kept on disk. */

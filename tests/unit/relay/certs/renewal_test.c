@@ -173,6 +173,9 @@ static void test_looks_again_as_asked_within_a_minute_and_a_day(void **state)
                         start + rows[i].at_most);
     }
     assert_int_equal(renewal_next_look_failed(start, 0), start + 6 * HOUR);
+    assert_false(renewal_may_look(start + DAY, start));
+    assert_true(renewal_may_look(start, start));
+    assert_true(renewal_may_look(start, start - 3 * DAY)); /* the clock went back */
 }
 
 /* ---- tries ---- */
@@ -235,7 +238,10 @@ static void test_a_clock_that_goes_back_does_not_hold_the_next_try_off(void **st
     assert_false(renewal_mend_clock(&r, start));
     assert_false(renewal_mend_clock(&r, start - 2)); /* as clocks are set all the time */
     assert_false(renewal_mend_clock(&r, start + DAY));
+    assert_true(renewal_may_try(&r, before)); /* so that somebody mends it */
     assert_true(renewal_mend_clock(&r, before));
+    assert_false(renewal_may_try(&r, before));
+    assert_true(renewal_may_try(&r, before + MINUTE));
     assert_int_equal(r.next_try, before + MINUTE);
     assert_int_equal(r.failures, 1);
     assert_false(renewal_mend_clock(&r, before + 1));
