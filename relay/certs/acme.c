@@ -134,8 +134,10 @@ static int ask(struct acme_ca *ca, struct job *job, const struct fetch_request *
     if (fetch(&q, &reply->raw, &e) != 0)
         return acme_fail_err(why, class_of(&e), &e);
     reply->status = reply->raw.status;
-    reply->retry_after_ms = fetch_retry_after_ms(&reply->raw, (int64_t)time(NULL));
     note_reply(ca, &reply->raw);
+    /* A date is one of the CA's clock. */
+    reply->retry_after_ms =
+        fetch_retry_after_ms(&reply->raw, (int64_t)time(NULL) - acme_ca_clock_ahead_s(ca));
     return 0;
 }
 

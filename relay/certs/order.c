@@ -136,9 +136,10 @@ static bool is_worth_resuming(const struct order *o)
 {
     enum acme_status status = o->at_ca.status;
     bool wants_key = status == ACME_PROCESSING || status == ACME_VALID;
+    time_t now = time(NULL) - acme_ca_clock_ahead_s(o->ask->ca);
 
     return status != ACME_INVALID && has_our_names(o) &&
-           (status == ACME_VALID || o->at_ca.expires_at == 0 || o->at_ca.expires_at > time(NULL)) &&
+           (status == ACME_VALID || o->at_ca.expires_at == 0 || o->at_ca.expires_at > now) &&
            (!wants_key || (o->ask->key_file && access(o->ask->key_file, R_OK) == 0));
 }
 

@@ -6,8 +6,9 @@
  * KEYs: directory ca_file email eab_kid eab_key_file folder, and of an order challenges (a list) profile preferred_chain
  * replaces key key_file resume_url timeout_ms. Answers to challenges: www=FOLDER gets FOLDER/TOKEN (http-01), and
  * dns=http://HOST:PORT is pebble-challtestsrv's management (dns-01); tls-alpn-01 is shown to nobody; unable=TYPE fails to be
- * shown; out=FILE gets the chain. stop_at=open|put|taken: the job is cancelled there. Several calls in one process, each
- * behind a "then"; "KEY=VALUE"s in front of one hold from there on. Prints a line of JSON for each. Ends with 0 unless used
+ * shown; out=FILE gets the chain. stop_at=open|put|taken: the job is cancelled there. Several calls in one process: one
+ * behind a "then" waits for those before it, one behind an "and" does not; "KEY=VALUE"s in front of one hold from there on.
+ * Prints a line of JSON for each. Ends with 0 unless used
  * wrongly. */
 #include "relay/certs/account.h"
 #include "relay/certs/order.h"
@@ -199,7 +200,7 @@ static void read_ask(struct call *c, struct order_ask *ask)
 
 static void order(struct call *c)
 {
-    static struct challenge_ways ways = { .put = put, .take_away = take_away };
+    struct challenge_ways ways = { .put = put, .take_away = take_away, .user = c };
     struct order_ask ask = { .ca = c->ca,
                              .names = (const char *const *)c->argv + 1,
                              .names_n = (size_t)c->argc - 1,
@@ -216,7 +217,6 @@ static void order(struct call *c)
     struct err e = { 0 };
     int rc;
 
-    ways.user = c;
     read_ask(c, &ask);
     rc = order_run(&ask, &result, &e);
     print_result(c, rc, &result, &e);
@@ -325,19 +325,10 @@ static void on_ended(void *user)
     c->job = NULL;
 }
 
-static void one(struct call *c)
+static void print(struct call *c)
 {
     struct buf line = { 0 };
-    struct loop loop;
-    struct err e;
 
-    c->said = json_object();
-    c->notes = json_array();
-    c->shown = json_array();
-    if (loop_init(&loop, &e) != 0 || !job_start(&loop, on_run, on_ended, c, &e))
-        usage(e.text);
-    loop_run(&loop);
-    loop_free(&loop);
     json_object_set_new(c->said, "notes", c->notes);
     json_object_set_new(c->said, "shown", c->shown);
     json_write(&line, c->said);
@@ -347,26 +338,62 @@ static void one(struct call *c)
     json_decref(c->said);
 }
 
+/* Side by side. */
+static void run_all(struct call *calls, size_t n)
+{
+    struct loop loop;
+    struct err e;
+
+    if (loop_init(&loop, &e) != 0)
+        usage(e.text);
+    for (size_t i = 0; i < n; i++) {
+        calls[i].said = json_object();
+        calls[i].notes = json_array();
+        calls[i].shown = json_array();
+        if (!job_start(&loop, on_run, on_ended, &calls[i], &e))
+            usage(e.text);
+    }
+    loop_run(&loop);
+    loop_free(&loop);
+    for (size_t i = 0; i < n; i++)
+        print(&calls[i]);
+}
+
+/* Its keys and words; returns how many they are. */
+static int read_call(struct call *c, int argc, char **argv)
+{
+    int at = 0;
+
+    for (; at < argc && set_key(c, argv[at]); at++)
+        ;
+    c->argv = argv + at;
+    for (c->argc = 0; at < argc && strcmp(argv[at], "then") != 0 && strcmp(argv[at], "and") != 0; at++)
+        c->argc++;
+    return at;
+}
+
 int main(int argc, char **argv)
 {
+    enum { AT_ONCE = 64 };
+    static struct call calls[AT_ONCE];
     struct call c = { .conf = { .name = "test" } };
-    int at = 1;
+    size_t n = 0;
 
     signal(SIGPIPE, SIG_IGN);
-    while (at < argc) {
-        for (; at < argc && set_key(&c, argv[at]); at++)
-            ;
+    for (int at = 1; at < argc; at++) { /* behind "then" or "and" */
+        at += read_call(&c, argc - at, argv + at);
         if (!c.conf.directory || !c.conf.folder)
             usage("directory= and folder= are missing");
         if (!c.ca)
             c.ca = acme_ca_new(&c.conf);
-        c.argv = argv + at;
-        for (c.argc = 0; at < argc && strcmp(argv[at], "then") != 0; at++)
-            c.argc++;
-        at++;
-        if (c.argc > 0)
-            one(&c);
+        if (c.argc > 0 && n < AT_ONCE)
+            calls[n++] = c;
+        if (at < argc && strcmp(argv[at], "and") == 0)
+            continue;
+        run_all(calls, n);
+        n = 0;
     }
+    run_all(calls, n);
     acme_ca_free(c.ca);
     return 0;
 }

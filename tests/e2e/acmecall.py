@@ -25,11 +25,11 @@ class Caller:
     def __call__(self, *words: object, **keys: object) -> dict[str, Any]:
         return self.all(words, **keys)[0]
 
-    def all(self, *calls: tuple, **keys: object) -> list[dict[str, Any]]:
+    def all(self, *calls: tuple, at_once: bool = False, **keys: object) -> list[dict[str, Any]]:
         """Several calls by one process, that is with one account in memory."""
         words: list[str] = []
         for call in calls:
-            words += [*map(str, call), "then"]
+            words += [*map(str, call), "and" if at_once else "then"]
         done = run("acmecall", *[f"{k}={v}" for k, v in {**self.keys, **keys}.items()], *words)
         assert done.code == 0, done.err
         assert not done.err, done.err

@@ -58,6 +58,19 @@ def test_nine_of_ten_nonces_are_refused(pebbles: Make, callers: Make, www: Www) 
     fine(callers(pebbles(http_port=www.port, nonce_reject=90))("order", "a.test"))
 
 
+def test_many_at_once(pebbles: Make, callers: Make, www: Www) -> None:
+    """With one account, which is made once, and whose key changes in the middle of it; no nonce is used twice."""
+    pebble = pebbles(http_port=www.port, nonce_reject=5)
+    call = callers(pebble)
+    orders = [("order", f"a{i}.test", f"b{i}.test") for i in range(24)]
+    for said in call.all(*orders, at_once=True):
+        assert fine(said)["orders"] == 1
+    changed, *said = call.all(("rollover",), *(("account",) for _ in range(8)), at_once=True)
+    assert fine(changed) and len({fine(one)["url"] for one in said}) == 1
+    assert pebble.orders() == pebble.issued() == 24 and pebble.posts("/sign-me-up") < 30
+    assert pebble.log().count("There are now 1 accounts in memory") == 1
+
+
 def test_other_ways_are_tried(pebbles: Make, callers: Make, www: Www) -> None:
     """tls-alpn-01 reaches nobody (nothing listens there); http-01 cannot be shown; dns-01 it is. A second order is needed,
     because a failed challenge kills its order; no third one."""
