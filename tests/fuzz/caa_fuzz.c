@@ -27,7 +27,8 @@ static void read_one(const uint8_t *data, size_t size, struct caa *c)
 
     memcpy(exact, data, n);
     for (int i = 0; i < CAA_VALUES + 1; i++)
-        (void)caa_read(c, exact, n);
+        if (!caa_read(c, exact, n))
+            must(c->n == 0);
 }
 
 static void judge(const struct caa *c)
