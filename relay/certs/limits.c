@@ -12,6 +12,7 @@
 
 enum {
     HOUR_S = 3600,
+    ACCOUNT_S = 3 * HOUR_S,
     DAY_S = 86400,
     WEEK_S = 7 * DAY_S,
     FILE_VERSION = 1,
@@ -30,7 +31,7 @@ static const struct {
 } limits[LIMITS] = {
     [PER_SET] = { "certificates", "certificates for the same names within 7 days", WEEK_S },
     [PER_FAILURE] = { "failed-validations", "failed validations of one name within an hour", HOUR_S },
-    [PER_ACCOUNT] = { "orders", "orders within 3 hours", 3 * HOUR_S },
+    [PER_ACCOUNT] = { "orders", "orders within 3 hours", ACCOUNT_S },
     [PER_AGENT] = { "agent", "orders for one agent within a day", DAY_S },
 };
 
@@ -96,16 +97,17 @@ static void mend(struct limits *l, int64_t now)
     size_t kept = 0;
 
     for (size_t i = 0; i < l->n; i++) {
-        struct event *event = &l->events[i];
+        struct event event = l->events[i];
 
-        if (event->at > now) {
-            event->until -= event->at - now;
-            event->at = now;
+        l->events[i] = (struct event){ 0 };
+        if (event.at > now) {
+            event.until -= event.at - now;
+            event.at = now;
         }
-        if (event->until > now)
-            l->events[kept++] = *event;
+        if (event.until > now)
+            l->events[kept++] = event;
         else
-            event_free(event);
+            event_free(&event);
     }
     l->n = kept;
 }

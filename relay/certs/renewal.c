@@ -6,12 +6,13 @@ enum {
     MINUTE_S = 60,
     HOUR_S = 3600,
     DAY_S = 86400,
-    LONGEST_WAIT_S = 7 * DAY_S, /* that an authority may ask for: none of their limits looks back further */
-    SHORT_LIFE_S = 10 * DAY_S,  /* below it, half of the life is left for tries, not a third */
-    LAST_PART = 20,             /* of the life: whatever the authority suggests */
-    SPREAD_PART = 30,           /* of the life, a day at most: how much earlier by chance */
-    LOOK_S = 6 * HOUR_S,        /* between two looks at a suggestion, unless the authority says otherwise */
-    CLOCK_SLACK_S = 2,          /* clocks are set by little all the time */
+    LONGEST_WAIT_S = 7 * DAY_S,  /* that an authority may ask for: none of their limits looks back further */
+    SHORT_LIFE_S = 10 * DAY_S,   /* below it, half of the life is left for tries, not a third */
+    LAST_PART = 20,              /* of the life: whatever the authority suggests */
+    SPREAD_PART = 30,            /* of the life, a day at most: how much earlier by chance */
+    FARTHEST_LOOK_S = 2 * DAY_S, /* that is never chosen */
+    LOOK_S = 6 * HOUR_S,         /* between two looks at a suggestion, unless the authority says otherwise */
+    CLOCK_SLACK_S = 2,           /* clocks are set by little all the time */
 };
 
 static int64_t min_of(int64_t a, int64_t b)
@@ -118,14 +119,14 @@ int64_t renewal_next_look_failed(int64_t now, uint32_t random)
 
 bool renewal_may_look(int64_t next_look, int64_t now)
 {
-    return now >= next_look || next_look - now > 2 * DAY_S;
+    return now >= next_look || next_look - now > FARTHEST_LOOK_S;
 }
 
 /* ---- tries ---- */
 
 static int64_t wait_of(uint32_t failures)
 {
-    static const int64_t waits[] = { 1 * MINUTE_S, 10 * MINUTE_S, 100 * MINUTE_S };
+    static const int64_t waits[] = { 60, 600, 6000 }; /* 1, 10, 100 minutes */
 
     return failures <= sizeof waits / sizeof waits[0] ? waits[failures - 1] : DAY_S;
 }
