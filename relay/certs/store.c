@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { META_BYTES = 1024 * 1024 };
+enum { META_BYTES = 1024 * 1024, KEY_BYTES = 64 * 1024 };
 
 #define WILDCARD_FOLDER "_wildcard."
 #define GONE            ".gone."
@@ -203,6 +203,25 @@ static void take_facts(struct meta_cert *cert, struct facts *takes)
     cert->there = true;
 }
 
+struct signer *store_load_key(const char *path, struct err *e)
+{
+    struct buf pem = { 0 };
+    struct err why = { 0 };
+    struct signer *key = NULL;
+
+    if (file_check_secret(path, &why) != 0 && why.code != ERR_MISSING)
+        log_warn_limited(path, "the key of a certificate is no secret", kv_str("error", why.text));
+    if (file_read(path, KEY_BYTES, &pem, e) == 0) {
+        key = signer_read(buf_bytes(&pem), pem.len, e);
+        if (!key)
+            err_wrap(e, "%s", path);
+    }
+    if (pem.mem)
+        explicit_bzero(pem.mem, pem.room);
+    buf_free(&pem);
+    return key;
+}
+
 /* Both are whole, and belong together. */
 static int check_pair(const char *chain_path, const char *key_path, struct facts *f, struct err *e)
 {
@@ -213,7 +232,7 @@ static int check_pair(const char *chain_path, const char *key_path, struct facts
     if (rc == 0 && (rc = facts_read(buf_bytes(&pem), pem.len, f, e)) != 0)
         err_wrap(e, "%s", chain_path);
     if (rc == 0) {
-        key = signer_load(key_path, e);
+        key = store_load_key(key_path, e);
         rc = key ? signer_matches(key, f->chain.certs[0], e) : -1;
     }
     signer_free(key);
@@ -355,7 +374,7 @@ static int use_pair(const struct store *s, const struct meta *m, enum meta_slot 
 
     if (!store_pair(s, m, slot, &chain_path, &key_path))
         return 0;
-    key = signer_load(key_path, e);
+    key = store_load_key(key_path, e);
     for (size_t i = 0; key && rc == 0 && i < chain->n; i++)
         if ((i == 0 ? SSL_CTX_use_certificate(ctx, chain->certs[0])
                     : SSL_CTX_add1_chain_cert(ctx, chain->certs[i])) != 1)

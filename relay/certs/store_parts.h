@@ -21,6 +21,9 @@ char *store_path(const struct store *s, const char *name, struct err *e);
  * so has an RSA pair that is alone. */
 void store_file(const struct meta *m, enum meta_slot slot, const char *what, char out[32]);
 
+/* The key in a file of the store. One that others can read is told of, and used: another order would not make it better.
+ * NULL with the reason. */
+struct signer *store_load_key(const char *path, struct err *e);
 /* A new version of the name is written as m says, with this new pair in it (key NULL: none is new), and takes the place of the
  * one that was. The other pair is taken from there, as `before` says. */
 must_check int store_write_version(const struct store *s, const struct meta *m, const struct meta *before,

@@ -210,7 +210,7 @@ static int carry_pair(const struct store *s, const struct meta *m, const struct 
 
     if (!store_pair(s, before, slot, &chain_path, &key_path))
         return err_set(e, ERR_MISSING, "the other certificate of %s is gone", m->name);
-    key = signer_load(key_path, e);
+    key = store_load_key(key_path, e);
     if (key)
         rc = write_pair(m, slot, key, version, e);
     signer_free(key);

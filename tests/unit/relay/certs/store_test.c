@@ -238,6 +238,23 @@ static void test_a_damaged_pair_is_none(void **state)
     bench_end(&b);
 }
 
+/* Somebody lets another program read it: that is no reason to order another one. */
+static void test_a_key_that_others_can_read_is_used(void **state)
+{
+    struct bench b = { 0 };
+    SSL_CTX *ctx;
+
+    bench_begin(&b, *state, "R10");
+    assert_string_equal(install(&b, usual), "");
+    assert_int_equal(chmod(path_of(*state, "privkey.pem"), 0644), 0);
+    bench_load(&b, "a.com");
+    assert_true(b.meta.certs[META_ECDSA].there);
+    ctx = store_context(b.store, &b.meta, NULL);
+    assert_non_null(ctx);
+    SSL_CTX_free(ctx);
+    bench_end(&b);
+}
+
 /* What a kill leaves: a version that is not complete, files that were being written, a folder that was to go. */
 static void test_clears_away_what_a_kill_has_left(void **state)
 {
@@ -361,6 +378,7 @@ int main(void)
         IN_A_FOLDER(test_a_few_old_ones_stay),
         IN_A_FOLDER(test_a_damaged_note_does_not_cost_the_certificate),
         IN_A_FOLDER(test_a_damaged_pair_is_none),
+        IN_A_FOLDER(test_a_key_that_others_can_read_is_used),
         IN_A_FOLDER(test_clears_away_what_a_kill_has_left),
         IN_A_FOLDER(test_a_version_without_the_link_is_found_again),
         IN_A_FOLDER(test_one_process_at_a_time),
