@@ -160,21 +160,23 @@ bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slo
     return by && cert->directory && strcmp(by->directory, cert->directory) == 0;
 }
 
-bool due_anything(const struct due_site *s, const struct meta *m, int64_t now)
+bool due_orders(const struct due_site *s, const struct meta *m, int64_t now)
 {
     const struct issuer *by = due_issuer(s, m, now);
 
+    for (size_t i = 0; by && i < by->key_types_n; i++)
+        if ((due_is_changed(s, m) || renewal_may_try(&m->retry, now)) &&
+            due_order(s, m, by->key_types[i], now))
+            return true;
+    return false;
+}
+
+bool due_anything(const struct due_site *s, const struct meta *m, int64_t now)
+{
     for (int slot = 0; slot < META_SLOTS; slot++)
         if (due_look(s, m, (enum meta_slot)slot, now))
             return true;
-    if (!by)
-        return false;
-    if (due_is_changed(s, m))
-        return true;
-    for (size_t i = 0; i < by->key_types_n; i++)
-        if (renewal_may_try(&m->retry, now) && due_order(s, m, by->key_types[i], now))
-            return true;
-    return false;
+    return due_orders(s, m, now) || (due_is_changed(s, m) && due_issuer(s, m, now));
 }
 
 int64_t due_next(const struct due_site *s, const struct meta *m, int64_t now, const char **why)

@@ -33,6 +33,8 @@ const char *due_order(const struct due_site *s, const struct meta *m, enum key_t
 enum meta_slot due_slot(enum key_type type);
 /* True when somebody has to ask the authority when it would have this one renewed. */
 bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now);
+/* True when something is to be ordered now. */
+bool due_orders(const struct due_site *s, const struct meta *m, int64_t now);
 /* True when a job has something to do now. */
 bool due_anything(const struct due_site *s, const struct meta *m, int64_t now);
 /* The moment of the next order, as far as it is known; 0: there is none. *why is a constant. */

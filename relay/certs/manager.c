@@ -292,7 +292,9 @@ static void on_tick(uv_timer_t *timer)
         return;
     for (struct managed *d = m->first; d; d = d->next) {
         shout(d, now);
-        if (m->jobs < MANAGER_JOBS && has_work(m, d, now))
+        if (m->jobs < MANAGER_JOBS && d->revokes && !d->job)
+            manager_revoke(m, d);
+        else if (m->jobs < MANAGER_JOBS && has_work(m, d, now))
             manager_obtain(m, d);
     }
     uv_timer_start(&m->tick, on_tick, TICK_MS, 0);
@@ -323,30 +325,31 @@ static const char *hook_of(const struct manager *m, const struct meta_cert *cert
 
 static void deploy(struct manager *m, const struct managed *d)
 {
-    const struct meta_cert *cert = &d->meta.certs[d->meta.certs[META_ECDSA].there ? META_ECDSA : META_RSA];
-    const char *hook = hook_of(m, cert),
-               *rsa = cert->facts.rsa && d->meta.certs[META_ECDSA].there ? "-rsa" : "";
-    char folder[STORE_NAME_BYTES], *chain, *key;
+    const enum meta_slot slot = d->meta.certs[META_ECDSA].there ? META_ECDSA : META_RSA;
+    const struct meta_cert *cert = &d->meta.certs[slot];
+    const char *hook = hook_of(m, cert);
     json_t *not_after = json_time((time_t)cert->facts.not_after);
+    char *chain = NULL, *key = NULL;
     struct buf names = { 0 };
 
     for (size_t i = 0; i < cert->facts.names_n; i++)
         buf_printf(&names, "%s%s", i > 0 ? " " : "", cert->facts.names[i]);
-    if (hook[0] && store_folder(d->names[0], folder, NULL) == 0) {
-        chain = mem_format("%s/certs/%s/fullchain%s.pem", m->state_dir, folder, rsa);
-        key = mem_format("%s/certs/%s/privkey%s.pem", m->state_dir, folder, rsa);
+    if (hook[0] && store_pair(m->store, &d->meta, slot, &chain, &key)) {
+        const struct hook_variable variables[] = {
+            { "TUNNEL_DOMAIN", d->names[0] },
+            { "TUNNEL_NAMES", buf_text(&names) },
+            { "TUNNEL_ISSUER", cert->issuer },
+            { "TUNNEL_CERT", chain },
+            { "TUNNEL_KEY", key },
+            { "TUNNEL_NOT_AFTER", json_string_value(not_after) },
+        };
+
         m->jobs++;
-        hook_run(m->loop, "deploy_hook", hook,
-                 (const struct hook_variable[]){ { "TUNNEL_DOMAIN", d->names[0] },
-                                                 { "TUNNEL_NAMES", buf_text(&names) },
-                                                 { "TUNNEL_ISSUER", cert->issuer },
-                                                 { "TUNNEL_CERT", chain },
-                                                 { "TUNNEL_KEY", key },
-                                                 { "TUNNEL_NOT_AFTER", json_string_value(not_after) } },
-                 6, on_hook_ended, m);
-        free(chain);
-        free(key);
+        hook_run(m->loop, "deploy_hook", hook, variables, sizeof variables / sizeof *variables, on_hook_ended,
+                 m);
     }
+    free(chain);
+    free(key);
     json_decref(not_after);
     buf_free(&names);
 }

@@ -1,9 +1,9 @@
 /* The manager's jobs: one site's certificates obtained, or revoked, on a thread of its own. */
 #include "relay/certs/manager_parts.h"
+#include "shared/file.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,7 +17,8 @@ struct manager_job {
     struct obtain_result result;
     char **names; /* copies: what the site is may change meanwhile */
     char *issuer, *agent, *configured;
-    bool revokes;
+    bool revokes, orders;
+    bool asked; /* asked: a person waits for what becomes of it */
     enum revoke_reason reason;
 };
 
@@ -61,6 +62,20 @@ static void free_job(struct manager_job *j)
     free(j);
 }
 
+static void answer(const struct manager_job *j, bool well, const char *why)
+{
+    struct managed *d = j->site;
+    struct http_later *later = j->asked ? d->asked : NULL;
+
+    if (!later)
+        return;
+    d->asked = NULL;
+    if (well)
+        http_later_json(later, 200, manager_certs(j->m, d->names[0]));
+    else
+        http_later_error(later, 502, "%s", why);
+}
+
 static void begin(struct manager_job *j, void (*run)(struct job *job, void *user), void (*ended)(void *user))
 {
     struct managed *d = j->site;
@@ -71,6 +86,7 @@ static void begin(struct manager_job *j, void (*run)(struct job *job, void *user
         log_warn_limited("certs", "no thread for a certificate", kv_str("domain", d->names[0]),
                          kv_str("error", why.text));
         d->look_again_ms = loop_now_ms(j->m->loop) + MANAGER_HELD_MS;
+        answer(j, false, why.text);
         free_job(j);
         return;
     }
@@ -87,18 +103,7 @@ void manager_cancel(struct managed *d)
 
 bool manager_is_ordering(const struct managed *d)
 {
-    return d->job && !d->job->revokes;
-}
-
-static void answer(struct manager *m, struct managed *d, bool well, const char *why)
-{
-    struct http_later *later = d->asked;
-
-    d->asked = NULL;
-    if (later && well)
-        http_later_json(later, 200, manager_certs(m, d->names[0]));
-    else if (later)
-        http_later_error(later, 502, "%s", why);
+    return d->job && d->job->orders;
 }
 
 /* ---- obtain ---- */
@@ -155,7 +160,7 @@ static void on_obtained(void *user)
         manager_set_meta(m, d, &r->meta, r->installed);
     r->loaded = false; /* it is the site's now */
     d->job = NULL;
-    answer(m, d, r->end == OBTAIN_WELL, r->why.text[0] ? r->why.text : "it was stopped");
+    answer(j, r->end == OBTAIN_WELL, r->why.text[0] ? r->why.text : "it was stopped");
     free_job(j);
     manager_job_ended(m, d);
 }
@@ -168,6 +173,8 @@ void manager_obtain(struct manager *m, struct managed *d)
         d->held_since_ms == 0 || loop_now_ms(m->loop) - d->held_since_ms < MANAGER_HELD_LONGEST_MS;
     j->ask.look_again = d->meta.left_out_n > 0 && loop_now_ms(m->loop) >= d->look_out_ms;
     d->look_out_ms = loop_now_ms(m->loop) + MANAGER_LOOK_OUT_MS;
+    j->orders = d->forced || due_orders(&j->ask.site, &d->meta, time(NULL));
+    j->asked = d->forced;
     d->forced = false;
     begin(j, run_obtain, on_obtained);
 }
@@ -175,38 +182,26 @@ void manager_obtain(struct manager *m, struct managed *d)
 /* ---- revoke ---- */
 
 /* By the certificate's own key where the authority does not take the account's word. */
-static struct signer *key_of(const struct manager_job *j, enum meta_slot slot, struct err *e)
-{
-    char folder[STORE_NAME_BYTES], *path;
-    bool beside = slot == META_RSA && j->result.meta.certs[META_ECDSA].there;
-    struct signer *key;
-
-    if (store_folder(j->names[0], folder, e) != 0)
-        return NULL;
-    path = mem_format("%s/certs/%s/privkey%s.pem", j->m->state_dir, folder, beside ? "-rsa" : "");
-    key = signer_load(path, e);
-    free(path);
-    return key;
-}
-
 static int ask_to_revoke(struct manager_job *j, const struct issuer *by, enum meta_slot slot, struct job *job,
                          struct err *e)
 {
-    struct signer *signer = key_of(j, slot, e);
-    char *chain = NULL, *key = NULL;
+    char *chain_path, *key_path;
+    struct buf chain = { 0 };
+    struct signer *key = NULL;
     struct acme_why why;
     int rc = -1;
 
     acme_why_init(&why);
-    if (!signer || !store_pair(j->m->store, &j->result.meta, slot, &chain, &key))
+    if (!store_pair(j->m->store, &j->result.meta, slot, &chain_path, &key_path))
         err_set(e, ERR_MISSING, "it is not in the store any more");
-    else if ((rc = revoke_run(by->ca, job, chain, signer, j->reason, &why)) != 0)
+    else if (file_read(chain_path, CHAIN_MAX_BYTES, &chain, e) == 0 && (key = signer_load(key_path, e)))
+        rc = revoke_run(by->ca, job, buf_text(&chain), key, j->reason, &why);
+    if (rc != 0 && why.err.code != ERR_NONE)
         err_set(e, why.err.code, "%s", why.err.text);
-    signer_free(signer);
-    free(chain);
-    if (key)
-        OPENSSL_cleanse(key, strlen(key));
-    free(key);
+    signer_free(key);
+    buf_free(&chain);
+    free(chain_path);
+    free(key_path);
     acme_why_free(&why);
     return rc;
 }
@@ -261,16 +256,18 @@ static void on_revoked(void *user)
         manager_set_meta(m, d, &r->meta, false);
     r->loaded = false;
     d->job = NULL;
-    answer(m, d, r->end == OBTAIN_WELL, r->why.text);
+    answer(j, r->end == OBTAIN_WELL, r->why.text);
     free_job(j);
     manager_job_ended(m, d);
 }
 
-void manager_revoke(struct manager *m, struct managed *d, enum revoke_reason reason)
+void manager_revoke(struct manager *m, struct managed *d)
 {
     struct manager_job *j = new_job(m, d);
 
     j->revokes = true;
-    j->reason = reason;
+    j->reason = d->reason;
+    j->asked = true;
+    d->revokes = false;
     begin(j, run_revoke, on_revoked);
 }

@@ -24,7 +24,9 @@ struct managed {
     struct meta meta; /* as it is on disk, or was when a job began */
     char *trouble;    /* why the disk cannot be read */
     SSL_CTX *tls;
-    struct manager_job *job;              /* NULL: there is none */
+    struct manager_job *job; /* NULL: there is none */
+    bool revokes;            /* a person waits for it to be revoked */
+    enum revoke_reason reason;
     bool forced;                          /* a person waits for another one */
     struct http_later *asked;             /* who gets the answer; NULL: nobody */
     int64_t held_since_ms, look_again_ms; /* by the preflight; 0: not held */
@@ -62,7 +64,7 @@ void manager_tell(struct manager *m, struct managed *d);
 
 /* manager_jobs.c */
 void manager_obtain(struct manager *m, struct managed *d);
-void manager_revoke(struct manager *m, struct managed *d, enum revoke_reason reason);
+void manager_revoke(struct manager *m, struct managed *d);
 void manager_cancel(struct managed *d);
 bool manager_is_ordering(const struct managed *d);
 #endif

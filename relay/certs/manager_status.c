@@ -174,7 +174,7 @@ static struct managed *asked_for(struct manager *m, const struct http_request *r
                          name);
     else if (d->trouble)
         http_reply_error(reply, 500, "%s", d->trouble);
-    else if (d->job || d->asked)
+    else if (d->asked)
         http_reply_error(reply, 409, "%s is being seen to already; ask again in a moment", name);
     free(name);
     return reply->body.len > 0 ? NULL : d;
@@ -228,9 +228,7 @@ void manager_answer_revoke(struct manager *m, const struct http_request *request
     if (!read_reason(request, &reason, reply) || !(d = asked_for(m, request, reply)))
         return;
     d->asked = http_reply_later(reply);
-    manager_revoke(m, d, reason);
-    if (!d->job) {
-        http_later_error(d->asked, 503, "there can be no further thread now; ask again in a moment");
-        d->asked = NULL;
-    }
+    d->revokes = true;
+    d->reason = reason;
+    manager_wake(m);
 }

@@ -27,6 +27,7 @@ try {
     const char **names; /* those that are not left out */
     size_t names_n;
     enum key_type type;
+    bool held_back; /* by what we have counted ourselves: no failure of the authority */
 };
 
 static uint32_t chance(void)
@@ -161,6 +162,7 @@ static int may_order(struct try *t, const struct limits_order *o, struct order_r
 
     if (quota_order(t->ask->quota, o, &free_at, &t->r->why) == 0)
         return 0;
+    t->held_back = true;
     result->class = ACME_LATER;
     result->retry_after_ms = free_at > now ? (free_at - now) * 1000 : -1;
     return -1;
@@ -351,7 +353,7 @@ static void fail(struct try *t, const struct order_result *result)
 
     t->r->end = OBTAIN_FAILED;
     meta_set(&t->m->last_error, t->r->why.text);
-    had->failures += patience == RENEWAL_SLOW ? DUE_FALL_BACK : 1;
+    had->failures += t->held_back ? 0 : patience == RENEWAL_SLOW ? DUE_FALL_BACK : 1;
     had->last_try = now;
     meta_set(&had->last_error, t->r->why.text);
     renewal_failed(&t->m->retry, now, patience, at_least_s, chance());
