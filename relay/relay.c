@@ -177,7 +177,9 @@ static void on_certs_changed(void *user)
 
 static const char *text_of(const json_t *object, const char *key)
 {
-    return json_string_value(json_object_get(object, key));
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
 }
 
 static void on_cert_told(void *user, const char *site, const json_t *cert)

@@ -193,7 +193,7 @@ def test_renewal_touches_no_connection(certs: Callable[..., Certs], folder: Path
     c.relay.wait_log("a program did not end well", 2)
     told = (folder / "told").read_text()
     assert told.count(f"TUNNEL_DOMAIN={DOMAIN}\n") >= 2 and f"TUNNEL_NAMES={DOMAIN}\n" in told and "TUNNEL_ISSUER=acme\n" in told
-    assert f"TUNNEL_CERT={c.relay.state_dir}/certs/{DOMAIN}/fullchain.pem\n" in told and " status=1 " in c.relay.log()
+    assert f"TUNNEL_CERT={c.relay.state_dir}/certs/{DOMAIN}/current/fullchain.pem\n" in told and " status=1 " in c.relay.log()
 
 
 def test_another_authority_takes_over(certs: Callable[..., Certs]) -> None:
