@@ -23,10 +23,14 @@ struct lane_fetch {
     const char *path;
 };
 
+/* What the other relays of a name are to show: answers for a CA, or the nonce of a look beforehand. */
+enum lane_show { LANE_SHOW_HTTP, LANE_SHOW_TLS_ALPN, LANE_SHOW_CHECK };
+
 struct lane_challenge {
     json_t *id;
-    bool set, tls_alpn;                /* set, or clear; by tls-alpn-01, or by http-01 */
-    const char *name, *token, *answer; /* answer: the key authorization */
+    bool set; /* or clear */
+    enum lane_show how;
+    const char *name, *token, *answer; /* answer: the key authorization; of a nonce, the nonce again */
 };
 
 struct lane_done {

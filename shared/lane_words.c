@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-static const char http[] = "http-01", tls_alpn[] = "tls-alpn-01";
+static const char *const shows[] = {
+    [LANE_SHOW_HTTP] = "http-01", [LANE_SHOW_TLS_ALPN] = "tls-alpn-01", [LANE_SHOW_CHECK] = "tunnel-check"
+};
+enum { SHOWS = sizeof shows / sizeof shows[0] };
 
 enum { PATH_BYTES = 256, KEY_BYTES = 255, HTTP_STATUS_MAX = 999 };
 
@@ -90,10 +93,12 @@ static int get_how(struct lane_msg *m, struct err *e)
         return 0;
     if (lane_get_text(m->json, "how", LANE_WORD_BYTES, &how, e) != 0)
         return -1;
-    m->challenge.tls_alpn = strcmp(how, tls_alpn) == 0;
-    return m->challenge.tls_alpn || strcmp(how, http) == 0
-               ? 0
-               : err_set(e, ERR_INPUT, "member \"how\" is \"%s\", neither %s nor %s", how, http, tls_alpn);
+    for (int i = 0; i < SHOWS; i++)
+        if (strcmp(how, shows[i]) == 0) {
+            m->challenge.how = (enum lane_show)i;
+            return 0;
+        }
+    return err_set(e, ERR_INPUT, "member \"how\" is \"%s\", none of its words", how);
 }
 
 int lane_read_challenge(struct lane_msg *m, struct err *e)
@@ -112,7 +117,7 @@ void lane_write_challenge(json_t *to, const struct lane_msg *m)
     lane_set_text(to, "token", m->challenge.token);
     lane_set_text(to, "answer", m->challenge.answer);
     set_op(to, m->challenge.set);
-    lane_set_text(to, "how", m->challenge.tls_alpn ? tls_alpn : http);
+    lane_set_text(to, "how", shows[m->challenge.how]);
 }
 
 /* ---- what is answered ---- */

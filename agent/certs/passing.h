@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PASSING_PATIENCE_MS = 12000, PASSING_MAX = 64 };
+enum { PASSING_PATIENCE_MS = 8000, PASSING_MAX = 64 };
 
 struct passing_host {
     /* Relay number i of the configuration, and whether it is connected. False at the end. */

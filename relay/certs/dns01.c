@@ -139,24 +139,36 @@ static enum dns_class call(struct dns_client *c, const struct dns01_entry *v, bo
                : dns_txt_remove(c, &zone, v->target, v->value, why);
 }
 
+/* What was left behind may be needed again by the time that it is its turn: an order that is resumed has the same value. */
+enum what { SET, CLEAR, CLEAN };
+
+static bool is_needed_again(struct dns01 *d, const struct dns01_entry *v, bool *others)
+{
+    bool left;
+
+    uv_mutex_lock(&d->lock);
+    *others = dns01_book_others(&d->book, v) > 0;
+    left = dns01_book_is_left(&d->book, v);
+    uv_mutex_unlock(&d->lock);
+    return !left;
+}
+
 /* 0: done. -1: and `unclear` says whether it may have been done all the same, as when an answer is lost. */
-static int apply(struct dns01 *d, const struct dns01_entry *v, bool set, struct job *job, bool *unclear,
+static int apply(struct dns01 *d, const struct dns01_entry *v, enum what what, struct job *job, bool *unclear,
                  struct err *e)
 {
     struct dns_why why = { .retry_after_ms = -1 };
     struct keeper *k = borrow(d, v->provider, e);
     enum dns_class class;
-    bool others;
+    bool others, needed;
 
     *unclear = false;
     if (!k)
         return -1;
-    uv_mutex_lock(&d->lock);
-    others = dns01_book_others(&d->book, v) > 0;
-    uv_mutex_unlock(&d->lock);
     uv_mutex_lock(&k->lock);
     k->client->job = job;
-    class = call(k->client, v, set, others, &why);
+    needed = is_needed_again(d, v, &others);
+    class = what == CLEAN && needed ? DNS_NOCHANGE : call(k->client, v, what == SET, others, &why);
     k->client->job = NULL;
     uv_mutex_unlock(&k->lock);
     give_back(d, k);
@@ -166,10 +178,11 @@ static int apply(struct dns01 *d, const struct dns01_entry *v, bool set, struct 
     return err_set(e, why.err.code, "[provider %.60s]: %s", v->provider, why.err.text);
 }
 
-static void strike_out(struct dns01 *d, const struct dns01_entry *v)
+static void strike_out(struct dns01 *d, const struct dns01_entry *v, enum what what)
 {
     uv_mutex_lock(&d->lock);
-    dns01_book_remove(&d->book, v);
+    if (what != CLEAN || dns01_book_is_left(&d->book, v))
+        dns01_book_remove(&d->book, v);
     uv_mutex_unlock(&d->lock);
 }
 
@@ -179,8 +192,8 @@ static void clear(struct dns01 *d, const struct dns01_entry *v, struct job *job)
     struct err why = { 0 };
     bool unclear;
 
-    if (apply(d, v, false, job, &unclear, &why) == 0) {
-        strike_out(d, v);
+    if (apply(d, v, CLEAR, job, &unclear, &why) == 0) {
+        strike_out(d, v, CLEAR);
         return;
     }
     log_warn_limited("dns-01", "a TXT record that was set for a CA cannot be cleared yet",
@@ -200,12 +213,12 @@ static int set_by_provider(struct dns01 *d, const struct dns01_entry *v, struct 
     uv_mutex_unlock(&d->lock);
     if (rc != 0)
         return -1;
-    if (apply(d, v, true, job, &unclear, e) == 0)
+    if (apply(d, v, SET, job, &unclear, e) == 0)
         return 0;
     if (unclear)
         clear(d, v, NULL);
     else
-        strike_out(d, v);
+        strike_out(d, v, SET);
     return -1;
 }
 
@@ -319,10 +332,10 @@ static void run_clean(struct job *job, void *user)
         uv_mutex_unlock(&d->lock);
         if (!more)
             break;
-        if (apply(d, &v, false, job, &unclear, &why) == 0) {
+        if (apply(d, &v, CLEAN, job, &unclear, &why) == 0) {
             log_info("TXT record cleared that was left behind", kv_str("name", v.target),
                      kv_str("provider", v.provider));
-            strike_out(d, &v);
+            strike_out(d, &v, CLEAN);
             continue;
         }
         log_warn_limited("dns-01", "a TXT record that was left behind cannot be cleared",

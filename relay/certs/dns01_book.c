@@ -139,6 +139,13 @@ void dns01_book_leave(struct dns01_book *b, const struct dns01_entry *v)
         there->left = true;
 }
 
+bool dns01_book_is_left(const struct dns01_book *b, const struct dns01_entry *v)
+{
+    const struct dns01_entry *there = find(b, v);
+
+    return there && there->left;
+}
+
 void dns01_book_find(const struct dns01_book *b, struct dns01_entry *v)
 {
     const struct dns01_entry *there = find(b, v);

@@ -26,6 +26,7 @@ void dns01_book_close(struct dns01_book *b);
 must_check int dns01_book_add(struct dns01_book *b, const struct dns01_entry *v, struct err *e);
 void dns01_book_remove(struct dns01_book *b, const struct dns01_entry *v);
 void dns01_book_leave(struct dns01_book *b, const struct dns01_entry *v);
+bool dns01_book_is_left(const struct dns01_book *b, const struct dns01_entry *v);
 /* Sets the target of an entry with this name, provider and value, where there is one. */
 void dns01_book_find(const struct dns01_book *b, struct dns01_entry *v);
 /* How many others there are at its target, by its provider. */

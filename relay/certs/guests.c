@@ -18,7 +18,7 @@ struct guest {
     struct guests *guests;
     char agent[AGENT_BYTES];
     char name[DOMAIN_BYTES], token[CHALLENGE_TOKEN_MAX + 1], answer[CHALLENGE_ANSWER_MAX + 1];
-    bool tls_alpn;
+    enum lane_show how;
     json_t *id; /* of who waits for it to be shown; NULL: nobody does */
     uint64_t on_board;
     int64_t until_ms;
@@ -94,7 +94,7 @@ static void on_settled(void *user, bool shown)
 
 static uint64_t put_text(struct guests *g, struct guest *n, struct err *e)
 {
-    char *path = mem_format("%s%s", BOARD_HTTP_01, n->token);
+    char *path = mem_format("%s%s", n->how == LANE_SHOW_CHECK ? BOARD_CHECK : BOARD_HTTP_01, n->token);
     uint64_t id = board_put_text(g->board, path, n->name, n->answer, on_settled, n, e);
 
     free(path);
@@ -123,9 +123,22 @@ static struct guest *find(const struct guests *g, const char *agent, const struc
 {
     for (struct guest *n = g->list; n; n = n->next)
         if (strcmp(n->agent, agent) == 0 && strcmp(n->name, m->challenge.name) == 0 &&
-            strcmp(n->token, m->challenge.token) == 0 && n->tls_alpn == m->challenge.tls_alpn)
+            strcmp(n->token, m->challenge.token) == 0 && n->how == m->challenge.how)
             return n;
     return NULL;
+}
+
+/* It becomes part of a path, as a token does, and says nothing but itself. */
+static int take_nonce(const struct lane_msg *m, struct challenge *c, struct err *e)
+{
+    *c = (struct challenge){ .type = CHALLENGE_HTTP_01,
+                             .name = m->challenge.name,
+                             .token = m->challenge.token,
+                             .key_authorization = m->challenge.answer };
+    if (!challenge_token_is_valid(m->challenge.token) || strcmp(m->challenge.token, m->challenge.answer) != 0)
+        return err_set(e, ERR_INPUT, "the nonce for %.200s is none: it is shown to nobody",
+                       m->challenge.name);
+    return 0;
 }
 
 static int check(const struct guests *g, const char *agent, bool serves, const struct lane_msg *m,
@@ -135,7 +148,10 @@ static int check(const struct guests *g, const char *agent, bool serves, const s
         return err_set(e, ERR_INPUT, "this agent does not serve %.200s here", m->challenge.name);
     if (count(g, agent) >= GUESTS_OF_AGENT)
         return err_set(e, ERR_LIMIT, "%d answers of this agent are shown already", GUESTS_OF_AGENT);
-    return challenge_init(c, m->challenge.tls_alpn ? CHALLENGE_TLS_ALPN_01 : CHALLENGE_HTTP_01,
+    if (m->challenge.how == LANE_SHOW_CHECK)
+        return take_nonce(m, c, e);
+    return challenge_init(c,
+                          m->challenge.how == LANE_SHOW_TLS_ALPN ? CHALLENGE_TLS_ALPN_01 : CHALLENGE_HTTP_01,
                           m->challenge.name, false, m->challenge.token, m->challenge.answer, e);
 }
 
@@ -152,7 +168,7 @@ static void put(struct guests *g, const char *agent, bool serves, const struct l
     n = mem_new(sizeof *n);
     *n = (struct guest){ .next = g->list,
                          .guests = g,
-                         .tls_alpn = m->challenge.tls_alpn,
+                         .how = m->challenge.how,
                          .id = json_incref(m->challenge.id),
                          .until_ms = now_ms + GUESTS_KEPT_MS };
     snprintf(n->agent, sizeof n->agent, "%s", agent);

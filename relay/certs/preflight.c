@@ -7,6 +7,7 @@
 #include "relay/certs/caa.h"
 #include "shared/cidr.h"
 #include "shared/http/fetch.h"
+#include "shared/log.h"
 #include "shared/mem.h"
 
 #include <openssl/rand.h>
@@ -15,7 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONCE_BYTES = 16, ADDRESSES_MAX = 8, ERRAND_MS = 30 * 1000, OWN_MS = 10 * 1000, BODY_BYTES = 4096 };
+enum {
+    NONCE_BYTES = 16,
+    ADDRESSES_MAX = 8,
+    ERRAND_MS = 30 * 1000,
+    PASS_MS = 10 * 1000,
+    OWN_MS = 10 * 1000,
+    BODY_BYTES = 4096
+};
 
 struct flight {
     const struct preflight_ask *ask;
@@ -155,6 +163,29 @@ static int look_at_port(struct flight *f, unsigned port, struct err *e)
     return 0;
 }
 
+/* ---- at the other relays of the name ---- */
+
+/* Where the name's addresses are theirs, too, the nonce comes back from there; an agent that cannot pass it on has none. */
+static void pass(const struct flight *f, bool set)
+{
+    const struct errand errand = {
+        .host = f->host,
+        .who = ERRAND_ALL,
+        .msg = { .type = LANE_CHALLENGE,
+                 .challenge = { .set = set,
+                                .how = LANE_SHOW_CHECK,
+                                .name = f->host,
+                                .token = f->nonce,
+                                .answer = f->nonce } },
+        .patience_ms = PASS_MS,
+    };
+    struct errand_answer answer;
+    struct err why = { 0 };
+
+    if (errands_run(f->ask->errands, &errand, f->ask->job, &answer, &why) != 0)
+        log_debug("other relays do not show a nonce", kv_str("domain", f->host), kv_str("error", why.text));
+}
+
 /* ---- the verdict ---- */
 
 static unsigned port_of(enum challenge_type type)
@@ -192,7 +223,7 @@ static int look_everywhere(struct flight *f, struct err *e)
             return err_set(e, ERR_STOPPED, "%s", why[tried - 1].text);
     }
     if (tried == 2)
-        return err_set(e, why[0].code, "%.180s; %.180s", why[0].text, why[1].text);
+        return err_set(e, why[0].code, "%.118s; %.118s", why[0].text, why[1].text);
     return err_set(e, why[0].code, "%s", why[0].text);
 }
 
@@ -205,7 +236,7 @@ static int explain(const struct flight *f, struct err *e)
     snprintf(seen, sizeof seen, "%s", e->text);
     return err_set(
         e, e->code,
-        "%.100s does not lead to this relay: %.200s; set its records to %.60s, and open ports 80 and 443",
+        "%.60s does not lead to this relay: %.240s; set its records to %.40s, and open ports 80 and 443",
         f->host, seen, one_of_ours(f->ask));
 }
 
@@ -253,7 +284,9 @@ static int fly(struct flight *f, struct err *e)
     make_nonce(f);
     if (find_addresses(f, e) != 0 || ways_put_nonce(f->ask->ways, f->nonce, f->ask->job, e) != 0)
         return -1;
+    pass(f, true);
     rc = look_everywhere(f, e);
+    pass(f, false);
     ways_take_nonce(f->ask->ways, f->nonce);
     note_addresses(f);
     return rc == 0 ? 0 : explain(f, e);

@@ -11,7 +11,7 @@ static int pass(const struct spread *s, const struct challenge *c, bool set, str
         .who = ERRAND_ALL,
         .msg = { .type = LANE_CHALLENGE,
                  .challenge = { .set = set,
-                                .tls_alpn = c->type == CHALLENGE_TLS_ALPN_01,
+                                .how = c->type == CHALLENGE_TLS_ALPN_01 ? LANE_SHOW_TLS_ALPN : LANE_SHOW_HTTP,
                                 .name = c->name,
                                 .token = c->token,
                                 .answer = c->key_authorization } },

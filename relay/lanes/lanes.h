@@ -8,6 +8,7 @@
 #include "relay/edge/snapshot_ports.h"
 #include "relay/lanes/enrol.h"
 #include "relay/lanes/errands.h"
+#include "relay/lanes/publish.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
 
@@ -61,6 +62,7 @@ void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s);
 
 /* What jobs ask of agents. It ends with the lanes; hold it for longer. */
 struct errands *lanes_errands(const struct lanes *l);
+const struct publish *lanes_publish(const struct lanes *l); /* as it is now; until the next call */
 /* True when the agent has this name in its claim: by itself, by a wildcard, or as the base of one. */
 bool lanes_serves(const struct lanes *l, const char *agent, const char *host);
 /* By one of the agent's lanes, whose id is returned; 0: it has none. */

@@ -229,6 +229,11 @@ void lanes_free_words(struct lanes *l)
     free(l->news);
 }
 
+const struct publish *lanes_publish(const struct lanes *l)
+{
+    return &l->publish;
+}
+
 struct errands *lanes_errands(const struct lanes *l)
 {
     return l->errands;

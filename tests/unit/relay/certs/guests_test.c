@@ -41,10 +41,12 @@ static void begin(struct world *w)
 static void hear(struct world *w, int id, bool set, bool tls, const char *token, const char *answer,
                  bool serves)
 {
-    struct lane_msg m = {
-        .type = LANE_CHALLENGE,
-        .challenge = { .set = set, .tls_alpn = tls, .name = "a.test", .token = token, .answer = answer }
-    };
+    struct lane_msg m = { .type = LANE_CHALLENGE,
+                          .challenge = { .set = set,
+                                         .how = tls ? LANE_SHOW_TLS_ALPN : LANE_SHOW_HTTP,
+                                         .name = "a.test",
+                                         .token = token,
+                                         .answer = answer } };
 
     m.challenge.id = json_integer(id);
     guests_hear(w->guests, "pi", serves, &m, 0);
