@@ -60,7 +60,7 @@ must_check int store_forget(const struct store *s, const char *name, struct err 
 /* Where the key of an order lies while that is not done, so that an order that was finalized before a kill can still be
  * taken: STATE_DIR/certs/NAME/order.key. store_install removes it. The folder is made. */
 must_check int store_order_key(const struct store *s, const char *name, char **path, struct err *e);
-/* fullchain.pem and privkey.pem of this kind of key; the texts are the caller's. False: there is none. */
+/* Where fullchain.pem and privkey.pem of this kind of key lie: two paths, which the caller frees. False: there is none. */
 bool store_pair(const struct store *s, const struct meta *m, enum meta_slot slot, char **chain, char **key);
 /* A TLS context with every certificate there is. NULL with the reason. */
 SSL_CTX *store_context(const struct store *s, const struct meta *m, struct err *e);

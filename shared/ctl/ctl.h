@@ -15,6 +15,7 @@ struct ctl {
     bool dry_run;                       /* --dry-run: of dns sync */
     const char *domains, *lasts, *host; /* --domains, --for, --host: of invite */
     const char *out;                    /* --out: of dns import */
+    const char *reason;                 /* --reason: of certs revoke */
     int argc;                           /* what follows the command's name */
     char **argv;
 };

@@ -17,7 +17,7 @@ static const struct {
     { "join", "TOKEN", "pair this agent with the relay that made the token (agent)", ctl_join },
     { "agents", "", "who may connect, and which invitations are open (relay)", ctl_agents },
     { "revoke", "NAME", "take an agent's or an invitation's leave away, at once (relay)", ctl_revoke },
-    { "certs", "WHAT", "certificates; see below (relay)", ctl_certs },
+    { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
@@ -29,6 +29,8 @@ static void print_help(void)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         printf("  %-8s%-8s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
     printf("\n"
+           "      certs renew DOMAIN             order another one now\n"
+           "      certs revoke DOMAIN            tell its authority that it is not to be trusted\n"
            "      certs import DIR               take certificates over from another program\n"
            "      dns sync [DOMAIN] [--dry-run]  make records right now, or say what that is\n"
            "      dns providers [TYPE]           what DNS providers can do, with a sample\n"
@@ -38,6 +40,8 @@ static void print_help(void)
            "      --for TIME     for invite: how long the token is good, 1s to 7d; 1h\n"
            "      --host HOST    for invite: where agents reach this machine, when it is\n"
            "                     not its first public address\n"
+           "      --reason WHY   for certs revoke: unspecified, key-compromise, superseded\n"
+           "                     or ceased\n"
            "      --socket PATH  the daemon's control socket; also $TUNNEL_SOCKET\n"
            "      --relay        the relay at %s\n"
            "      --agent        the agent at %s\n"
@@ -60,6 +64,8 @@ static enum ctl_exit run_command(struct ctl *c)
         return ctl_wrong_usage("--domains, --for and --host are for invite, not for %s", name);
     if (c->out && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--out is for dns import, not for %s", name);
+    if (c->reason && strcmp(name, "certs") != 0)
+        return ctl_wrong_usage("--reason is for certs revoke, not for %s", name);
     if (c->dry_run && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync, not for %s", name);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -78,12 +84,19 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },  { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },         { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' }, { "for", required_argument, NULL, 'f' },
-        { "host", required_argument, NULL, 'o' },    { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },       { "out", required_argument, NULL, 't' },
-        { "version", no_argument, NULL, 'v' },       { 0 },
+        { "socket", required_argument, NULL, 's' },
+        { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },
+        { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' },
+        { "for", required_argument, NULL, 'f' },
+        { "host", required_argument, NULL, 'o' },
+        { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },
+        { "out", required_argument, NULL, 't' },
+        { "reason", required_argument, NULL, 'w' },
+        { "version", no_argument, NULL, 'v' },
+        { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
@@ -103,6 +116,7 @@ int main(int argc, char **argv)
         case 'n': c.dry_run = true; break;
         case 't': c.out = optarg; break;
         case 'o': c.host = optarg; break;
+        case 'w': c.reason = optarg; break;
         case 'h': print_help(); return CTL_WELL;
         case 'v': printf("tunnelctl %s\n", TUNNEL_VERSION); return CTL_WELL;
         default: return ctl_wrong_usage("see the line above");
