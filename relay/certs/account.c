@@ -305,7 +305,7 @@ int account_post(struct acme_ca *ca, struct job *job, const char *url, const jso
     char *kid = NULL;
     int rc = post_once(ca, job, url, payload, accept, reply, &kid, why);
 
-    if (rc != 0 && why->class == ACME_NO_ACCOUNT) {
+    if (rc != 0 && kid && why->class == ACME_NO_ACCOUNT) {
         forget(ca, kid);
         free(kid);
         kid = NULL;

@@ -67,7 +67,7 @@ void chain_free(struct chain *c)
     *c = (struct chain){ 0 };
 }
 
-void chain_write(const struct chain *c, struct buf *out)
+void chain_write(const struct chain *c, struct buf *pem)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *text;
@@ -76,7 +76,7 @@ void chain_write(const struct chain *c, struct buf *out)
     for (size_t i = 0; i < c->n; i++)
         PEM_write_bio_X509(bio, c->certs[i]);
     n = BIO_get_mem_data(bio, &text);
-    buf_add(out, text, (size_t)n);
+    buf_add(pem, text, (size_t)n);
     BIO_free(bio);
 }
 

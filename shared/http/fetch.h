@@ -48,8 +48,8 @@ must_check int fetch(const struct fetch_request *request, struct fetch_reply *re
 void fetch_reply_free(struct fetch_reply *reply);
 /* The value of the first such field; p is NULL when there is none. */
 struct str fetch_field(const struct fetch_reply *reply, const char *name);
-/* The value of the field of this name that has n others of it before it; p is NULL when there are not so many. */
-struct str fetch_field_nth(const struct fetch_reply *reply, const char *name, size_t n);
+/* The value of the field of this name that has so many others of it before it; p is NULL when there is none. */
+struct str fetch_field_nth(const struct fetch_reply *reply, const char *name, size_t before);
 /* What Date says, as seconds since 1970; -1 when it says nothing that is understood. */
 int64_t fetch_date_s(const struct fetch_reply *reply);
 /* What Retry-After says, in milliseconds from now_s (for a date); -1 when it says nothing that is understood. */

@@ -105,6 +105,7 @@ def test_replies_that_lack_something(acme: Acme) -> None:  # noqa: F811
     sim = acme.sim
     rows: list[tuple[str, list, str]] = [
         ("newNonce", [without("Replay-Nonce")] * 20, "gives no Replay-Nonce"),
+        ("newAccount", [problem(400, "accountDoesNotExist", "who?")] * 3, "who?"),
         ("newAccount", [without("Location")], "does not say in Location"),
         ("newAccount", [changed(lambda a: a.update(status="odd"))], "cannot be read"),
         ("newAccount", [changed(lambda a: a.update(status="revoked"))], "account at the CA is revoked"),
