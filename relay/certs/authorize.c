@@ -258,6 +258,14 @@ static const json_t *problem_of(const struct task *t)
     return problem;
 }
 
+/* "connection" is said here of the name's own server, which is for its owner to mend. */
+static enum acme_class class_of(const json_t *problem)
+{
+    return !problem || strcmp(acme_problem_type(problem), "connection") == 0
+               ? ACME_CONFIG
+               : acme_problem_class(problem, 403);
+}
+
 static void judge(struct round *r, struct task *t)
 {
     const json_t *problem = problem_of(t);
@@ -272,7 +280,7 @@ static void judge(struct round *r, struct task *t)
                    acme_status_text(t->a.status));
     if (t->told)
         p->validations++;
-    p->class = problem ? acme_problem_class(problem, 403) : ACME_CONFIG;
+    p->class = class_of(problem);
     if (t->chosen)
         say(p, t->chosen->type, buf_text(&said));
     else

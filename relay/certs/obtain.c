@@ -325,15 +325,19 @@ static bool may_leave_out(const struct try *t)
 /* True when there is another order to be made, without them. */
 static bool leave_out(struct try *t, const struct order_result *result)
 {
-    size_t blamed = 0;
+    size_t blamed = 0, failed = 0;
 
-    for (size_t i = 0; i < result->failures_n; i++)
+    for (size_t i = 0; i < result->failures_n; i++) {
         blamed += is_to_blame(&result->failures[i]);
-    if (blamed == 0 || blamed < result->failures_n || blamed >= t->names_n || !may_leave_out(t))
+        failed += result->failures[i].class != ACME_OK; /* else another way has led to it */
+    }
+    if (blamed == 0 || blamed < failed || blamed >= t->names_n || !may_leave_out(t))
         return false;
     for (size_t i = 0; i < result->failures_n; i++) {
         const struct order_failure *f = &result->failures[i];
 
+        if (!is_to_blame(f))
+            continue;
         if (!meta_leave_out(t->m, f->name, f->text, time(NULL)))
             return false;
         log_warn("a name is left out of its site's certificate", kv_str("domain", t->m->name),

@@ -90,7 +90,7 @@ def test_failing_names_are_told(pebbles: Make, callers: Make, www: Www) -> None:
     pebble.dns.a("b.test", "127.0.0.9")
     call = callers(pebble)
     first, second = call.all(("order", "a.test", "b.test"), ("order", "a.test"))
-    assert first["class"] == "later" and first["text"].startswith("b.test: http-01: connection: "), first
+    assert first["class"] == "config" and first["text"].startswith("b.test: http-01: connection: "), first
     assert [(f["name"], f["validations"]) for f in first["failures"]] == [("b.test", 1)] and first["notes"][-1] is None
     assert fine(second)["shown"] == []
     none = call("order", "*.a.test")
