@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import signal
 import socket
 import ssl
 from pathlib import Path
@@ -16,7 +12,7 @@ import pytest
 from fake_agent import FakeAgent
 from path import DOMAIN, Front, edges, fronts
 from pebble import Pebble, pebbles
-from programs import PATIENCE_S, run, wait_until
+from programs import PATIENCE_S, wait_until
 from visitor import Visitor, connect, context
 
 
