@@ -30,7 +30,7 @@ static const char *domain_name_wrong(const char *name)
 {
     if (strlen(name) > LANE_ITEM_BYTES - strlen("domain:"))
         return "write a host name of at most 248 characters";
-    return domain_check(name, DOMAIN_WILDCARD, NULL) == 0
+    return domain_check(name, DOMAIN_SITE, NULL) == 0
                ? NULL
                : "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com";
 }
@@ -417,6 +417,22 @@ static void check_services(struct opt_conf *conf, const char *name, const struct
                           "is for https:// services, and this site has none; leave it out");
 }
 
+static void check_addresses(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
+                            struct opt_errors *errors)
+{
+    static const char why[] = "an address has no DNS records; give it a [domain] of its own with mode = none";
+
+    if (d->mode == AGENT_MODE_NONE)
+        return;
+    if (domain_is_address(name))
+        opt_errors_add_at(errors, conf, "domain", name, NULL, "%s", why);
+    for (size_t i = 0; i < d->aliases.n; i++)
+        if (domain_is_address(d->aliases.words[i])) {
+            opt_errors_add_at(errors, conf, "domain", name, "aliases", "%s", why);
+            return;
+        }
+}
+
 static void check_domain(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
                          struct names *names, struct opt_errors *errors)
 {
@@ -426,6 +442,7 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
         check_passthrough(conf, name, d, errors);
     else
         check_services(conf, name, d, errors);
+    check_addresses(conf, name, d, errors);
     dns_check_site(conf, name, d, errors);
     policy_conf_check(conf, name, &d->aliases, &d->policy, errors);
     if (other)

@@ -24,7 +24,7 @@ static const char *domain_name_wrong(const char *name)
 {
     if (strlen(name) > DOMAIN_BYTES - 5)
         return "write a host name of at most 248 characters";
-    return domain_check(name, DOMAIN_WILDCARD, NULL) == 0
+    return domain_check(name, DOMAIN_SITE, NULL) == 0
                ? NULL
                : "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com";
 }

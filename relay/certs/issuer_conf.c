@@ -1,7 +1,10 @@
 #include "relay/certs/issuer_conf.h"
 
 #include "relay/options.h"
+#include "shared/cidr.h"
 #include "shared/dns/lookup.h"
+#include "shared/domain.h"
+#include "shared/public_ip.h"
 #include "shared/value.h"
 
 #include <stddef.h>
@@ -58,6 +61,14 @@ size_t issuer_key_types(const struct issuer_conf *c, enum key_type out[ISSUER_KE
     return n;
 }
 
+/* Of an address: everybody can reach it. */
+static bool is_public(const char *address)
+{
+    struct sockaddr_storage parsed;
+
+    return cidr_address(str_of(address), &parsed) && !public_ip_wrong((const struct sockaddr *)&parsed);
+}
+
 bool issuer_is_local(const char *name)
 {
     static const char *const zones[] = { ".internal", ".lan", ".home.arpa" };
@@ -66,7 +77,7 @@ bool issuer_is_local(const char *name)
     for (size_t i = 0; i < sizeof zones / sizeof *zones; i++)
         if (n > strlen(zones[i]) && strcmp(name + n - strlen(zones[i]), zones[i]) == 0)
             return true;
-    return !strchr(name, '.');
+    return domain_is_address(name) ? !is_public(name) : !strchr(name, '.');
 }
 
 /* ---- which ones there are ---- */

@@ -27,7 +27,8 @@ const char *issuer_staging(const struct issuer_conf *c);
 size_t issuer_challenges(const struct issuer_conf *c, enum challenge_type out[CHALLENGE_TYPES]);
 size_t issuer_key_types(const struct issuer_conf *c, enum key_type out[ISSUER_KEY_TYPES]);
 
-/* A name that no authority knows: without a dot, or below .internal, .lan or .home.arpa. */
+/* A name that no authority knows: without a dot, or below .internal, .lan or .home.arpa, or an address that not everybody
+ * can reach. */
 bool issuer_is_local(const char *name);
 /* Who issues for sites that do not say who shall. */
 enum issuer_kind issuer_by_default(const struct opt_conf *conf);

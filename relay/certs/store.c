@@ -8,7 +8,6 @@
 #include "shared/mem.h"
 #include "shared/state_dir.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <openssl/err.h>
@@ -24,27 +23,16 @@ enum { META_BYTES = 1024 * 1024, KEY_BYTES = 64 * 1024 };
 
 /* ---- names ---- */
 
-/* An address as it is always written, so that it has one folder. */
-static bool is_address(const char *name)
-{
-    char again[INET6_ADDRSTRLEN] = "";
-    unsigned char bytes[16];
-
-    for (size_t i = 0; i < 2; i++) {
-        int family = i == 0 ? AF_INET : AF_INET6;
-
-        if (inet_pton(family, name, bytes) == 1)
-            return inet_ntop(family, bytes, again, sizeof again) && strcmp(name, again) == 0;
-    }
-    return false;
-}
-
 int store_folder(const char *name, char out[STORE_NAME_BYTES], struct err *e)
 {
     bool wildcard = strncmp(name, "*.", 2) == 0;
 
-    if (!is_address(name) && domain_check(name, DOMAIN_WILDCARD, e) != 0)
+    if (domain_check(name, DOMAIN_SITE, e) != 0)
         return -1;
+    if (strcmp(name, "lock") == 0)
+        return err_set(e, ERR_INPUT,
+                       "%s: in the folder of certificates the lock is called so; give the site another name",
+                       name);
     snprintf(out, STORE_NAME_BYTES, "%s%s", wildcard ? WILDCARD_FOLDER : "", wildcard ? name + 2 : name);
     return 0;
 }

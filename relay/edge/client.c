@@ -94,9 +94,21 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
 
 static SSL_CTX *pick_certificate(void *user, struct str server_name, bool validates)
 {
-    const struct client *c = user;
+    struct client *c = user;
+    const struct snapshot *snapshot = c->host->snapshot(c->host->user);
+    char address[sizeof c->address];
 
-    return snapshot_pick_tls(c->host->snapshot(c->host->user), server_name, validates);
+    if (server_name.n == 0 && !validates) {
+        headers_address_text(&c->from.dest, address, sizeof address);
+        snprintf(c->address, sizeof c->address, "%s", snapshot_nameless(snapshot, address));
+        server_name = str_of(c->address);
+    }
+    return snapshot_pick_tls(snapshot, server_name, validates);
+}
+
+static const char *server_name_of(const struct client *c)
+{
+    return c->address[0] || !c->wire.tls ? c->address : tls_server_name(c->wire.tls);
 }
 
 static uint64_t now_ms(const struct client *c)
@@ -108,7 +120,7 @@ static struct reception reception_of(const struct client *c)
 {
     return (struct reception){ .host = c->host,
                                .from = &c->from,
-                               .server_name = c->wire.tls ? tls_server_name(c->wire.tls) : "",
+                               .server_name = server_name_of(c),
                                .tls = client_tls_version(c),
                                .http2 = c->state == C_H2 };
 }

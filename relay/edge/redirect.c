@@ -47,7 +47,8 @@ bool redirect_find(const struct snapshot *s, const struct snap_site *site, const
         return false;
     if (secure == from->secure) /* the same port, as the visitor sees it */
         port = (struct str){ whole.p + head->host.n, whole.n - head->host.n };
-    buf_printf(location, "%s://%s%.*s", secure ? "https" : "http", name, STR_ARG(port));
+    buf_printf(location, strchr(name, ':') ? "%s://[%s]%.*s" : "%s://%s%.*s", secure ? "https" : "http", name,
+               STR_ARG(port));
     if (secure != from->secure && from->https_port != 443)
         buf_printf(location, ":%u", from->https_port);
     if (path.n == 0 || path.p[0] != '/')

@@ -176,12 +176,12 @@ bool snapshot_has_site(const struct snapshot *s, const char *name)
     return false;
 }
 
-void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *plain)
+void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to)
 {
     struct snap_site *site = find_site(s, name);
 
     if (site)
-        set_route(s, site, path, plain);
+        set_route(s, site, path, to);
 }
 
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane,
@@ -223,8 +223,23 @@ static int by_host(const void *a, const void *b)
     return strcmp(((const struct name *)a)->host, ((const struct name *)b)->host);
 }
 
+/* Behind NAT visitors come to an address of ours that is not the one that they have asked for. */
+static void find_address(struct snapshot *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->names_n; i++)
+        if (domain_is_address(s->names[i].host)) {
+            s->address = s->names[i].host;
+            n++;
+        }
+    if (n > 1)
+        s->address = NULL;
+}
+
 void snapshot_finish(struct snapshot *s)
 {
+    find_address(s);
     if (s->names_n > 0)
         qsort(s->names, s->names_n, sizeof *s->names, by_host);
     s->sorted = true;
@@ -290,6 +305,12 @@ const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
         site = find_exact(s, dot - 1);
     }
     return site;
+}
+
+/* Who names no server has asked for an address. Which one, when he came to this one of ours? */
+const char *snapshot_nameless(const struct snapshot *s, const char *address)
+{
+    return s->address && !find_exact(s, address) ? s->address : address;
 }
 
 SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates)

@@ -91,8 +91,7 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
 void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name); /* each of its */
 bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
-void snapshot_add_route(struct snapshot *s, const char *name, const char *path,
-                        const struct snap_lane *plain);
+void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to);
 /* To the site of this name and its claimed routes, if it is there. policy: as this lane's agent claims it, or NULL. */
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane,
                             int64_t priority, const json_t *policy);
@@ -106,6 +105,7 @@ void snapshot_release(struct snapshot *s); /* NULL is fine */
 /* By host name: any case, with or without a trailing dot, no port. Exact before wildcard. NULL: unknown. */
 const struct snap_site *snapshot_find(const struct snapshot *s, struct str host);
 /* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. validates: see tls.h. */
+const char *snapshot_nameless(const struct snapshot *s, const char *address); /* see snapshot.c */
 SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates);
 const struct challenges *snapshot_challenges(const struct snapshot *s); /* borrowed; NULL: there are none */
 /* The site that ends the TLS for this server name itself, if there is any; NULL: we do, or nobody. */

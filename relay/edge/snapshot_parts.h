@@ -23,6 +23,7 @@ struct snapshot {
     struct name *names;
     struct snap_down *downs;
     size_t lanes_n, sites_n, ports_n, names_n, downs_n;
+    const char *address; /* the only address that is a name of a site; NULL: there is none, or another */
     bool sorted;
     bool passes; /* some site ends its visitors' TLS itself */
 };

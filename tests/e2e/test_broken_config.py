@@ -372,13 +372,13 @@ RELAY_ROWS = [
                  ("a." * 125 + "test", "it is longer than 253 characters"),
                  ("a.*.test", "a wildcard is *. and a name"), ("a*.test", "a wildcard is *. and a name"),
                  ("*.*.test", "a wildcard is *. and a name"), ("*a.test", "a wildcard is *. and a name"),
-                 ("*", "a wildcard is *. and a name"), ("*.test", "it has no dot"), ("test", "it has no dot"),
+                 ("*", "a wildcard is *. and a name"), ("*.test", "it has no dot"),
                  ("a_b.test", LETTERS), ("A.test", LETTERS), ("zürich_.test", "stands in no host name"), ("zu\u0308rich.test", "write them as one character"),
                  ("a.test:443", LETTERS),
                  ("https://a.test", LETTERS), ("a.test/", LETTERS), ("-a.test", "a label begins or ends with -"),
                  ("a-.test", "a label begins or ends with -"),
-                 ("127.0.0.1", "it ends with a number, as an address does"), ("*.0.0.1", "it ends with a number"),
-                 ("::1", A_NAME), ("b.test a..test", "a..test is not")),
+                 ("127.0.0.01", "it ends with a number, as an address does"), ("*.0.0.1", "it ends with a number"),
+                 ("::01", "is not how this address is written here; write ::1"), ("::ffff:1.2.3.4", "write 1.2.3.4"), ("b.test a..test", "a..test is not")),
 
     # ---- domains and certificates ----
     row("default_cert that is not there", "default_cert = none.pem\n",
@@ -392,8 +392,8 @@ RELAY_ROWS = [
         ("7: domain a.test.cert_file = PLACE/a.pem", "goes with key_file; write that as well")),
     row("key that all may read", "[domain a.test]\ncert_file = loose.pem\nkey_file = loose.pem\n",
         ("7: domain a.test.key_file = loose.pem", "run: chmod 600 PLACE/loose.pem"), files={"loose.pem": ""}),
-    row("each wrong domain", f"[agent pi]\nkey = {PUBLIC}\ndomains = a.test x ok.test *\n",
-        ("7: agent pi.domains = a.test x ok.test *", "; * is not a host name")),
+    row("each wrong domain", f"[agent pi]\nkey = {PUBLIC}\ndomains = a.test *.x ok.test *\n",
+        ("7: agent pi.domains = a.test *.x ok.test *", "; * is not a host name")),
 ]
 
 A_HOST = "not a host name or an address (such as relay.example.net); a port goes into port"
@@ -463,7 +463,7 @@ AGENT_ROWS = [
     row("domain without a service", "[domain a.test]\n",
         ("5", "has no service, which mode = tunnel needs; add one (such as service = http://127.0.0.1:80)")),
     *(row(f"domain {name[:40]}", f"[domain {name}]\nservice = http://nas\n", (f"5: [domain {name}]", DOMAIN))
-      for name in ("test", "A.test", "a..test", "a.test.", "a_b.test", "127.0.0.1", "*", "*.*.test", "a.*.test",
+      for name in ("*.test", "A.test", "a..test", "a.test.", "a_b.test", "127.0.0.1.", "*", "*.*.test", "a.*.test",
                    "-a.test")),
     row("domain of 249 characters", f"[domain {'a.' * 122}atest]\nservice = http://nas\n",
         ("5: [domain " + "a." * 30 + "…]", "write a host name of at most 248 characters")),
@@ -483,7 +483,7 @@ AGENT_ROWS = [
              section="[domain a.test]\n"),
     *rows_inside(SITE, "aliases", ("a.test", "a.test belongs to [domain a.test] already; a name belongs to one site"),
                  ("b.test c.test b.test", "b.test belongs to [domain a.test] already"), ("b_c.test", LETTERS),
-                 ("127.0.0.1", "it ends with a number"), ("B.test", LETTERS),
+                 ("127.0.0.1", "an address has no DNS records; give it a [domain] of its own with mode = none"), ("B.test", LETTERS),
                  ("*.*.test", "a wildcard is *. and a name"),
                  ("b..test", "it has an empty label"), ("*", "a wildcard is *. and a name")),
     row("alias of two sites", "[domain a.test]\nservice = http://nas\naliases = c.test\n"
