@@ -157,7 +157,8 @@ static void judge(struct look *k, const struct fetch_reply *reply)
 
 static void get(struct look *k, struct job *job)
 {
-    char *url = mem_format("%s://%s%s", k->port == 443 ? "https" : "http", k->name, k->path);
+    char *url = mem_format(strchr(k->name, ':') ? "%s://[%s]%s" : "%s://%s%s",
+                           k->port == 443 ? "https" : "http", k->name, k->path);
     const struct fetch_request request = { .method = "GET",
                                            .url = url,
                                            .at = k->address,

@@ -100,7 +100,8 @@ static bool is_published(const struct preflight_ask *ask, const char *address)
 
 static int look_ourselves(const struct flight *f, const char *address, unsigned port, struct err *e)
 {
-    char *url = mem_format("%s://%s%s", port == 443 ? "https" : "http", f->host, f->path);
+    char *url = mem_format(strchr(f->host, ':') ? "%s://[%s]%s" : "%s://%s%s", port == 443 ? "https" : "http",
+                           f->host, f->path);
     const struct fetch_request request = { .method = "GET",
                                            .url = url,
                                            .at = address,

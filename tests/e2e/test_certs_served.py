@@ -154,3 +154,23 @@ def test_the_end_waits_for_no_ca(edges, pebbles):
     s.edge.start_relay()
     s.agent.start()
     s.wait("valid", "a.test")
+
+
+@pytest.mark.parametrize("challenge", ["tls-alpn-01", "http-01"])
+def test_an_address_has_a_certificate(edges, pebbles, challenge):
+    """Who visits it names no server. Of itself 127.0.0.1 would be the internal issuer's, as the bare name of a LAN is."""
+    s = Served(edges, pebbles, [item("127.0.0.1", issuer="acme"), item("nas"), item("a.test")], challenges=challenge).claim()
+    s.wait("valid", "127.0.0.1", "a.test", "nas")
+    assert s.pebble.orders() == 2 and [s.cert(name)["issuer"] for name in ("127.0.0.1", "nas", "a.test")] == ["acme", "internal", "acme"]
+    assert s.visit("127.0.0.1").status == s.visit("a.test").status == 200
+    with Visitor(s.https, s.edge.root, "nas") as visitor:
+        assert visitor.ask().status == 200
+    with Visitor(s.https, s.pebble.root(), "127.0.0.1") as visitor:
+        assert visitor.ask(host="a.test").status == 421
+    assert s.plain("127.0.0.1").get("location") == f"https://127.0.0.1:{s.https}/x"
+    reloaded = s.relay.conf.read_text() + "[domain ::1]\nupstream = 127.0.0.1:9\n"
+    s.relay.conf.write_text(reloaded)
+    assert s.relay.post("/v1/reload").status == 200
+    s.wait("valid", "::1")
+    assert s.plain("[0:0::1]").get("location") == f"https://[::1]:{s.https}/x"
+    assert s.visit("127.0.0.1").status == 200  # of two addresses it is the one that he came to
