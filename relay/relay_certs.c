@@ -79,7 +79,7 @@ static SSL_CTX *from_authority(struct relay *r, const struct lanes_site *site, c
 
     for (size_t i = 0; i < n; i++)
         if (issuer_is_local(names[0]) || !issuer_is_local(names[i]))
-    public[asked.names_n++] = names[i]; /* no authority knows the others, unless it was named for such a site */
+    public[asked.names_n++] = names[i]; /* no public authority knows the others */
     tls = asked.names_n > 0 && public[0] == names[0] ? manager_context(r->manager, &asked, &shown->trusted)
                                                      : NULL;
     free(public);

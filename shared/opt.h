@@ -30,7 +30,7 @@ enum opt_type {
     OPT_FLAG,     /* bool                  on | off */
     OPT_CHOICE,   /* int                   index into choices */
     OPT_WORDS,    /* struct opt_words      a list, separated by blanks or commas */
-    OPT_DOMAINS, /* struct opt_words      names of sites, each as domain_check has it, also from ü */
+    OPT_DOMAINS,  /* struct opt_words      names of sites, each as domain_check has it, also from ü */
     OPT_LISTEN,   /* struct opt_addresses  a list of :PORT, ADDRESS:PORT, [V6]:PORT; empty is an empty list */
     OPT_NETWORKS, /* struct cidrs          a list of addresses and networks: 192.0.2.7 2001:db8::/32 */
     OPT_INCLUDE, /* struct opt_words      further files; patterns may match nothing, plain paths must exist */

@@ -22,7 +22,7 @@ struct client {
     struct h2_visitor *h2;   /* instead of both */
     struct h1_limits limits; /* of that head: they may change while it comes */
     struct origin from;
-    char address[64]; /* that he has asked for, when his TLS names no server */
+    char address[64];    /* that he has asked for, when his TLS names no server */
     uint64_t gone_bytes; /* of those sent, as far as it was known at the last deadline */
     bool head_began, visitor_ended, draining, resets;
     bool waits;                     /* his request is parked */
