@@ -3,6 +3,7 @@ visitors notice nothing. (What the ACME client by itself makes of it is in test_
 
 from __future__ import annotations
 
+import signal
 import ssl
 import time
 from datetime import datetime, timedelta, timezone
@@ -34,6 +35,11 @@ class SimCerts(Certs):
         """The certificate that a visitor gets."""
         return shown(self.front.port, name)
 
+    def newest(self) -> bytes:
+        """What is in the store, once visitors get it."""
+        wait_until(lambda: self.shown() == self.in_store(), "the newest certificate is served")
+        return self.in_store()
+
     def in_store(self, name: str = DOMAIN) -> bytes:
         return ssl.PEM_cert_to_DER_cert((self.relay.state_dir / "certs" / name / "fullchain.pem").read_text().split(chains.END)[0] + chains.END)
 
@@ -41,6 +47,9 @@ class SimCerts(Certs):
         """Seconds."""
         at = datetime.strptime(self.cert(name)["next_attempt"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
         return at.timestamp() - time.time()
+
+
+SUGGESTED = "the authority suggests it"
 
 
 @pytest.fixture
@@ -80,8 +89,7 @@ def test_no_fault_touches_what_is_served(sims: Callable[..., AcmeSim], relays: C
     sim.mend()
     assert c.renew().status == 200
     c.wait("valid")
-    first = c.shown()
-    assert first == c.in_store()
+    first = c.newest()
     with connect(c.front.port, unverified(), DOMAIN) as visitor:
         sim.may_hurry = True
         for kind, fault, words in FAULTS:
@@ -98,7 +106,7 @@ def test_no_fault_touches_what_is_served(sims: Callable[..., AcmeSim], relays: C
             assert reply.status >= 400 and words in str(reply.json) and c.shown() == c.in_store() == first, (words, reply)
         sim.chain = chains.right
         assert c.renew().status == 200
-        assert c.wait("valid")["last_error"] is None and c.shown() == c.in_store() != first
+        assert c.wait("valid")["last_error"] is None and c.newest() != first
         visitor.send(b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
         assert visitor.recv(12) == b"HTTP/1.1 200"
     assert len(sim.accounts) == 1
@@ -131,19 +139,18 @@ def test_a_window_that_is_always_past(sims: Callable[..., AcmeSim], relays: Call
     sim.window = (past, past + timedelta(hours=1))
     c = relays(sim)
     for _ in range(2):
-        wait_until(lambda: sim.asked("renewalInfo") and c.cert()["state"] == "valid", "it is seen to")
+        wait_until(lambda: c.cert()["names"] and c.listed()["renewal_why"] == SUGGESTED, "the authority has said when")
         assert 3600 < c.next_attempt_in() < 86400 + 60
         c.restart()
         wait_until(lambda: c.front.site_state() == "up", "the site is up again")
-    assert len(sim.issued) == 1 and c.listed()["renewal_why"] == "the authority suggests it"
+    assert len(sim.issued) == 1
 
 
 def test_renewal_in_its_window(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
     """One window, one renewal, which says what it replaces; an authority that knows better is believed."""
     sim = sims()
     c = relays(sim)
-    c.wait("valid")
-    wait_until(lambda: sim.asked("renewalInfo"), "it is asked for its window")
+    wait_until(lambda: c.cert()["names"] and c.listed()["renewal_why"] == SUGGESTED, "the authority has said when")
     begin, end = (sim.issued[0].not_valid_after - timedelta(days=30), sim.issued[0].not_valid_after - timedelta(days=27))
     listed = c.listed()
     at = datetime.strptime(listed["next_renewal"], "%Y-%m-%dT%H:%M:%SZ")
@@ -153,32 +160,6 @@ def test_renewal_in_its_window(sims: Callable[..., AcmeSim], relays: Callable[..
     sim.replaced.add(renewal_id(sim.issued[0]))
     assert c.renew().status == 200 and len(sim.issued) == 2
     assert [bool(o.replaces) for o in sim.orders.values()] == [False, False]
-
-
-def test_an_alias_that_fails(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
-    sim = sims()
-    sim.verdicts["www.a.test"] = ("dns", "no address for www.a.test")
-    c = relays(sim, "a.test www.a.test", [(DOMAIN, ["www.a.test"])])
-    wait_until(lambda: c.cert()["names"] == [DOMAIN], "the others have a certificate")
-    (out,) = c.listed()["left_out"]
-    assert out["name"] == "www.a.test" and "no address for www.a.test" in out["why"]
-    sim.verdicts.clear()
-    assert c.renew().status == 200
-    assert sorted(c.cert()["names"]) == ["a.test", "www.a.test"] and c.listed()["left_out"] == []
-
-
-def test_the_next_authority(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
-    """After repeated failure of the first; a person's `renew` goes through them like time does."""
-    first, second = sims(), sims()
-    first.fault("newOrder", text(500), times=1000)
-    c = relays(first, more="[acme other]\n" + "".join(f"{k} = {v}\n" for k, v in second.keys().items()))
-    c.wait("failing")
-    for _ in range(6):
-        if c.renew().status == 200:
-            break
-    cert = c.wait("valid")
-    assert cert["issuer"] == "other" and len(second.issued) == 1 and not first.issued
-    assert len(first.asked("newOrder")) <= 5
 
 
 def test_nobody_waits_for_another(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
@@ -219,3 +200,48 @@ def test_a_stop_while_it_waits(sims: Callable[..., AcmeSim], relays: Callable[..
     c.agent.start()
     c.wait("valid")
     assert len(sim.asked("newOrder")) == len(sim.issued) == 1
+
+
+KILLS = ("newAccount", "newOrder", "authz", "challenge", "finalize", "cert")
+
+
+def test_killed_at_any_moment(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
+    """kill -9 whenever the authority has done what it was asked for, and nobody has heard of it: in the end there is one account,
+    one order and one certificate, which fits the key that was made for it."""
+    sim = sims()
+
+    def kill(sim: AcmeSim, request: Any, go: Callable) -> None:
+        go()
+        c.relay.send(signal.SIGKILL)
+
+    for kind in KILLS:
+        sim.fault(kind, kill)
+    c = relays(sim)
+    for kind in KILLS:
+        wait_until(lambda: not c.relay.running, f"it was killed by {kind}")
+        assert not sim.pending(kind), kind
+        c.relay.wait()
+        c.front.start_relay()
+        c.agent.start()
+    c.wait("valid")
+    assert c.newest()
+    assert (len(sim.accounts), len(sim.orders), len(sim.issued)) == (1, 1, 1)
+
+
+def test_an_end_that_comes_near_is_shouted(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
+    """A certificate of a few seconds, and an authority that has gone: it is served to its end and beyond, and everybody is told."""
+    sim = sims(ari=False, life=timedelta(seconds=10))
+    sim.begin = timedelta(0)
+    c = relays(sim)
+    wait_until(lambda: sim.issued, "it is there")
+    sim.fault("newOrder", text(500, retry_after=600), times=1000)
+    wait_until(lambda: c.cert()["names"], "it is installed")
+    first = c.newest()
+    c.wait("expired")
+    assert c.shown() == c.in_store() == first and len(sim.issued) == 1
+    assert "500" in c.cert()["last_error"]
+    c.relay.wait_log("a certificate ends soon, and cannot be renewed")
+    sim.mend()
+    sim.life, sim.may_hurry = timedelta(days=90), True
+    assert c.renew().status == 200 and c.wait("valid")
+    assert c.newest() != first
