@@ -63,7 +63,7 @@ UNIT_SRC  := $(filter tests/unit/%_test.c,$(SRC))
 UNIT_BIN  := $(UNIT_SRC:%.c=$(B)/%)
 FUZZ_SRC  := $(filter tests/fuzz/%_fuzz.c,$(SRC))
 REPLAY_BIN := $(FUZZ_SRC:%.c=$(B)/%_replay)
-TOOLS     := linesim echosite laneload bulksite tlsload dnscall
+TOOLS     := linesim echosite laneload bulksite tlsload dnscall acmecall
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -106,6 +106,8 @@ $(B)/linesim: $(patsubst %.c,$(B)/%.o,$(filter tests/linesim/%,$(SRC))) $(B)/lib
 $(B)/echosite: $(B)/tests/echosite/main.o $(B)/libshared.a
 	$(call link)
 $(B)/dnscall: $(B)/tests/dnscall/main.o $(B)/libshared.a
+	$(call link)
+$(B)/acmecall: $(B)/tests/acmecall/main.o $(B)/librelay.a $(B)/libshared.a
 	$(call link)
 $(B)/laneload $(B)/bulksite $(B)/tlsload: $(B)/%: $(B)/tests/bench/%.o $(B)/tests/bench/pattern.o $(B)/libshared.a
 	$(call link)

@@ -3,6 +3,7 @@
 #include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "agent/carry/trust.h"
+#include "agent/certs/words.h"
 #include "agent/dns/dns.h"
 #include "agent/link/netwatch.h"
 #include "agent/link/pair.h"
@@ -30,7 +31,9 @@ struct agent {
     size_t relays_n;
     size_t alive; /* relays, also those that are on their way out, and netwatch */
     struct netwatch *netwatch;
-    struct dns *dns; /* NULL when it has ended */
+    struct dns *dns;     /* NULL when it has ended */
+    struct words *words; /* likewise */
+    struct passing_host words_host;
     struct pair pair;
     uv_timer_t tick; /* its closing is what ends us from the loop */
     bool ending;
@@ -118,6 +121,46 @@ static void on_welcomed(void *user, const char *relay, const struct lane_msg *we
     if (a->dns)
         dns_relay_says(a->dns, relay, welcome->welcome.publish, welcome->welcome.publish_n,
                        welcome->welcome.seen_from);
+    if (a->words)
+        words_welcomed(a->words, relay, welcome);
+}
+
+static void on_told(void *user, const char *relay, const struct lane_msg *m)
+{
+    struct agent *a = user;
+
+    if (a->words && !a->ending)
+        words_hear(a->words, relay, m);
+}
+
+static bool relay_number(void *user, size_t i, const char **name, bool *up)
+{
+    const struct agent *a = user;
+
+    if (i >= a->relays_n)
+        return false;
+    *name = a->relays[i] ? supervise_relay(a->relays[i]) : "";
+    *up = a->relays[i] && supervise_is_up(a->relays[i]);
+    return true;
+}
+
+static bool say_to_relay(void *user, const char *relay, const struct lane_msg *m)
+{
+    const struct agent *a = user;
+
+    for (size_t i = 0; i < a->relays_n; i++)
+        if (a->relays[i] && strcmp(supervise_relay(a->relays[i]), relay) == 0)
+            return supervise_say(a->relays[i], m, SUPERVISE_ONE);
+    return false;
+}
+
+static void on_words_ended(void *user)
+{
+    struct agent *a = user;
+
+    a->words = NULL;
+    a->alive--;
+    end_if_done(a);
 }
 
 static void on_dns_ended(void *user)
@@ -131,11 +174,12 @@ static void on_dns_ended(void *user)
 
 static void on_service_changed(void *user, const struct site_service *service)
 {
+    const struct lane_msg m = site_service_msg(service);
     struct agent *a = user;
 
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i])
-            supervise_service(a->relays[i], service);
+            supervise_say(a->relays[i], &m, SUPERVISE_EACH);
 }
 
 static void on_netwatch_ended(void *user)
@@ -178,6 +222,8 @@ static void on_tick(uv_timer_t *timer)
     struct agent *a = timer->data;
 
     limits_check(&a->limits);
+    if (a->words && !a->ending)
+        words_tick(a->words);
     for (size_t i = 0; i < a->relays_n && a->dns; i++)
         if (a->relays[i])
             dns_relay_is(a->dns, supervise_relay(a->relays[i]), supervise_is_up(a->relays[i]));
@@ -201,6 +247,7 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     a->sites.trust = a->trust;
     a->sites.service_changed = on_service_changed;
     a->sites.welcomed = on_welcomed;
+    a->sites.told = on_told;
     a->sites.user = a;
     set_limits(a);
     uv_timer_init(&loop->uv, &a->tick);
@@ -210,6 +257,9 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     a->netwatch = netwatch_start(loop, on_network_changed, on_netwatch_ended, a);
     a->alive++;
     a->dns = dns_start(loop, conf, on_dns_ended, a);
+    a->alive++;
+    a->words_host = (struct passing_host){ relay_number, say_to_relay, a };
+    a->words = words_start(loop, conf, &a->words_host, on_words_ended, a);
     a->alive++;
     set_relays(a);
     return a;
@@ -226,6 +276,8 @@ static void agent_reload(void *parts, const struct opt_conf *conf)
     set_relays(a);
     if (a->dns)
         dns_reload(a->dns, conf);
+    if (a->words)
+        words_reload(a->words, conf);
     for (size_t i = 0; i < a->relays_n && changed; i++)
         supervise_claim(a->relays[i]);
 }
@@ -261,6 +313,7 @@ static json_t *domains_status(const struct agent *a)
         d = opt_values(a->conf, "domain", name);
         json_object_set_new(domain, "mode", json_string(agent_mode_text(d ? d->mode : AGENT_MODE_TUNNEL)));
         json_object_set_new(domain, "dns", dns_member(a, name));
+        json_object_set_new(domain, "certs", a->words ? words_certs_status(a->words, name) : json_array());
     }
     return list;
 }
@@ -276,6 +329,7 @@ static void agent_add_status(void *parts, json_t *status)
     json_object_set_new(status, "relays", relays);
     json_object_set_new(status, "domains", a ? domains_status(a) : json_array());
     json_object_set_new(status, "tcp", a ? sites_ports_status(&a->sites) : json_array());
+    json_object_set_new(status, "notices", a && a->words ? words_notices_status(a->words) : json_array());
 }
 
 static void answer_join(void *parts, const struct http_request *request, struct http_reply *reply)
@@ -338,6 +392,8 @@ static void begin_end(struct agent *a)
 {
     if (!a->ending)
         netwatch_stop(a->netwatch);
+    if (!a->ending && a->words)
+        words_stop(a->words);
     a->ending = true;
     pair_stop(&a->pair);
 }

@@ -30,7 +30,7 @@ static const char *domain_name_wrong(const char *name)
 {
     if (strlen(name) > LANE_ITEM_BYTES - strlen("domain:"))
         return "write a host name of at most 248 characters";
-    return domain_check(name, DOMAIN_WILDCARD, NULL) == 0
+    return domain_check(name, DOMAIN_SITE, NULL) == 0
                ? NULL
                : "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com";
 }
@@ -187,6 +187,12 @@ static const struct opt options[] = {
     { "domain", "cleanup_on_stop", OPT_FLAG, offsetof(struct agent_domain_conf, cleanup_on_stop),
       .def = "off", .flags = OPT_RELOAD,
       .help = "Whether the records that the agent made are deleted when it stops." },
+    { "domain", "txt", OPT_CHOICE, offsetof(struct agent_domain_conf, txt), .choices = switches,
+      .flags = OPT_RELOAD, .sample = "on",
+      .help =
+          "Whether a relay may have this agent set the TXT records below _acme-challenge.NAME that a certificate needs "
+          "(dns-01), through the site's [provider]; they are gone after an hour at the latest. By default for wildcards "
+          "alone; with on, for all names of the site, with off for none." },
     { "domain", "route", OPT_PAIRS, offsetof(struct agent_domain_conf, routes), .flags = OPT_RELOAD,
       .sample = "/api = http://127.0.0.1:8080",
       .help =
@@ -446,6 +452,22 @@ static void check_relays(struct opt_conf *conf, const char *name, const struct a
     }
 }
 
+static void check_addresses(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
+                            struct opt_errors *errors)
+{
+    static const char why[] = "an address has no DNS records; give it a [domain] of its own with mode = none";
+
+    if (d->mode == AGENT_MODE_NONE)
+        return;
+    if (domain_is_address(name))
+        opt_errors_add_at(errors, conf, "domain", name, NULL, "%s", why);
+    for (size_t i = 0; i < d->aliases.n; i++)
+        if (domain_is_address(d->aliases.words[i])) {
+            opt_errors_add_at(errors, conf, "domain", name, "aliases", "%s", why);
+            return;
+        }
+}
+
 static void check_domain(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
                          struct names *names, struct opt_errors *errors)
 {
@@ -456,6 +478,7 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
     else
         check_services(conf, name, d, errors);
     check_relays(conf, name, d, errors);
+    check_addresses(conf, name, d, errors);
     dns_check_site(conf, name, d, errors);
     policy_conf_check(conf, name, &d->aliases, &d->policy, errors);
     if (other)

@@ -32,6 +32,7 @@ enum { AGENT_MAX_LANES = 8 };
 enum { AGENT_PROTOCOL_TUNNEL, AGENT_PROTOCOL_PLAIN };
 
 enum { AGENT_MODE_TUNNEL, AGENT_MODE_DIRECT, AGENT_MODE_NONE };
+enum { AGENT_TXT_WILDCARDS = -1, AGENT_TXT_OFF, AGENT_TXT_ON };
 enum { AGENT_FAMILIES_BOTH, AGENT_FAMILIES_IPV4, AGENT_FAMILIES_IPV6 };
 
 /* [domain NAME] */
@@ -44,6 +45,7 @@ struct agent_domain_conf {
     const char *host_id; /* "::1234": of the machine that the AAAA records are for; "": this one */
     int proxied;         /* 0, 1, or -1: what is there stays */
     bool owner_txt, cleanup_on_stop;
+    int txt;                 /* AGENT_TXT_… */
     bool verify;             /* of https:// services */
     int proxy_protocol;      /* enum proxy_header_version */
     struct opt_pairs routes; /* paths, and a service for each */

@@ -2,8 +2,10 @@
 
 #include "relay/edge/access_log.h"
 #include "relay/certs/cert_file.h"
+#include "relay/certs/issuer_conf.h"
 #include "relay/lanes/port_list.h"
 #include "relay/lanes/publish.h"
+#include "shared/dns/conf.h"
 #include "shared/domain.h"
 #include "shared/lane_types.h"
 #include "shared/ssh_key.h"
@@ -16,7 +18,6 @@
 
 enum { MAX_WORKERS = 64 };
 
-static const char *const issuers[] = { "internal", NULL };
 static const char *const access_formats[] = { [ACCESS_COMBINED] = "combined", [ACCESS_JSON] = "json", NULL };
 static const char *const profiles[] = { "modern", "intermediate", NULL };
 
@@ -24,7 +25,7 @@ static const char *domain_name_wrong(const char *name)
 {
     if (strlen(name) > DOMAIN_BYTES - 5)
         return "write a host name of at most 248 characters";
-    return domain_check(name, DOMAIN_WILDCARD, NULL) == 0
+    return domain_check(name, DOMAIN_SITE, NULL) == 0
                ? NULL
                : "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com";
 }
@@ -32,7 +33,11 @@ static const char *domain_name_wrong(const char *name)
 static const struct opt_kind kinds[] = {
     { "relay", OPT_UNNAMED, sizeof(struct relay_conf), NULL, false,
       "The relay itself: the daemon on the cloud VM." },
-    { "acme", OPT_UNNAMED, sizeof(struct relay_acme_conf), NULL, false, "Where certificates come from." },
+    { "acme", OPT_MAYBE_NAMED, sizeof(struct issuer_conf), NULL, false,
+      "An authority that certificates come from. One with a NAME is a further one, which takes over when those before "
+      "it in this file keep failing." },
+    { "provider", OPT_NAMED, sizeof(struct dns_conf), NULL, false,
+      "Where DNS records are kept, and the credential to change them with, for dns-01." },
     { "agent", OPT_NAMED, sizeof(struct relay_agent_conf), NULL, false,
       "An agent that may connect, and the domains it may serve." },
     { "domain", OPT_NAMED, sizeof(struct relay_domain_conf), domain_name_wrong, true,
@@ -148,10 +153,8 @@ static const struct opt options[] = {
       .help =
           "Certificate, chain and key, one after another in one PEM file, for visitors that ask for an unknown name or "
           "for none. Without it they are refused." },
-    { "acme", "issuer", OPT_CHOICE, offsetof(struct relay_acme_conf, issuer), .def = "internal",
-      .choices = issuers, .flags = OPT_RELOAD,
-      .help =
-          "Where certificates come from. With internal it is this relay's own root, for tests and private networks." },
+    ISSUER_OPTIONS,
+    DNS_CONF_OPTIONS,
     { "agent", "key", OPT_TEXT, offsetof(struct relay_agent_conf, key), .flags = OPT_RELOAD | OPT_REQUIRED,
       .sample = "ssh-ed25519 AAAA...", .help = "The agent's public key, as in its id_ed25519.pub." },
     { "agent", "domains", OPT_DOMAINS, offsetof(struct relay_agent_conf, domains), .def = "",
@@ -408,6 +411,15 @@ static void check_limits(struct opt_conf *conf, struct opt_errors *errors)
     buf_free(&most);
 }
 
+static void check_providers(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct dns_conf *p;
+    const char *name;
+
+    for (size_t i = 0; (p = opt_section(conf, "provider", i, &name)); i++)
+        dns_conf_check(conf, name, p, errors);
+}
+
 static void check(struct opt_conf *conf, struct opt_errors *errors)
 {
     struct err why = { 0 };
@@ -423,6 +435,8 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     check_workers(conf, errors);
     check_shared_keys(conf, errors);
     check_domains(conf, errors);
+    check_providers(conf, errors);
+    issuer_conf_check(conf, errors);
     check_default_cert(conf, errors);
 }
 

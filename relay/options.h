@@ -25,11 +25,7 @@ struct relay_conf {
     const char *default_cert; /* "": unknown names are refused */
 };
 
-/* [acme] */
-struct relay_acme_conf {
-    int issuer; /* RELAY_ISSUER_… */
-};
-enum { RELAY_ISSUER_INTERNAL };
+/* [acme] is struct issuer_conf of relay/certs/issuer_conf.h, [provider NAME] struct dns_conf of shared/dns/conf.h. */
 
 /* [agent NAME] */
 struct relay_agent_conf {
@@ -47,6 +43,8 @@ struct relay_domain_conf {
     struct opt_pairs routes;   /* path to "HOST:PORT" */
     struct policy_conf policy; /* laid over the one that the agent asks for */
 };
+
+enum { RELAY_MAX_DOMAINS = 100 }; /* that an agent may claim, unless its section says otherwise */
 
 extern const struct opt_schema relay_schema;
 

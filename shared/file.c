@@ -73,15 +73,22 @@ static int write_all(int fd, const char *bytes, size_t n)
     return 0;
 }
 
-/* A rename is on disk only when the folder is. */
-static int sync_folder_of(const char *path)
+int file_sync_folder(const char *folder, struct err *e)
 {
-    char *copy = mem_copy(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : fsync(fd);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 || fsync(fd) != 0 ? err_errno(e, errno, "cannot sync the folder %s", folder) : 0;
 
     if (fd >= 0)
         close(fd);
+    return rc;
+}
+
+/* A rename is on disk only when the folder is. */
+static int sync_folder_of(const char *path, struct err *e)
+{
+    char *copy = mem_copy(path);
+    int rc = file_sync_folder(dirname(copy), e);
+
     free(copy);
     return rc;
 }
@@ -100,10 +107,8 @@ int file_write(const char *path, const void *bytes, size_t n, mode_t mode, struc
     if (fchmod(fd, mode) != 0 || write_all(fd, bytes, n) != 0 || fsync(fd) != 0 || rename(temp, path) != 0) {
         err_errno(e, errno, "cannot write %s", path);
         unlink(temp);
-    } else if (sync_folder_of(path) != 0) {
-        err_errno(e, errno, "cannot sync the folder of %s", path);
     } else {
-        rc = 0;
+        rc = sync_folder_of(path, e);
     }
     close(fd);
 out:

@@ -94,6 +94,20 @@ int json_get_list(const json_t *object, const char *key, size_t max_items, const
     return 0;
 }
 
+int json_get_time(const json_t *object, const char *key, int64_t *at, struct err *e)
+{
+    struct tm utc = { 0 };
+    const char *text, *end;
+
+    if (json_get_text(object, key, sizeof "2026-11-21T03:24:25Z" - 1, &text, e) != 0)
+        return -1;
+    end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    if (!end || *end)
+        return err_set(e, ERR_INPUT, "member \"%s\" is not a time such as 2026-11-21T03:24:25Z", key);
+    *at = timegm(&utc);
+    return 0;
+}
+
 int json_only(const json_t *object, const char *const *names, struct err *e)
 {
     const char *key;

@@ -25,6 +25,8 @@ must_check int json_get_flag(const json_t *object, const char *key, bool *flag, 
 /* The array is borrowed from the object and holds at most max_items items. */
 must_check int json_get_list(const json_t *object, const char *key, size_t max_items, const json_t **list,
                              struct err *e);
+/* A time as json_time writes it, in seconds since 1970. */
+must_check int json_get_time(const json_t *object, const char *key, int64_t *at, struct err *e);
 /* Refuses members that are not among the names, a list with NULL at its end. */
 must_check int json_only(const json_t *object, const char *const *names, struct err *e);
 

@@ -1,4 +1,4 @@
-/* shared/lane_member.h - the members that control messages are made of, read and written; for lane_msg.c alone. Pure.
+/* shared/lane_member.h - the members that control messages are made of, read and written; for lane_msg.c and lane_words.c alone. Pure.
  *
  * Readers return 0, or -1 with an error that names the member. What they hand out lives as long as the message. */
 #ifndef SHARED_LANE_MEMBER_H

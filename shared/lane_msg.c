@@ -2,6 +2,7 @@
 
 #include "shared/json.h"
 #include "shared/lane_member.h"
+#include "shared/lane_words.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -363,6 +364,14 @@ static const struct {
     [LANE_END] = { "end", NULL, NULL },
     [LANE_ENROL] = { "enrol", read_enrol, write_enrol },
     [LANE_ENROLLED] = { "enrolled", read_enrolled, write_enrolled },
+    [LANE_TXT] = { "txt", lane_read_txt, lane_write_txt },
+    [LANE_TXT_DONE] = { "txt_done", lane_read_done, lane_write_done },
+    [LANE_FETCH] = { "fetch", lane_read_fetch, lane_write_fetch },
+    [LANE_FETCHED] = { "fetched", lane_read_fetched, lane_write_fetched },
+    [LANE_CHALLENGE] = { "challenge", lane_read_challenge, lane_write_challenge },
+    [LANE_CHALLENGE_DONE] = { "challenge_done", lane_read_done, lane_write_done },
+    [LANE_CERT] = { "cert", lane_read_cert, lane_write_cert },
+    [LANE_NOTICE] = { "notice", lane_read_notice, lane_write_notice },
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };

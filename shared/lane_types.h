@@ -2,6 +2,7 @@
 #ifndef SHARED_LANE_TYPES_H
 #define SHARED_LANE_TYPES_H
 #include "shared/arena.h"
+#include "shared/lane_word_types.h"
 #include "shared/proxy2.h"
 
 #include <jansson.h>
@@ -39,6 +40,14 @@ enum lane_msg_type {
     LANE_END,
     LANE_ENROL, /* over a one-time key: the agent's own public key */
     LANE_ENROLLED,
+    LANE_TXT, /* a TXT record of the agent's zone, for dns-01 */
+    LANE_TXT_DONE,
+    LANE_FETCH, /* does a site answer, seen from the house? */
+    LANE_FETCHED,
+    LANE_CHALLENGE, /* an answer for the CA, that this side is to give, too */
+    LANE_CHALLENGE_DONE,
+    LANE_CERT,   /* how a site's certificate is doing */
+    LANE_NOTICE, /* for whoever looks at the agent's status */
 };
 
 /* How a stream ended at the agent. */
@@ -127,6 +136,12 @@ struct lane_msg {
         struct {
             const char *name, *relay;
         } enrolled;
+        struct lane_txt txt;
+        struct lane_fetch fetch;
+        struct lane_challenge challenge;
+        struct lane_done done; /* txt_done, fetched, challenge_done */
+        struct lane_cert cert;
+        struct lane_notice notice;
     };
     json_t *json; /* these two hold what the members point to */
     struct arena arena;

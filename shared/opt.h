@@ -30,7 +30,7 @@ enum opt_type {
     OPT_FLAG,     /* bool                  on | off */
     OPT_CHOICE,   /* int                   index into choices */
     OPT_WORDS,    /* struct opt_words      a list, separated by blanks or commas */
-    OPT_DOMAINS, /* struct opt_words      host names, *.NAME among them, each as domain_check has it, also from ü */
+    OPT_DOMAINS,  /* struct opt_words      names of sites, each as domain_check has it, also from ü */
     OPT_LISTEN,   /* struct opt_addresses  a list of :PORT, ADDRESS:PORT, [V6]:PORT; empty is an empty list */
     OPT_NETWORKS, /* struct cidrs          a list of addresses and networks: 192.0.2.7 2001:db8::/32 */
     OPT_INCLUDE, /* struct opt_words      further files; patterns may match nothing, plain paths must exist */
@@ -131,8 +131,7 @@ struct opt_conf *opt_load_text(const struct opt_schema *schema, const char *name
 void opt_conf_free(struct opt_conf *conf);
 
 /* The values of section [kind] (name NULL) or [kind name]: a pointer to the kind's struct, owned by conf. An unnamed
- * kind always has one, of defaults when the file has no such section; so has a kind that may be named, when there is
- * no section of that kind at all and no key is OPT_REQUIRED. Otherwise NULL when there is none. */
+ * kind always has one, of defaults when the file has no such section. Otherwise NULL when there is none. */
 const void *opt_values(const struct opt_conf *conf, const char *kind, const char *name);
 /* Walks sections of one kind in file order: i from 0; NULL at the end. *name is NULL for an unnamed one. */
 const void *opt_section(const struct opt_conf *conf, const char *kind, size_t i, const char **name);

@@ -203,12 +203,7 @@ void opt_print_sample(struct buf *out, const struct opt_schema *schema)
 
         buf_add_text(out, "\n");
         print_wrapped(out, "; ", kind->help);
-        if (kind->naming == OPT_MAYBE_NAMED) {
-            buf_add_text(out, "; ");
-            print_heading(out, kind);
-            buf_add_text(out, "\n");
-        }
-        buf_printf(out, "%s[%s%s]\n", kind->naming == OPT_NAMED ? "; " : "", kind->kind,
+        buf_printf(out, "%s[%s%s]\n", kind->naming == OPT_UNNAMED ? "" : "; ", kind->kind,
                    kind->naming == OPT_NAMED ? " NAME" : "");
         for (size_t i = 0; i < n; i++)
             print_sample_row(out, &rows[i]);

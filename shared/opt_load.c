@@ -218,18 +218,12 @@ static void include_words(const struct source *s, const struct section *section,
 
 /* ---- what no file says ---- */
 
-static void imply_sections(struct opt_conf *conf, enum opt_naming naming)
+static void imply_sections(struct opt_conf *conf)
 {
     for (size_t i = 0; i < conf->schema->kinds_n; i++) {
         const struct opt_kind *kind = &conf->schema->kinds[i];
-        bool wanted = kind->naming == naming;
-        const struct opt *rows;
-        size_t n;
 
-        rows = opt_rows(conf->schema, kind->kind, &n);
-        for (size_t j = 0; j < n && naming == OPT_MAYBE_NAMED; j++)
-            wanted = wanted && !(rows[j].flags & OPT_REQUIRED);
-        if (wanted && !opt_section(conf, kind->kind, 0, NULL))
+        if (kind->naming == OPT_UNNAMED && !opt_section(conf, kind->kind, 0, NULL))
             opt_section_add(conf, kind, STR(""), NULL);
     }
 }
@@ -280,9 +274,8 @@ static struct opt_conf *finish(struct source *top)
     struct opt_conf *conf = top->loader->conf;
 
     top->line_no = 0; /* defaults stand in no line */
-    imply_sections(conf, OPT_UNNAMED);
+    imply_sections(conf);
     include_defaults(top);
-    imply_sections(conf, OPT_MAYBE_NAMED);
     for (size_t i = 0; i < conf->sections_n; i++)
         for (size_t row = 0; row < conf->sections[i]->rows_n; row++)
             fill_row(top, conf->sections[i], row);

@@ -181,7 +181,7 @@ static const char *read_domain(const struct opt_place *place, struct str word, s
         }
         name = arena_copy(place->arena, ascii);
     }
-    return domain_check(name, DOMAIN_WILDCARD, e) == 0 ? name : NULL;
+    return domain_check(name, DOMAIN_SITE, e) == 0 ? name : NULL;
 }
 
 /* All that are wrong are told of at once. */

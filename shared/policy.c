@@ -4,6 +4,7 @@
 #include "shared/page_template.h"
 #include "shared/str.h"
 #include "shared/utf8.h"
+#include "shared/value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,20 @@ static int get_page(struct policy *p, const json_t *object, struct arena *arena,
     return 0;
 }
 
+static int get_issuer(struct policy *p, const json_t *object, struct arena *arena, struct err *e)
+{
+    const char *text;
+
+    if (!has(object, "issuer"))
+        return 0;
+    if (json_get_text(object, "issuer", POLICY_NAME_BYTES, &text, e) != 0)
+        return -1;
+    if (value_name(str_of(text), e) != 0)
+        return err_wrap(e, "member \"issuer\"");
+    p->issuer = arena_copy(arena, text);
+    return 0;
+}
+
 /* ---- headers: each object adds to those before, and wins where both name one ---- */
 
 static bool unsets(const json_t *object, const char *name)
@@ -339,8 +354,8 @@ int policy_lay(struct policy *p, const json_t *object, struct arena *arena, stru
     if (!json_is_object(object) || policy_json_bytes(object) > POLICY_JSON_BYTES)
         return err_set(e, ERR_INPUT, "a policy is not an object of at most %d KiB", POLICY_JSON_BYTES / 1024);
     if (get_words(p, object, e) != 0 || get_numbers(p, object, e) != 0 || get_flags(p, object, e) != 0 ||
-        get_page(p, object, arena, e) != 0 || get_headers(p, object, arena, e) != 0 ||
-        get_routes(p, object, arena, e) != 0)
+        get_page(p, object, arena, e) != 0 || get_issuer(p, object, arena, e) != 0 ||
+        get_headers(p, object, arena, e) != 0 || get_routes(p, object, arena, e) != 0)
         return err_wrap(e, "policy");
     return 0;
 }
@@ -367,6 +382,7 @@ void policy_copy(struct policy *to, const struct policy *from, struct arena *are
     to->set_headers = headers;
     to->unset_headers = copy_texts(from->unset_headers, from->unset_headers_n, arena);
     to->routes = copy_texts(from->routes, from->routes_n, arena);
+    to->issuer = from->issuer ? arena_copy(arena, from->issuer) : NULL;
     to->error_page = from->error_page ? arena_copy(arena, from->error_page) : NULL;
 }
 

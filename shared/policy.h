@@ -51,6 +51,7 @@ struct policy {
     bool access_log;
     bool
         proxy_protocol; /* its service is told of each visitor, so that he cannot share a connection with others */
+    const char *issuer;                      /* a word or a name of the relay's; NULL: none is asked for */
     const char *error_page;                  /* a template; NULL: our own page */
     const struct policy_header *set_headers; /* of responses */
     size_t set_headers_n;

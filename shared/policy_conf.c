@@ -65,6 +65,8 @@ json_t *policy_of_conf(const struct policy_conf *conf, struct err *e)
     set_word(to, "www", policy_www_words, conf->www);
     set_word(to, "share", policy_share_words, conf->share);
     set_word(to, "tls", policy_tls_words, conf->tls);
+    if (conf->issuer[0])
+        json_object_set_new(to, "issuer", json_string(conf->issuer));
     set_number(to, "priority", conf->priority);
     set_number(to, "hsts_s", conf->hsts_ms >= 0 ? conf->hsts_ms / 1000 : -1);
     set_number(to, "max_body", conf->max_body);
@@ -143,9 +145,13 @@ static void check_passthrough(struct opt_conf *conf, const char *name, const str
         const char *key;
         bool given;
     } keys[] = {
-        { "www", p->www > POLICY_WWW_AS_IS },   { "hsts", p->hsts_ms > 0 },
-        { "max_body", p->max_body > 0 },        { "error_page", p->error_page[0] },
-        { "set_header", p->set_headers.n > 0 }, { "unset_header", p->unset_headers.n > 0 },
+        { "www", p->www > POLICY_WWW_AS_IS },
+        { "hsts", p->hsts_ms > 0 },
+        { "max_body", p->max_body > 0 },
+        { "error_page", p->error_page[0] },
+        { "issuer", p->issuer[0] },
+        { "set_header", p->set_headers.n > 0 },
+        { "unset_header", p->unset_headers.n > 0 },
     };
 
     if (p->https == POLICY_BOTH)

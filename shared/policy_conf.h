@@ -10,6 +10,7 @@ struct policy_conf {
     int https, www, share, tls, access_log;
     int64_t priority, hsts_ms, max_body, park_ms;
     const char *error_page; /* path */
+    const char *issuer;     /* who its certificate is from, as the relay knows it */
     struct opt_pairs set_headers, unset_headers;
 };
 
@@ -35,6 +36,11 @@ extern const char *const policy_log_words[];
                 "Who ends the TLS of visitors. With terminate, as by default, the relay does; with "         \
                 "passthrough the service in the house, which has the certificate: the relay reads only the " \
                 "name that a visitor asks for, and carries the bytes as they are."),                         \
+        POLICY_ROW(                                                                                          \
+            struct_name, member, "issuer", OPT_NAME, issuer, .sample = "internal",                           \
+            .help =                                                                                          \
+                "Who its certificate is from, for visitors of the relay: acme, internal, or the NAME of an " \
+                "[acme NAME] in relay.ini; with files, the cert_file there. By default, what [acme] says."), \
         POLICY_ROW(                                                                                          \
             struct_name, member, "www", OPT_CHOICE, www, .sample = "as-is", .choices = policy_www_words,     \
             .help =                                                                                          \

@@ -358,6 +358,15 @@ const char *site_name(const struct site *site)
     return strchr(site->item, ':') + 1;
 }
 
+struct lane_msg site_service_msg(const struct site_service *service)
+{
+    return (struct lane_msg){ .type = LANE_SERVICE,
+                              .service = { .item = service->item,
+                                           .route = service->route,
+                                           .state = service->state,
+                                           .detail = detail_of(service) } };
+}
+
 static void add_service_status(json_t *to, const struct site_service *service)
 {
     json_object_set_new(to, "service", json_string(service->text));

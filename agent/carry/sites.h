@@ -51,6 +51,8 @@ struct sites {
     void (*service_changed)(void *user, const struct site_service *service); /* NULL: tell nobody */
     /* What a relay (its name in our configuration) has said of addresses; NULL: tell nobody. */
     void (*welcomed)(void *user, const char *relay, const struct lane_msg *welcome);
+    /* What a relay asks or tells about certificates; NULL: nobody listens. */
+    void (*told)(void *user, const char *relay, const struct lane_msg *m);
     void *user;
     struct arena arena; /* holds the list and its texts, copied from the configuration */
 };
@@ -73,6 +75,8 @@ struct site_service *sites_service(const struct site *site, struct str route);
 /* The service that a stream of this relay is for; NULL: there is none, or it does not fit, and why says so. */
 const struct site_service *sites_for(struct sites *s, const char *relay, const struct proxy2_use *use,
                                      const struct site **site, const char **why);
+struct lane_msg site_service_msg(
+    const struct site_service *service);        /* how it is doing, as a relay is told */
 const char *site_name(const struct site *site); /* without "domain:" or "tcp:" */
 /* What the relay has answered to the claim of it. why: "" when it was accepted. */
 void site_note_claim(struct site *site, enum site_claim claim, const char *why);

@@ -5,12 +5,12 @@
 #include "agent/dns/dns.h"
 
 #include "agent/dns/check.h"
-#include "agent/dns/hook.h"
 #include "agent/dns/memory.h"
 #include "agent/dns/relays.h"
 #include "agent/dns/sync.h"
 #include "agent/dns/wanted.h"
 #include "agent/dns/watch.h"
+#include "shared/hook.h"
 #include "shared/http/fetch.h"
 #include "shared/json.h"
 #include "shared/log.h"
@@ -85,19 +85,22 @@ static void tell_change(struct dns *d, const struct dns_name *n, const struct na
 {
     const char *hook = agent_conf_of(d->conf)->on_change;
     struct buf now = { 0 }, old = { 0 };
-    struct hook_event event = {
-        .site = n->site, .name = n->name, .type = dns_type_text(f->have.type), .provider = n->account
-    };
+    const char *type = dns_type_text(f->have.type);
 
     join_values(&now, &f->have);
     join_values(&old, &f->replaced);
-    event.before = buf_text(&old);
-    event.now = buf_text(&now);
-    log_info("DNS record changed", kv_str("name", n->name), kv_str("type", event.type),
-             kv_str("provider", n->account), kv_str("before", event.before), kv_str("now", event.now));
+    log_info("DNS record changed", kv_str("name", n->name), kv_str("type", type),
+             kv_str("provider", n->account), kv_str("before", buf_text(&old)), kv_str("now", buf_text(&now)));
     if (*hook) {
+        const struct hook_variable variables[] = {
+            { "TUNNEL_SITE", n->site },       { "TUNNEL_NAME", n->name },
+            { "TUNNEL_TYPE", type },          { "TUNNEL_PROVIDER", n->account },
+            { "TUNNEL_OLD", buf_text(&old) }, { "TUNNEL_NEW", buf_text(&now) },
+        };
+
         d->alive++;
-        hook_run(d->loop, hook, &event, on_hook_ended, d);
+        hook_run(d->loop, "on_change", hook, variables, sizeof variables / sizeof *variables, on_hook_ended,
+                 d);
     }
     buf_free(&now);
     buf_free(&old);

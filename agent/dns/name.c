@@ -266,7 +266,7 @@ struct dns_name *name_of_json(const json_t *json)
     bool well = true;
 
     if (!get(json, "name", name, sizeof name) || !get(json, "site", site, sizeof site) ||
-        !get(json, "provider", account, sizeof account) || domain_check(name, DOMAIN_WILDCARD, NULL) != 0)
+        !get(json, "provider", account, sizeof account) || domain_check(name, DOMAIN_SITE, NULL) != 0)
         return NULL;
     n = name_new(name, site, account);
     for (int i = 0; i < NAME_FAMILIES; i++) {

@@ -94,18 +94,23 @@ static size_t fill_part(const struct converse *c, struct lane_item items[LANE_IT
     return n;
 }
 
-void converse_service(struct converse *c, const struct site_service *service)
+/* Others than those that serve a site hear nothing of it. */
+static bool concerns_relay(const struct converse *c, const struct lane_msg *m)
 {
-    const struct lane_msg m = { .type = LANE_SERVICE,
-                                .service = { .item = service->item,
-                                             .route = service->route,
-                                             .state = service->state,
-                                             .detail = service->detail ? service->detail : "" } };
+    const struct site *site;
 
-    const struct site *site = sites_find(c->sites, str_of(service->item));
+    if (m->type != LANE_SERVICE)
+        return true;
+    site = sites_find(c->sites, str_of(m->service.item));
+    return site && agent_uses_relay(&site->relays, c->relay);
+}
 
-    if (c->state == CONVERSE_UP && site && agent_uses_relay(&site->relays, c->relay))
-        lane_msg_write(&c->out, &m);
+bool converse_say(struct converse *c, const struct lane_msg *m)
+{
+    if (c->state != CONVERSE_UP || !concerns_relay(c, m))
+        return false;
+    lane_msg_write(&c->out, m);
+    return true;
 }
 
 /* Those that somebody has tried. */
@@ -115,8 +120,11 @@ static void say_services(struct converse *c)
         const struct site *site = &c->sites->list[i];
 
         for (size_t j = 0; j < site->services_n; j++)
-            if (site->services[j].state != LANE_SERVICE_UNKNOWN)
-                converse_service(c, &site->services[j]);
+            if (site->services[j].state != LANE_SERVICE_UNKNOWN) {
+                const struct lane_msg m = site_service_msg(&site->services[j]);
+
+                converse_say(c, &m);
+            }
     }
 }
 
@@ -257,6 +265,15 @@ static int hear(struct converse *c, const struct lane_msg *m, int64_t now_ms, st
     case LANE_PING: hear_ping(c, m); return 0;
     case LANE_PONG: hear_pong(c, m, now_ms); return 0;
     case LANE_ABORT: c->events->aborted(c->user, m->abort.stream); return 0;
+    case LANE_TXT:
+    case LANE_FETCH:
+    case LANE_CHALLENGE:
+    case LANE_CHALLENGE_DONE:
+    case LANE_CERT:
+    case LANE_NOTICE:
+        if (c->sites->told)
+            c->sites->told(c->sites->user, c->relay, m);
+        return 0;
     case LANE_AWAY: hear_away(c); return 0;
     case LANE_RESYNC:
         if (c->state != CONVERSE_GOODBYE)
@@ -284,7 +301,9 @@ static int hear(struct converse *c, const struct lane_msg *m, int64_t now_ms, st
     case LANE_ENROLLED:
     case LANE_ENDED:
     case LANE_CONSUMED:
-    case LANE_SERVICE: return err_set(e, ERR_PEER, "the relay said what only an agent says");
+    case LANE_SERVICE:
+    case LANE_TXT_DONE:
+    case LANE_FETCHED: return err_set(e, ERR_PEER, "the relay said what only an agent says");
     case LANE_UNKNOWN: break; /* of a later version */
     }
     return 0;

@@ -55,7 +55,8 @@ void converse_took(struct converse *c, size_t n); /* takes n bytes off converse_
 
 void converse_claim(
     struct converse *c); /* the sites are others; does nothing before welcome, which claims anyway */
-void converse_service(struct converse *c, const struct site_service *service); /* its state is another one */
+/* Such as how a service is doing. False: the relay is not there to hear it. */
+bool converse_say(struct converse *c, const struct lane_msg *m);
 /* False when an answer is not to be expected: nobody is there, or the ping before has none. */
 bool converse_ping(struct converse *c, int64_t now_ms);
 void converse_goodbye(struct converse *c, const char *why);

@@ -29,12 +29,12 @@ struct duty_ops {
     int (*converse)(struct duty *d, struct err *e);
     int (*forward)(struct duty *d, struct err *e);
     int (*run)(struct duty *d, struct err *e);
-    void (*beat)(struct duty *d);  /* makes the other side say something */
-    void (*claim)(struct duty *d); /* the names of the sites have changed */
-    void (*service)(struct duty *d, const struct site_service *service); /* its state is another one */
-    void (*talk)(struct duty *d);  /* what there is to be said goes into the pipe */
-    void (*drain)(struct duty *d); /* takes no new streams */
-    void (*stop)(struct duty *d);  /* the last moment to say something */
+    void (*beat)(struct duty *d);                          /* makes the other side say something */
+    void (*claim)(struct duty *d);                         /* the names of the sites have changed */
+    bool (*say)(struct duty *d, const struct lane_msg *m); /* false: nobody is there to hear it */
+    void (*talk)(struct duty *d);                          /* what there is to be said goes into the pipe */
+    void (*drain)(struct duty *d);                         /* takes no new streams */
+    void (*stop)(struct duty *d);                          /* the last moment to say something */
     void (*view)(const struct duty *d, struct duty_view *out);
     struct carry *(*accept)(struct duty *d, LIBSSH2_CHANNEL *channel);
     void (*free)(struct duty *d);

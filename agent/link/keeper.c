@@ -247,10 +247,9 @@ void keeper_claim(struct keeper *k)
         session_claim(k->session);
 }
 
-void keeper_service(struct keeper *k, const struct site_service *service)
+bool keeper_say(struct keeper *k, const struct lane_msg *m)
 {
-    if (k->session)
-        session_service(k->session, service);
+    return k->session && session_say(k->session, m);
 }
 
 void keeper_look(struct keeper *k)

@@ -19,10 +19,10 @@ struct keeper;
 /* Copies conf, but borrows what it points to until `ended`. */
 struct keeper *keeper_start(struct loop *loop, const struct session_conf *conf,
                             void (*ended)(void *user, struct keeper *k), void *user);
-void keeper_stop(struct keeper *k);  /* ends now */
-void keeper_drain(struct keeper *k); /* ends with the last stream in use */
-void keeper_claim(struct keeper *k); /* the names of the sites have changed */
-void keeper_service(struct keeper *k, const struct site_service *service); /* its state is another one */
+void keeper_stop(struct keeper *k);                          /* ends now */
+void keeper_drain(struct keeper *k);                         /* ends with the last stream in use */
+void keeper_claim(struct keeper *k);                         /* the names of the sites have changed */
+bool keeper_say(struct keeper *k, const struct lane_msg *m); /* see session_say */
 void keeper_look(
     struct keeper *k); /* the network has changed: try now, or see whether the line is still there */
 

@@ -21,7 +21,7 @@ static int lane_forward(struct duty *d, struct err *e);
 static int lane_run(struct duty *d, struct err *e);
 static void lane_beat(struct duty *d);
 static void lane_claim(struct duty *d);
-static void lane_service(struct duty *d, const struct site_service *service);
+static bool lane_say(struct duty *d, const struct lane_msg *m);
 static void lane_talk(struct duty *d);
 static void lane_drain(struct duty *d);
 static void lane_stop(struct duty *d);
@@ -38,7 +38,7 @@ struct duty *lane_new(const struct duty_conf *conf)
         .run = lane_run,
         .beat = lane_beat,
         .claim = lane_claim,
-        .service = lane_service,
+        .say = lane_say,
         .talk = lane_talk,
         .drain = lane_drain,
         .stop = lane_stop,
@@ -152,9 +152,9 @@ static void lane_claim(struct duty *d)
     converse_claim(&lane_of(d)->talk);
 }
 
-static void lane_service(struct duty *d, const struct site_service *service)
+static bool lane_say(struct duty *d, const struct lane_msg *m)
 {
-    converse_service(&lane_of(d)->talk, service);
+    return converse_say(&lane_of(d)->talk, m);
 }
 
 static void lane_talk(struct duty *d)

@@ -27,7 +27,7 @@ static void plain_beat(struct duty *d);
 static void plain_drain(struct duty *d);
 static void plain_view(const struct duty *d, struct duty_view *out);
 static void plain_ignore(struct duty *d);
-static void plain_ignore_service(struct duty *d, const struct site_service *service);
+static bool plain_say(struct duty *d, const struct lane_msg *m);
 static void plain_free(struct duty *d);
 static uint64_t say_ended(void *user, uint64_t stream, enum lane_how how, const char *detail);
 static void say_consumed(void *user, uint64_t stream, uint64_t total);
@@ -41,7 +41,7 @@ struct duty *plain_new(const struct duty_conf *conf)
         .run = plain_run,
         .beat = plain_beat,
         .claim = plain_ignore,
-        .service = plain_ignore_service,
+        .say = plain_say,
         .talk = plain_ignore,
         .drain = plain_drain,
         .stop = plain_ignore,
@@ -163,9 +163,10 @@ static void plain_ignore(struct duty *d)
     (void)d; /* nobody there claims names, or waits for a last word */
 }
 
-static void plain_ignore_service(struct duty *d, const struct site_service *service)
+static bool plain_say(struct duty *d, const struct lane_msg *m)
 {
-    (void)d, (void)service;
+    (void)d, (void)m;
+    return false;
 }
 
 static void plain_free(struct duty *d)

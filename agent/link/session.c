@@ -490,10 +490,9 @@ static void start_beat(struct session *s, int64_t ms)
     uv_timer_start(&s->beat, on_beat, (uint64_t)wait_ms, 0);
 }
 
-void session_service(struct session *s, const struct site_service *service)
+bool session_say(struct session *s, const struct lane_msg *m)
 {
-    if (s->state == S_SERVE)
-        s->duty->ops->service(s->duty, service); /* goes out at the end of the round */
+    return s->state == S_SERVE && s->duty->ops->say(s->duty, m); /* goes out at the end of the round */
 }
 
 void session_look(struct session *s)

@@ -59,7 +59,8 @@ struct session *session_start(struct loop *loop, const struct session_conf *conf
 void session_stop(struct session *s);  /* ends now; `ended` still comes */
 void session_drain(struct session *s); /* takes no new streams, and ends with the last one in use */
 void session_claim(struct session *s); /* the names of the sites have changed */
-void session_service(struct session *s, const struct site_service *service); /* its state is another one */
+/* To the relay, such as how a service is doing. False: it is not there to hear it. */
+bool session_say(struct session *s, const struct lane_msg *m);
 void session_look(struct session *s); /* the network has changed: is the line still there? */
 struct session_info session_info(const struct session *s);
 #endif

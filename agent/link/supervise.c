@@ -265,10 +265,13 @@ void supervise_claim(struct supervise *s)
     each(s, keeper_claim);
 }
 
-void supervise_service(struct supervise *s, const struct site_service *service)
+bool supervise_say(struct supervise *s, const struct lane_msg *m, enum supervise_by by)
 {
-    for (size_t i = 0; i < s->n; i++)
-        keeper_service(s->keepers[i], service);
+    bool said = false;
+
+    for (size_t i = 0; i < s->n && !(said && by == SUPERVISE_ONE); i++)
+        said = keeper_say(s->keepers[i], m) || said;
+    return said;
 }
 
 void supervise_look(struct supervise *s)

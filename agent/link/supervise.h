@@ -23,9 +23,10 @@ struct supervise *supervise_start(struct loop *loop, const char *name, const str
 void supervise_stop(struct supervise *s);  /* ends now */
 void supervise_drain(struct supervise *s); /* ends with the last stream in use */
 void supervise_claim(struct supervise *s); /* the names of the sites have changed */
-void supervise_service(struct supervise *s,
-                       const struct site_service *service); /* its state is another one */
-void supervise_look(struct supervise *s);                   /* the network has changed */
+/* To the relay, by one lane or by each. False: none is there by which it would hear it. */
+enum supervise_by { SUPERVISE_ONE, SUPERVISE_EACH };
+bool supervise_say(struct supervise *s, const struct lane_msg *m, enum supervise_by by);
+void supervise_look(struct supervise *s); /* the network has changed */
 
 bool supervise_is_up(const struct supervise *s); /* a lane is */
 const char *supervise_relay(const struct supervise *s);

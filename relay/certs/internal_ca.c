@@ -1,96 +1,39 @@
 #include "relay/certs/internal_ca.h"
 
+#include "relay/certs/own_cert.h"
 #include "shared/file.h"
 #include "shared/mem.h"
 
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SERIAL_BYTES = 16, CLOCK_SLACK_S = 3600, DAY_S = 86400 };
-
 struct internal_ca {
     struct signer *key;
     X509 *root;
 };
 
-/* ---- parts of a certificate ---- */
-
-static int refuse(struct err *e, const char *what)
-{
-    ERR_clear_error();
-    return err_set(e, ERR_SYSTEM, "%s", what);
-}
-
-static void put_serial(X509 *cert)
-{
-    unsigned char random[SERIAL_BYTES];
-    BIGNUM *n;
-
-    if (RAND_bytes(random, sizeof random) != 1)
-        abort();       /* no randomness */
-    random[0] &= 0x7f; /* a serial number is positive */
-    n = BN_bin2bn(random, sizeof random, NULL);
-    BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert));
-    BN_free(n);
-}
-
-/* Visitors' clocks are a little wrong: it has been valid for an hour already. */
-static void put_times(X509 *cert, time_t now, int days)
-{
-    ASN1_TIME_set(X509_getm_notBefore(cert), now - CLOCK_SLACK_S);
-    ASN1_TIME_set(X509_getm_notAfter(cert), now + (time_t)days * DAY_S);
-}
-
-static int put_extension(X509 *cert, X509 *issuer, int nid, const char *value, struct err *e)
-{
-    X509_EXTENSION *ext;
-    X509V3_CTX ctx;
-    int rc;
-
-    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-    ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-    rc =
-        ext && X509_add_ext(cert, ext, -1) == 1 ? 0 : refuse(e, "cannot put an extension into a certificate");
-    X509_EXTENSION_free(ext);
-    return rc;
-}
+/* ---- the root ---- */
 
 static void put_name(X509_NAME *name, const char *text)
 {
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)text, -1, -1, 0);
 }
 
-static X509 *new_cert(const struct signer *key, time_t now, int days)
-{
-    X509 *cert = X509_new();
-
-    if (!cert)
-        abort(); /* out of memory */
-    X509_set_version(cert, X509_VERSION_3);
-    put_serial(cert);
-    put_times(cert, now, days);
-    signer_put_public(key, cert);
-    return cert;
-}
-
-/* ---- the root ---- */
-
 static X509 *make_root(const struct signer *key, time_t now, struct err *e)
 {
-    X509 *root = new_cert(key, now, INTERNAL_ROOT_DAYS);
+    X509 *root = own_cert_new(key, now, INTERNAL_ROOT_DAYS);
 
     put_name(X509_get_subject_name(root), "Internal root of this relay");
     X509_set_issuer_name(root, X509_get_subject_name(root));
-    if (put_extension(root, root, NID_basic_constraints, "critical,CA:TRUE,pathlen:0", e) == 0 &&
-        put_extension(root, root, NID_key_usage, "critical,keyCertSign,cRLSign", e) == 0 &&
-        put_extension(root, root, NID_subject_key_identifier, "hash", e) == 0 &&
+    if (own_cert_extend(root, root, NID_basic_constraints, "critical,CA:TRUE,pathlen:0", e) == 0 &&
+        own_cert_extend(root, root, NID_key_usage, "critical,keyCertSign,cRLSign", e) == 0 &&
+        own_cert_extend(root, root, NID_subject_key_identifier, "hash", e) == 0 &&
         signer_sign(key, root, e) == 0)
         return root;
     X509_free(root);
@@ -120,7 +63,7 @@ static X509 *load_root(const char *path, struct err *e)
         root = PEM_read_bio_X509(bio, NULL, NULL, NULL);
         BIO_free(bio);
         if (!root) {
-            refuse(
+            own_cert_refuse(
                 e,
                 "not a certificate; restore it from a backup, or move root.pem and root.key away for a new root");
             err_wrap(e, "%s", path);
@@ -208,40 +151,25 @@ void internal_ca_free(struct internal_ca *ca)
 
 /* ---- leaves ---- */
 
-static char *names_text(const char *const *names, size_t n)
-{
-    struct buf text = { 0 };
-    char *copy;
-
-    buf_add_text(&text, "critical");
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&text, ",DNS:%s", names[i]);
-    copy = mem_copy_n(buf_bytes(&text), text.len);
-    buf_free(&text);
-    return copy;
-}
-
 X509 *internal_ca_issue(const struct internal_ca *ca, const struct signer *key, const char *const *names,
                         size_t n, time_t now, struct err *e)
 {
-    X509 *leaf = new_cert(key, now, INTERNAL_LEAF_DAYS);
-    char *alternatives = names_text(names, n);
+    X509 *leaf = own_cert_new(key, now, INTERNAL_LEAF_DAYS);
     int rc;
 
     /* The subject stays empty: a common name has at most 64 characters, a host name 253. */
     X509_set_issuer_name(leaf, X509_get_subject_name(ca->root));
-    rc = put_extension(leaf, ca->root, NID_subject_alt_name, alternatives, e);
+    rc = own_cert_extend_names(leaf, "critical,", names, n, e);
     if (rc == 0)
-        rc = put_extension(leaf, ca->root, NID_basic_constraints, "critical,CA:FALSE", e);
+        rc = own_cert_extend(leaf, ca->root, NID_basic_constraints, "critical,CA:FALSE", e);
     if (rc == 0)
-        rc = put_extension(leaf, ca->root, NID_key_usage, "critical,digitalSignature", e);
+        rc = own_cert_extend(leaf, ca->root, NID_key_usage, "critical,digitalSignature", e);
     if (rc == 0)
-        rc = put_extension(leaf, ca->root, NID_ext_key_usage, "serverAuth", e);
+        rc = own_cert_extend(leaf, ca->root, NID_ext_key_usage, "serverAuth", e);
     if (rc == 0)
-        rc = put_extension(leaf, ca->root, NID_authority_key_identifier, "keyid", e);
+        rc = own_cert_extend(leaf, ca->root, NID_authority_key_identifier, "keyid", e);
     if (rc == 0)
         rc = signer_sign(ca->key, leaf, e);
-    free(alternatives);
     if (rc == 0)
         return leaf;
     X509_free(leaf);

@@ -1,5 +1,6 @@
 #include "relay/certs/signer.h"
 
+#include "relay/certs/signer_parts.h"
 #include "shared/file.h"
 #include "shared/mem.h"
 #include "shared/secret.h"
@@ -13,10 +14,6 @@
 #include <unistd.h>
 
 enum { MAX_KEY_BYTES = 65536 }; /* a chain of certificates may stand beside it */
-
-struct signer {
-    EVP_PKEY *key;
-};
 
 static int refuse(struct err *e, const char *what)
 {
@@ -35,16 +32,69 @@ static struct signer *holding(EVP_PKEY *takes)
     return s;
 }
 
-struct signer *signer_new(void)
+/* ---- types ---- */
+
+static const struct {
+    const char *text;
+    unsigned rsa_bits; /* 0: the curve */
+    const char *curve;
+} types[] = {
+    [KEY_ECDSA] = { "ecdsa", 0, "P-256" },     [KEY_P384] = { "p384", 0, "P-384" },
+    [KEY_RSA2048] = { "rsa", 2048, NULL },     [KEY_RSA3072] = { "rsa3072", 3072, NULL },
+    [KEY_RSA4096] = { "rsa4096", 4096, NULL },
+};
+
+enum { TYPES = sizeof types / sizeof types[0] };
+
+const char *key_type_text(enum key_type type)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    return types[type].text;
+}
+
+int key_type_read(struct str word, enum key_type *type, struct err *e)
+{
+    if (str_eq(word, "rsa2048")) /* the same by its longer name */
+        word = STR("rsa");
+    for (int i = 0; i < TYPES; i++)
+        if (str_eq(word, types[i].text)) {
+            *type = (enum key_type)i;
+            return 0;
+        }
+    return err_set(e, ERR_INPUT, "not a type of key: ecdsa, p384, rsa, rsa3072 or rsa4096");
+}
+
+bool signer_is(const struct signer *s, enum key_type type)
+{
+    char curve[32];
+
+    if (types[type].rsa_bits > 0)
+        return EVP_PKEY_is_a(s->key, "RSA") && EVP_PKEY_get_bits(s->key) == (int)types[type].rsa_bits;
+    return EVP_PKEY_get_group_name(s->key, curve, sizeof curve, NULL) == 1 &&
+           OBJ_txt2nid(curve) == EC_curve_nist2nid(types[type].curve);
+}
+
+bool signer_same(const struct signer *a, const struct signer *b)
+{
+    return EVP_PKEY_eq(a->key, b->key) == 1;
+}
+
+/* ---- making, keeping ---- */
+
+struct signer *signer_make(enum key_type type)
+{
+    EVP_PKEY *key = types[type].curve ? EVP_EC_gen(types[type].curve) : EVP_RSA_gen(types[type].rsa_bits);
 
     if (!key)
         abort(); /* no memory or no randomness: nothing here could be trusted */
     return holding(key);
 }
 
-static int save(const struct signer *s, const char *path, struct err *e)
+struct signer *signer_new(void)
+{
+    return signer_make(KEY_ECDSA);
+}
+
+int signer_save(const struct signer *s, const char *path, struct err *e)
 {
     BIO *bio = BIO_new(BIO_s_secmem());
     char *text;
@@ -68,23 +118,32 @@ static int no_passphrase(char *out, int room, int to_write, void *unused)
     return -1;
 }
 
-static struct signer *load(const char *path, const char *remedy, struct err *e)
+struct signer *signer_read(const char *pem, size_t n, struct err *e)
 {
-    struct secret pem;
-    EVP_PKEY *key;
-    BIO *bio;
+    BIO *bio = BIO_new_mem_buf(pem, (int)n);
+    EVP_PKEY *key = n <= MAX_KEY_BYTES ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
 
-    if (secret_load(&pem, path, MAX_KEY_BYTES, e) != 0)
-        return NULL;
-    bio = BIO_new_mem_buf(pem.bytes, (int)pem.n);
-    key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
     BIO_free(bio);
-    secret_free(&pem);
     if (key)
         return holding(key);
     ERR_clear_error();
-    err_set(e, ERR_INPUT, "%s: not a private key without a passphrase; %s", path, remedy);
+    err_set(e, ERR_INPUT, "not a private key without a passphrase");
     return NULL;
+}
+
+static struct signer *load(const char *path, const char *remedy, struct err *e)
+{
+    struct err why = { 0 };
+    struct signer *s;
+    struct secret pem;
+
+    if (secret_load(&pem, path, MAX_KEY_BYTES, e) != 0)
+        return NULL;
+    s = signer_read((const char *)pem.bytes, pem.n, &why);
+    secret_free(&pem);
+    if (!s)
+        err_set(e, why.code, "%s: %s; %s", path, why.text, remedy);
+    return s;
 }
 
 struct signer *signer_load(const char *path, struct err *e)
@@ -99,7 +158,7 @@ struct signer *signer_open(const char *path, struct err *e)
     if (access(path, F_OK) == 0 || errno != ENOENT)
         return load(path, "restore it from a backup", e);
     s = signer_new();
-    if (save(s, path, e) == 0)
+    if (signer_save(s, path, e) == 0)
         return s;
     signer_free(s);
     return NULL;
@@ -112,6 +171,8 @@ void signer_free(struct signer *s)
     EVP_PKEY_free(s->key);
     free(s);
 }
+
+/* ---- certificates and TLS ---- */
 
 void signer_put_public(const struct signer *s, X509 *cert)
 {
@@ -133,4 +194,11 @@ int signer_matches(const struct signer *s, X509 *cert, struct err *e)
 int signer_use(const struct signer *s, SSL_CTX *ctx, struct err *e)
 {
     return SSL_CTX_use_PrivateKey(ctx, s->key) == 1 ? 0 : refuse(e, "cannot use a key for TLS");
+}
+
+int signer_request(const struct signer *s, X509_REQ *request, struct err *e)
+{
+    return X509_REQ_set_pubkey(request, s->key) == 1 && X509_REQ_sign(request, s->key, EVP_sha256()) > 0
+               ? 0
+               : refuse(e, "cannot sign a certificate request");
 }

@@ -7,14 +7,11 @@
  *     │           └── refused, broken, late ─────────────────────────▶
  *     ├── "SSH-": the socket goes to splice.c; TLS for a site that ends it itself: to raw.c
  *     └── first.c knows what the first bytes are, and who the visitor of a load balancer is */
-#include "relay/edge/client.h"
-
+#include "relay/edge/client_parts.h"
 #include "relay/edge/exchange.h"
 #include "relay/edge/h2_visitor.h"
 #include "relay/edge/reception.h"
 #include "relay/edge/visitor_h1.h"
-#include "relay/edge/wire.h"
-#include "shared/deadline.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -36,39 +33,12 @@ enum {
     H2_LAST_BYTES = 2000000, /* of HTTP/2 that ends: a flood is not read */
 };
 
-enum state { C_FIRST, C_HANDSHAKE, C_HEAD, C_EXCHANGE, C_H2, C_LINGER, C_CLOSE };
-
-struct client {
-    const struct client_host *host;
-    enum state state;
-    struct stream *sock;
-    struct deadline deadline;
-    int pending;
-
-    struct first first;
-    struct wire wire;
-    struct buf plain;     /* received and decrypted */
-    struct h1_head *head; /* only while one is being read */
-    struct exchange *exchange;
-    struct h2_visitor *h2;   /* instead of both */
-    struct h1_limits limits; /* of that head: they may change while it comes */
-    struct origin from;
-    uint64_t gone_bytes; /* of those sent, as far as it was known at the last deadline */
-    bool head_began, visitor_ended, draining, resets;
-    bool waits;                     /* his request is parked */
-    bool has_asked;                 /* at least once */
-    bool asked_if_gone, would_tell; /* he has ended his side, and was sent what shows whether he is gone */
-    bool half_ends;                 /* nothing more will be sent, but the visitor may go on */
-    bool spoke_h2;
-    size_t dropped_bytes; /* while it lingers */
-};
-
-static enum state step_handshake(struct client *c);
-static enum state step_head(struct client *c);
-static enum state begin_exchange(struct client *c, size_t head_bytes);
-static enum state step_exchange(struct client *c);
-static enum state step_h2(struct client *c);
-static enum state step_linger(struct client *c);
+static enum client_state step_handshake(struct client *c);
+static enum client_state step_head(struct client *c);
+static enum client_state begin_exchange(struct client *c, size_t head_bytes);
+static enum client_state step_exchange(struct client *c);
+static enum client_state step_h2(struct client *c);
+static enum client_state step_linger(struct client *c);
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
 static void on_drained(void *user);
@@ -76,7 +46,7 @@ static void on_sent(void *user);
 static void on_ended(void *user, const struct err *why);
 static void on_late(void *user);
 static void on_deadline_closed(void *user);
-static SSL_CTX *pick_certificate(void *user, struct str server_name);
+static SSL_CTX *pick_certificate(void *user, struct str server_name, bool validates);
 
 static const struct stream_events stream_events = {
     .received = on_received, .eof = on_eof, .drained = on_drained, .ended = on_ended, .sent = on_sent
@@ -89,7 +59,7 @@ static void set_deadline(struct client *c, uint64_t ms)
     deadline_set(&c->deadline, ms);
 }
 
-static enum state state_for(enum first_kind kind)
+static enum client_state state_for(enum first_kind kind)
 {
     return kind == FIRST_MORE ? C_FIRST : kind == FIRST_TLS ? C_HANDSHAKE : C_HEAD;
 }
@@ -122,11 +92,23 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
     return c;
 }
 
-static SSL_CTX *pick_certificate(void *user, struct str server_name)
+static SSL_CTX *pick_certificate(void *user, struct str server_name, bool validates)
 {
-    const struct client *c = user;
+    struct client *c = user;
+    const struct snapshot *snapshot = c->host->snapshot(c->host->user);
+    char address[sizeof c->address];
 
-    return snapshot_pick_tls(c->host->snapshot(c->host->user), server_name);
+    if (server_name.n == 0 && !validates) {
+        headers_address_text(&c->from.dest, address, sizeof address);
+        snprintf(c->address, sizeof c->address, "%s", snapshot_nameless(snapshot, address));
+        server_name = str_of(c->address);
+    }
+    return snapshot_pick_tls(snapshot, server_name, validates);
+}
+
+static const char *server_name_of(const struct client *c)
+{
+    return c->address[0] || !c->wire.tls ? c->address : tls_server_name(c->wire.tls);
 }
 
 static uint64_t now_ms(const struct client *c)
@@ -138,7 +120,7 @@ static struct reception reception_of(const struct client *c)
 {
     return (struct reception){ .host = c->host,
                                .from = &c->from,
-                               .server_name = c->wire.tls ? tls_server_name(c->wire.tls) : "",
+                               .server_name = server_name_of(c),
                                .tls = client_tls_version(c),
                                .http2 = c->state == C_H2 };
 }
@@ -164,7 +146,7 @@ static void begin_h2(struct client *c)
     set_deadline(c, h2_visitor_look(c->h2, now_ms(c)));
 }
 
-static void client_enter(struct client *c, enum state next)
+static void client_enter(struct client *c, enum client_state next)
 {
     c->state = next;
     switch (next) {
@@ -196,7 +178,7 @@ static size_t most_plain(const struct client *c)
 void client_run(struct client *c)
 {
     while (c->state != C_CLOSE) {
-        enum state next = C_CLOSE;
+        enum client_state next = C_CLOSE;
 
         switch (c->state) {
         case C_FIRST: next = C_FIRST; break;
@@ -220,22 +202,24 @@ void client_run(struct client *c)
         stream_resume(c->sock);
 }
 
-static enum state step_handshake(struct client *c)
+static enum client_state step_handshake(struct client *c)
 {
     if (!tls_established(c->wire.tls))
         return C_HANDSHAKE;
+    if (tls_validates(c->wire.tls)) /* who wanted to see the certificate has seen it */
+        return C_LINGER;
     return tls_speaks_http2(c->wire.tls) ? C_H2 : C_HEAD;
 }
 
 /* Nobody is hung up on who was let in and has not asked yet: he would take it for a failure. Who has been answered
  * knows that an idle connection may end. */
-static enum state await_head(struct client *c)
+static enum client_state await_head(struct client *c)
 {
     buf_free(&c->plain);
     return (c->draining && c->has_asked) || c->visitor_ended ? C_LINGER : C_HEAD;
 }
 
-static enum state refuse_head(struct client *c)
+static enum client_state refuse_head(struct client *c)
 {
     const struct reception reception = reception_of(c);
 
@@ -243,7 +227,7 @@ static enum state refuse_head(struct client *c)
     return C_LINGER;
 }
 
-static enum state step_head(struct client *c)
+static enum client_state step_head(struct client *c)
 {
     ssize_t n;
 
@@ -264,7 +248,7 @@ static enum state step_head(struct client *c)
     return begin_exchange(c, (size_t)n);
 }
 
-static enum state begin_exchange(struct client *c, size_t head_bytes)
+static enum client_state begin_exchange(struct client *c, size_t head_bytes)
 {
     const struct reception reception = reception_of(c);
     const struct visitor_side side = visitor_h1(c);
@@ -276,7 +260,7 @@ static enum state begin_exchange(struct client *c, size_t head_bytes)
     return c->exchange ? C_EXCHANGE : C_LINGER;
 }
 
-static enum state step_exchange(struct client *c)
+static enum client_state step_exchange(struct client *c)
 {
     enum exchange_state state = exchange_run(c->exchange, &c->plain);
 
@@ -298,7 +282,7 @@ static enum state step_exchange(struct client *c)
 }
 
 /* Who has ended his side cannot tell us how much more he takes: he is gone, with all that he has asked for. */
-static enum state step_h2(struct client *c)
+static enum client_state step_h2(struct client *c)
 {
     uint64_t sooner;
 
@@ -312,61 +296,11 @@ static enum state step_h2(struct client *c)
 }
 
 /* What still comes is dropped; closing at once would reset the connection and take our answer away. */
-static enum state step_linger(struct client *c)
+static enum client_state step_linger(struct client *c)
 {
     c->dropped_bytes += c->plain.len;
     buf_free(&c->plain);
     return C_LINGER;
-}
-
-/* ---- for the exchange ---- */
-
-void client_send(struct client *c, const void *bytes, size_t n)
-{
-    wire_send(&c->wire, bytes, n);
-}
-
-struct buf *client_output(struct client *c)
-{
-    return &c->wire.gathered;
-}
-
-void client_end(struct client *c)
-{
-    c->half_ends = true;
-}
-
-uint64_t client_held(const struct client *c, uint64_t *moved)
-{
-    size_t queued = stream_queued(c->sock);
-
-    *moved = c->wire.sent_bytes - queued;
-    return queued + c->wire.gathered.len + c->plain.len;
-}
-
-bool client_has_ended(const struct client *c)
-{
-    return c->visitor_ended;
-}
-
-bool client_is_gone(const struct client *c)
-{
-    return stream_is_broken(c->sock);
-}
-
-bool client_has_left(const struct client *c)
-{
-    return client_is_gone(c) || (stream_peer_has_ended(c->sock) && !c->would_tell);
-}
-
-const char *client_tls_version(const struct client *c)
-{
-    return c->wire.tls ? tls_version(c->wire.tls) : "";
-}
-
-struct stream *client_stream(struct client *c)
-{
-    return c->sock;
 }
 
 /* ---- what happens ---- */

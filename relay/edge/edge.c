@@ -23,6 +23,8 @@ struct edge {
     struct places places;
     struct crowd crowd;
     struct worker **workers;
+    uint64_t *shown; /* by each worker: serial of its challenges */
+    uint64_t shown_by_all;
     unsigned workers_n, running;
     struct spliced *spliced; /* who sshd's visitors from 127.64.0.0/10 really are */
     bool failed;             /* at the start: nobody waits for the end */
@@ -70,6 +72,19 @@ bool edge_real_address(const struct edge *edge, const char *address, unsigned po
     return false;
 }
 
+static void note_shown(struct edge *edge, const struct mail *mail)
+{
+    uint64_t least = UINT64_MAX;
+
+    edge->shown[mail->lane] = mail->n;
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        least = edge->shown[i] < least ? edge->shown[i] : least;
+    if (least == edge->shown_by_all)
+        return;
+    edge->shown_by_all = least;
+    edge->events->challenges_shown(edge->user, least);
+}
+
 static void on_mail(void *user, const struct mail *mail)
 {
     struct edge *edge = user;
@@ -78,6 +93,7 @@ static void on_mail(void *user, const struct mail *mail)
     case MAIL_PROVED: edge->events->lane_proved(edge->user, mail->lane); break;
     case MAIL_SILENT: edge->events->lane_silent(edge->user, mail->lane); break;
     case MAIL_ABORTED: edge->events->stream_aborted(edge->user, mail->lane, mail->stream); break;
+    case MAIL_SHOWS: note_shown(edge, mail); break;
     case MAIL_SPLICED: note_spliced(edge, mail); break;
     case MAIL_PARTED: forget_spliced(edge, mail->n); break;
     case MAIL_WORKER_ENDED:
@@ -143,6 +159,10 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
     uint64_t first_id = random_id(n);
 
     edge->workers = mem_new(n * sizeof(void *));
+    edge->shown = mem_new(n * sizeof *edge->shown);
+    edge->shown_by_all = challenges_serial(snapshot_challenges(snapshot));
+    for (unsigned i = 0; i < n; i++)
+        edge->shown[i] = edge->shown_by_all;
     for (unsigned i = 0; i < n; i++) {
         const struct worker_conf worker = { .limits = limits,
                                             .ssh_port = conf->ssh_port,
@@ -180,6 +200,7 @@ static void free_parts(struct edge *edge)
     while (edge->spliced)
         forget_spliced(edge, edge->spliced->key);
     free(edge->workers);
+    free(edge->shown);
     places_free(&edge->places);
     crowd_free(&edge->crowd);
     free(edge);

@@ -16,7 +16,9 @@ struct edge_events {
     void (*lane_silent)(void *user, uint64_t lane); /* a stream of it has not been answered in time: busy */
     void (*stream_aborted)(void *user, uint64_t lane,
                            uint64_t stream); /* its visitor is gone: tell the agent */
-    void (*ended)(void *user);               /* every worker has ended; last */
+    /* Every worker shows the challenges of a snapshot, of this serial or a later one. */
+    void (*challenges_shown)(void *user, uint64_t serial);
+    void (*ended)(void *user); /* every worker has ended; last */
 };
 
 struct edge;

@@ -6,6 +6,8 @@
 #include "relay/edge/page.h"
 #include "relay/edge/redirect.h"
 
+#include <string.h>
+
 /* One that was not understood counts for the site of the connection. */
 static void log_answer(const struct gate *g, int status, const struct buf *answer)
 {
@@ -59,6 +61,23 @@ static bool redirect(const struct gate *g, const struct snap_site *site, struct 
     return goes;
 }
 
+/* Who looks whether a name leads to us is answered whatever site he asks, or none: in front of every redirect and route. */
+static bool answer_validator(const struct gate *g, struct buf *out)
+{
+    struct str method = h1_text(g->head, g->head->method);
+    const char *text = challenges_text(snapshot_challenges(g->snapshot), h1_text(g->head, g->head->path),
+                                       h1_text(g->head, g->head->host));
+
+    if (!text || !(str_eq(method, "GET") || str_eq(method, "HEAD")))
+        return false;
+    buf_printf(out,
+               "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %zu\r\n"
+               "Cache-Control: no-store\r\nConnection: close\r\n\r\n%s",
+               strlen(text), wants_body(g) ? text : "");
+    log_answer(g, 200, out);
+    return true;
+}
+
 void gate_refuse_head(const struct gate *g, struct buf *out)
 {
     answer(g, g->head->status, "The request could not be understood.", out);
@@ -68,6 +87,8 @@ bool gate_answers(const struct gate *g, const struct snap_site *site, struct buf
 {
     if (str_eq(h1_text(g->head, g->head->method), "CONNECT"))
         return answer(g, 405, "This is not a proxy.", out);
+    if (answer_validator(g, out))
+        return true;
     if (!site || (!g->visitor->https && site->policy.https == POLICY_ONLY))
         return answer(g, 404, "There is no such site here.", out);
     if (is_misdirected(g, site))

@@ -23,13 +23,20 @@ static const char *wanted_name(const struct snapshot *s, const struct snap_site 
     return snapshot_find(s, str_of(other)) == site ? other : host;
 }
 
+/* Nobody is sent to a certificate that his browser warns of: browsers keep a 308. */
+static bool wants_tls(const struct snap_site *site)
+{
+    if (site->policy.tls == POLICY_PASSTHROUGH) /* without TLS there is nobody who answers */
+        return true;
+    return site->policy.https == POLICY_REDIRECT && !site->placeholder;
+}
+
 bool redirect_find(const struct snapshot *s, const struct snap_site *site, const struct h1_head *head,
                    const struct redirect_from *from, struct buf *location)
 {
     char host[DOMAIN_BYTES], other[DOMAIN_BYTES + sizeof www];
     struct str path = h1_text(head, head->path);
-    bool secure = from->secure || site->policy.https == POLICY_REDIRECT ||
-                  site->policy.tls == POLICY_PASSTHROUGH; /* without TLS there is nobody who answers */
+    bool secure = from->secure || wants_tls(site);
     struct str whole = h1_text(head, head->authority), port = { 0 };
     const char *name;
 
@@ -40,7 +47,8 @@ bool redirect_find(const struct snapshot *s, const struct snap_site *site, const
         return false;
     if (secure == from->secure) /* the same port, as the visitor sees it */
         port = (struct str){ whole.p + head->host.n, whole.n - head->host.n };
-    buf_printf(location, "%s://%s%.*s", secure ? "https" : "http", name, STR_ARG(port));
+    buf_printf(location, strchr(name, ':') ? "%s://[%s]%.*s" : "%s://%s%.*s", secure ? "https" : "http", name,
+               STR_ARG(port));
     if (secure != from->secure && from->https_port != 443)
         buf_printf(location, ":%u", from->https_port);
     if (path.n == 0 || path.p[0] != '/')

@@ -36,6 +36,11 @@ void snapshot_set_rules(struct snapshot *s, const struct snap_rules *rules)
         s->rules.trusted.list = memcpy(arena_get(&s->texts, size), rules->trusted.list, size);
 }
 
+void snapshot_set_challenges(struct snapshot *s, struct challenges *c)
+{
+    s->challenges = challenges_hold(c);
+}
+
 static struct snap_lane *add_lane(struct snapshot *s, uint64_t id, const char *agent, const char *boot,
                                   struct counts *counts)
 {
@@ -171,12 +176,12 @@ bool snapshot_has_site(const struct snapshot *s, const char *name)
     return false;
 }
 
-void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *plain)
+void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to)
 {
     struct snap_site *site = find_site(s, name);
 
     if (site)
-        set_route(s, site, path, plain);
+        set_route(s, site, path, to);
 }
 
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane,
@@ -218,8 +223,23 @@ static int by_host(const void *a, const void *b)
     return strcmp(((const struct name *)a)->host, ((const struct name *)b)->host);
 }
 
+/* Behind NAT visitors come to an address of ours that is not the one that they have asked for. */
+static void find_address(struct snapshot *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->names_n; i++)
+        if (domain_is_address(s->names[i].host)) {
+            s->address = s->names[i].host;
+            n++;
+        }
+    if (n > 1)
+        s->address = NULL;
+}
+
 void snapshot_finish(struct snapshot *s)
 {
+    find_address(s);
     if (s->names_n > 0)
         qsort(s->names, s->names_n, sizeof *s->names, by_host);
     s->sorted = true;
@@ -252,6 +272,7 @@ void snapshot_release(struct snapshot *s)
     snapshot_free_ports(s);
     SSL_CTX_free(s->tls_begin);
     SSL_CTX_free(s->tls_fallback);
+    challenges_release(s->challenges);
     free(s->lanes);
     free(s->sites);
     free(s->names);
@@ -286,11 +307,25 @@ const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
     return site;
 }
 
-SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name)
+/* Who names no server has asked for an address. Which one, when he came to this one of ours? */
+const char *snapshot_nameless(const struct snapshot *s, const char *address)
 {
-    const struct snap_site *site = snapshot_find(s, server_name);
+    return s->address && !find_exact(s, address) ? s->address : address;
+}
 
+SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates)
+{
+    const struct snap_site *site;
+
+    if (validates)
+        return challenges_tls(s->challenges, server_name);
+    site = snapshot_find(s, server_name);
     return site ? site->tls : s->tls_fallback;
+}
+
+const struct challenges *snapshot_challenges(const struct snapshot *s)
+{
+    return s->challenges;
 }
 
 bool snapshot_has_passthrough(const struct snapshot *s)

@@ -1,9 +1,9 @@
 /* relay/edge/snapshot.h - what the control plane publishes and the workers read: sites, their certificates and lanes.
  *
- * Built by one thread, then immutable and counted: each worker holds one reference to the current one. A snapshot
- * owns copies of all texts and a reference to each TLS context. */
+ * Built by one thread, then immutable and counted: each worker holds one reference to the current one. */
 #ifndef RELAY_EDGE_SNAPSHOT_H
 #define RELAY_EDGE_SNAPSHOT_H
+#include "relay/edge/challenges.h"
 #include "relay/edge/counts.h"
 #include "relay/edge/crowd.h"
 #include "shared/arena.h"
@@ -16,7 +16,6 @@
 #include "shared/str.h"
 
 #include <openssl/ssl.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -58,6 +57,7 @@ struct snap_site {
     time_t away_since; /* while no lane serves it; 0: that is not known */
     struct policy policy;
     bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
+    bool placeholder;  /* it has no certificate yet that anybody could trust: nobody is sent to it by TLS */
 };
 
 /* What counts for every connection, whatever it asks for. */
@@ -74,17 +74,16 @@ struct snap_down {
     enum lane_service how;
 };
 
-struct snapshot;
 struct snapshot *snapshot_new(void); /* with one reference */
 /* What TLS connections begin with, and the certificate for unknown names (NULL: they are refused). */
 void snapshot_set_tls(struct snapshot *s, SSL_CTX *begin, SSL_CTX *fallback);
 void snapshot_set_rules(struct snapshot *s, const struct snap_rules *rules); /* copied */
+void snapshot_set_challenges(struct snapshot *s, struct challenges *c);      /* gets a reference of its own */
 /* While building. Secrets and texts are copied, contexts and counts get references of their own. */
 const struct snap_lane *snapshot_add_lane(struct snapshot *s, uint64_t id, const char *agent,
                                           const char *boot, int64_t claim, uint16_t port, bool busy,
                                           const unsigned char secret[PROXY2_SECRET_BYTES],
                                           struct counts *counts);
-/* A lane without an agent, for a site that no agent serves. */
 const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, const struct host_port *to,
                                            struct counts *counts);
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
@@ -92,8 +91,7 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
 void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name); /* each of its */
 bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
-void snapshot_add_route(struct snapshot *s, const char *name, const char *path,
-                        const struct snap_lane *plain);
+void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to);
 /* To the site of this name and its claimed routes, if it is there. policy: as this lane's agent claims it, or NULL. */
 void snapshot_add_site_lane(struct snapshot *s, const char *name, const struct snap_lane *lane,
                             int64_t priority, const json_t *policy);
@@ -106,8 +104,10 @@ void snapshot_release(struct snapshot *s); /* NULL is fine */
 
 /* By host name: any case, with or without a trailing dot, no port. Exact before wildcard. NULL: unknown. */
 const struct snap_site *snapshot_find(const struct snapshot *s, struct str host);
-/* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. */
-SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name);
+/* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. validates: see tls.h. */
+const char *snapshot_nameless(const struct snapshot *s, const char *address); /* see snapshot.c */
+SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates);
+const struct challenges *snapshot_challenges(const struct snapshot *s); /* borrowed; NULL: there are none */
 /* The site that ends the TLS for this server name itself, if there is any; NULL: we do, or nobody. */
 const struct snap_site *snapshot_passes(const struct snapshot *s, struct str server_name);
 bool snapshot_has_passthrough(const struct snapshot *s);

@@ -4,6 +4,8 @@
 #include "relay/edge/snapshot.h"
 #include "relay/edge/snapshot_ports.h"
 
+#include <stdatomic.h>
+
 struct name {
     const char *host; /* normalized */
     const struct snap_site *site;
@@ -14,12 +16,14 @@ struct snapshot {
     struct arena texts;
     struct snap_rules rules;
     SSL_CTX *tls_begin, *tls_fallback; /* either may be NULL */
+    struct challenges *challenges;     /* likewise */
     struct snap_lane **lanes;
     struct snap_site **sites;
     struct snap_port **ports;
     struct name *names;
     struct snap_down *downs;
     size_t lanes_n, sites_n, ports_n, names_n, downs_n;
+    const char *address; /* the only address that is a name of a site; NULL: there is none, or another */
     bool sorted;
     bool passes; /* some site ends its visitors' TLS itself */
 };

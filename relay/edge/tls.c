@@ -21,6 +21,20 @@ struct tls {
 
 /* ---- which certificate ---- */
 
+static const unsigned char acme_tls[] = "\x0a"
+                                        "acme-tls/1";
+
+/* The protocol alone, in a list of its own. */
+static bool offers_validation(SSL *ssl)
+{
+    const unsigned char *ext;
+    size_t n;
+
+    return SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &n) &&
+           n == 2 + sizeof acme_tls - 1 && ext[0] == 0 && ext[1] == sizeof acme_tls - 1 &&
+           memcmp(ext + 2, acme_tls, sizeof acme_tls - 1) == 0;
+}
+
 /* Which site this is, kept beside OpenSSL; a session of one name is never resumed by another. */
 static void note_name(struct tls *t, struct str name)
 {
@@ -32,11 +46,23 @@ static void note_name(struct tls *t, struct str name)
     SSL_set_session_id_context(t->pipe.ssl, context, sizeof context);
 }
 
+/* Who validates wants to see the certificate, whatever sessions he brings. */
+static void forget_sessions(struct tls *t)
+{
+    unsigned char context[SHA256_DIGEST_LENGTH];
+
+    SHA256(acme_tls, sizeof acme_tls, context); /* which is no name of a site */
+    SSL_set_session_id_context(t->pipe.ssl, context, sizeof context);
+    SSL_set_options(t->pipe.ssl, SSL_OP_NO_TICKET);
+    SSL_set_num_tickets(t->pipe.ssl, 0);
+}
+
 static int on_client_hello(SSL *ssl, int *alert, void *unused)
 {
     struct tls *t = SSL_get_app_data(ssl);
     const unsigned char *ext;
     struct str name = { "", 0 };
+    bool validates = offers_validation(ssl);
     SSL_CTX *chosen;
     size_t n;
 
@@ -46,13 +72,15 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused)
         *alert = SSL_AD_DECODE_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }
-    chosen = t->pick(t->user, name);
+    chosen = t->pick(t->user, name, validates);
     if (!chosen) {
-        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        *alert = validates ? SSL_AD_NO_APPLICATION_PROTOCOL : SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
     }
     SSL_set_SSL_CTX(ssl, chosen);
     note_name(t, name);
+    if (validates)
+        forget_sessions(t);
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -73,6 +101,15 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, co
     return SSL_TLSEXT_ERR_OK;
 }
 
+static int on_validation_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
+                              const unsigned char *in, unsigned in_n, void *unused)
+{
+    (void)ssl, (void)in, (void)in_n, (void)unused; /* it was looked at, or this context were not in force */
+    *out = acme_tls + 1;
+    *out_n = sizeof acme_tls - 2;
+    return SSL_TLSEXT_ERR_OK;
+}
+
 /* ---- contexts ---- */
 
 /* Mozilla's intermediate configuration, without the finite-field suites: forward secret and authenticated, all of them.
@@ -89,7 +126,8 @@ static SSL_CTX *new_context(void)
 
     if (!ctx || SSL_CTX_set_ciphersuites(ctx, suites_1_3) != 1 ||
         SSL_CTX_set_cipher_list(ctx, suites_1_2) != 1)
-        abort(); /* out of memory, or a library without these */
+        abort();                                             /* out of memory, or a library without these */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* or a session of 1.2 has an id, for nothing */
     return ctx;
 }
 
@@ -100,6 +138,14 @@ SSL_CTX *tls_site_context(void)
     SSL_CTX *ctx = new_context();
 
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    return ctx;
+}
+
+SSL_CTX *tls_validation_context(void)
+{
+    SSL_CTX *ctx = new_context();
+
+    SSL_CTX_set_alpn_select_cb(ctx, on_validation_alpn, NULL);
     return ctx;
 }
 
@@ -139,7 +185,6 @@ SSL_CTX *tls_begin_context(enum tls_profile profile, struct tickets *tickets)
         abort(); /* out of memory */
     SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(ctx, TICKETS_SESSION_S);
     SSL_CTX_set_ex_data(ctx, tickets_index(), tickets_hold(tickets));
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
@@ -202,13 +247,23 @@ void tls_end(struct tls *t)
     tls_pipe_end(&t->pipe);
 }
 
-bool tls_speaks_http2(const struct tls *t)
+static bool speaks(const struct tls *t, struct str protocol)
 {
     const unsigned char *name;
     unsigned n;
 
     SSL_get0_alpn_selected(t->pipe.ssl, &name, &n);
-    return n == 2 && memcmp(name, "h2", 2) == 0;
+    return n == protocol.n && memcmp(name, protocol.p, n) == 0;
+}
+
+bool tls_speaks_http2(const struct tls *t)
+{
+    return speaks(t, STR("h2"));
+}
+
+bool tls_validates(const struct tls *t)
+{
+    return speaks(t, STR("acme-tls/1"));
 }
 
 const char *tls_version(const struct tls *t)

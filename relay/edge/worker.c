@@ -395,6 +395,16 @@ static void end_if_done(struct worker *w)
     }
 }
 
+/* From now on every visitor of this worker who asks for one is answered. */
+static void tell_challenges(struct worker *w, const struct snapshot *before)
+{
+    uint64_t serial = challenges_serial(snapshot_challenges(w->snapshot));
+
+    if (serial != challenges_serial(snapshot_challenges(before)))
+        mailbox_post(w->conf.to_control,
+                     &(struct mail){ .type = MAIL_SHOWS, .lane = w->conf.index, .n = serial });
+}
+
 static void follow(struct worker *w, struct snapshot *takes)
 {
     struct snapshot *before = w->snapshot;
@@ -409,6 +419,7 @@ static void follow(struct worker *w, struct snapshot *takes)
     raws_follow(w->raws, takes);
     if (http2_ends)
         each_client(w, client_drain_http2);
+    tell_challenges(w, before);
     snapshot_release(before);
 }
 

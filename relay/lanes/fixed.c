@@ -138,7 +138,7 @@ void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struc
     for (size_t i = 0; i < f->n; i++)
         if (!f->list[i].path[0])
             each(user, &(struct lanes_site){ f->list[i].name, (const char *const *)f->list[i].aliases,
-                                             f->list[i].aliases_n, NULL, 0, false });
+                                             f->list[i].aliases_n, NULL, 0, false, NULL });
 }
 
 static bool is_first_of_routed(const struct fixed *f, size_t n)

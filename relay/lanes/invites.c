@@ -47,8 +47,7 @@ json_t *invites_domains(const json_t *list, struct err *e)
             name = ascii;
         }
         if (rc == 0)
-            rc = name ? domain_check(name, DOMAIN_WILDCARD, e)
-                      : err_set(e, ERR_INPUT, "domains holds no text");
+            rc = name ? domain_check(name, DOMAIN_SITE, e) : err_set(e, ERR_INPUT, "domains holds no text");
 
         for (j = 0; rc == 0 && j < i; j++)
             if (strcmp(name, json_string_value(json_array_get(made, j))) == 0)

@@ -284,6 +284,10 @@ static void take_line(struct lane *l, const struct lane_msg *msg)
     case LANE_CONSUMED:
         l->host->stream_consumed(l->host->user, l, msg->consumed.stream, msg->consumed.total);
         break;
+    case LANE_TXT_DONE:
+    case LANE_FETCHED:
+    case LANE_CHALLENGE:
+    case LANE_CHALLENGE_DONE: l->host->hear(l->host->user, l, msg); break;
     case LANE_GOODBYE: enter(l, LANE_S_DRAINING); break;
     case LANE_ERROR:
         log_warn_limited(l->agent, "the agent reports an error", kv_str("agent", l->agent),

@@ -44,6 +44,7 @@ struct lane_host {
     void (*changed)(void *user, struct lane *lane, enum lane_state before);
     void (*stream_ended)(void *user, struct lane *lane, uint64_t stream, enum lane_how how);
     void (*service)(void *user, struct lane *lane, const struct lane_msg *said);
+    void (*hear)(void *user, struct lane *lane, const struct lane_msg *m); /* about certificates */
     void (*stream_consumed)(void *user, struct lane *lane, uint64_t stream, uint64_t total);
     void (*ended)(void *user, struct lane *lane);
     void *user;

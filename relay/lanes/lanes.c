@@ -132,6 +132,7 @@ static void on_claimed(void *user, struct lane *lane, const struct lane_msg *cla
     if (answer.type != LANE_CLAIMED)
         return;
     lane_say_claimed(lane, &answer);
+    lanes_tell_claimer(l, lane);
     l->unkept = true;
     keep_claims(l);
     log_refused(facts.agent, &answer);
@@ -172,6 +173,8 @@ static void on_changed(void *user, struct lane *lane, enum lane_state before)
         presence_note(&l->presence, facts.agent, lanes_agent_is_up(l, facts.agent), time(NULL));
     if (facts.state == LANE_S_DEAD && facts.agent[0])
         note_end(l, &facts);
+    if (facts.state == LANE_S_DEAD && l->errands)
+        errands_lane_gone(l->errands, facts.id);
     if (facts.state == LANE_S_DEAD && !lanes_boot_is_there(l, facts.agent, facts.boot))
         claims_boot_gone(l->claims, facts.agent, facts.boot);
     if (before == LANE_S_OPENING && facts.state == LANE_S_UP)
@@ -255,6 +258,8 @@ static void on_tick(uv_timer_t *timer)
     if (lanes_try_ports(l))
         l->events->changed(l->user);
     tell_news(l);
+    if (l->errands)
+        errands_tick(l->errands);
     l->ticked_ms = now_ms;
     keep_claims(l);
     if (now_ms - before_ms > LATE_MS)
@@ -363,6 +368,7 @@ static void set_host(struct lanes *l)
                                   .changed = on_changed,
                                   .stream_ended = on_stream_ended,
                                   .service = on_service,
+                                  .hear = lanes_hear,
                                   .stream_consumed = on_stream_consumed,
                                   .ended = on_lane_ended,
                                   .user = l };
@@ -378,7 +384,9 @@ static int start_listening(struct lanes *l, struct err *e)
     l->pending = 1;
     uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
     l->door = door_open(l->loop, l->socket.fd, &kind, l, e);
-    return l->door ? 0 : err_wrap(e, "lane_socket");
+    if (!l->door)
+        return err_wrap(e, "lane_socket");
+    return lanes_begin_words(l, e);
 }
 
 static void free_parts(struct lanes *l)
@@ -391,6 +399,7 @@ static void free_parts(struct lanes *l)
     presence_free(&l->presence);
     boots_free(&l->boots);
     budget_free(&l->budget);
+    lanes_free_words(l);
     free(l->list);
     free(l);
 }
@@ -492,7 +501,8 @@ void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struc
 
     for (size_t i = 0; claims_site(l->claims, i, &site); i++)
         each(user, &(struct lanes_site){ site.name, site.aliases, site.aliases_n, site.policy,
-                                         lanes_away_since(l, &site), site.claimed || site.remembered });
+                                         lanes_away_since(l, &site), site.claimed || site.remembered,
+                                         site.agents_n > 0 ? site.agents[0].name : NULL });
 }
 
 static void add_to_site(struct snapshot *s, const struct claims_site *site, const struct snap_lane *lane)
@@ -547,12 +557,29 @@ static void end_if_done(struct lanes *l)
     free_parts(l);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_part_closed(void *user)
 {
-    struct lanes *l = handle->data;
+    struct lanes *l = user;
 
     l->pending--;
     end_if_done(l);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    on_part_closed(handle->data);
+}
+
+/* Jobs that wait for agents are told, and may yet hold it. */
+static void stop_errands(struct lanes *l)
+{
+    struct errands *errands = l->errands;
+
+    l->errands = NULL;
+    if (!errands)
+        return;
+    l->pending++;
+    errands_stop(errands, on_part_closed, l);
 }
 
 void lanes_drain(struct lanes *l)
@@ -562,6 +589,7 @@ void lanes_drain(struct lanes *l)
     l->draining = true;
     keep_claims(l);
     lanes_close_ports(l);
+    stop_errands(l);
     enrol_stop(l->enrol);
     unix_listener_remove(&l->socket);
     door_close(l->door);

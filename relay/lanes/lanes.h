@@ -7,6 +7,8 @@
 #include "relay/edge/snapshot.h"
 #include "relay/edge/snapshot_ports.h"
 #include "relay/lanes/enrol.h"
+#include "relay/lanes/errands.h"
+#include "relay/lanes/publish.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
 
@@ -17,6 +19,8 @@ struct lanes_events {
     void (*stream_ended)(void *user, uint64_t lane, uint64_t stream, enum lane_how how);
     void (*stream_consumed)(void *user, uint64_t lane, uint64_t stream, uint64_t total);
     void (*real_address)(void *user, const char *address, unsigned port, char *real, size_t room);
+    /* An agent passes on what another relay has asked it to: to be answered with challenge_done by lanes_say. */
+    void (*challenge)(void *user, const char *agent, const struct lane_msg *m);
     void (*ended)(void *user); /* last */
 };
 
@@ -43,6 +47,7 @@ struct lanes_site {
     const json_t *policy; /* that its agent asks for; NULL: none */
     time_t away_since;    /* of its agent; 0: it is there */
     bool claimed;         /* now, or before a restart: so these are all its names */
+    const char *agent;    /* that had it first; NULL: none, it is our own configuration's */
 };
 /* Calls back for each site, in the order of names. Sites without a lane are there too: expected. */
 void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struct lanes_site *site),
@@ -54,6 +59,19 @@ void lanes_close_ports(struct lanes *l); /* for good: visitors are refused from 
 /* Adds every welcomed lane to the snapshot, and to each of its sites (found by name) and ports every lane that is
  * up. */
 void lanes_add_to_snapshot(const struct lanes *l, struct snapshot *s);
+
+/* What jobs ask of agents. It ends with the lanes; hold it for longer. */
+struct errands *lanes_errands(const struct lanes *l);
+const struct publish *lanes_publish(const struct lanes *l); /* as it is now; until the next call */
+/* True when the agent has this name in its claim: by itself, by a wildcard, or as the base of one. */
+bool lanes_serves(const struct lanes *l, const char *agent, const char *host);
+/* By one of the agent's lanes, whose id is returned; 0: it has none. */
+uint64_t lanes_say(struct lanes *l, const char *agent, const struct lane_msg *m);
+/* What `tunnelctl status` shows in the house: how a site's certificate is doing (its agents are told when it is another
+ * answer than before, and when they claim it; see `cert` of shared/lane_types.h), and whatever else there is to say. */
+void lanes_tell_cert(struct lanes *l, const char *site, const char *state, const char *not_after,
+                     const char *why);
+void lanes_tell_notice(struct lanes *l, const char *agent, const char *level, const char *text);
 
 /* Who answers what the control socket asks about agents and invitations. */
 struct enrol *lanes_enrol(struct lanes *l);

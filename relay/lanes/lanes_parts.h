@@ -5,6 +5,7 @@
 #include "relay/lanes/budget.h"
 #include "relay/lanes/claims.h"
 #include "relay/lanes/enrol.h"
+#include "relay/lanes/errands.h"
 #include "relay/lanes/lane.h"
 #include "relay/lanes/lanes.h"
 #include "relay/lanes/memory.h"
@@ -39,6 +40,12 @@ struct lanes {
     struct budget budget;
     struct publish publish;
     struct lane_host host;
+    struct errands_host errands_host;
+    struct errands *errands; /* NULL once stopped */
+    struct lanes_news {
+        char *item, *state, *not_after, *why; /* state is NULL while nothing has been told */
+    } * news;                                 /* what was told of certificates */
+    size_t news_n;
     struct lane **list;
     const struct lane *enrolling; /* it gets its own answer */
     size_t n;
@@ -57,6 +64,12 @@ void lanes_refuse_guessers(struct lanes *l, const struct lane *proved);
 bool lanes_boot_is_there(void *user, const char *agent, const char *boot); /* has a lane that is not dead */
 size_t lanes_of_agent(void *user, const char *agent);                      /* those that are not dead */
 bool lane_is_up(const struct lane_facts *facts);
+
+/* lanes_words.c; lanes_hear is for struct lane_host. */
+must_check int lanes_begin_words(struct lanes *l, struct err *e);
+void lanes_free_words(struct lanes *l);
+void lanes_hear(void *user, struct lane *lane, const struct lane_msg *m);
+void lanes_tell_claimer(struct lanes *l, struct lane *lane); /* what was told of its sites before */
 
 /* lanes_ports.c */
 void lanes_init_ports(struct lanes *l);

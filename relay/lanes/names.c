@@ -77,7 +77,7 @@ static bool check_name(const struct claims *c, const struct agent *a, struct ite
 {
     struct err why = { 0 };
 
-    if (domain_check(name, DOMAIN_WILDCARD, &why) != 0) {
+    if (domain_check(name, DOMAIN_SITE, &why) != 0) {
         snprintf(it->why, sizeof it->why, "%.255s", why.text);
         return false;
     }

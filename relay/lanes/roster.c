@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENROLLED_DOMAINS = 100 }; /* as [agent NAME] has it by default */
-
 const struct roster_agent *roster_find(const struct roster *r, const char *name)
 {
     for (size_t i = 0; i < r->n; i++)
@@ -72,7 +70,7 @@ void roster_init(struct roster *r, const struct opt_conf *conf, const struct inv
         a->domains = words_of(r, enrolled.domains);
         a->since = enrolled.since;
         a->instances = 1;
-        a->max_domains = ENROLLED_DOMAINS;
+        a->max_domains = RELAY_MAX_DOMAINS;
     }
 }
 

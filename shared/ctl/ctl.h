@@ -16,6 +16,7 @@ struct ctl {
     const char *domains, *lasts, *host; /* --domains, --for, --host: of invite */
     const char *out;                    /* --out: of dns import */
     const char *dns;                    /* --dns: of add */
+    const char *reason;                 /* --reason: of certs revoke */
     int argc;                           /* what follows the command's name */
     char **argv;
 };
@@ -31,6 +32,8 @@ enum ctl_exit ctl_agents(struct ctl *c);
 enum ctl_exit ctl_revoke(struct ctl *c);
 enum ctl_exit ctl_add(struct ctl *c);
 enum ctl_exit ctl_remove(struct ctl *c);
+enum ctl_exit ctl_certs(struct ctl *c);
+enum ctl_exit ctl_certs_import(struct ctl *c); /* behind certs import */
 enum ctl_exit ctl_dns(struct ctl *c);
 enum ctl_exit ctl_dns_providers(struct ctl *c); /* behind dns providers */
 enum ctl_exit ctl_dns_import(struct ctl *c);    /* behind dns import */

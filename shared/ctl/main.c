@@ -19,6 +19,7 @@ static const struct {
     { "revoke", "NAME", "take an agent's or an invitation's leave away, at once (relay)", ctl_revoke },
     { "add", "SITE", "serve a site: writes its file, and reloads; see below (agent)", ctl_add },
     { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove },
+    { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
@@ -31,6 +32,9 @@ static void print_help(void)
         printf("  %-8s%-8s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
     printf("\n"
            "      add DOMAIN SERVICE [--dns P]   such as: add a.com http://127.0.0.1:80\n"
+           "      certs renew DOMAIN             order another one now\n"
+           "      certs revoke DOMAIN            tell its authority that it is not to be trusted\n"
+           "      certs import DIR               take certificates over from another program\n"
            "      dns sync [DOMAIN] [--dry-run]  make records right now, or say what that is\n"
            "      dns providers [TYPE]           what DNS providers can do, with a sample\n"
            "      dns import FILE [--out FOLDER] inadyn.conf or ddclient.conf in our words\n"
@@ -40,6 +44,8 @@ static void print_help(void)
            "      --for TIME     for invite: how long the token is good, 1s to 7d; 1h\n"
            "      --host HOST    for invite: where agents reach this machine, when it is\n"
            "                     not its first public address\n"
+           "      --reason WHY   for certs revoke: unspecified, key-compromise, superseded\n"
+           "                     or ceased\n"
            "      --socket PATH  the daemon's control socket; also $TUNNEL_SOCKET\n"
            "      --relay        the relay at %s\n"
            "      --agent        the agent at %s\n"
@@ -64,6 +70,8 @@ static enum ctl_exit run_command(struct ctl *c)
         return ctl_wrong_usage("--dns is for add, not for %s", name);
     if (c->out && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--out is for dns import, not for %s", name);
+    if (c->reason && strcmp(name, "certs") != 0)
+        return ctl_wrong_usage("--reason is for certs revoke, not for %s", name);
     if (c->dry_run && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync, not for %s", name);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -93,6 +101,7 @@ int main(int argc, char **argv)
         { "dry-run", no_argument, NULL, 'n' },
         { "out", required_argument, NULL, 't' },
         { "dns", required_argument, NULL, 'p' },
+        { "reason", required_argument, NULL, 'w' },
         { "version", no_argument, NULL, 'v' },
         { 0 },
     };
@@ -115,6 +124,7 @@ int main(int argc, char **argv)
         case 't': c.out = optarg; break;
         case 'p': c.dns = optarg; break;
         case 'o': c.host = optarg; break;
+        case 'w': c.reason = optarg; break;
         case 'h': print_help(); return CTL_WELL;
         case 'v': printf("tunnelctl %s\n", TUNNEL_VERSION); return CTL_WELL;
         default: return ctl_wrong_usage("see the line above");

@@ -1,5 +1,6 @@
 /* What a person reads first: what is up, what is not, since when, and why. */
 #include "shared/ctl/ctl.h"
+#include "shared/ctl/cert_state.h"
 #include "shared/ctl/dns_state.h"
 #include "shared/ctl/table.h"
 
@@ -294,18 +295,19 @@ static void service_rows(struct table *table, const json_t *domain)
 {
     const json_t *route;
     struct buf name = { 0 };
+    struct cert_cell cert;
     size_t i;
 
     table_row(table, (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "mode"),
                                             text_cell(domain, "service"), text_cell(domain, "service_state"),
-                                            dns_state_of(domain) });
+                                            dns_state_of(domain), cert_state_of(domain, &cert) });
     json_array_foreach(json_object_get(domain, "routes"), i, route)
     {
         buf_take(&name, name.len);
         buf_printf(&name, "%s%s", ctl_text(domain, "name"), ctl_text(route, "path"));
         table_row(table, (const char *const[]){ buf_text(&name), text_cell(domain, "mode"),
                                                 text_cell(route, "service"),
-                                                text_cell(route, "service_state"), "" });
+                                                text_cell(route, "service_state"), "", "" });
     }
     buf_free(&name);
 }
@@ -329,21 +331,22 @@ static void print_details(const json_t *domain)
     json_array_foreach(json_object_get(domain, "routes"), i, route)
         print_detail(ctl_text(domain, "name"), route);
     dns_state_print_reasons(domain);
+    cert_state_print_reasons(domain);
 }
 
 static bool show_agent_domains(struct ctl *c, const json_t *status)
 {
-    static const char *const headings[] = { "DOMAIN", "MODE", "SERVICE", "STATE", "DNS" };
+    static const char *const headings[] = { "DOMAIN", "MODE", "SERVICE", "STATE", "DNS", "CERTIFICATE" };
     const json_t *domains = json_object_get(status, "domains"), *domain;
     struct table table;
     bool well = true;
     size_t i;
 
-    table_init(&table, 5, headings);
+    table_init(&table, 6, headings);
     json_array_foreach(domains, i, domain)
     {
         service_rows(&table, domain);
-        well = well && are_services_well(domain) && dns_state_is_well(domain);
+        well = well && are_services_well(domain) && dns_state_is_well(domain) && cert_state_is_well(domain);
     }
     print_table(c, "domains", &table);
     json_array_foreach(domains, i, domain) print_details(domain);
@@ -468,6 +471,8 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
            ctl_text(status, "name"), plain(c), ctl_text(status, "version"), up);
     lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
+    if (!is_relay)
+        cert_state_print_notices(status);
     if (has_ports(status))
         ports_well = is_relay ? show_relay_ports(c, status) : show_agent_ports(c, status);
     return lanes_well && domains_well && ports_well ? CTL_WELL : CTL_FAILING;
@@ -483,10 +488,11 @@ static enum ctl_exit judge(const json_t *status)
                        entry) if (!is_lane_well(entry)) return CTL_FAILING;
     json_array_foreach(json_object_get(status, "relays"), i, entry) json_array_foreach(
         json_object_get(entry, "lanes"), j, lane) if (!is_lane_well(lane)) return CTL_FAILING;
-    json_array_foreach(json_object_get(status, "domains"), i,
-                       entry) if (!(json_object_get(entry, "state")
-                                        ? is_well(entry, "state")
-                                        : are_services_well(entry))) return CTL_FAILING;
+    json_array_foreach(
+        json_object_get(status, "domains"), i,
+        entry) if (!(json_object_get(entry, "state")
+                         ? is_well(entry, "state")
+                         : are_services_well(entry) && cert_state_is_well(entry))) return CTL_FAILING;
     json_array_foreach(json_object_get(status, "tcp"), i,
                        entry) if (!(json_object_get(entry, "claim")
                                         ? is_agent_port_well(entry)

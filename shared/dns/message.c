@@ -296,6 +296,7 @@ bool msg_value(const struct msg *m, const struct msg_record *r, struct buf *out)
             return false;
         break;
     case MSG_TXT: return text_value(r, out);
+    case MSG_NS:
     case MSG_CNAME:
         if (!msg_read_name(m, &at, text) || at != (size_t)(r->rdata - m->bytes) + r->rdata_n)
             return false;

@@ -14,12 +14,14 @@ enum { MSG_HEAD_BYTES = 12, MSG_MAX_BYTES = 65535, MSG_UDP_BYTES = 512, MSG_NAME
 
 enum msg_type {
     MSG_A = 1,
+    MSG_NS = 2,
     MSG_CNAME = 5,
     MSG_SOA = 6,
     MSG_TXT = 16,
     MSG_AAAA = 28,
     MSG_OPT = 41,
-    MSG_TSIG = 250
+    MSG_TSIG = 250,
+    MSG_CAA = 257
 };
 enum msg_class { MSG_IN = 1, MSG_CH = 3, MSG_NONE = 254, MSG_ANY = 255 };
 enum msg_opcode { MSG_QUERY = 0, MSG_UPDATE = 5 };
@@ -86,6 +88,6 @@ must_check int msg_next(struct msg *m, struct msg_record *r, struct err *e);
 int msg_rcode(const struct msg *m);
 /* Reads a name at *at, which moves behind it. False when it is not well-formed. */
 must_check bool msg_read_name(const struct msg *m, size_t *at, char out[MSG_NAME_TEXT]);
-/* A record's value, added to out as struct dns_rrset has it: A, AAAA, TXT, CNAME. False when it is not well-formed. */
+/* A record's value, added to out as struct dns_rrset has it: A, AAAA, TXT, CNAME, NS. False when it is not well-formed. */
 must_check bool msg_value(const struct msg *m, const struct msg_record *r, struct buf *out);
 #endif

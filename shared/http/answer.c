@@ -98,17 +98,22 @@ void http_later_error(struct http_later *later, int status, const char *fmt, ...
 
 /* ---- which route ---- */
 
-/* A * at the end of the route's path is one segment, which is not empty. */
+/* A * in the route's path is one whole segment, which is not empty. */
 static bool path_fits(const char *route, struct str path, struct str *name)
 {
-    size_t n = strlen(route);
+    const char *star = strchr(route, '*'), *rest;
+    size_t before, behind;
 
     *name = (struct str){ path.p, 0 };
-    if (n == 0 || route[n - 1] != '*')
+    if (!star)
         return str_eq(path, route);
-    if (path.n < n || strncmp(path.p, route, n - 1) != 0)
+    before = (size_t)(star - route);
+    rest = star + 1;
+    behind = strlen(rest);
+    if (path.n <= before + behind || strncmp(path.p, route, before) != 0 ||
+        strncmp(path.p + path.n - behind, rest, behind) != 0)
         return false;
-    *name = (struct str){ path.p + n - 1, path.n - (n - 1) };
+    *name = (struct str){ path.p + before, path.n - before - behind };
     return !memchr(name->p, '/', name->n);
 }
 

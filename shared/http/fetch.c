@@ -13,7 +13,7 @@
 struct run {
     const struct libcurl *lib;
     CURL *curl;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *connect_to;
     const struct fetch_request *request;
     struct fetch_reply *reply;
     size_t max_bytes;
@@ -82,12 +82,27 @@ static void set_method(struct run *r)
     r->lib->easy_setopt(r->curl, CURLOPT_NOBODY, (long)(strcmp(q->method, "HEAD") == 0));
 }
 
+/* "::ADDRESS:" is for every host and port of a URL, and leaves the port as it is. */
+static void set_address(struct run *r)
+{
+    const char *at = r->request->at;
+    bool v6 = at && strchr(at, ':');
+    char text[96];
+
+    if (!at)
+        return;
+    snprintf(text, sizeof text, "::%s%s%s:", v6 ? "[" : "", at, v6 ? "]" : "");
+    r->connect_to = r->lib->slist_append(NULL, text);
+}
+
 static void set_where(struct run *r)
 {
     const struct fetch_request *q = r->request;
 
     if (q->ca_file && *q->ca_file)
         r->lib->easy_setopt(r->curl, CURLOPT_CAINFO, q->ca_file);
+    if (r->connect_to)
+        r->lib->easy_setopt(r->curl, CURLOPT_CONNECT_TO, r->connect_to);
     if (q->direct)
         r->lib->easy_setopt(r->curl, CURLOPT_PROXY, "");
     if (q->device)
@@ -107,8 +122,8 @@ static void set_options(struct run *r)
     lib->easy_setopt(c, CURLOPT_URL, q->url);
     lib->easy_setopt(c, CURLOPT_ERRORBUFFER, r->why);
     lib->easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    lib->easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-    lib->easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+    lib->easy_setopt(c, CURLOPT_SSL_VERIFYPEER, r->request->any_certificate ? 0L : 1L);
+    lib->easy_setopt(c, CURLOPT_SSL_VERIFYHOST, r->request->any_certificate ? 0L : 2L);
     lib->easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
     lib->easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(q->timeout_ms > 0 ? q->timeout_ms : FETCH_TIMEOUT_MS));
     lib->easy_setopt(c, CURLOPT_USERAGENT, q->user_agent ? q->user_agent : FETCH_USER_AGENT);
@@ -211,12 +226,14 @@ int fetch(const struct fetch_request *request, struct fetch_reply *reply, struct
         more = r.lib->slist_append(r.headers, request->headers[i]);
         r.headers = more ? more : r.headers;
     }
+    set_address(&r);
     set_options(&r);
     rc = finish(&r, r.lib->easy_perform(r.curl), e);
     r.lib->easy_cleanup(r.curl);
     for (struct curl_slist *i = r.headers; i; i = i->next)
         explicit_bzero(i->data, strlen(i->data)); /* one of them may be a credential */
     r.lib->slist_free_all(r.headers);
+    r.lib->slist_free_all(r.connect_to);
     return rc;
 }
 
@@ -236,6 +253,11 @@ void fetch_reply_free(struct fetch_reply *reply)
 
 struct str fetch_field(const struct fetch_reply *reply, const char *name)
 {
+    return fetch_field_nth(reply, name, 0);
+}
+
+struct str fetch_field_nth(const struct fetch_reply *reply, const char *name, size_t before)
+{
     const char *line = buf_bytes(&reply->head), *end = line + reply->head.len;
     size_t n = strlen(name);
 
@@ -245,27 +267,41 @@ struct str fetch_field(const struct fetch_reply *reply, const char *name)
 
         if (whole.n > 0 && whole.p[whole.n - 1] == '\r')
             whole.n--;
-        if (whole.n > n && whole.p[n] == ':' && str_eq_nocase((struct str){ whole.p, n }, name))
+        if (whole.n > n && whole.p[n] == ':' && str_eq_nocase((struct str){ whole.p, n }, name) &&
+            before-- == 0)
             return str_trim((struct str){ whole.p + n + 1, whole.n - n - 1 });
         line += (size_t)((next ? next + 1 : end) - line);
     }
     return (struct str){ NULL, 0 };
 }
 
+/* -1 when text is no date as HTTP has them. */
+static int64_t read_date(struct str text)
+{
+    const struct libcurl *lib = libcurl_get(NULL);
+    char date[64];
+
+    if (!lib || !text.p || text.n >= sizeof date)
+        return -1;
+    snprintf(date, sizeof date, "%.*s", STR_ARG(text));
+    return lib->getdate(date, NULL);
+}
+
+int64_t fetch_date_s(const struct fetch_reply *reply)
+{
+    return read_date(fetch_field(reply, "date"));
+}
+
 int64_t fetch_retry_after_ms(const struct fetch_reply *reply, int64_t now_s)
 {
     enum { MOST_S = 7 * 24 * 3600 };
-    const struct libcurl *lib = libcurl_get(NULL);
     struct str text = fetch_field(reply, "retry-after");
-    char date[64];
-    int64_t s;
-    time_t at;
+    int64_t s, at;
 
-    if (!text.p || text.n >= sizeof date)
+    if (!text.p)
         return -1;
     if (value_number(text, 0, INT64_MAX, &s, NULL) != 0) {
-        snprintf(date, sizeof date, "%.*s", STR_ARG(text));
-        at = lib ? lib->getdate(date, NULL) : -1;
+        at = read_date(text);
         if (at < 0)
             return -1;
         s = at > now_s ? at - now_s : 0;

@@ -1,6 +1,6 @@
 /* shared/http/fetch.h - one HTTP request to a server of somebody else, on libcurl. Blocking: for job threads.
  *
- * The server's certificate is always verified. Redirects are not followed: they would carry a credential elsewhere.
+ * The server's certificate is verified unless the request says that it does not matter. Redirects are not followed: they would carry a credential elsewhere.
  * Nothing of a URL but its host stands in an error, because some services take their password in there. */
 #ifndef SHARED_HTTP_FETCH_H
 #define SHARED_HTTP_FETCH_H
@@ -24,12 +24,15 @@ struct fetch_request {
     size_t body_n;
     const char *ca_file;    /* trusted instead of the system's authorities; NULL or "": these */
     const char *user_agent; /* NULL: FETCH_USER_AGENT */
-    const char *device;     /* interface or source address to use; NULL: any */
-    bool direct;            /* past the proxy that the environment may name */
-    int family;             /* AF_INET or AF_INET6 alone; 0: either */
-    int64_t timeout_ms;     /* for all of it; 0: FETCH_TIMEOUT_MS */
-    size_t max_bytes;       /* of the reply's body, and of its head; 0: FETCH_MAX_BYTES */
-    struct job *job;        /* its cancellation ends the request; NULL: nothing does */
+    const char *at; /* address to connect to, whatever the DNS says of the URL's host; NULL: what it says */
+    bool
+        any_certificate; /* for asking who answers there, with nothing secret in it: nobody has to prove who he is */
+    const char *device; /* interface or source address to use; NULL: any */
+    bool direct;        /* past the proxy that the environment may name */
+    int family;         /* AF_INET or AF_INET6 alone; 0: either */
+    int64_t timeout_ms; /* for all of it; 0: FETCH_TIMEOUT_MS */
+    size_t max_bytes;   /* of the reply's body, and of its head; 0: FETCH_MAX_BYTES */
+    struct job *job;    /* its cancellation ends the request; NULL: nothing does */
 };
 
 struct fetch_reply {
@@ -47,6 +50,10 @@ void fetch_rest(void);
 void fetch_reply_free(struct fetch_reply *reply);
 /* The value of the first such field; p is NULL when there is none. */
 struct str fetch_field(const struct fetch_reply *reply, const char *name);
+/* The value of the field of this name that has so many others of it before it; p is NULL when there is none. */
+struct str fetch_field_nth(const struct fetch_reply *reply, const char *name, size_t before);
+/* What Date says, as seconds since 1970; -1 when it says nothing that is understood. */
+int64_t fetch_date_s(const struct fetch_reply *reply);
 /* What Retry-After says, in milliseconds from now_s (for a date); -1 when it says nothing that is understood. */
 int64_t fetch_retry_after_ms(const struct fetch_reply *reply, int64_t now_s);
 #endif

@@ -37,7 +37,7 @@ struct http_reply {
 };
 
 struct http_route {
-    const char *method, *path; /* a path that ends in / and * stands for all with one further segment there */
+    const char *method, *path; /* a * in the path stands for any one segment */
     void (*answer)(void *user, const struct http_request *request, struct http_reply *reply);
 };
 

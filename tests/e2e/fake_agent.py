@@ -171,6 +171,11 @@ class FakeAgent:
         self.streams: list[Stream] = []  # in the order in which they came
         self.requests: list[tuple[Head, Body]] = []  # likewise
         self.heard: list[dict[str, Any]] = []  # what the relay has said
+        # What is answered to a txt, fetch or challenge; None: nothing. By default it sets nothing, cannot look, passes on.
+        self.words: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
+            "txt": lambda line: {"ok": False, "why": "no provider"},
+            "fetch": lambda line: {"ok": False, "status": -1, "why": "the fake agent does not look"},
+            "challenge": lambda line: {"ok": True, "why": ""}}
         self.wrong: list[str] = []
         self._saying = threading.Lock()
         self.port = self._listen()
@@ -240,6 +245,10 @@ class FakeAgent:
             self.secret = bytes.fromhex(line["secret"])
         elif line["type"] == "ping":
             self.say("pong", n=line["n"], t=line["t"], rtt_ms=line["rtt_ms"])
+        elif line["type"] in self.words:
+            answer = self.words[line["type"]](line)
+            if answer is not None:
+                self.say({"fetch": "fetched"}.get(line["type"], f"{line['type']}_done"), id=line["id"], **answer)
         elif line["type"] == "abort":
             for stream in self.streams:
                 if stream.id == line["stream"]:

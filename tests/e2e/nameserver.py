@@ -41,10 +41,11 @@ def free_port() -> int:
 class NameServer:
     title = "name server"
     kind = "rfc2136"
+    address = "127.0.0.1"
 
-    def __init__(self, folder: Path, *zones: str) -> None:
-        self.folder, self.zones, self.port = folder / self.title, zones, free_port()
-        self.folder.mkdir()
+    def __init__(self, folder: Path, *zones: str, port: int | None = None) -> None:
+        self.folder, self.zones, self.port = folder / self.title, zones, port or free_port()
+        self.folder.mkdir(parents=True)
         need("dig")
         self.process: subprocess.Popen | None = None
         self.key = self.folder / "tsig.key"
@@ -65,7 +66,7 @@ class NameServer:
         return "SOA" in self.dig("+noall", "+answer", self.zones[0], "SOA")
 
     def dig(self, *words: str) -> str:
-        return subprocess.run([need("dig"), "+time=1", "+tries=1", "@127.0.0.1", "-p", str(self.port), *words],
+        return subprocess.run([need("dig"), "+time=1", "+tries=1", f"@{self.address}", "-p", str(self.port), *words],
                               capture_output=True, text=True, check=False, timeout=PATIENCE_S).stdout
 
     def values(self, name: str, type: str) -> list[str]:
@@ -76,7 +77,7 @@ class NameServer:
         return int(self.dig("+noall", "+answer", name, type).split()[1])
 
     def keys(self) -> dict[str, str]:
-        return {"server": f"127.0.0.1:{self.port}", "key_file": str(self.key), "key_name": "pi.", "key_algorithm": "hmac-sha256"}
+        return {"server": f"{self.address}:{self.port}", "key_file": str(self.key), "key_name": "pi.", "key_algorithm": "hmac-sha256"}
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace") if (self.folder / "log").exists() else ""

@@ -406,7 +406,7 @@ def test_hello_claim_ping(house):
     assert house.lane_status()["rtt_ms"] is not None and house.lane_status()["last_error"] is None
     assert status["domains"][0] == {"name": "site.test", "mode": "tunnel", "service": url, "service_state": "unknown",
                                     "service_detail": "", "claim": "accepted", "claim_why": None,
-                                    "routes": [], "dns": None}
+                                    "routes": [], "dns": None, "certs": []}
 
 
 def test_many_sites_are_claimed_in_parts(house):

@@ -273,7 +273,7 @@ PORT = "not a number from 1 to 65535; the default is :443"
 NETWORK = "not an address or a network (such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32)"
 WORKERS = "not auto or a whole number from 1 to 64; the default is auto"
 FORMAT = "not combined or json; the default is combined"
-ISSUER = "not internal; the default is internal"
+ISSUER = "not acme, internal or files; the default is acme"
 ANOTHER_KEY = "make one with: ssh-keygen -t ed25519, and give the line in its .pub file"
 DAMAGED_KEY = "the key is damaged; give the whole line of the .pub file"
 LETTERS = "only a-z, 0-9, - and . may stand in it; write other letters in their xn-- form"
@@ -318,7 +318,22 @@ RELAY_ROWS = [
     *rows_of("access_log", ("access.log", "not off or on"), ("", "not off or on"), section="[domain a.test]\n"),
     *rows_of("issuer", *((text, ISSUER) for text in ("letsencrypt", "INTERNAL", "internal internal", "yes", "")),
              section="[acme]\n"),
-    row("acme with a name", "[acme prod]\n", ("5: [acme prod]", "write it without one")),
+    *rows_of("directory", *((text, "not letsencrypt, letsencrypt-staging, zerossl, google or an https:// URL") for text in (
+        "http://ca.test/dir", "https://", "Letsencrypt", "ca.test", "https://ca.test/a b")), section="[acme]\n"),
+    *rows_of("challenges", ("http", "http is not tls-alpn-01, http-01 or dns-01"), ("", "is empty, and no certificate could be had"),
+             ("http-01 http-01", "http-01 stands there twice; write it once"), section="[acme]\n"),
+    *rows_of("key_types", ("ed25519", "ed25519"), ("", "is empty; the default is ecdsa"), ("ecdsa p384", "p384 is a second key of the same kind"),
+             ("rsa ecdsa rsa4096", "rsa4096 is a second key of the same kind"), section="[acme]\n"),
+    *rows_of("resolvers", ("dns.example", "not ADDRESS, ADDRESS:PORT or system"), section="[acme]\n"),
+    *rows_of("eab_kid", ("kid-1", "goes with eab_key_file"), section="[acme]\n"),
+    *rows_of("dns", ("cloudflare", "there is no [provider cloudflare]; write one"), ("Cloud Flare", NAME), section="[acme]\n"),
+    row("staging_first without one", "[acme]\ndirectory = zerossl\nstaging_first = on\n",
+        ("7: acme.staging_first = on", "directory = zerossl has no staging area; leave it out")),
+    row("acme in capitals", "[acme Prod]\n", ("5: [acme Prod]", NAME)),
+    row("acme called as what is none", "[acme internal]\n", ("5: acme internal", "internal has a meaning already; choose another name")),
+    row("internal with a name", "[acme lan]\nissuer = internal\n", ("6: acme lan.issuer = internal", "write issuer = internal in [acme]")),
+    *rows_of("issuer", ("acme", "the relay has no issuer acme; write internal, files, acme where relay.ini has a section [acme]"),
+             ("prod", "the relay has no issuer prod"), ("files", "needs cert_file and key_file"), section="[domain a.test]\n"),
     row("key in the wrong section", "issuer = internal\n", ("5: relay.issuer = internal", "belongs in [acme]")),
 
     # ---- agents ----
@@ -357,13 +372,13 @@ RELAY_ROWS = [
                  ("a." * 125 + "test", "it is longer than 253 characters"),
                  ("a.*.test", "a wildcard is *. and a name"), ("a*.test", "a wildcard is *. and a name"),
                  ("*.*.test", "a wildcard is *. and a name"), ("*a.test", "a wildcard is *. and a name"),
-                 ("*", "a wildcard is *. and a name"), ("*.test", "it has no dot"), ("test", "it has no dot"),
+                 ("*", "a wildcard is *. and a name"), ("*.test", "it has no dot"),
                  ("a_b.test", LETTERS), ("A.test", LETTERS), ("zürich_.test", "stands in no host name"), ("zu\u0308rich.test", "write them as one character"),
                  ("a.test:443", LETTERS),
                  ("https://a.test", LETTERS), ("a.test/", LETTERS), ("-a.test", "a label begins or ends with -"),
                  ("a-.test", "a label begins or ends with -"),
-                 ("127.0.0.1", "it ends with a number, as an address does"), ("*.0.0.1", "it ends with a number"),
-                 ("::1", A_NAME), ("b.test a..test", "a..test is not")),
+                 ("127.0.0.01", "it ends with a number, as an address does"), ("*.0.0.1", "it ends with a number"),
+                 ("::01", "is not how this address is written here; write ::1"), ("::ffff:1.2.3.4", "write 1.2.3.4"), ("b.test a..test", "a..test is not")),
 
     # ---- domains and certificates ----
     row("default_cert that is not there", "default_cert = none.pem\n",
@@ -377,8 +392,8 @@ RELAY_ROWS = [
         ("7: domain a.test.cert_file = PLACE/a.pem", "goes with key_file; write that as well")),
     row("key that all may read", "[domain a.test]\ncert_file = loose.pem\nkey_file = loose.pem\n",
         ("7: domain a.test.key_file = loose.pem", "run: chmod 600 PLACE/loose.pem"), files={"loose.pem": ""}),
-    row("each wrong domain", f"[agent pi]\nkey = {PUBLIC}\ndomains = a.test x ok.test *\n",
-        ("7: agent pi.domains = a.test x ok.test *", "; * is not a host name")),
+    row("each wrong domain", f"[agent pi]\nkey = {PUBLIC}\ndomains = a.test *.x ok.test *\n",
+        ("7: agent pi.domains = a.test *.x ok.test *", "; * is not a host name")),
 ]
 
 A_HOST = "not a host name or an address (such as relay.example.net); a port goes into port"
@@ -448,7 +463,7 @@ AGENT_ROWS = [
     row("domain without a service", "[domain a.test]\n",
         ("5", "has no service, which mode = tunnel needs; add one (such as service = http://127.0.0.1:80)")),
     *(row(f"domain {name[:40]}", f"[domain {name}]\nservice = http://nas\n", (f"5: [domain {name}]", DOMAIN))
-      for name in ("test", "A.test", "a..test", "a.test.", "a_b.test", "127.0.0.1", "*", "*.*.test", "a.*.test",
+      for name in ("*.test", "A.test", "a..test", "a.test.", "a_b.test", "127.0.0.1.", "*", "*.*.test", "a.*.test",
                    "-a.test")),
     row("domain of 249 characters", f"[domain {'a.' * 122}atest]\nservice = http://nas\n",
         ("5: [domain " + "a." * 30 + "…]", "write a host name of at most 248 characters")),
@@ -468,7 +483,7 @@ AGENT_ROWS = [
              section="[domain a.test]\n"),
     *rows_inside(SITE, "aliases", ("a.test", "a.test belongs to [domain a.test] already; a name belongs to one site"),
                  ("b.test c.test b.test", "b.test belongs to [domain a.test] already"), ("b_c.test", LETTERS),
-                 ("127.0.0.1", "it ends with a number"), ("B.test", LETTERS),
+                 ("127.0.0.1", "an address has no DNS records; give it a [domain] of its own with mode = none"), ("B.test", LETTERS),
                  ("*.*.test", "a wildcard is *. and a name"),
                  ("b..test", "it has an empty label"), ("*", "a wildcard is *. and a name")),
     row("alias of two sites", "[domain a.test]\nservice = http://nas\naliases = c.test\n"

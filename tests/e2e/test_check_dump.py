@@ -10,22 +10,25 @@ import pytest
 from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 from x509 import make_pair
 
-POLICY = ("https", "tls", "www", "hsts", "max_body", "park", "error_page", "access_log", "share", "priority", "set_header",
+POLICY = ("https", "tls", "issuer", "www", "hsts", "max_body", "park", "error_page", "access_log", "share", "priority", "set_header",
           "unset_header")
+PROVIDER = ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
+            "url", "key_name", "key_algorithm", "ca_file", "command", "success")
 COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "heartbeat", "workers", "publish", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "max_connections", "max_per_source", "trusted_proxies",
                         "proxy_listeners", "max_uri", "max_header", "access_log", "access_log_format",
                         "tls_profile", "http2", "default_cert"),
-              "acme": ("issuer",), "agent NAME": ("key", "domains", "tcp_ports", "instances", "max_domains"),
+              "acme] or [acme NAME": ("issuer", "directory", "email", "challenges", "ca_file", "preflight", "resolvers", "eab_kid", "eab_key_file", "profile",
+                       "preferred_chain", "key_types", "staging_first", "deploy_hook", "dns"),
+              "provider NAME": PROVIDER, "agent NAME": ("key", "domains", "tcp_ports", "instances", "max_domains"),
               "domain NAME": ("upstream", "aliases", "route", *POLICY, "cert_file", "key_file")},
     "agent": {"agent": (*COMMON, "max_streams", "max_buffered", "on_change", "withdraw_after", "resolvers"),
               "relay NAME": ("host", "port", "user", "key_file", "host_key", "lanes", "max_lanes", "known_hosts_file",
                              "protocol", "remote_address", "remote_port", "service"),
               "address": ("sources", "quorum", "interval"),
-              "provider NAME": ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
-                                "url", "key_name", "key_algorithm", "ca_file", "command", "success"),
+              "provider NAME": PROVIDER,
               "domain NAME": ("service", "mode", "relays", "dns", "families", "ttl", "proxied", "host_id", "owner_txt", "cleanup_on_stop", "route",
                               "verify", "proxy_protocol", "aliases", *POLICY),
               "tcp NAME": ("listen", "service", "proxy_protocol", "allow", "deny")},
@@ -90,6 +93,9 @@ FURTHER_DUMPED = {
         "lane_command": ("/opt/tunnel lane", "MAIN:17"), "access_log": ("PLACE/access.log", "MAIN:18"),
         "access_log_format": ("json", "MAIN:19"), "agent pi-1.key": (f"{KEY} root@pi", "MAIN:21"),
         "agent pi-1.domains": ("a.test *.a.test b.test", "MAIN:22"), "acme.issuer": ("internal", "MAIN:24"),
+        **{f"acme.{key}": (value, "default") for key, value in
+           {"directory": "letsencrypt", "challenges": "tls-alpn-01 http-01 dns-01", "preflight": "on", "resolvers": "1.1.1.1 9.9.9.9",
+            "key_types": "ecdsa", "staging_first": "on"}.items()},
         "agent pi-2.key": (KEY.replace("qFk", "qFo"), "MAIN:26"), "agent pi-2.domains": ("", "default"),
         "domain a.test.access_log": ("off", "MAIN:28"), "domain a.test.aliases": ("", "default"),
     },
@@ -180,8 +186,7 @@ def defaults(role):
     relay = {"listen_https": ":443", "listen_http": ":80", "park": "10s", "heartbeat": "5s", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
              "max_streams": "900", "max_buffered": "64m", "max_connections": "0", "max_per_source": "0", "trusted_proxies": "", "proxy_listeners": "",
-             "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate", "http2": "on",
-             "acme.issuer": "internal"}
+             "max_uri": "16k", "max_header": "64k", "access_log": "off", "access_log_format": "combined", "tls_profile": "intermediate", "http2": "on"}
     agent = {"max_streams": "4000", "max_buffered": "64m", "withdraw_after": "2m", "resolvers": "system",
              "address.sources": "relay web dns", "address.interval": "5m"}
     return {**common, **(relay if role == "relay" else agent)}
@@ -264,7 +269,6 @@ def test_dump_shows_the_included_file_as_origin(folder, role):
 def test_dump_agrees_with_the_running_daemon(daemon):
     running = {key: (option["value"], option["origin"]) for key, option in daemon.options().items()}
     if daemon.role == "relay":
-        running["acme.issuer"] = ("internal", "default")
         assert running.pop("default_cert") == (None, "default")  # there is none, so there is nothing to dump
     else:
         running["address.sources"], running["address.interval"] = ("relay web dns", "default"), ("5m", "default")
@@ -381,7 +385,8 @@ def test_the_sample_is_well_and_is_the_defaults(folder, role):
 SITE = "sassy-cat-pics.com"
 EXAMPLES = {  # what a person puts in the place of the sample's
     "relay": {"agent NAME": "agent pi-2", "ssh-ed25519 AAAA...": KEY, "domain NAME": "domain b.test", "/etc/tunnel/error.html": "error.html",
-              **{f"/etc/tunnel/{name}": name for name in ("default.pem", f"{SITE}.pem", f"{SITE}.key")}},
+              "provider NAME": "provider cloudflare", "/etc/tunnel/dns.token_file": "dns_token",
+              **{f"/etc/tunnel/{name}": name for name in ("default.pem", f"{SITE}.pem", f"{SITE}.key", "eab.key")}},
     "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "tcp NAME": "tcp ssh", "/var/lib/tunnel-agent/id_": "id_", "/etc/tunnel/error.html": "error.html",
               "provider NAME": "provider cloudflare", "/etc/tunnel/dns.token_file": "dns_token"},
 }
@@ -401,13 +406,16 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     for key in ("known_hosts_file", "remote_port", "service", "host_id") if role == "agent" else ():  # other keys exclude these
         text, one = re.subn(f"^{key} = .*\n", "", text, count=1, flags=re.MULTILINE)
         n -= one
-    for key in OTHER_PROVIDERS if role == "agent" else ():
+    for key in ("issuer",) if role == "relay" else ():
+        text, one = re.subn(rf"(^\[domain NAME\]$.*?)^{key} = [^\n]*\n", r"\1", text, count=1, flags=re.MULTILINE | re.DOTALL)
+        n -= one
+    for key in OTHER_PROVIDERS:
         text, one = re.subn(rf"(^\[provider NAME\]$.*?)^{key} = [^\n]*\n", r"\1", text, count=1, flags=re.MULTILINE | re.DOTALL)
         n -= one
     for example, own in EXAMPLES[role].items():
         assert text.count(example) == 1
         text = text.replace(example, own)
-    for name in ("id_ed25519", "dns_token"):
+    for name in ("id_ed25519", "dns_token", "eab.key"):
         (folder / name).touch(mode=0o600)
     (folder / "error.html").write_text("<p>{text}</p>")
     make_pair(folder, SITE, [SITE]).joined(folder / "default.pem")

@@ -340,7 +340,7 @@ def test_a_one_time_key_can_do_nothing_else(pairing, folder):
 
 @pytest.mark.parametrize("name, domains, why", [
     ("Pi", "a.test", "the agent's name"), ("-pi", "a.test", "the agent's name"), ("a" * 33, "a.test", "the agent's name"),
-    ("pi", "a", "it has no dot"), ("pi", "A.test", "only a-z"), ("pi", "*.*.test", "a wildcard is *. and a name"), ("pi", "", "1 to 100 names"),
+    ("pi", "*.a", "it has no dot"), ("pi", "A.test", "only a-z"), ("pi", "*.*.test", "a wildcard is *. and a name"), ("pi", "", "1 to 100 names"),
     ("pi", "a.test a.test", "stands twice"), ("pi", "a..test", "an empty label"),
 ])
 def test_names_and_domains_are_checked(pairing, name, domains, why):

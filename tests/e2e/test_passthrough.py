@@ -171,6 +171,16 @@ def test_bytes_both_ways(path, size):
     assert done.returncode == 0 and path.site.seen[-1].body.sha256 == hashlib.sha256(body).hexdigest()
 
 
+def test_who_validates_the_name_reaches_the_house(path):
+    """There a certificate is ordered for it; for other names the relay answers, or refuses."""
+    path.tls.set_alpn_protocols(["acme-tls/1"])
+    validates = context(path.own.root, ["acme-tls/1"])
+    with path.passing(tls=validates) as visitor:
+        assert visitor.socket.selected_alpn_protocol() == "acme-tls/1"
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        connect(path.port, validates, FURTHER)
+
+
 def test_a_visitors_certificate_reaches_the_service(passed):
     path = passed()
     path.tls.load_verify_locations(path.own.root)

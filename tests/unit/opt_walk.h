@@ -271,7 +271,7 @@ static inline const struct opt *walk_sample_key(const struct opt_schema *schema,
     return NULL;
 }
 
-/* Takes the ; away in front of every key but includes, and of every section that needs a name, which it gets. */
+/* Takes the ; away in front of every key but includes, and of every section but the unnamed ones, which gets a name. */
 static inline void walk_uncomment(struct buf *out, const struct opt_schema *schema, char *sample)
 {
     for (char *rest = sample, *line; (line = strsep(&rest, "\n"));) {
@@ -280,9 +280,12 @@ static inline void walk_uncomment(struct buf *out, const struct opt_schema *sche
         for (const struct opt_kind *kind = schema->kinds; kind < schema->kinds + schema->kinds_n; kind++) {
             char heading[300];
 
-            snprintf(heading, sizeof heading, "; [%s NAME]", kind->kind);
+            snprintf(heading, sizeof heading, "; [%s%s]", kind->kind,
+                     kind->naming == OPT_NAMED ? " NAME" : "");
             if (kind->naming == OPT_NAMED && strcmp(line, heading) == 0)
                 buf_printf(out, "[%s %s]\n", kind->kind, walk_name(kind));
+            else if (kind->naming == OPT_MAYBE_NAMED && strcmp(line, heading) == 0)
+                buf_printf(out, "[%s]\n", kind->kind);
         }
         buf_printf(out, "%s\n", line + (o && o->type != OPT_INCLUDE ? 2 : 0));
     }

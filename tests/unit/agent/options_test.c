@@ -154,7 +154,10 @@ static void test_refused(void **state)
         { RELAY "protocol = plain\nservice = http://x\nremote_port = 1\n[domain a.test]\nservice = http://x\n"
                 "relays = fra1\n",
           "[relay fra1] has protocol = plain, and knows nothing of sites" },
-        { "[domain a.test]\nservice = http://x\naliases = b\n", "b is not a host name: it has no dot" },
+        { "[domain a.test]\nservice = http://x\naliases = *.b\n", "*.b is not a host name: it has no dot" },
+        { "[domain 192.0.2.7]\nservice = http://x\n", "an address has no DNS records" },
+        { "[domain a.test]\nservice = http://x\naliases = b.test 2001:db8::7\n",
+          "domain a.test.aliases = b.test 2001:db8::7: an address has no DNS records" },
         { "[domain a.test]\nservice = http://x\naliases = b.test a.test\n",
           "a.test belongs to [domain a.test] already" },
         { "[domain a.test]\nservice = http://x\naliases = b.test b.test\n",

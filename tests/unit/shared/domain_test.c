@@ -68,6 +68,46 @@ static void test_check(void **state)
         }
 }
 
+static void test_what_a_site_can_be_called(void **state)
+{
+    static const struct {
+        const char *text, *why; /* part of the reason; NULL: it is well */
+        bool address;
+    } rows[] = {
+        { "a.test", NULL, false },
+        { "*.a.test", NULL, false },
+        { "nas", NULL, false },
+        { "localhost", NULL, false },
+        { "xn--zrich-kva", NULL, false },
+        { "192.0.2.7", NULL, true },
+        { "2001:db8::7", NULL, true },
+        { "::1", NULL, true },
+        { "*.nas", "it has no dot", false },
+        { "*", "a wildcard is *. and a name", false },
+        { "*.0.2.7", "it ends with a number", false },
+        { "7", "it ends with a number", false },
+        { "192.0.2.007", "it ends with a number", false },
+        { "192.0.2.256", "it ends with a number", false },
+        { "2001:DB8::7", "write 2001:db8::7", true },
+        { "2001:db8:0::7", "write 2001:db8::7", true },
+        { "::ffff:192.0.2.7", "write 192.0.2.7", true },
+        { "[::1]", "only a-z", false },
+        { "192.0.2.7:443", "only a-z", false },
+        { "Nas", "only a-z", false },
+        { "", "an empty label", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct err e = { 0 };
+
+        if (domain_check(rows[i].text, DOMAIN_SITE, &e) != (rows[i].why ? -1 : 0) ||
+            (rows[i].why && !strstr(e.text, rows[i].why)))
+            fail_msg("%s: %s", rows[i].text, e.text);
+        assert_int_equal(domain_is_address(rows[i].text), rows[i].address);
+    }
+}
+
 /* A name of n characters: labels of at most 63, and dots between. */
 static const char *name_of(size_t n, char out[300])
 {
@@ -113,7 +153,14 @@ static void test_normalize(void **state)
         { { "a.test..", 8 }, "a.test." }, /* which no site is called */
         { { "a.testx", 6 }, "a.test" },   /* no NUL behind it */
         { { "AZaz09-_@[`{", 12 }, "azaz09-_@[`{" },
-        { { "[::1]", 5 }, "[::1]" },
+        { { "[::1]", 5 }, "::1" },
+        { { "[2001:DB8:0:0::7]", 17 }, "2001:db8::7" },
+        { { "[::1", 4 }, NULL },
+        { { "[192.0.2.7]", 11 }, NULL },
+        { { "[]", 2 }, "[]" }, /* which no site is called */
+        { { "[x]", 3 }, NULL },
+        { { "[::1%eth0]", 10 }, NULL },
+        { { "192.0.2.7", 9 }, "192.0.2.7" },
         { { "\303\204.test", 7 }, "xn--4ca.test" },
         { { "\303", 1 }, NULL },
         { { ".", 1 }, NULL },
@@ -180,9 +227,9 @@ static void test_the_other_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check),          cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_normalize),      cmocka_unit_test(test_matches),
-        cmocka_unit_test(test_the_other_name),
+        cmocka_unit_test(test_check),   cmocka_unit_test(test_what_a_site_can_be_called),
+        cmocka_unit_test(test_lengths), cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_matches), cmocka_unit_test(test_the_other_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

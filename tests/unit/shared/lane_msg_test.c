@@ -72,6 +72,28 @@ static const struct {
       "{\"type\":\"enrol\",\"v\":1,\"name\":\"pi\",\"key\":\"ssh-ed25519 AAAA\"}" },
     { { .type = LANE_ENROLLED, .v = 1, .enrolled = { "pi", "fra1" } },
       "{\"type\":\"enrolled\",\"v\":1,\"name\":\"pi\",\"relay\":\"fra1\"}" },
+    { { .type = LANE_CERT, .cert = { "domain:a.com", "failing", "2026-12-24T00:00:00Z", "no \"A\"" } },
+      "{\"type\":\"cert\",\"item\":\"domain:a.com\",\"state\":\"failing\",\"not_after\":\"2026-12-24T00:00:00Z\","
+      "\"why\":\"no \\\"A\\\"\"}" },
+    { { .type = LANE_CERT, .cert = { "domain:a.com", "waiting", "", "" } },
+      "{\"type\":\"cert\",\"item\":\"domain:a.com\",\"state\":\"waiting\",\"not_after\":\"\",\"why\":\"\"}" },
+    { { .type = LANE_NOTICE, .notice = { "warn", "größer" } },
+      "{\"type\":\"notice\",\"level\":\"warn\",\"text\":\"größer\"}" },
+};
+
+/* The same of those that are answered: whoever asks chooses the id. */
+static const char *const asked[] = {
+    "{\"type\":\"txt\",\"id\":7,\"op\":\"set\",\"name\":\"_acme-challenge.a.com\",\"value\":\"x\"}",
+    "{\"type\":\"txt\",\"id\":\"7\",\"op\":\"clear\",\"name\":\"_acme-challenge.a.com\",\"value\":\"x\"}",
+    "{\"type\":\"txt_done\",\"id\":\"seven\",\"ok\":true,\"why\":\"\"}",
+    "{\"type\":\"txt_done\",\"id\":0,\"ok\":false,\"why\":\"no \\\"provider\\\"\"}",
+    "{\"type\":\"fetch\",\"id\":1,\"name\":\"a.com\",\"address\":\"192.0.2.1\",\"port\":80,\"path\":\"/x\"}",
+    "{\"type\":\"fetched\",\"id\":1,\"ok\":true,\"why\":\"\",\"status\":200}",
+    "{\"type\":\"fetched\",\"id\":1,\"ok\":false,\"why\":\"no IPv6\",\"status\":-1}",
+    "{\"type\":\"challenge\",\"id\":2,\"name\":\"a.com\",\"token\":\"t\",\"answer\":\"t.u\",\"op\":\"set\",\"how\":\"http-01\"}",
+    "{\"type\":\"challenge\",\"id\":2,\"name\":\"a.com\",\"token\":\"t\",\"answer\":\"t.u\",\"op\":\"clear\","
+    "\"how\":\"tls-alpn-01\"}",
+    "{\"type\":\"challenge_done\",\"id\":2,\"ok\":true,\"why\":\"\"}",
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -107,6 +129,18 @@ static void every_message_is_its_line(void **state)
         assert_int_equal(m.type, rows[i].m.type);
         assert_int_equal(m.v, rows[i].m.v);
         check_line(&m, rows[i].line); /* the members are written only if they were read */
+        lane_msg_free(&m);
+    }
+}
+
+static void what_is_asked_comes_back_with_its_id(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        struct lane_msg m = read_well(asked[i], strlen(asked[i]));
+
+        assert_int_not_equal(m.type, LANE_UNKNOWN);
+        check_line(&m, asked[i]);
         lane_msg_free(&m);
     }
 }
@@ -191,6 +225,17 @@ static const struct {
     { HELLO("\"a\"", "1", "0"), "\"port\" is not a whole number from 1 to 65535" },
     { HELLO("\"a\"", "1", "65536"), "\"port\" is not a whole number from 1 to 65535" },
     { HELLO("\"a\"", "1", "99999999999999999999"), "not JSON" },
+    { "{\"type\":\"txt\",\"id\":-1,\"op\":\"set\",\"name\":\"a\",\"value\":\"x\"}",
+      "\"id\" is not a whole number" },
+    { "{\"type\":\"txt\",\"id\":\"\",\"op\":\"set\",\"name\":\"a\",\"value\":\"x\"}", "\"id\" is empty" },
+    { "{\"type\":\"txt\",\"id\":{},\"op\":\"set\",\"name\":\"a\",\"value\":\"x\"}", "\"id\" is not text" },
+    { "{\"type\":\"txt\",\"op\":\"set\",\"name\":\"a\",\"value\":\"x\"}", "\"id\" is missing" },
+    { "{\"type\":\"txt\",\"id\":1,\"op\":\"add\",\"name\":\"a\",\"value\":\"x\"}", "neither set nor clear" },
+    { "{\"type\":\"fetch\",\"id\":1,\"name\":\"a\",\"address\":\"b\",\"port\":0,\"path\":\"/\"}",
+      "\"port\" is not" },
+    { "{\"type\":\"fetched\",\"id\":1,\"ok\":true,\"why\":\"\",\"status\":1000}", "\"status\" is not" },
+    { "{\"type\":\"challenge\",\"id\":1,\"op\":\"set\",\"how\":\"dns-01\"}", "none of its words" },
+    { "{\"type\":\"challenge_done\",\"id\":1,\"ok\":1,\"why\":\"\"}", "\"ok\" is neither true nor false" },
     { WELCOME("fra 1", SECRET, "[]"), "\"relay\": not a name" },
     { WELCOME("fra1", "00", "[]"), "\"secret\" is not 64 lower-case hex digits" },
     { WELCOME("fra1", SECRET "00", "[]"), "\"secret\" is longer" },
@@ -366,6 +411,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_message_is_its_line),
+        cmocka_unit_test(what_is_asked_comes_back_with_its_id),
         cmocka_unit_test(members_arrive_where_they_belong),
         cmocka_unit_test(later_versions_may_add),
         cmocka_unit_test(wrong_lines_are_refused_with_the_reason),

@@ -118,7 +118,8 @@ static void test_a_site_for_other_relays_is_not_told(void **state)
     struct site sites[3] = { { .item = "domain:a.test", .relays = { 1, others } },
                              { .item = "domain:b.test", .relays = { 2, both } },
                              { .item = "domain:c.test", .relays = { 1, others } } };
-    struct site_service service = { .item = "domain:a.test", .route = "", .state = LANE_SERVICE_REFUSED };
+    struct lane_msg m = { .type = LANE_SERVICE,
+                          .service = { .item = "domain:a.test", .state = LANE_SERVICE_REFUSED } };
     struct fixture f;
     struct buf text = { 0 };
 
@@ -129,10 +130,10 @@ static void test_a_site_for_other_relays_is_not_told(void **state)
     assert_int_equal(feed(&f, WELCOME, 0, NULL), 0);
     assert_non_null(
         strstr(said(&f, &text), "\"last\":true,\"items\":[{\"item\":\"domain:b.test\",\"aliases\":[]}]"));
-    converse_service(&f.talk, &service);
+    assert_false(converse_say(&f.talk, &m));
     assert_string_equal(said(&f, &text), "");
-    service.item = "domain:b.test";
-    converse_service(&f.talk, &service);
+    m.service.item = "domain:b.test";
+    assert_true(converse_say(&f.talk, &m));
     assert_non_null(strstr(said(&f, &text), "\"type\":\"service\",\"item\":\"domain:b.test\""));
     end(&f, &text);
 }

@@ -168,6 +168,53 @@ static void test_use(void **state)
     SSL_CTX_free(ctx);
 }
 
+static void test_types(void **state)
+{
+    static const struct {
+        const char *word;
+        enum key_type type;
+        const char *text;
+    } rows[] = { { "ecdsa", KEY_ECDSA, "ecdsa" },       { "p384", KEY_P384, "p384" },
+                 { "rsa", KEY_RSA2048, "rsa" },         { "rsa2048", KEY_RSA2048, "rsa" },
+                 { "rsa3072", KEY_RSA3072, "rsa3072" }, { "rsa4096", KEY_RSA4096, "rsa4096" } };
+    enum key_type type;
+    struct err e = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(key_type_read(str_of(rows[i].word), &type, NULL), 0);
+        assert_int_equal(type, rows[i].type);
+        assert_string_equal(key_type_text(type), rows[i].text);
+    }
+    assert_int_equal(key_type_read(STR("rsa1024"), &type, &e), -1);
+    assert_non_null(strstr(e.text, "ecdsa, p384, rsa, rsa3072 or rsa4096"));
+}
+
+static void test_keys_of_each_type(void **state)
+{
+    static const enum key_type types[] = { KEY_ECDSA, KEY_P384, KEY_RSA2048, KEY_RSA3072 };
+    struct temp *t = *state;
+
+    for (size_t i = 0; i < 4; i++) {
+        const char *path = temp_path(t, "key");
+        struct signer *made = signer_make(types[i]), *again;
+
+        for (size_t k = 0; k < 4; k++)
+            assert_int_equal(signer_is(made, types[k]), i == k);
+        assert_int_equal(signer_save(made, path, NULL), 0);
+        assert_int_equal(temp_mode(path), 0600);
+        again = signer_load(path, NULL);
+        assert_non_null(again);
+        assert_true(signer_same(made, again));
+        assert_true(signer_is(again, types[i]));
+        signer_free(again);
+        again = signer_make(types[i]);
+        assert_false(signer_same(made, again));
+        signer_free(again);
+        signer_free(made);
+    }
+}
+
 #define temp_test(f) cmocka_unit_test_setup_teardown(f, temp_make, temp_remove)
 
 int main(void)
@@ -179,6 +226,8 @@ int main(void)
         temp_test(test_a_file_that_is_no_key),
         temp_test(test_a_path_that_leads_nowhere),
         cmocka_unit_test(test_use),
+        cmocka_unit_test(test_types),
+        temp_test(test_keys_of_each_type),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 static const struct h1_limits limits = { .max_uri = 1024, .max_header = 4096 };
 
 /* a.test with the alias www.a.test, b.test and www.b.test by themselves, *.w.test. */
-static struct snapshot *make_snapshot(const struct policy *policy)
+static struct snapshot *make_snapshot(const struct policy *policy, bool placeholder)
 {
     static const char *const names[] = { "a.test", "b.test", "www.b.test", "*.w.test" };
     struct snapshot *s = snapshot_new();
@@ -22,6 +22,7 @@ static struct snapshot *make_snapshot(const struct policy *policy)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct snap_site *site = snapshot_add_site(s, names[i], tls, policy, counts);
 
+        site->placeholder = placeholder;
         snapshot_add_name(s, site, names[i]);
         if (i == 0)
             snapshot_add_name(s, site, "www.a.test");
@@ -53,7 +54,7 @@ static void check_row(const struct row *row)
     policy_defaults(&policy, 0);
     policy.https = row->https;
     policy.www = row->www;
-    s = make_snapshot(&policy);
+    s = make_snapshot(&policy, false);
     h1_request_init(&head);
     assert_int_equal(h1_head_parse(&head, text, (size_t)n, &limits), n);
     goes = redirect_find(s, snapshot_find(s, h1_text(&head, head.host)), &head, &from, &location);
@@ -76,13 +77,50 @@ static void test_a_site_that_ends_tls_itself(void **state)
     policy_defaults(&policy, 0);
     policy.https = POLICY_BOTH;
     policy.tls = POLICY_PASSTHROUGH;
-    s = make_snapshot(&policy);
+    s = make_snapshot(&policy, false);
     h1_request_init(&head);
     assert_int_equal(h1_head_parse(&head, "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n", 33, &limits), 33);
     assert_true(redirect_find(s, snapshot_find(s, h1_text(&head, head.host)), &head, &from, &location));
     assert_string_equal(buf_text(&location), "https://a.test/x");
     buf_free(&location);
     snapshot_release(s);
+}
+
+/* A browser would keep the redirect, and warn of the certificate. */
+static void test_a_site_that_has_no_certificate_yet(void **state)
+{
+    static const struct {
+        enum policy_www www;
+        bool secure;
+        const char *location;
+    } rows[] = {
+        { POLICY_WWW_AS_IS, false, NULL },
+        { POLICY_WWW_AS_IS, true, NULL },
+        { POLICY_WWW_ADD, false, "http://www.a.test/x" },
+        { POLICY_WWW_ADD, true, "https://www.a.test/x" },
+    };
+    struct policy policy;
+
+    (void)state;
+    policy_defaults(&policy, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct redirect_from from = { rows[i].secure, 443 };
+        struct buf location = { 0 };
+        struct h1_head head;
+        struct snapshot *s;
+
+        policy.www = rows[i].www;
+        s = make_snapshot(&policy, true);
+        h1_request_init(&head);
+        assert_int_equal(h1_head_parse(&head, "GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n", 33, &limits), 33);
+        assert_int_equal(
+            redirect_find(s, snapshot_find(s, h1_text(&head, head.host)), &head, &from, &location),
+            rows[i].location != NULL);
+        if (rows[i].location)
+            assert_string_equal(buf_text(&location), rows[i].location);
+        buf_free(&location);
+        snapshot_release(s);
+    }
 }
 
 static void test_who_goes_where(void **state)
@@ -137,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_goes_where),
         cmocka_unit_test(test_a_site_that_ends_tls_itself),
+        cmocka_unit_test(test_a_site_that_has_no_certificate_yet),
         cmocka_unit_test(test_the_answer),
     };
 

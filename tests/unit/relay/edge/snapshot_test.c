@@ -249,7 +249,8 @@ static void test_which_certificate(void **state)
         SSL_CTX_free(fallback);
         assert_ptr_equal(snapshot_tls_begin(shot.s), first);
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-            assert_ptr_equal(snapshot_pick_tls(shot.s, str_of(rows[i].host)), rows[i].known ? site : other);
+            assert_ptr_equal(snapshot_pick_tls(shot.s, str_of(rows[i].host), false),
+                             rows[i].known ? site : other);
         snapshot_release(shot.s);
     }
 }
@@ -277,7 +278,7 @@ static void test_sites_that_end_tls_themselves(void **state)
     assert_null(snapshot_passes(shot.s, STR("a.test")));
     assert_null(snapshot_passes(shot.s, STR("c.test")));
     assert_null(snapshot_passes(shot.s, STR("")));
-    assert_null(snapshot_pick_tls(shot.s, STR("b.test"))); /* and not the one for unknown names */
+    assert_null(snapshot_pick_tls(shot.s, STR("b.test"), false)); /* and not the one for unknown names */
     SSL_CTX_free(first);
     SSL_CTX_free(fallback);
     snapshot_release(shot.s);

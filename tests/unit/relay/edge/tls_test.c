@@ -403,6 +403,73 @@ static void test_renegotiation_and_new_keys(void **state)
     tls_free(NULL);
 }
 
+/* ---- two certificates for one site ---- */
+
+static void sign_for(SSL_CTX *ctx, EVP_PKEY *takes)
+{
+    X509 *cert = X509_new();
+
+    X509_set_version(cert, X509_VERSION_3);
+    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_set_pubkey(cert, takes);
+    assert_true(X509_sign(cert, takes, EVP_sha256()) > 0);
+    assert_int_equal(SSL_CTX_use_certificate(ctx, cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(ctx, takes), 1);
+    X509_free(cert);
+    EVP_PKEY_free(takes);
+}
+
+static void test_the_client_chooses_between_two_keys(void **state)
+{
+    enum { EC = EVP_PKEY_EC, RS = EVP_PKEY_RSA, NONE = 0 };
+    static const char any[] = "ECDSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA256:RSA+SHA256";
+    static const struct {
+        int version;
+        const char *signatures, *suites, *curves; /* suites: of 1.2 */
+        int key;
+    } rows[] = {
+        { V1_3, any, "DEFAULT", "X25519:P-256", EC },
+        { V1_2, any, "DEFAULT", "X25519:P-256", EC },
+        { V1_3, "RSA-PSS+SHA256:ECDSA+SHA256", "DEFAULT", "P-256", EC }, /* ours is cheaper for both */
+        { V1_2, "RSA+SHA256:ECDSA+SHA256", "DEFAULT", "P-256", EC },
+        { V1_3, "RSA-PSS+SHA256:RSA+SHA256", "DEFAULT", "P-256", RS },
+        { V1_3, "RSA-PSS+SHA512", "DEFAULT", "P-256", RS },
+        { V1_2, "RSA-PSS+SHA256:RSA+SHA256", "DEFAULT", "P-256", RS },
+        { V1_2, "RSA+SHA256", "DEFAULT", "P-256", RS },
+        { V1_2, any, "ECDHE-RSA-AES128-GCM-SHA256", "P-256", RS },
+        { V1_2, any, "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256", "P-256", EC },
+        { V1_2, any, "ECDHE-ECDSA-CHACHA20-POLY1305", "P-256", EC },
+        { V1_2, any, "DEFAULT", "X25519:P-384", RS }, /* it could not check a signature on P-256 */
+        { V1_3, "ECDSA+SHA256", "DEFAULT", "P-256", EC },
+        { V1_3, "ed25519", "DEFAULT", "P-256", NONE },
+        { V1_2, "RSA+SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256", "P-256", NONE },
+    };
+    struct shop *shop = *state;
+
+    SSL_CTX_free(shop->sites[0]);
+    shop->sites[0] = tls_site_context();
+    sign_for(shop->sites[0], EVP_RSA_gen(2048));
+    sign_for(shop->sites[0], EVP_EC_gen("P-256"));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        X509 *shown;
+        struct pair p;
+
+        pair_open(&p, shop, "a.test");
+        offer(&p, rows[i].version, rows[i].version, HTTP1);
+        SSL_set_verify(p.client, SSL_VERIFY_NONE, NULL);
+        assert_int_equal(SSL_set1_sigalgs_list(p.client, rows[i].signatures), 1);
+        assert_int_equal(SSL_set_cipher_list(p.client, rows[i].suites), 1);
+        assert_int_equal(SSL_set1_groups_list(p.client, rows[i].curves), 1);
+        pair_run(&p);
+        shown = SSL_get0_peer_certificate(p.client);
+        if (tls_established(p.server) != (rows[i].key != NONE) ||
+            (shown && EVP_PKEY_get_base_id(X509_get0_pubkey(shown)) != rows[i].key))
+            fail_msg("row %zu: %s, alert %d", i, p.why.text, p.alert);
+        pair_close(&p);
+    }
+}
+
 #define shop_test(f) cmocka_unit_test_setup_teardown(f, shop_open, shop_close)
 
 int main(void)
@@ -420,6 +487,7 @@ int main(void)
         shop_test(test_a_record_that_was_changed),
         shop_test(test_resumption),
         shop_test(test_renegotiation_and_new_keys),
+        shop_test(test_the_client_chooses_between_two_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

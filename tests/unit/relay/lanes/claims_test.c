@@ -159,7 +159,7 @@ static void test_what_is_accepted_and_why_not(void **state)
           "a.test a.test is neither domain:NAME nor tcp:NAME, which is all that this relay serves",
           "*.b.test~pi a.test~pi other.test~nas" },
         { "a kind without a name", "domain:",
-          "domain:  is not a host name: it has no dot (such as "
+          "domain:  is not a host name: it has an empty label (such as "
           "sassy-cat-pics.com)",
           "*.b.test~pi a.test~pi other.test~nas" },
         { "a file's name", "domain:../../etc/passwd",

@@ -131,8 +131,8 @@ static void test_commands(void **state)
           "  fra1   1     down   -      -    -        -   -\n"
           "  fra1: refused\n"
           "\ndomains\n"
-          "  DOMAIN  MODE  SERVICE     STATE  DNS\n"
-          "  a.test  http  http://nas  ok     -\n",
+          "  DOMAIN  MODE  SERVICE     STATE  DNS  CERTIFICATE\n"
+          "  a.test  http  http://nas  ok     -    -\n",
           "" },
         { "records", ctl_dns, false, "200 OK", dns_json, CTL_FAILING,
           "  NAME    TYPE  STATE   WANTED     AT PROVIDER  PUBLIC  CHANGED  CHECK IN\n"

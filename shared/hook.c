@@ -1,4 +1,4 @@
-#include "agent/dns/hook.h"
+#include "shared/hook.h"
 
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_MS = 60 * 1000, VARIABLES = 7 };
+enum { LONGEST_MS = 60 * 1000 };
 
 struct hook {
     uv_process_t process;
     uv_timer_t deadline;
     int open; /* handles */
+    const char *option;
     char *path;
     void (*ended)(void *user);
     void *user;
@@ -42,8 +43,8 @@ static void on_exited(uv_process_t *process, int64_t status, int by_signal)
     struct hook *h = process->data;
 
     if (status != 0 || by_signal != 0)
-        log_warn("on_change did not end well", kv_str("path", h->path), kv_int("status", status),
-                 kv_int("signal", by_signal));
+        log_warn("a program did not end well", kv_str("option", h->option), kv_str("path", h->path),
+                 kv_int("status", status), kv_int("signal", by_signal));
     close_all(h);
 }
 
@@ -54,30 +55,27 @@ static void on_late(uv_timer_t *timer)
     uv_process_kill(&h->process, SIGKILL);
 }
 
-/* Of the daemon's own environment it gets PATH alone: a credential may be in there. */
-static void make_environment(const struct hook_event *e, char *out[VARIABLES + 1])
+/* Of the daemon's own environment it gets PATH alone: a credential may be in there. All texts are to be freed. */
+static char **make_environment(const struct hook_variable *variables, size_t n)
 {
     const char *path = getenv("PATH");
+    char **all = mem_new((n + 2) * sizeof *all);
 
-    out[0] = mem_format("TUNNEL_SITE=%s", e->site);
-    out[1] = mem_format("TUNNEL_NAME=%s", e->name);
-    out[2] = mem_format("TUNNEL_TYPE=%s", e->type);
-    out[3] = mem_format("TUNNEL_PROVIDER=%s", e->provider);
-    out[4] = mem_format("TUNNEL_OLD=%s", e->before);
-    out[5] = mem_format("TUNNEL_NEW=%s", e->now);
-    out[6] = mem_format("PATH=%s", path ? path : "/usr/bin:/bin");
-    out[VARIABLES] = NULL;
+    for (size_t i = 0; i < n; i++)
+        all[i] = mem_format("%s=%s", variables[i].name, variables[i].value);
+    all[n] = mem_format("PATH=%s", path ? path : "/usr/bin:/bin");
+    return all;
 }
 
-void hook_run(struct loop *loop, const char *path, const struct hook_event *event, void (*ended)(void *user),
-              void *user)
+void hook_run(struct loop *loop, const char *option, const char *path, const struct hook_variable *variables,
+              size_t n, void (*ended)(void *user), void *user)
 {
     struct hook *h = mem_new(sizeof *h);
-    char *environment[VARIABLES + 1], *args[] = { NULL, NULL };
+    char **environment = make_environment(variables, n), *args[] = { NULL, NULL };
     uv_process_options_t options = { 0 };
     int rc;
 
-    make_environment(event, environment);
+    h->option = option;
     h->path = args[0] = mem_copy(path);
     h->ended = ended;
     h->user = user;
@@ -90,11 +88,13 @@ void hook_run(struct loop *loop, const char *path, const struct hook_event *even
     uv_timer_init(&loop->uv, &h->deadline);
     rc = uv_spawn(&loop->uv, &h->process, &options);
     if (rc != 0) {
-        log_warn("on_change cannot be run", kv_str("path", path), kv_str("error", uv_strerror(rc)));
+        log_warn("a program cannot be run", kv_str("option", option), kv_str("path", path),
+                 kv_str("error", uv_strerror(rc)));
         close_all(h);
     } else {
         uv_timer_start(&h->deadline, on_late, LONGEST_MS, 0);
     }
-    for (size_t i = 0; i < VARIABLES; i++)
+    for (size_t i = 0; environment[i]; i++)
         free(environment[i]);
+    free(environment);
 }

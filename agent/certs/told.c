@@ -1,0 +1,114 @@
+#include "agent/certs/told.h"
+
+#include "shared/json.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char item_prefix[] = "domain:";
+
+/* ---- certificates ---- */
+
+static void free_cert(struct told_cert *c)
+{
+    free(c->relay);
+    free(c->item);
+    free(c->state);
+    free(c->not_after);
+    free(c->why);
+}
+
+static struct told_cert *cert_of(struct told *t, const char *relay, const char *item)
+{
+    for (size_t i = 0; i < t->certs_n; i++)
+        if (strcmp(t->certs[i].relay, relay) == 0 && strcmp(t->certs[i].item, item) == 0)
+            return &t->certs[i];
+    if (t->certs_n == TOLD_CERTS)
+        return NULL;
+    t->certs = mem_grow(t->certs, (t->certs_n + 1) * sizeof *t->certs);
+    t->certs[t->certs_n] = (struct told_cert){ 0 };
+    return &t->certs[t->certs_n++];
+}
+
+void told_cert(struct told *t, const char *relay, const struct lane_msg *m)
+{
+    struct told_cert *c = cert_of(t, relay, m->cert.item);
+
+    if (!c)
+        return;
+    free_cert(c);
+    *c = (struct told_cert){ mem_copy(relay), mem_copy(m->cert.item), mem_copy(m->cert.state),
+                             mem_copy(m->cert.not_after), mem_copy(m->cert.why) };
+}
+
+void told_keep(struct told *t, bool (*keep)(void *user, const char *relay, const char *item), void *user)
+{
+    for (size_t i = t->certs_n; i > 0; i--) {
+        struct told_cert *c = &t->certs[i - 1];
+
+        if (keep(user, c->relay, c->item))
+            continue;
+        free_cert(c);
+        *c = t->certs[--t->certs_n];
+    }
+}
+
+json_t *told_certs_status(const struct told *t, const char *site)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < t->certs_n; i++) {
+        const struct told_cert *c = &t->certs[i];
+
+        if (strcmp(c->item + sizeof item_prefix - 1, site) == 0)
+            json_array_append_new(
+                list, json_pack("{s:s, s:s, s:o, s:o}", "relay", c->relay, "state", c->state, "not_after",
+                                *c->not_after ? json_string(c->not_after) : json_null(), "last_error",
+                                *c->why ? json_any_text(c->why) : json_null()));
+    }
+    return list;
+}
+
+/* ---- notices ---- */
+
+static void free_notice(struct told_notice *n)
+{
+    free(n->relay);
+    free(n->level);
+    free(n->text);
+}
+
+void told_notice(struct told *t, const char *relay, const struct lane_msg *m, time_t now)
+{
+    if (t->notices_n == TOLD_NOTICES) {
+        free_notice(&t->notices[0]);
+        memmove(&t->notices[0], &t->notices[1], (TOLD_NOTICES - 1) * sizeof t->notices[0]);
+        t->notices_n--;
+    }
+    t->notices[t->notices_n++] =
+        (struct told_notice){ mem_copy(relay), mem_copy(m->notice.level), mem_copy(m->notice.text), now };
+}
+
+json_t *told_notices_status(const struct told *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < t->notices_n; i++) {
+        const struct told_notice *n = &t->notices[i];
+
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "relay", n->relay, "level", n->level,
+                                              "text", json_any_text(n->text), "at", json_time(n->at)));
+    }
+    return list;
+}
+
+void told_free(struct told *t)
+{
+    for (size_t i = 0; i < t->certs_n; i++)
+        free_cert(&t->certs[i]);
+    free(t->certs);
+    for (size_t i = 0; i < t->notices_n; i++)
+        free_notice(&t->notices[i]);
+    *t = (struct told){ 0 };
+}

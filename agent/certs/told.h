@@ -1,0 +1,33 @@
+/* agent/certs/told.h - what relays have told of certificates, and their notices, for whoever looks at this agent's status.
+ *
+ * A value, embedded; all zero bytes is an empty one. */
+#ifndef AGENT_CERTS_TOLD_H
+#define AGENT_CERTS_TOLD_H
+#include "shared/lane_types.h"
+
+#include <stddef.h>
+#include <time.h>
+
+enum { TOLD_NOTICES = 10, TOLD_CERTS = 2000 };
+
+struct told {
+    struct told_cert {
+        char *relay, *item, *state, *not_after, *why;
+    } * certs;
+    size_t certs_n;
+    struct told_notice {
+        char *relay, *level, *text;
+        time_t at;
+    } notices[TOLD_NOTICES]; /* the newest last */
+    size_t notices_n;
+};
+
+void told_free(struct told *t);
+void told_cert(struct told *t, const char *relay, const struct lane_msg *m);
+void told_notice(struct told *t, const char *relay, const struct lane_msg *m, time_t now);
+/* Forgets what is no longer of ours. */
+void told_keep(struct told *t, bool (*keep)(void *user, const char *relay, const char *item), void *user);
+/* certs[] of one domain, and notices[], of /v1/status. New references. */
+json_t *told_certs_status(const struct told *t, const char *site);
+json_t *told_notices_status(const struct told *t);
+#endif

@@ -1,0 +1,24 @@
+/* agent/certs/words.h - what relays ask and tell about certificates: each word to the part that it is for.
+ *
+ * Alive on the loop from words_start until it calls `ended`, once, last, after words_stop. */
+#ifndef AGENT_CERTS_WORDS_H
+#define AGENT_CERTS_WORDS_H
+#include "agent/certs/passing.h"
+#include "shared/lane_types.h"
+#include "shared/loop.h"
+#include "shared/opt.h"
+
+struct words;
+
+/* Borrows conf until words_reload gives another one, and host until `ended`. */
+struct words *words_start(struct loop *loop, const struct opt_conf *conf, const struct passing_host *host,
+                          void (*ended)(void *user), void *user);
+void words_reload(struct words *w, const struct opt_conf *conf);
+void words_welcomed(struct words *w, const char *relay, const struct lane_msg *welcome);
+void words_hear(struct words *w, const char *relay, const struct lane_msg *m);
+void words_tick(struct words *w); /* once a second */
+/* certs[] of each domain, and notices[], of /v1/status. New references. */
+json_t *words_certs_status(const struct words *w, const char *site);
+json_t *words_notices_status(const struct words *w);
+void words_stop(struct words *w);
+#endif

@@ -1,0 +1,70 @@
+/* relay/certs/manager_parts.h - what the files of the manager share: manager.c, manager_jobs.c, manager_status.c. */
+#ifndef RELAY_CERTS_MANAGER_PARTS_H
+#define RELAY_CERTS_MANAGER_PARTS_H
+#include "relay/certs/manager.h"
+#include "relay/certs/revoke.h"
+
+enum {
+    MANAGER_HELD_MS = 60 * 1000,         /* between two looks whether a name leads to us */
+    MANAGER_LOOK_OUT_MS = 5 * 60 * 1000, /* between two looks at names that are left out */
+    MANAGER_HELD_LONGEST_MS = 24 * 3600 * 1000,
+    MANAGER_SHOUT_S = 7 * 24 * 3600, /* what is left of a certificate when its renewal fails */
+};
+
+struct manager_job;
+
+/* One site. A text that may be missing is NULL. */
+struct managed {
+    struct managed *next;
+    char **names;
+    size_t names_n;
+    char *issuer, *agent, *configured;
+    unsigned orders_per_day;
+    bool wanted, used;
+    struct meta meta; /* as it is on disk, or was when a job began */
+    char *trouble;    /* why the disk cannot be read */
+    SSL_CTX *tls;
+    struct manager_job *job; /* NULL: there is none */
+    bool revokes;            /* a person waits for it to be revoked */
+    enum revoke_reason reason;
+    bool forced;                          /* a person waits for another one */
+    struct http_later *asked;             /* who gets the answer; NULL: nobody */
+    int64_t held_since_ms, look_again_ms; /* by the preflight; 0: not held */
+    char *seen;                           /* what it has seen */
+    char *warning;                        /* and what was odd, last time */
+    int64_t look_out_ms;                  /* when names that were left out are looked at again */
+    time_t shouted;
+    json_t *told;
+};
+
+struct manager {
+    struct loop *loop;
+    const struct opt_conf *conf;
+    char *state_dir;
+    const struct obtain_help *help;
+    struct manager_events events;
+    void *user;
+    struct issuers *issuers;
+    struct store *store; /* NULL: not opened, or it cannot be; likewise quota */
+    struct quota *quota;
+    struct managed *first;
+    struct managed *gone; /* forgotten while a job was theirs */
+    uv_timer_t tick;
+    size_t jobs;
+    bool ending, closed;
+};
+
+/* manager.c */
+struct managed *manager_find(const struct manager *m, const char *site);
+void manager_wake(struct manager *m); /* looks at all sites in the next round of the loop */
+struct due_site manager_due(const struct manager *m, const struct managed *d);
+void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, bool other_certificate);
+void manager_job_ended(struct manager *m, struct managed *d); /* its job is no more */
+void manager_tell(struct manager *m, struct managed *d);
+
+/* manager_jobs.c */
+void manager_obtain(struct manager *m, struct managed *d);
+void manager_revoke(struct manager *m, struct managed *d);
+void manager_cancel(struct managed *d);
+bool manager_is_ordering(const struct managed *d);
+#endif

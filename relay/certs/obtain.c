@@ -1,0 +1,564 @@
+/* All that is done for one site's certificates, on a job's thread:
+ *
+ *   load -> adopt the configuration -> look at what the authority suggests -> choose an authority -> look beforehand
+ *        -> for each kind of key that is due: staging -> order -> install;  names that fail are left out, once
+ *        -> drop what is not wanted any more
+ *
+ * Each step writes to disk what a restart must not forget. */
+#include "relay/certs/obtain.h"
+
+#include "relay/certs/renewal_info.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct
+try {
+    const struct obtain_ask *ask;
+    struct obtain_result *r;
+    struct meta *m;
+    const struct issuer *by;
+    const struct challenge_ways *ways[CHALLENGE_TYPES];
+    const char **names; /* those that are not left out */
+    size_t names_n;
+    enum key_type type;
+    bool held_back; /* by what we have counted ourselves: no failure of the authority */
+};
+
+static uint32_t chance(void)
+{
+    uint32_t random = 0;
+
+    (void)RAND_bytes((unsigned char *)&random, sizeof random); /* spreads load: any number will do */
+    return random;
+}
+
+static int save(struct try *t)
+{
+    return store_save(t->ask->store, t->m, &t->r->why);
+}
+
+/* ---- the configuration ---- */
+
+/* Nothing has failed yet for another configuration. */
+static int adopt(struct try *t)
+{
+    struct meta *m = t->m;
+
+    if (!due_is_changed(&t->ask->site, m))
+        return 0;
+    renewal_reset(&m->retry);
+    meta_take_back(m, NULL);
+    meta_order_ended(m);
+    meta_set(&m->last_error, NULL);
+    for (size_t i = 0; i < m->issuers_n; i++)
+        m->issuers[i].failures = 0;
+    meta_set(&m->configured, t->ask->site.configured);
+    return save(t);
+}
+
+/* ---- renewal information ---- */
+
+static void look_at(struct try *t, struct meta_cert *cert)
+{
+    const struct issuer *by = issuers_find(t->ask->site.issuers, cert->issuer);
+    struct acme_window window = { 0 };
+    struct renewal_window suggested;
+    struct acme_why why;
+    int64_t again_ms = -1, now;
+
+    acme_why_init(&why);
+    if (renewal_info_get(by->ca, t->ask->job, cert->facts.ari_id, &window, &again_ms, &why) == 0) {
+        now = time(NULL);
+        suggested = (struct renewal_window){ window.start, window.end };
+        if (renewal_suggested(&cert->renewal, &suggested, chance(), &why.err) < 0)
+            log_warn_limited(by->name, "what an authority suggests for renewal makes no sense",
+                             kv_str("domain", t->m->name), kv_str("error", why.err.text));
+        meta_set(&cert->ari_url, window.explanation[0] ? window.explanation : NULL);
+        cert->ari_next_look = renewal_next_look(now, again_ms > 0 ? again_ms / 1000 : 0, chance());
+    } else if (why.err.code == ERR_MISSING) {
+        renewal_unsuggested(&cert->renewal, chance());
+        cert->ari_next_look = renewal_next_look(time(NULL), DUE_TAKE_BACK_S, chance());
+    } else if (why.class != ACME_STOPPED) {
+        cert->ari_next_look = renewal_next_look_failed(time(NULL), chance());
+    }
+    acme_why_free(&why);
+}
+
+/* It never stands in the way of a renewal. */
+static int look(struct try *t)
+{
+    bool looked = false;
+
+    for (int slot = 0; slot < META_SLOTS; slot++)
+        if (due_look(&t->ask->site, t->m, (enum meta_slot)slot, time(NULL))) {
+            look_at(t, &t->m->certs[slot]);
+            looked = true;
+        }
+    return looked ? save(t) : 0;
+}
+
+/* ---- an order ---- */
+
+static void on_order_noted(void *user, const char *url)
+{
+    struct try *t = user;
+    struct err why = { 0 };
+
+    if (url)
+        meta_order_began(t->m, url, t->by->name, key_type_text(t->type), time(NULL));
+    else
+        meta_order_ended(t->m);
+    if (store_save(t->ask->store, t->m, &why) != 0)
+        log_warn("cannot note an order", kv_str("domain", t->m->name), kv_str("error", why.text));
+}
+
+static void choose_names(struct try *t)
+{
+    const struct due_site *site = &t->ask->site;
+
+    t->names_n = 0;
+    for (size_t i = 0; i < site->names_n; i++)
+        if (!due_is_left_out(t->m, site->names[i]))
+            t->names[t->names_n++] = site->names[i];
+}
+
+/* An order that had begun, as long as it is the same that would be made now. */
+static const char *order_to_resume(const struct try *t)
+{
+    const struct meta_order *o = &t->m->order;
+
+    return o->url && o->issuer && o->key_type && strcmp(o->issuer, t->by->name) == 0 &&
+                   strcmp(o->key_type, key_type_text(t->type)) == 0
+               ? o->url
+               : "";
+}
+
+static const char *replaced_by(const struct try *t)
+{
+    const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
+
+    return cert->there && cert->revoked_at == 0 && cert->renewal.window.end != 0 && cert->facts.ari_id &&
+                   cert->directory && strcmp(cert->directory, t->by->directory) == 0
+               ? cert->facts.ari_id
+               : "";
+}
+
+static struct limits_order limits_of(const struct try *t, const char *directory, bool exempt)
+{
+    return (struct limits_order){ directory, t->names, t->names_n, t->ask->agent, t->ask->orders_per_day,
+                                  exempt };
+}
+
+/* Its free_at is when the next try is. */
+static int may_order(struct try *t, const struct limits_order *o, struct order_result *result)
+{
+    int64_t free_at = 0, now = time(NULL);
+
+    if (quota_order(t->ask->quota, o, &free_at, &t->r->why) == 0)
+        return 0;
+    t->held_back = true;
+    result->class = ACME_LATER;
+    result->retry_after_ms = free_at > now ? (free_at - now) * 1000 : -1;
+    return -1;
+}
+
+static void count(struct try *t, const struct limits_order *o, const struct order_result *result,
+                  unsigned counted)
+{
+    struct err ignored = { 0 };
+    int64_t free_at;
+
+    for (unsigned i = counted; i < result->orders; i++)
+        if (quota_order(t->ask->quota, o, &free_at, &ignored) != 0)
+            break; /* made already: it is only counted, as far as there is room to count */
+    for (size_t i = 0; i < result->failures_n; i++)
+        for (unsigned j = 0; j < result->failures[i].validations; j++)
+            quota_validation_failed(t->ask->quota, o->directory, result->failures[i].name);
+}
+
+static void fill_ask(struct try *t, struct order_ask *ask, struct acme_ca *ca)
+{
+    *ask = (struct order_ask){ .ca = ca,
+                               .names = t->names,
+                               .names_n = t->names_n,
+                               .challenges_n = t->by->challenges_n,
+                               .profile = t->by->conf->profile,
+                               .preferred_chain = t->by->conf->preferred_chain,
+                               .replaces = "",
+                               .key = t->type,
+                               .resume_url = "",
+                               .job = t->ask->job,
+                               .user = t };
+    memcpy(ask->challenges, t->by->challenges, sizeof ask->challenges);
+    memcpy(ask->ways, t->ways, sizeof ask->ways);
+}
+
+static void on_staging_noted(void *user, const char *url)
+{
+    (void)user;
+    (void)url; /* nothing is lost with it */
+}
+
+/* What does not work there would not work in earnest, where failures count. */
+static int try_staging(struct try *t, struct order_result *result)
+{
+    const struct limits_order o = limits_of(t, t->by->staging_directory, false);
+    struct order_ask ask;
+    int rc;
+
+    if (may_order(t, &o, result) != 0)
+        return -1;
+    fill_ask(t, &ask, t->by->staging);
+    ask.note = on_staging_noted;
+    ask.preferred_chain = "";
+    rc = order_run(&ask, result, &t->r->why);
+    count(t, &o, result, 1);
+    if (rc != 0)
+        return err_wrap(&t->r->why, "staging");
+    meta_set(&t->m->staging_passed, t->ask->site.configured);
+    return save(t);
+}
+
+static bool wants_staging(const struct try *t)
+{
+    const struct meta *m = t->m;
+
+    if (!t->by->staging || (m->staging_passed && strcmp(m->staging_passed, t->ask->site.configured) == 0))
+        return false;
+    for (int slot = 0; slot < META_SLOTS; slot++)
+        if (m->certs[slot].there)
+            return false; /* it has worked before */
+    return true;
+}
+
+static void log_certificate(const struct try *t, int64_t not_after)
+{
+    const time_t at = (time_t)not_after;
+    char text[32] = "";
+    struct tm tm;
+
+    if (gmtime_r(&at, &tm))
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    log_info("certificate", kv_str("domain", t->m->name), kv_str("issuer", t->by->name),
+             kv_str("not_after", text));
+}
+
+static int install(struct try *t, const struct order_result *result, const struct limits_order *o)
+{
+    const struct due_site *site = &t->ask->site;
+    const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
+    struct store_offer offer = { .chain_pem = result->chain_pem,
+                                 .key = result->key,
+                                 .names = t->names,
+                                 .names_n = t->names_n,
+                                 .issuer = t->by->name,
+                                 .directory = t->by->directory,
+                                 .profile = t->by->conf->profile[0] ? t->by->conf->profile : NULL,
+                                 .origin = "ordered",
+                                 .random = chance() };
+
+    if (!t->ask->forced) {
+        offer.wanted = site->names;
+        offer.wanted_n = site->names_n;
+    }
+    if (store_install(t->ask->store, &offer, t->m, time(NULL), &t->r->why) != 0)
+        return err_wrap(&t->r->why, "what %s has issued", t->by->name);
+    t->r->installed = true;
+    quota_issued(t->ask->quota, o, cert->facts.not_after - cert->facts.not_before);
+    log_certificate(t, cert->facts.not_after);
+    return 0;
+}
+
+static int order(struct try *t, struct order_result *result)
+{
+    struct order_ask ask;
+    struct limits_order o;
+    char *key_file = NULL;
+    unsigned counted = 0;
+    int rc;
+
+    fill_ask(t, &ask, t->by->ca);
+    ask.note = on_order_noted;
+    ask.resume_url = order_to_resume(t);
+    ask.replaces = replaced_by(t);
+    o = limits_of(t, t->by->directory, ask.replaces[0]);
+    if (!ask.resume_url[0]) {
+        if (may_order(t, &o, result) != 0)
+            return -1;
+        counted = 1;
+    }
+    rc = store_order_key(t->ask->store, t->m->name, &key_file, &t->r->why);
+    if (rc == 0) {
+        ask.key_file = key_file;
+        rc = order_run(&ask, result, &t->r->why);
+        count(t, &o, result, counted);
+    }
+    if (rc == 0) {
+        rc = install(t, result, &o);
+        result->class = rc == 0 ? ACME_OK : ACME_REFUSED;
+    }
+    free(key_file);
+    return rc;
+}
+
+/* ---- names that fail ---- */
+
+static bool is_to_blame(const struct order_failure *f)
+{
+    return f->class == ACME_CONFIG || f->class == ACME_REFUSED;
+}
+
+/* While there is a certificate that is good for them for long, it stays: the next tries may succeed. */
+static bool may_leave_out(const struct try *t)
+{
+    const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
+
+    return !cert->there || renewal_may_leave_out(&cert->renewal, time(NULL));
+}
+
+/* True when there is another order to be made, without them. */
+static bool leave_out(struct try *t, const struct order_result *result)
+{
+    size_t blamed = 0, failed = 0;
+
+    for (size_t i = 0; i < result->failures_n; i++) {
+        blamed += is_to_blame(&result->failures[i]);
+        failed += result->failures[i].class != ACME_OK; /* else another way has led to it */
+    }
+    if (blamed == 0 || blamed < failed || blamed >= t->names_n || !may_leave_out(t))
+        return false;
+    for (size_t i = 0; i < result->failures_n; i++) {
+        const struct order_failure *f = &result->failures[i];
+
+        if (!is_to_blame(f))
+            continue;
+        if (!meta_leave_out(t->m, f->name, f->text, time(NULL)))
+            return false;
+        log_warn("a name is left out of its site's certificate", kv_str("domain", t->m->name),
+                 kv_str("name", f->name), kv_str("error", f->text));
+    }
+    meta_order_ended(t->m);
+    return save(t) == 0;
+}
+
+static void fail(struct try *t, const struct order_result *result)
+{
+    enum renewal_patience patience =
+        result->class == ACME_REFUSED || result->class == ACME_ACCOUNT ? RENEWAL_SLOW : RENEWAL_SOON;
+    struct meta_issuer *had = meta_issuer_of(t->m, t->by->name);
+    int64_t at_least_s = result->retry_after_ms > 0 ? result->retry_after_ms / 1000 : 0, now = time(NULL);
+    struct err why = { 0 };
+
+    t->r->end = OBTAIN_FAILED;
+    meta_set(&t->m->last_error, t->r->why.text);
+    had->failures += t->held_back ? 0 : patience == RENEWAL_SLOW ? DUE_FALL_BACK : 1;
+    had->last_try = now;
+    meta_set(&had->last_error, t->r->why.text);
+    renewal_failed(&t->m->retry, now, patience, at_least_s, chance());
+    if (store_save(t->ask->store, t->m, &why) != 0)
+        log_warn("cannot note that an order has failed", kv_str("domain", t->m->name),
+                 kv_str("error", why.text));
+}
+
+/* One kind of key. */
+static int get_one(struct try *t)
+{
+    for (;;) {
+        struct order_result result = { .retry_after_ms = -1 };
+        bool again;
+        int rc;
+
+        choose_names(t);
+        rc = wants_staging(t) ? try_staging(t, &result) : 0;
+        if (rc == 0) {
+            order_result_free(&result);
+            result = (struct order_result){ .retry_after_ms = -1 };
+            rc = order(t, &result);
+        }
+        again = rc != 0 && result.class != ACME_STOPPED && leave_out(t, &result);
+        if (rc != 0 && result.class == ACME_STOPPED)
+            t->r->end = OBTAIN_STOPPED;
+        else if (rc != 0 && !again)
+            fail(t, &result);
+        order_result_free(&result);
+        if (!again)
+            return rc;
+    }
+}
+
+/* ---- all of it ---- */
+
+/* Names that are tried again are a part of the next order, and left out of it when they fail again. */
+static void take_back(struct try *t)
+{
+    for (size_t i = t->m->left_out_n; i-- > 0;)
+        if (t->ask->forced || time(NULL) - t->m->left_out[i].since >= DUE_TAKE_BACK_S)
+            meta_take_back(t->m, t->m->left_out[i].name);
+}
+
+static bool is_first(const struct meta *m)
+{
+    return !m->certs[META_ECDSA].there && !m->certs[META_RSA].there;
+}
+
+/* So that it is known what a look may take back. */
+static const char not_here[] = "it does not lead here: ";
+
+static int look_at_name(struct try *t, const char *name, struct err *why)
+{
+    const struct obtain_help *help = t->ask->help;
+    char warning[OBTAIN_WARNING_BYTES] = "";
+    struct buf text = { 0 };
+    int rc = help->look(help->user, t->by, name, t->ask->job, warning, why);
+
+    t->r->looked = true;
+    if (warning[0]) {
+        buf_printf(&text, "%s%s%s: %s", t->r->warning, t->r->warning[0] ? "; " : "", name, warning);
+        snprintf(t->r->warning, sizeof t->r->warning, "%s", buf_text(&text));
+        buf_free(&text);
+    }
+    return rc;
+}
+
+/* Names that do not lead here are left out, as long as there are others. */
+static int look_ahead(struct try *t)
+{
+    const struct due_site *site = &t->ask->site;
+    size_t here = 0;
+
+    if (!t->ask->preflight || !t->by->conf->preflight || t->ask->forced || !is_first(t->m))
+        return 0;
+    meta_take_back(t->m, NULL);
+    for (size_t i = 0; i < site->names_n; i++) {
+        struct err why = { 0 };
+        char text[sizeof why.text + sizeof not_here];
+
+        if (look_at_name(t, site->names[i], &why) == 0) {
+            here++;
+            continue;
+        }
+        if (why.code == ERR_STOPPED)
+            return err_set(&t->r->why, ERR_STOPPED, "%s", why.text);
+        if (t->r->why.code == ERR_NONE)
+            err_set(&t->r->why, why.code, "%s", why.text);
+        snprintf(text, sizeof text, "%s%s", not_here, why.text);
+        if (!meta_leave_out(t->m, site->names[i], text, time(NULL)))
+            return -1;
+    }
+    if (here > 0) {
+        t->r->why = (struct err){ 0 };
+        return save(t);
+    }
+    meta_take_back(t->m, NULL); /* nothing is ordered, so nothing is left out */
+    t->r->end = OBTAIN_HELD;
+    return -1;
+}
+
+/* Now and then, at those that were left out then. */
+static int look_again(struct try *t)
+{
+    bool any = false;
+
+    for (size_t i = t->m->left_out_n; t->ask->look_again && i-- > 0;) {
+        const struct meta_left_out *l = &t->m->left_out[i];
+        struct err why = { 0 };
+
+        if (strncmp(l->why, not_here, sizeof not_here - 1) != 0 || look_at_name(t, l->name, &why) != 0)
+            continue;
+        meta_take_back(t->m, l->name);
+        any = true;
+    }
+    return any ? save(t) : 0;
+}
+
+static int get_all(struct try *t)
+{
+    const struct due_site *site = &t->ask->site;
+    bool due[ISSUER_KEY_TYPES] = { false }, any = false;
+
+    if (look_again(t) != 0)
+        return -1;
+    for (size_t i = 0; i < t->by->key_types_n; i++) {
+        due[i] = t->ask->forced || due_order(site, t->m, t->by->key_types[i], time(NULL));
+        any = any || due[i];
+    }
+    if (!any || (!t->ask->forced && !renewal_may_try(&t->m->retry, time(NULL))))
+        return 0;
+    if (look_ahead(t) != 0)
+        return -1;
+    take_back(t);
+    for (size_t i = 0; i < t->by->key_types_n; i++) {
+        t->type = t->by->key_types[i];
+        if (due[i] && get_one(t) != 0)
+            return -1;
+    }
+    meta_issuer_of(t->m, t->by->name)->failures = 0;
+    return save(t);
+}
+
+static int drop_unwanted(struct try *t)
+{
+    bool wanted[META_SLOTS] = { false };
+
+    for (size_t i = 0; i < t->by->key_types_n; i++)
+        wanted[due_slot(t->by->key_types[i])] = true;
+    for (int slot = 0; slot < META_SLOTS; slot++)
+        if (!wanted[slot] && t->m->certs[slot].there && t->m->certs[!slot].there) {
+            if (store_drop(t->ask->store, t->m, (enum meta_slot)slot, &t->r->why) != 0)
+                return -1;
+            t->r->installed = true;
+        }
+    return 0;
+}
+
+static int ask_authority(struct try *t)
+{
+    const struct obtain_help *help = t->ask->help;
+    void *begun = help->begin(help->user, t->by, t->ways, &t->r->why);
+    int rc;
+
+    if (!begun)
+        return -1;
+    rc = get_all(t) != 0 || drop_unwanted(t) != 0 ? -1 : 0;
+    help->end(begun);
+    return rc;
+}
+
+static int go(struct try *t)
+{
+    const struct due_site *site = &t->ask->site;
+
+    if (store_load(t->ask->store, site->names[0], t->m, &t->r->why) != 0)
+        return -1;
+    t->r->loaded = true;
+    if (renewal_mend_clock(&t->m->retry, time(NULL)) && save(t) != 0)
+        return -1;
+    if (adopt(t) != 0 || look(t) != 0)
+        return -1;
+    t->by = due_issuer(site, t->m, time(NULL));
+    return t->by ? ask_authority(t) : 0;
+}
+
+void obtain_run(const struct obtain_ask *ask, struct obtain_result *r)
+{
+    struct try t = { .ask = ask, .r = r, .m = &r->meta };
+
+    t.names = mem_new((ask->site.names_n + 1) * sizeof *t.names);
+    r->end = OBTAIN_STOPPED; /* unless it goes further */
+    if (go(&t) == 0)
+        r->end = OBTAIN_WELL;
+    free(t.names);
+}
+
+void obtain_result_free(struct obtain_result *r)
+{
+    if (r->loaded)
+        meta_free(&r->meta);
+    *r = (struct obtain_result){ 0 };
+}

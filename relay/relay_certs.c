@@ -1,0 +1,195 @@
+/* Which certificate each site shows, and who issues it:
+ *
+ *   cert_file -> files       issuer = internal, local names, no [acme] -> certs (our own root)
+ *   authorities -> manager;  until the first certificate is there, or when there is nobody to ask -> placeholders */
+#include "relay/options.h"
+#include "relay/relay_parts.h"
+#include "shared/json.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- who issues ---- */
+
+struct choice {
+    enum issuer_kind kind;
+    const char *name; /* of an [acme NAME]; NULL: any authority */
+};
+
+static int choose(const struct relay *r, const char *site, const struct policy *policy, struct choice *out,
+                  struct err *e)
+{
+    const char *asked = policy->issuer;
+
+    *out = (struct choice){ ISSUER_ACME, NULL };
+    if (files_has(r->files, site))
+        out->kind = ISSUER_FILES;
+    else if (asked && issuer_check(r->conf, asked, e) != 0)
+        return err_wrap(e, "issuer = %s", asked);
+    else if (asked && strcmp(asked, issuer_words[ISSUER_INTERNAL]) == 0)
+        out->kind = ISSUER_INTERNAL;
+    else if (asked && strcmp(asked, issuer_words[ISSUER_FILES]) == 0)
+        return err_set(e, ERR_INPUT,
+                       "issuer = files: the relay's [domain %s] has no cert_file; write it there", site);
+    else if (asked && strcmp(asked, issuer_words[ISSUER_ACME]) != 0)
+        out->name = asked;
+    else if (!asked && issuer_is_local(site))
+        out->kind = ISSUER_INTERNAL;
+    else if (!asked)
+        out->kind = issuer_by_default(r->conf);
+    if (out->kind == ISSUER_FILES && !files_has(r->files, site))
+        return err_set(
+            e, ERR_INPUT,
+            "[acme] says issuer = files, and [domain %s] has no cert_file; write it there, or an issuer",
+            site);
+    return 0;
+}
+
+/* ---- from an authority ---- */
+
+/* So that nobody who has a key burns what an authority allows us: what it may claim, twice a day. */
+static unsigned orders_per_day(const struct relay *r, const char *agent)
+{
+    const struct relay_agent_conf *conf = agent ? opt_values(r->conf, "agent", agent) : NULL;
+
+    return agent ? 2 * (unsigned)(conf ? conf->max_domains : RELAY_MAX_DOMAINS) : 0;
+}
+
+/* Somebody serves it, so these are all its names. */
+static bool is_wanted(const struct relay *r, const struct lanes_site *site)
+{
+    const struct relay_domain_conf *d = relay_domain(r->conf, site->name);
+
+    return site->claimed || (d && d->upstream[0]);
+}
+
+static SSL_CTX *from_authority(struct relay *r, const struct lanes_site *site, const char *const *names,
+                               size_t n, const char *issuer, struct relay_shown *shown)
+{
+    const char **public = mem_new(n * sizeof *public);
+    struct manager_site asked = { .names = public,
+                                  .issuer = issuer,
+                                  .agent = site->agent,
+                                  .orders_per_day = orders_per_day(r, site->agent),
+                                  .wanted = is_wanted(r, site) };
+    SSL_CTX *tls;
+
+    for (size_t i = 0; i < n; i++)
+        if (issuer_is_local(names[0]) || !issuer_is_local(names[i]))
+    public[asked.names_n++] = names[i]; /* no public authority knows the others */
+    tls = asked.names_n > 0 && public[0] == names[0] ? manager_context(r->manager, &asked, &shown->trusted)
+                                                     : NULL;
+    free(public);
+    return tls;
+}
+
+/* ---- what is shown ---- */
+
+static SSL_CTX *shown_now(struct relay *r, const struct lanes_site *site, const struct policy *policy,
+                          const char *const *names, size_t n, struct relay_shown *shown, struct err *e)
+{
+    struct choice by;
+
+    if (choose(r, site->name, policy, &by, e) != 0)
+        return NULL;
+    if (by.kind == ISSUER_FILES) {
+        shown->trusted = true;
+        return files_context(r->files, names, n, time(NULL), e);
+    }
+    if (by.kind == ISSUER_INTERNAL)
+        return certs_context(r->certs, names, n, time(NULL), e);
+    return from_authority(r, site, names, n, by.name, shown);
+}
+
+SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const struct policy *policy,
+                           const char *const *names, size_t n, struct relay_shown *shown, struct err *e)
+{
+    SSL_CTX *tls = shown_now(r, site, policy, names, n, shown, e);
+
+    if (tls)
+        return tls;
+    if (e->code != ERR_NONE)
+        log_warn_limited(site->name, "no certificate", kv_str("domain", site->name),
+                         kv_str("error", e->text));
+    shown->placeholder = true;
+    shown->trusted = false;
+    return placeholders_context(r->placeholders, names, n, time(NULL), e);
+}
+
+/* ---- what is told ---- */
+
+json_t *relay_cert_status(const struct relay *r, const char *site)
+{
+    if (files_has(r->files, site))
+        return files_status(r->files, site, time(NULL));
+    return r->manager && manager_has(r->manager, site) ? manager_status(r->manager, site)
+                                                       : certs_status(r->certs, site);
+}
+
+struct listing {
+    struct relay *relay;
+    json_t *list;
+};
+
+static void add_cert(void *user, const struct lanes_site *site)
+{
+    const struct listing *l = user;
+    struct relay *r = l->relay;
+    json_t *entry;
+
+    if (!files_has(r->files, site->name) && r->manager && manager_has(r->manager, site->name)) {
+        entry = manager_certs(r->manager, site->name);
+    } else {
+        entry = relay_cert_status(r, site->name);
+        json_object_set_new(entry, "name", json_string(site->name));
+    }
+    json_array_append_new(l->list, entry);
+}
+
+void relay_answer_certs(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct relay *r = parts;
+    struct listing l = { r, json_array() };
+
+    (void)request;
+    if (r->lanes)
+        lanes_each_site(r->lanes, add_cert, &l);
+    if (r->lanes)
+        fixed_each_site(r->fixed, add_cert, &l);
+    http_reply_json(reply, 200, json_pack("{s:o}", "certs", l.list));
+}
+
+static struct manager *manager_of(struct relay *r, struct http_reply *reply)
+{
+    if (r->manager && !r->ending)
+        return r->manager;
+    http_reply_error(reply, 503, "the relay is stopping");
+    return NULL;
+}
+
+void relay_answer_renew(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct manager *m = manager_of(parts, reply);
+
+    if (m)
+        manager_answer_renew(m, request, reply);
+}
+
+void relay_answer_cert_revoke(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct manager *m = manager_of(parts, reply);
+
+    if (m)
+        manager_answer_revoke(m, request, reply);
+}
+
+void relay_answer_cert_import(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct manager *m = manager_of(parts, reply);
+
+    if (m)
+        manager_answer_import(m, request, reply);
+}

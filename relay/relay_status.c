@@ -1,0 +1,112 @@
+/* What the relay tells people by its control socket: how its sites are, who may connect, the internal root. */
+#include "relay/relay_parts.h"
+
+#include <string.h>
+
+struct domains_status {
+    struct relay *relay;
+    json_t *list;
+};
+
+static void note_parked(json_t *domain, long long parked)
+{
+    bool up = strcmp(json_string_value(json_object_get(domain, "state")), "up") == 0;
+
+    json_object_set_new(domain, "parked", json_integer(parked));
+    if (parked > 0 && !up)
+        json_object_set_new(domain, "state", json_string("parked"));
+}
+
+static void add_domain_status(void *user, const struct lanes_site *site)
+{
+    struct domains_status *d = user;
+    const struct ledger_entry *entry = ledger_of(&d->relay->ledger, site->name);
+    const struct counts *counts = entry->counts;
+    json_t *domain = fixed_site_status(d->relay->fixed, site->name);
+
+    if (!domain)
+        domain = lanes_site_status(d->relay->lanes, site->name);
+
+    note_parked(domain, atomic_load(&counts->parked));
+    json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
+    json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
+    json_object_set_new(domain, "last_error", entry->trouble ? json_string(entry->trouble) : json_null());
+    json_object_set_new(domain, "cert", relay_cert_status(d->relay, site->name));
+    json_array_append_new(d->list, domain);
+}
+
+static const struct counts *counts_of_port(void *user, const char *agent, const char *item)
+{
+    return relay_entry_of_port(user, agent, item)->counts;
+}
+
+void relay_add_status(void *parts, json_t *status)
+{
+    struct relay *r = parts;
+    struct domains_status domains = { r, json_array() };
+
+    if (r && r->lanes)
+        lanes_each_site(r->lanes, add_domain_status, &domains);
+    if (r && r->lanes)
+        fixed_each_site(r->fixed, add_domain_status, &domains);
+    json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
+    json_object_set_new(status, "domains", domains.list);
+    json_object_set_new(status, "tcp",
+                        r && r->lanes ? lanes_ports_status(r->lanes, counts_of_port, r) : json_array());
+}
+
+/* ---- agents and invitations ---- */
+
+/* NULL, and the reply says so, on the way to the end. */
+static struct enrol *enrol_of(struct relay *r, struct http_reply *reply)
+{
+    if (r->lanes && !r->ending)
+        return lanes_enrol(r->lanes);
+    http_reply_error(reply, 503, "the relay is stopping");
+    return NULL;
+}
+
+static void answer_agents(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct enrol *enrol = enrol_of(parts, reply);
+
+    (void)request;
+    if (enrol)
+        enrol_answer_agents(enrol, reply);
+}
+
+static void answer_invite(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct enrol *enrol = enrol_of(parts, reply);
+
+    if (enrol)
+        enrol_answer_invite(enrol, request, reply);
+}
+
+static void answer_revoke(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct enrol *enrol = enrol_of(parts, reply);
+
+    if (enrol)
+        enrol_answer_revoke(enrol, request, reply);
+}
+
+static void answer_root(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    (void)request;
+    reply->type = "application/x-pem-file";
+    certs_root_pem(r->certs, &reply->body);
+}
+
+const struct http_route relay_routes[] = {
+    { "GET", "/v1/agents", answer_agents },
+    { "POST", "/v1/invite", answer_invite },
+    { "DELETE", "/v1/agents/*", answer_revoke },
+    { "GET", "/v1/root.pem", answer_root },
+    { "GET", "/v1/certs", relay_answer_certs },
+    { "POST", "/v1/certs/*/renew", relay_answer_renew },
+    { "POST", "/v1/certs/*/revoke", relay_answer_cert_revoke },
+    { "POST", "/v1/certs/import", relay_answer_cert_import },
+};

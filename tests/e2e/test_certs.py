@@ -1,0 +1,240 @@
+"""Certificates that look after themselves: a claim, Pebble, and visitors who are served."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from fake_agent import FakeAgent
+from path import DOMAIN, Front, edges, fronts
+from pebble import Pebble, pebbles
+from programs import PATIENCE_S, wait_until
+from visitor import Visitor, connect, context
+
+
+def section(name: str, keys: dict[str, object]) -> str:
+    return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in keys.items()), ""])
+
+
+class Certs:
+    """A relay on ports that Pebble validates at, and what it says of its certificates."""
+
+    def __init__(self, fronts: Callable[..., Front], pebbles: Callable[..., Pebble], started: list, domains: str, items: list,
+                 acme: dict[str, object] | None = None, pebble: dict[str, Any] | None = None, more: str = "", may: str = "",
+                 **keys: object) -> None:
+        self.http = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.https = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        http, https = (s.getsockname()[1] for s in (self.http, self.https))
+        self.http_port = http
+        self.pebble = pebbles(http_port=http, tls_port=https, **(pebble or {}))
+        self.front = fronts(domains, inherited=[self.http, self.https], listen_https=f"127.0.0.1:{https}",
+                            listen_http=f"127.0.0.1:{http}", **keys)
+        self.front.port = https
+        self.relay, self.more = self.front.relay, more
+        self.plain = self.relay.conf.read_text() + may
+        self.configure(**(acme or {}))
+        self.front.start_relay()
+        self.agent = FakeAgent(self.front.lane_socket, items)
+        started.append(self.agent)
+        self.agent.start()
+
+    def configure(self, **acme: object) -> None:
+        self.relay.conf.write_text(self.plain + section("acme", {**self.pebble.keys(), **acme}) + self.more)
+
+    def reload(self, **acme: object) -> None:
+        self.configure(**acme)
+        reply = self.relay.post("/v1/reload")
+        assert reply.status == 200, reply
+
+    def cert(self, name: str = DOMAIN) -> dict[str, Any]:
+        return next((site["cert"] for site in self.front.status()["domains"] if site["name"] == name), {"state": None})
+
+    def listed(self, name: str = DOMAIN) -> dict[str, Any]:
+        return next(cert for cert in self.relay.get("/v1/certs").json["certs"] if cert["name"] == name)
+
+    def wait(self, state: str, name: str = DOMAIN) -> dict[str, Any]:
+        wait_until(lambda: self.cert(name)["state"] == state, f"{name} is {state}: {self.cert(name)}")
+        return self.cert(name)
+
+    def serial(self, name: str = DOMAIN) -> str:
+        return self.listed(name)["certificates"][0]["serial"]
+
+    def visit(self, name: str = DOMAIN, host: str | None = None) -> int:
+        """Whoever trusts Pebble's root alone."""
+        with Visitor(self.front.port, self.pebble.root(), name, host=host) as visitor:
+            return visitor.ask().status
+
+    def claim(self, *items: Any) -> None:
+        self.agent.items = FakeAgent(self.front.lane_socket, items).items
+        self.agent.claim()
+
+    def restart(self) -> None:
+        self.relay.stop()
+        self.front.start_relay()
+        self.agent.start()
+
+
+@pytest.fixture
+def certs(fronts: Callable[..., Front], pebbles: Callable[..., Pebble], started: list) -> Iterator[Callable[..., Certs]]:
+    made: list[Certs] = []
+
+    def make(domains: str = DOMAIN, items: list | None = None, **how: Any) -> Certs:
+        made.append(Certs(fronts, pebbles, started, domains, items or domains.split(), **how))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.http.close()
+        one.https.close()
+
+
+def test_a_claim_is_enough(certs: Callable[..., Certs]) -> None:
+    c = certs("a.test www.a.test", [(DOMAIN, ["www.a.test"])], acme={"challenges": "tls-alpn-01"})
+    cert = c.wait("valid")
+    assert (cert["issuer"], sorted(cert["names"]), cert["last_error"]) == ("acme", ["a.test", "www.a.test"], None)
+    wait_until(lambda: c.front.site_state() == "up", "the site is up")
+    assert c.visit() == 200 and c.visit("www.a.test") == 200
+    folder = c.relay.state_dir / "certs" / DOMAIN
+    for name in ("fullchain.pem", "privkey.pem", "meta.json"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+    orders = c.pebble.orders()
+    assert orders == 1
+    c.restart()
+    wait_until(lambda: c.front.site_state() == "up", "the site is up again")
+    assert c.visit() == 200
+    assert c.cert()["state"] == "valid" and c.pebble.orders() == orders
+
+
+def test_in_bad_weather(certs: Callable[..., Certs]) -> None:
+    """Of ten nonces three are refused, validations take their time, and authorizations are used again."""
+    c = certs("a.test b.test", acme={"challenges": "http-01", "key_types": "ecdsa rsa"},
+              pebble={"nonce_reject": 30, "authz_reuse": 100, "sleep_s": 1})
+    for name in ("a.test", "b.test"):
+        c.wait("valid", name)
+    assert sorted(pair["key"].split()[0] for pair in c.listed()["certificates"]) == ["ecdsa", "rsa"]
+    for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"):
+        tls = context(c.pebble.root(), version=ssl.TLSVersion.TLSv1_2)
+        tls.set_ciphers(suite)
+        with connect(c.front.port, tls, DOMAIN) as visitor:
+            assert visitor.cipher()[0] == suite
+    assert c.pebble.issued() == 4
+
+
+def test_two_hundred_at_once(certs: Callable[..., Certs]) -> None:
+    names = [f"n{i}.many.test" for i in range(200)]
+    c = certs("*.many.test", names, may="max_domains = 200\n", pebble={"authz_reuse": 0})
+    wait_until(lambda: [site["cert"]["state"] for site in c.front.status()["domains"]].count("valid") == 200, "all are valid", 3 * PATIENCE_S)
+    assert c.pebble.orders() == c.pebble.issued() == 200
+    for name in names[::40]:
+        assert c.visit(name) == 200
+
+
+def test_restarts_order_nothing(certs: Callable[..., Certs]) -> None:
+    """Fifty of them; one site has its certificate, the other one's order fails."""
+    c = certs("a.test b.test", [DOMAIN], acme={"challenges": "http-01"}, pebble={"authz_reuse": 0})
+    c.wait("valid")
+    c.pebble.dns.servfail("b.test")
+    c.claim(DOMAIN, "b.test")
+    before = c.wait("failing", "b.test")
+    orders = c.pebble.orders()
+    for i in range(50):
+        c.relay.kill() if i % 2 else c.relay.stop()
+        c.front.start_relay()
+    c.agent.start()
+    assert c.wait("failing", "b.test")["next_attempt"] == before["next_attempt"]
+    assert c.pebble.orders() == orders and c.cert()["state"] == "valid"
+    assert c.visit() == 200
+
+
+def test_an_alias_that_fails_is_left_out(certs: Callable[..., Certs]) -> None:
+    c = certs("a.test www.a.test bad.a.test", [(DOMAIN, ["www.a.test"])], acme={"challenges": "http-01"}, pebble={"authz_reuse": 0})
+    c.wait("valid")
+    serial = c.serial()
+    c.pebble.dns.servfail("bad.a.test")
+    c.claim((DOMAIN, ["www.a.test", "bad.a.test"]))
+    wait_until(lambda: c.cert()["state"] in ("failing", "valid") and (c.listed()["left_out"] or c.cert()["last_error"]), "it was tried")
+    assert c.serial() == serial  # the one that is there is good for the others
+    assert "bad.a.test" in c.cert()["last_error"]
+    assert c.visit("www.a.test") == 200
+
+
+def test_a_new_site_without_the_name_that_fails(certs: Callable[..., Certs]) -> None:
+    c = certs("a.test b.test bad.b.test", [DOMAIN], acme={"challenges": "tls-alpn-01"}, pebble={"authz_reuse": 0})
+    c.pebble.dns.servfail("bad.b.test")
+    c.claim(DOMAIN, ("b.test", ["bad.b.test"]))
+    assert c.wait("valid", "b.test")["names"] == ["b.test"]
+    (left,) = c.listed("b.test")["left_out"]
+    assert left["name"] == "bad.b.test" and "bad.b.test" in left["why"]
+    assert c.visit("b.test") == 200
+
+
+def test_renewal_touches_no_connection(certs: Callable[..., Certs], folder: Path) -> None:
+    """A life of 24 seconds: half of it is over soon. The hook is told of each new one, whatever comes of that."""
+    hook = folder / "hook"
+    hook.write_text(f"#!/bin/sh\nenv | grep ^TUNNEL_ | sort >> {folder}/told\ntest -s $TUNNEL_CERT || exit 3\nexit 1\n")
+    hook.chmod(0o755)
+    c = certs(acme={"deploy_hook": hook}, pebble={"validity_s": 24})
+    c.wait("valid")
+    wait_until(lambda: c.front.site_state() == "up", "the site is up")
+    first = c.serial()
+    with Visitor(c.front.port, c.pebble.root(), DOMAIN) as visitor:
+        assert visitor.ask().status == 200
+        wait_until(lambda: c.serial() != first, "it is renewed")
+        assert visitor.ask().status == 200
+    assert c.visit() == 200
+    c.relay.wait_log("a program did not end well", 2)
+    told = (folder / "told").read_text()
+    assert told.count(f"TUNNEL_DOMAIN={DOMAIN}\n") >= 2 and f"TUNNEL_NAMES={DOMAIN}\n" in told and "TUNNEL_ISSUER=acme\n" in told
+    assert f"TUNNEL_CERT={c.relay.state_dir}/certs/{DOMAIN}/current/fullchain.pem\n" in told and " status=1 " in c.relay.log()
+
+
+def test_another_authority_takes_over(certs: Callable[..., Certs]) -> None:
+    """The first one is not there; the second one is asked when the first one has failed twice."""
+    c = certs(acme={"directory": "https://127.0.0.1:9/dir"})
+    assert "127.0.0.1" in c.wait("failing")["last_error"]
+    c.more = section("acme second", c.pebble.keys())
+    c.reload(directory="https://127.0.0.1:9/dir")
+    wait_until(lambda: [had["failures"] for had in c.listed()["issuers"]] == [1], "the first one is tried again")
+    for status in (502, 200):
+        assert c.relay.post(f"/v1/certs/{DOMAIN}/renew").status == status
+    assert c.cert()["state"] == "valid" and c.cert()["issuer"] == "second" and c.visit() == 200
+    assert [(had["name"], had["failures"]) for had in c.listed()["issuers"]] == [("acme", 2), ("second", 0)]
+
+
+def test_renew_and_revoke(certs: Callable[..., Certs]) -> None:
+    c = certs(acme={"challenges": "http-01"})
+    c.wait("valid")
+    first = c.serial()
+    reply = c.relay.post(f"/v1/certs/{DOMAIN}/renew")
+    assert reply.status == 200 and reply.json["certificates"][0]["serial"] == c.serial() != first
+    second = c.serial()
+    assert c.relay.post(f"/v1/certs/{DOMAIN}/revoke", b'{"reason": "boredom"}').status == 400
+    assert c.relay.post(f"/v1/certs/{DOMAIN}/revoke", b'{"reason": "superseded"}').status == 200
+    assert c.pebble.certificate(int(second, 16))["Status"] == "Revoked"
+    wait_until(lambda: c.serial() != second and c.cert()["state"] == "valid", "there is another one")
+    assert c.relay.post("/v1/certs/b.test/renew").status == 404
+    assert c.visit() == 200
+
+
+def test_who_issues_for_whom(certs: Callable[..., Certs]) -> None:
+    """By name, by what the agent asks for, and over both by the relay's own section."""
+    c = certs("a.test b.test nas.lan c.test d.test",
+              [DOMAIN, {"item": "domain:b.test", "aliases": [], "policy": {"issuer": "internal"}}, "nas.lan",
+               {"item": "domain:c.test", "aliases": [], "policy": {"issuer": "internal"}},
+               {"item": "domain:d.test", "aliases": [], "policy": {"issuer": "elsewhere"}}],
+              more="[domain c.test]\nissuer = acme\n")
+    for name in (DOMAIN, "c.test"):
+        assert c.wait("valid", name)["issuer"] == "acme"
+    for name in ("b.test", "nas.lan"):
+        assert c.wait("valid", name)["issuer"] == "internal"
+    c.relay.wait_log("the relay has no issuer elsewhere")
+    assert c.pebble.orders() == 2
+    c.relay.conf.write_text(c.plain)
+    assert c.relay.post("/v1/reload").status == 200
+    assert c.wait("valid")["issuer"] == "internal"  # without [acme] all are
+    with c.front.visitor() as visitor:
+        assert visitor.ask().status == 200

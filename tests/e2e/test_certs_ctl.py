@@ -1,0 +1,62 @@
+"""tunnelctl certs: what a person sees of certificates, and has done to them."""
+
+from __future__ import annotations
+
+import json
+from typing import Callable
+
+from path import edges, fronts  # noqa: F401 (fixtures)
+from pebble import pebbles  # noqa: F401 (a fixture)
+from programs import Result, wait_until
+from test_certs import Certs, certs  # noqa: F401 (a fixture)
+
+
+def row(done: Result, name: str) -> list[str]:
+    return next(line.split() for line in done.out.splitlines() if line.split()[:1] == [name])
+
+
+def ask(ctl: Callable[..., Result], c: Certs, *args: str) -> Result:
+    """Again while something else is being done for the site."""
+    return wait_until(lambda: "being seen to" not in (done := ctl("certs", *args, at=c.relay)).err and done, f"{args} is taken")
+
+
+def test_shows_renews_and_revokes(certs: Callable[..., Certs], ctl: Callable[..., Result]) -> None:  # noqa: F811
+    c = certs("a.test www.a.test *.b.test bad.test", [("a.test", ["www.a.test"])], acme={"challenges": "http-01"})
+    c.wait("valid", "a.test")
+    done = ctl("certs", at=c.relay)
+    assert done.code == 0 and done.err == "", done
+    assert row(done, "a.test")[:5] == ["a.test", "a.test", "www.a.test", "valid", "acme"], done
+    assert "a third of its life is left then" in done.out
+    assert json.loads(ctl("--json", "certs", at=c.relay).out) == c.relay.get("/v1/certs").json
+
+    before = c.serial("a.test")
+    done = ask(ctl, c, "renew", "A.test.")  # as a person may write it
+    assert done.code == 0 and done.out.startswith("a.test: valid, from acme, good for "), done
+    assert c.serial("a.test") != before
+
+    before = c.serial("a.test")
+    done = ask(ctl, c, "revoke", "a.test", "--reason", "superseded")
+    assert done.code == 0 and done.out == "a.test: revoked; another one is ordered\n", done
+    status = c.pebble.certificate(int(before, 16))
+    assert (status["Status"], status["Reason"]) == ("Revoked", 4), status
+    wait_until(lambda: c.serial("a.test") != before and c.cert("a.test")["state"] == "valid", "another one is there")
+    assert c.visit("a.test") == 200
+
+
+def test_says_what_is_wrong(certs: Callable[..., Certs], ctl: Callable[..., Result]) -> None:  # noqa: F811
+    c = certs("bad.test", acme={"challenges": "http-01", "directory": "https://127.0.0.1:9/dir"})
+    c.wait("failing", "bad.test")
+    done = ctl("certs", at=c.relay)
+    assert done.code == 1 and row(done, "bad.test")[:4] == ["bad.test", "-", "failing", "acme"], done
+    assert "  bad.test: tried 0s ago: cannot ask 127.0.0.1:9" in done.out.replace("1s ago", "0s ago"), done
+    done = ask(ctl, c, "renew", "bad.test")
+    assert done.code == 1 and "cannot ask 127.0.0.1:9" in done.err, done
+    for name in ("other.test", "*.other.test", "192.0.2.7", "2001:db8::1"):
+        done = ctl("certs", "renew", name, at=c.relay)
+        assert done.code == 1 and f"no site {name} has a certificate" in done.err, done
+    for wrong in (["renew"], ["renew", "a b"], ["renew", "../agents"], ["revoke"], ["remove", "bad.test"], ["--reason", "superseded"],
+                  ["renew", "bad.test", "--reason", "superseded"]):
+        assert ctl("certs", *wrong, at=c.relay).code == 2, wrong
+    done = ask(ctl, c, "revoke", "bad.test", "--reason", "boredom")
+    assert done.code == 1 and "reason is not unspecified" in done.err, done
+    assert ctl("status", "--reason", "superseded", at=c.relay).code == 2
