@@ -66,6 +66,18 @@ static bool is_wanted(const struct relay *r, const struct lanes_site *site)
     return site->claimed || (d && d->upstream[0]);
 }
 
+/* A wildcard that an agent may serve names of, and dns-01 is ours to answer: one certificate does for all of these. */
+static bool is_spare(const struct relay *r, const struct lanes_site *site, const char *issuer)
+{
+    const struct issuer_conf *by;
+    const char *name;
+
+    for (size_t i = 0; strncmp(site->name, "*.", 2) == 0 && (by = issuer_at(r->conf, i, &name)); i++)
+        if ((!issuer || strcmp(name, issuer) == 0) && by->dns[0])
+            return true;
+    return false;
+}
+
 static SSL_CTX *from_authority(struct relay *r, const struct lanes_site *site, const char *const *names,
                                size_t n, const char *issuer, struct relay_shown *shown)
 {
@@ -74,7 +86,8 @@ static SSL_CTX *from_authority(struct relay *r, const struct lanes_site *site, c
                                   .issuer = issuer,
                                   .agent = site->agent,
                                   .orders_per_day = orders_per_day(r, site->agent),
-                                  .wanted = is_wanted(r, site) };
+                                  .wanted = is_wanted(r, site),
+                                  .spare = is_spare(r, site, issuer) };
     SSL_CTX *tls;
 
     for (size_t i = 0; i < n; i++)

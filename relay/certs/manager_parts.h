@@ -20,7 +20,8 @@ struct managed {
     size_t names_n;
     char *issuer, *agent, *configured;
     unsigned orders_per_day;
-    bool wanted, used;
+    bool wanted, spare, used;
+    bool covered;     /* by the certificate of a wildcard, which serves it or is about to */
     struct meta meta; /* as it is on disk, or was when a job began */
     char *trouble;    /* why the disk cannot be read */
     SSL_CTX *tls;
@@ -56,6 +57,10 @@ struct manager {
 
 /* manager.c */
 struct managed *manager_find(const struct manager *m, const char *site);
+/* Somebody serves it, or what it covers. */
+bool manager_wants(const struct manager *m, const struct managed *d);
+/* Whose certificate it shows: its own, or a wildcard's. */
+const struct managed *manager_shown(const struct manager *m, const struct managed *d);
 void manager_wake(struct manager *m); /* looks at all sites in the next round of the loop */
 struct due_site manager_due(const struct manager *m, const struct managed *d);
 void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, bool other_certificate);

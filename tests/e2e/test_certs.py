@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from authority import Authority, authorities
 from fake_agent import FakeAgent
 from path import DOMAIN, Front, edges, fronts
 from pebble import Pebble, pebbles
@@ -238,3 +239,21 @@ def test_who_issues_for_whom(certs: Callable[..., Certs]) -> None:
     assert c.wait("valid")["issuer"] == "internal"  # without [acme] all are
     with c.front.visitor() as visitor:
         assert visitor.ask().status == 200
+
+
+def test_one_certificate_for_all_that_a_wildcard_covers(authorities: Callable[..., list[Authority]], certs: Callable[..., Certs]) -> None:
+    """The agent may serve *.a.test, and dns-01 works: nobody orders one for each of its sites."""
+    (server,) = authorities({"a.test": "@ A 127.0.0.1\n* A 127.0.0.1"})
+
+    class At:
+        address = f"{server.address}:53"
+
+    keys = {"type": "rfc2136", **server.keys()}
+    c = certs("a.test *.a.test", ["x.a.test", "y.a.test"], acme={"dns": "bind"}, pebble={"dns": At(), "authz_reuse": 0},
+              more=section("provider bind", keys))
+    for name in ("x.a.test", "y.a.test"):
+        assert c.wait("valid", name)["names"] == ["*.a.test"]
+        assert c.visit(name) == 200
+    c.claim("x.a.test", "z.a.test", DOMAIN)
+    assert c.wait("valid")["names"] == [DOMAIN] and c.wait("valid", "z.a.test")["names"] == ["*.a.test"]
+    assert c.visit("z.a.test") == 200 and c.pebble.orders() == 2
