@@ -27,19 +27,17 @@ static int choose(const struct relay *r, const char *site, const struct policy *
     *out = (struct choice){ ISSUER_ACME, NULL };
     if (files_has(r->files, site))
         out->kind = ISSUER_FILES;
-    else if (asked && issuer_check(r->conf, asked, e) != 0)
+    else if (!asked)
+        out->kind = issuer_is_local(site) ? ISSUER_INTERNAL : issuer_by_default(r->conf);
+    else if (issuer_check(r->conf, asked, e) != 0)
         return err_wrap(e, "issuer = %s", asked);
-    else if (asked && strcmp(asked, issuer_words[ISSUER_INTERNAL]) == 0)
+    else if (strcmp(asked, issuer_words[ISSUER_INTERNAL]) == 0)
         out->kind = ISSUER_INTERNAL;
-    else if (asked && strcmp(asked, issuer_words[ISSUER_FILES]) == 0)
+    else if (strcmp(asked, issuer_words[ISSUER_FILES]) == 0)
         return err_set(e, ERR_INPUT,
                        "issuer = files: the relay's [domain %s] has no cert_file; write it there", site);
-    else if (asked && strcmp(asked, issuer_words[ISSUER_ACME]) != 0)
+    else if (strcmp(asked, issuer_words[ISSUER_ACME]) != 0)
         out->name = asked;
-    else if (!asked && issuer_is_local(site))
-        out->kind = ISSUER_INTERNAL;
-    else if (!asked)
-        out->kind = issuer_by_default(r->conf);
     if (out->kind == ISSUER_FILES && !files_has(r->files, site))
         return err_set(
             e, ERR_INPUT,

@@ -193,6 +193,7 @@ static struct managed *add(struct manager *m, const struct manager_site *site)
 
     describe(m, d, site);
     meta_init(&d->meta, d->names[0]);
+    d->here = -1;
     d->next = m->first;
     m->first = d;
     load(m, d);
@@ -299,9 +300,9 @@ static bool is_held(const struct manager *m, const struct managed *d)
     return d->look_again_ms > loop_now_ms(m->loop);
 }
 
-static bool looks_out(const struct manager *m, const struct managed *d)
+bool manager_looks_out(const struct manager *m, const struct managed *d)
 {
-    return d->meta.left_out_n > 0 && loop_now_ms(m->loop) >= d->look_out_ms;
+    return (d->meta.left_out_n > 0 || d->meta.last_error) && loop_now_ms(m->loop) >= d->look_out_ms;
 }
 
 static bool has_work(struct manager *m, const struct managed *d, time_t now)
@@ -312,7 +313,8 @@ static bool has_work(struct manager *m, const struct managed *d, time_t now)
         return false;
     if (d->forced)
         return true;
-    return manager_wants(m, d) && (looks_out(m, d) || (!is_held(m, d) && due_anything(&due, &d->meta, now)));
+    return manager_wants(m, d) &&
+           (manager_looks_out(m, d) || (!is_held(m, d) && due_anything(&due, &d->meta, now)));
 }
 
 static const char *last_error(const struct managed *d)

@@ -33,6 +33,7 @@ struct managed {
     int64_t held_since_ms, look_again_ms; /* by the preflight; 0: not held */
     char *seen;                           /* what it has seen */
     char *warning;                        /* and what was odd, last time */
+    int here;                             /* how many names lead here while tries fail; -1: not looked at */
     int64_t look_out_ms;                  /* when names that were left out are looked at again */
     time_t shouted;
     json_t *told;
@@ -57,6 +58,8 @@ struct manager {
 
 /* manager.c */
 struct managed *manager_find(const struct manager *m, const char *site);
+/* It is time to look again whether names lead here that did not. */
+bool manager_looks_out(const struct manager *m, const struct managed *d);
 /* Somebody serves it, or what it covers. */
 bool manager_wants(const struct manager *m, const struct managed *d);
 /* Whose certificate it shows: its own, or a wildcard's. */
