@@ -191,7 +191,7 @@ static const struct opt options[] = {
       .flags = OPT_RELOAD, .sample = "on",
       .help =
           "Whether a relay may have this agent set the TXT records below _acme-challenge.NAME that a certificate needs "
-          "(dns-01), through the site's [provider]; they are gone after an hour at the latest. By default for wildcards "
+          "(dns-01), through the provider of the site; they are gone after an hour at the latest. By default for wildcards "
           "alone; with on, for all names of the site, with off for none." },
     { "domain", "route", OPT_PAIRS, offsetof(struct agent_domain_conf, routes), .flags = OPT_RELOAD,
       .sample = "/api = http://127.0.0.1:8080",

@@ -27,19 +27,17 @@ static int choose(const struct relay *r, const char *site, const struct policy *
     *out = (struct choice){ ISSUER_ACME, NULL };
     if (files_has(r->files, site))
         out->kind = ISSUER_FILES;
-    else if (asked && issuer_check(r->conf, asked, e) != 0)
+    else if (!asked)
+        out->kind = issuer_is_local(site) ? ISSUER_INTERNAL : issuer_by_default(r->conf);
+    else if (issuer_check(r->conf, asked, e) != 0)
         return err_wrap(e, "issuer = %s", asked);
-    else if (asked && strcmp(asked, issuer_words[ISSUER_INTERNAL]) == 0)
+    else if (strcmp(asked, issuer_words[ISSUER_INTERNAL]) == 0)
         out->kind = ISSUER_INTERNAL;
-    else if (asked && strcmp(asked, issuer_words[ISSUER_FILES]) == 0)
+    else if (strcmp(asked, issuer_words[ISSUER_FILES]) == 0)
         return err_set(e, ERR_INPUT,
                        "issuer = files: the relay's [domain %s] has no cert_file; write it there", site);
-    else if (asked && strcmp(asked, issuer_words[ISSUER_ACME]) != 0)
+    else if (strcmp(asked, issuer_words[ISSUER_ACME]) != 0)
         out->name = asked;
-    else if (!asked && issuer_is_local(site))
-        out->kind = ISSUER_INTERNAL;
-    else if (!asked)
-        out->kind = issuer_by_default(r->conf);
     if (out->kind == ISSUER_FILES && !files_has(r->files, site))
         return err_set(
             e, ERR_INPUT,
@@ -66,6 +64,18 @@ static bool is_wanted(const struct relay *r, const struct lanes_site *site)
     return site->claimed || (d && d->upstream[0]);
 }
 
+/* A wildcard that an agent may serve names of, and dns-01 is ours to answer: one certificate does for all of these. */
+static bool is_spare(const struct relay *r, const struct lanes_site *site, const char *issuer)
+{
+    const struct issuer_conf *by;
+    const char *name;
+
+    for (size_t i = 0; strncmp(site->name, "*.", 2) == 0 && (by = issuer_at(r->conf, i, &name)); i++)
+        if ((!issuer || strcmp(name, issuer) == 0) && by->dns[0])
+            return true;
+    return false;
+}
+
 static SSL_CTX *from_authority(struct relay *r, const struct lanes_site *site, const char *const *names,
                                size_t n, const char *issuer, struct relay_shown *shown)
 {
@@ -74,7 +84,8 @@ static SSL_CTX *from_authority(struct relay *r, const struct lanes_site *site, c
                                   .issuer = issuer,
                                   .agent = site->agent,
                                   .orders_per_day = orders_per_day(r, site->agent),
-                                  .wanted = is_wanted(r, site) };
+                                  .wanted = is_wanted(r, site),
+                                  .spare = is_spare(r, site, issuer) };
     SSL_CTX *tls;
 
     for (size_t i = 0; i < n; i++)

@@ -56,12 +56,13 @@ static int find_names(struct authority *a, const struct lookup *l, const char *n
 static void note_negative(void *user, const struct msg *m, const struct msg_record *r)
 {
     int64_t *negative_s = user;
-    const unsigned char *minimum = r->rdata + r->rdata_n - 4;
+    const unsigned char *minimum;
     uint32_t s;
 
     (void)m;
     if (r->section != MSG_ANSWER || r->type != MSG_SOA || r->rdata_n < SOA_NUMBERS)
         return;
+    minimum = r->rdata + r->rdata_n - 4;
     s = (uint32_t)minimum[0] << 24 | (uint32_t)minimum[1] << 16 | (uint32_t)minimum[2] << 8 | minimum[3];
     *negative_s = s < r->ttl ? s : r->ttl;
 }

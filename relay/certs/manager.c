@@ -5,6 +5,7 @@
  *   a job has ended                                    -> its certificate is shown, its next try noted
  *   no snapshot asks for a site any more               -> forgotten here; the store keeps what it has */
 #include "relay/certs/manager_parts.h"
+#include "shared/domain.h"
 #include "shared/hook.h"
 #include "shared/json.h"
 #include "shared/log.h"
@@ -21,6 +22,11 @@ static void end_if_done(struct manager *m);
 
 /* ---- sites ---- */
 
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 struct managed *manager_find(const struct manager *m, const char *site)
 {
     struct managed *d = m->first;
@@ -28,6 +34,40 @@ struct managed *manager_find(const struct manager *m, const char *site)
     while (d && strcmp(d->names[0], site) != 0)
         d = d->next;
     return d;
+}
+
+/* The same agent's wildcard that covers every name of d; NULL when there is none. */
+static struct managed *wildcard_of(const struct manager *m, const struct managed *d)
+{
+    for (struct managed *w = m->first; w; w = w->next) {
+        size_t n = 0;
+
+        if (w == d || !(w->wanted || w->spare) || strncmp(w->names[0], "*.", 2) != 0 ||
+            !same_text(w->agent, d->agent) || !same_text(w->issuer, d->issuer))
+            continue;
+        while (n < d->names_n && domain_matches(w->names[0], d->names[n]))
+            n++;
+        if (n == d->names_n)
+            return w;
+    }
+    return NULL;
+}
+
+bool manager_wants(const struct manager *m, const struct managed *d)
+{
+    if (d->wanted || !d->spare)
+        return d->wanted;
+    for (const struct managed *other = m->first; other; other = other->next)
+        if (other->wanted && wildcard_of(m, other) == d)
+            return true;
+    return false;
+}
+
+const struct managed *manager_shown(const struct manager *m, const struct managed *d)
+{
+    const struct managed *w = d->covered ? wildcard_of(m, d) : NULL;
+
+    return w ? w : d;
 }
 
 static void free_names(struct managed *d)
@@ -68,11 +108,6 @@ static void set_configured(struct manager *m, struct managed *d)
     d->configured = due_print(&due);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is_same(const struct managed *d, const struct manager_site *site)
 {
     if (d->names_n != site->names_n || !same_text(d->issuer, site->issuer) ||
@@ -81,7 +116,7 @@ static bool is_same(const struct managed *d, const struct manager_site *site)
     for (size_t i = 0; i < d->names_n; i++)
         if (strcmp(d->names[i], site->names[i]) != 0)
             return false;
-    return d->wanted == site->wanted && d->orders_per_day == site->orders_per_day;
+    return d->wanted == site->wanted && d->spare == site->spare && d->orders_per_day == site->orders_per_day;
 }
 
 static void describe(struct manager *m, struct managed *d, const struct manager_site *site)
@@ -94,6 +129,7 @@ static void describe(struct manager *m, struct managed *d, const struct manager_
     d->issuer = mem_copy(site->issuer);
     d->agent = mem_copy(site->agent);
     d->wanted = site->wanted;
+    d->spare = site->spare;
     d->orders_per_day = site->orders_per_day;
     d->look_again_ms = 0;
     set_configured(m, d);
@@ -157,6 +193,7 @@ static struct managed *add(struct manager *m, const struct manager_site *site)
 
     describe(m, d, site);
     meta_init(&d->meta, d->names[0]);
+    d->here = -1;
     d->next = m->first;
     m->first = d;
     load(m, d);
@@ -176,6 +213,21 @@ void manager_load_again(struct manager *m, const char *site)
 
 /* ---- while a snapshot is made ---- */
 
+/* One certificate does for all that a wildcard covers, as long as that can be had: its own is not ordered then. */
+static bool has_wildcard(const struct manager *m, const struct managed *d)
+{
+    const struct managed *w = wildcard_of(m, d);
+    time_t now = time(NULL);
+
+    if (!w || w->trouble || (w->look_again_ms != 0 && !w->tls))
+        return false;
+    for (int slot = 0; slot < META_SLOTS; slot++)
+        if (w->meta.certs[slot].there && w->meta.certs[slot].revoked_at == 0 &&
+            now < w->meta.certs[slot].facts.not_after)
+            return chain_has_name(&w->meta.certs[slot].facts.chain, w->names[0]);
+    return !w->meta.last_error && !d->tls; /* it is on its way */
+}
+
 static bool is_trusted(const struct managed *d)
 {
     for (int slot = 0; slot < META_SLOTS; slot++)
@@ -187,16 +239,19 @@ static bool is_trusted(const struct managed *d)
 SSL_CTX *manager_context(struct manager *m, const struct manager_site *site, bool *trusted)
 {
     struct managed *d = manager_find(m, site->names[0]);
+    const struct managed *shown;
 
     if (!d)
         d = add(m, site);
     else if (!is_same(d, site))
         describe(m, d, site);
     d->used = true;
-    *trusted = is_trusted(d);
-    if (d->tls)
-        SSL_CTX_up_ref(d->tls);
-    return d->tls;
+    d->covered = has_wildcard(m, d);
+    shown = manager_shown(m, d);
+    *trusted = is_trusted(shown);
+    if (shown->tls)
+        SSL_CTX_up_ref(shown->tls);
+    return shown->tls;
 }
 
 void manager_forget_unused(struct manager *m)
@@ -245,19 +300,21 @@ static bool is_held(const struct manager *m, const struct managed *d)
     return d->look_again_ms > loop_now_ms(m->loop);
 }
 
-static bool looks_out(const struct manager *m, const struct managed *d)
+bool manager_looks_out(const struct manager *m, const struct managed *d)
 {
-    return d->meta.left_out_n > 0 && loop_now_ms(m->loop) >= d->look_out_ms;
+    return (d->meta.left_out_n > 0 || d->meta.last_error) && loop_now_ms(m->loop) >= d->look_out_ms;
 }
 
 static bool has_work(struct manager *m, const struct managed *d, time_t now)
 {
     const struct due_site due = manager_due(m, d);
 
-    if (d->job || d->trouble)
+    if (d->job || d->trouble || d->covered)
         return false;
-    return d->forced || (d->wanted && looks_out(m, d)) ||
-           (d->wanted && !is_held(m, d) && due_anything(&due, &d->meta, now));
+    if (d->forced)
+        return true;
+    return manager_wants(m, d) &&
+           (manager_looks_out(m, d) || (!is_held(m, d) && due_anything(&due, &d->meta, now)));
 }
 
 static const char *last_error(const struct managed *d)
@@ -396,6 +453,8 @@ void manager_job_ended(struct manager *m, struct managed *d)
 {
     d->job = NULL;
     m->jobs--;
+    if (!m->ending && strncmp(d->names[0], "*.", 2) == 0)
+        m->events.changed(m->user); /* what it covers may be served with it, or has to have its own */
     if (!m->ending && manager_find(m, d->names[0]) == d)
         manager_tell(m, d);
     free_gone(m);

@@ -127,6 +127,7 @@ static void note_held(struct manager *m, struct managed *d, const struct obtain_
         d->held_since_ms = 0;
     else if (d->held_since_ms == 0)
         d->held_since_ms = now;
+    d->here = d->meta.last_error ? (r->here >= 0 ? r->here : d->here) : -1;
     if (r->looked) {
         free(d->warning);
         d->warning = r->warning[0] ? mem_copy(r->warning) : NULL;
@@ -155,10 +156,10 @@ static void on_obtained(void *user)
 
     if (!m->ending)
         log_end(d, r);
-    note_held(m, d, r);
     if (r->loaded)
         manager_set_meta(m, d, &r->meta, r->installed);
     r->loaded = false; /* it is the site's now */
+    note_held(m, d, r);
     d->job = NULL;
     answer(j, r->end == OBTAIN_WELL, r->why.text[0] ? r->why.text : "it was stopped");
     free_job(j);
@@ -171,8 +172,10 @@ void manager_obtain(struct manager *m, struct managed *d)
 
     j->ask.preflight =
         d->held_since_ms == 0 || loop_now_ms(m->loop) - d->held_since_ms < MANAGER_HELD_LONGEST_MS;
-    j->ask.look_again = d->meta.left_out_n > 0 && loop_now_ms(m->loop) >= d->look_out_ms;
-    d->look_out_ms = loop_now_ms(m->loop) + MANAGER_LOOK_OUT_MS;
+    j->ask.here = d->here;
+    j->ask.look_again = manager_looks_out(m, d);
+    if (j->ask.look_again)
+        d->look_out_ms = loop_now_ms(m->loop) + MANAGER_LOOK_OUT_MS;
     j->orders = d->forced || due_orders(&j->ask.site, &d->meta, time(NULL));
     j->asked = d->forced;
     d->forced = false;

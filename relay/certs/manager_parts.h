@@ -20,7 +20,8 @@ struct managed {
     size_t names_n;
     char *issuer, *agent, *configured;
     unsigned orders_per_day;
-    bool wanted, used;
+    bool wanted, spare, used;
+    bool covered;     /* by the certificate of a wildcard, which serves it or is about to */
     struct meta meta; /* as it is on disk, or was when a job began */
     char *trouble;    /* why the disk cannot be read */
     SSL_CTX *tls;
@@ -32,6 +33,7 @@ struct managed {
     int64_t held_since_ms, look_again_ms; /* by the preflight; 0: not held */
     char *seen;                           /* what it has seen */
     char *warning;                        /* and what was odd, last time */
+    int here;                             /* how many names lead here while tries fail; -1: not looked at */
     int64_t look_out_ms;                  /* when names that were left out are looked at again */
     time_t shouted;
     json_t *told;
@@ -56,6 +58,12 @@ struct manager {
 
 /* manager.c */
 struct managed *manager_find(const struct manager *m, const char *site);
+/* It is time to look again whether names lead here that did not. */
+bool manager_looks_out(const struct manager *m, const struct managed *d);
+/* Somebody serves it, or what it covers. */
+bool manager_wants(const struct manager *m, const struct managed *d);
+/* Whose certificate it shows: its own, or a wildcard's. */
+const struct managed *manager_shown(const struct manager *m, const struct managed *d);
 void manager_wake(struct manager *m); /* looks at all sites in the next round of the loop */
 struct due_site manager_due(const struct manager *m, const struct managed *d);
 void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, bool other_certificate);

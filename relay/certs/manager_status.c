@@ -20,7 +20,7 @@ static const char *last_error(const struct managed *d)
     return d->trouble ? d->trouble : d->meta.last_error ? d->meta.last_error : d->seen;
 }
 
-static const char *state_of(const struct managed *d, const struct meta_cert *cert, time_t now)
+static const char *state_of(const struct managed *d, bool wanted, const struct meta_cert *cert, time_t now)
 {
     if (manager_is_ordering(d))
         return "ordering";
@@ -30,7 +30,7 @@ static const char *state_of(const struct managed *d, const struct meta_cert *cer
         return "failing";
     if (cert)
         return cert->revoked_at != 0 ? "failing" : "valid";
-    return d->wanted ? "waiting" : "none";
+    return wanted ? "waiting" : "none";
 }
 
 static const char *issuer_of(const struct manager *m, const struct managed *d, const struct meta_cert *cert,
@@ -57,7 +57,7 @@ static json_t *names_of(const struct meta_cert *cert)
 static int64_t next_attempt(const struct manager *m, const struct managed *d, time_t now, const char **why)
 {
     const struct due_site due = manager_due(m, d);
-    int64_t next = d->wanted ? due_next(&due, &d->meta, now, why) : 0;
+    int64_t next = manager_wants(m, d) ? due_next(&due, &d->meta, now, why) : 0;
     int64_t held_s = (d->look_again_ms - loop_now_ms(m->loop)) / 1000;
 
     if (next != 0 && d->look_again_ms != 0 && held_s > 0 && next < now + held_s)
@@ -75,9 +75,16 @@ static json_t *text_or_null(const char *text)
     return text ? json_any_text(text) : json_null();
 }
 
-json_t *manager_status(const struct manager *m, const char *site)
+static const struct managed *shown_by(const struct manager *m, const char *site)
 {
     const struct managed *d = manager_find(m, site);
+
+    return d ? manager_shown(m, d) : NULL;
+}
+
+json_t *manager_status(const struct manager *m, const char *site)
+{
+    const struct managed *d = shown_by(m, site);
     const struct meta_cert *cert = d ? shown(d) : NULL;
     const char *why = NULL;
     time_t now = time(NULL);
@@ -85,8 +92,8 @@ json_t *manager_status(const struct manager *m, const char *site)
     if (!d)
         return json_pack("{s:s, s:n, s:n, s:[], s:n, s:n}", "state", "none", "issuer", "not_after", "names",
                          "next_attempt", "last_error");
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "state", state_of(d, cert, now), "issuer",
-                     text_or_null(issuer_of(m, d, cert, now)), "not_after",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "state", state_of(d, manager_wants(m, d), cert, now),
+                     "issuer", text_or_null(issuer_of(m, d, cert, now)), "not_after",
                      time_or_null(cert ? cert->facts.not_after : 0), "names", names_of(cert), "next_attempt",
                      time_or_null(next_attempt(m, d, now, &why)), "last_error", text_or_null(last_error(d)));
 }
@@ -137,7 +144,7 @@ static json_t *pairs_of(const struct managed *d)
 
 json_t *manager_certs(const struct manager *m, const char *site)
 {
-    const struct managed *d = manager_find(m, site);
+    const struct managed *d = shown_by(m, site);
     json_t *entry = manager_status(m, site);
     const struct meta_cert *cert;
     const char *why = NULL;
@@ -167,7 +174,8 @@ static struct managed *asked_for(struct manager *m, const struct http_request *r
                                  struct http_reply *reply)
 {
     char *name = mem_copy_n(request->name.p, request->name.n);
-    struct managed *d = manager_find(m, name);
+    const struct managed *asked = manager_find(m, name);
+    struct managed *d = asked ? manager_find(m, manager_shown(m, asked)->names[0]) : NULL;
 
     if (!d)
         http_reply_error(reply, 404, "no site %s has a certificate from an authority; see tunnelctl certs",

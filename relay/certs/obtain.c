@@ -5,48 +5,18 @@
  *        -> drop what is not wanted any more
  *
  * Each step writes to disk what a restart must not forget. */
-#include "relay/certs/obtain.h"
-
-#include "relay/certs/renewal_info.h"
+#include "relay/certs/obtain_parts.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
-#include <openssl/rand.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-struct
-try {
-    const struct obtain_ask *ask;
-    struct obtain_result *r;
-    struct meta *m;
-    const struct issuer *by;
-    const struct challenge_ways *ways[CHALLENGE_TYPES];
-    const char **names; /* those that are not left out */
-    size_t names_n;
-    enum key_type type;
-    bool held_back; /* by what we have counted ourselves: no failure of the authority */
-};
-
-static uint32_t chance(void)
-{
-    uint32_t random = 0;
-
-    (void)RAND_bytes((unsigned char *)&random, sizeof random); /* spreads load: any number will do */
-    return random;
-}
-
-static int save(struct try *t)
-{
-    return store_save(t->ask->store, t->m, &t->r->why);
-}
-
 /* ---- the configuration ---- */
 
 /* Nothing has failed yet for another configuration. */
-static int adopt(struct try *t)
+static int adopt(struct attempt *t)
 {
     struct meta *m = t->m;
 
@@ -59,55 +29,14 @@ static int adopt(struct try *t)
     for (size_t i = 0; i < m->issuers_n; i++)
         m->issuers[i].failures = 0;
     meta_set(&m->configured, t->ask->site.configured);
-    return save(t);
-}
-
-/* ---- renewal information ---- */
-
-static void look_at(struct try *t, struct meta_cert *cert)
-{
-    const struct issuer *by = issuers_find(t->ask->site.issuers, cert->issuer);
-    struct acme_window window = { 0 };
-    struct renewal_window suggested;
-    struct acme_why why;
-    int64_t again_ms = -1, now;
-
-    acme_why_init(&why);
-    if (renewal_info_get(by->ca, t->ask->job, cert->facts.ari_id, &window, &again_ms, &why) == 0) {
-        now = time(NULL);
-        suggested = (struct renewal_window){ window.start, window.end };
-        if (renewal_suggested(&cert->renewal, &suggested, chance(), &why.err) < 0)
-            log_warn_limited(by->name, "what an authority suggests for renewal makes no sense",
-                             kv_str("domain", t->m->name), kv_str("error", why.err.text));
-        meta_set(&cert->ari_url, window.explanation[0] ? window.explanation : NULL);
-        cert->ari_next_look = renewal_next_look(now, again_ms > 0 ? again_ms / 1000 : 0, chance());
-    } else if (why.err.code == ERR_MISSING) {
-        renewal_unsuggested(&cert->renewal, chance());
-        cert->ari_next_look = renewal_next_look(time(NULL), DUE_TAKE_BACK_S, chance());
-    } else if (why.class != ACME_STOPPED) {
-        cert->ari_next_look = renewal_next_look_failed(time(NULL), chance());
-    }
-    acme_why_free(&why);
-}
-
-/* It never stands in the way of a renewal. */
-static int look(struct try *t)
-{
-    bool looked = false;
-
-    for (int slot = 0; slot < META_SLOTS; slot++)
-        if (due_look(&t->ask->site, t->m, (enum meta_slot)slot, time(NULL))) {
-            look_at(t, &t->m->certs[slot]);
-            looked = true;
-        }
-    return looked ? save(t) : 0;
+    return obtain_save(t);
 }
 
 /* ---- an order ---- */
 
 static void on_order_noted(void *user, const char *url)
 {
-    struct try *t = user;
+    struct attempt *t = user;
     struct err why = { 0 };
 
     if (url)
@@ -118,7 +47,7 @@ static void on_order_noted(void *user, const char *url)
         log_warn("cannot note an order", kv_str("domain", t->m->name), kv_str("error", why.text));
 }
 
-static void choose_names(struct try *t)
+static void choose_names(struct attempt *t)
 {
     const struct due_site *site = &t->ask->site;
 
@@ -129,7 +58,7 @@ static void choose_names(struct try *t)
 }
 
 /* An order that had begun, as long as it is the same that would be made now. */
-static const char *order_to_resume(const struct try *t)
+static const char *order_to_resume(const struct attempt *t)
 {
     const struct meta_order *o = &t->m->order;
 
@@ -139,7 +68,7 @@ static const char *order_to_resume(const struct try *t)
                : "";
 }
 
-static const char *replaced_by(const struct try *t)
+static const char *replaced_by(const struct attempt *t)
 {
     const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
 
@@ -149,14 +78,14 @@ static const char *replaced_by(const struct try *t)
                : "";
 }
 
-static struct limits_order limits_of(const struct try *t, const char *directory, bool exempt)
+static struct limits_order limits_of(const struct attempt *t, const char *directory, bool exempt)
 {
     return (struct limits_order){ directory, t->names, t->names_n, t->ask->agent, t->ask->orders_per_day,
                                   exempt };
 }
 
 /* Its free_at is when the next try is. */
-static int may_order(struct try *t, const struct limits_order *o, struct order_result *result)
+static int may_order(struct attempt *t, const struct limits_order *o, struct order_result *result)
 {
     int64_t free_at = 0, now = time(NULL);
 
@@ -168,7 +97,7 @@ static int may_order(struct try *t, const struct limits_order *o, struct order_r
     return -1;
 }
 
-static void count(struct try *t, const struct limits_order *o, const struct order_result *result,
+static void count(struct attempt *t, const struct limits_order *o, const struct order_result *result,
                   unsigned counted)
 {
     struct err ignored = { 0 };
@@ -182,7 +111,7 @@ static void count(struct try *t, const struct limits_order *o, const struct orde
             quota_validation_failed(t->ask->quota, o->directory, result->failures[i].name);
 }
 
-static void fill_ask(struct try *t, struct order_ask *ask, struct acme_ca *ca)
+static void fill_ask(struct attempt *t, struct order_ask *ask, struct acme_ca *ca)
 {
     *ask = (struct order_ask){ .ca = ca,
                                .names = t->names,
@@ -206,7 +135,7 @@ static void on_staging_noted(void *user, const char *url)
 }
 
 /* What does not work there would not work in earnest, where failures count. */
-static int try_staging(struct try *t, struct order_result *result)
+static int try_staging(struct attempt *t, struct order_result *result)
 {
     const struct limits_order o = limits_of(t, t->by->staging_directory, false);
     struct order_ask ask;
@@ -222,10 +151,10 @@ static int try_staging(struct try *t, struct order_result *result)
     if (rc != 0)
         return err_wrap(&t->r->why, "staging");
     meta_set(&t->m->staging_passed, t->ask->site.configured);
-    return save(t);
+    return obtain_save(t);
 }
 
-static bool wants_staging(const struct try *t)
+static bool wants_staging(const struct attempt *t)
 {
     const struct meta *m = t->m;
 
@@ -237,7 +166,7 @@ static bool wants_staging(const struct try *t)
     return true;
 }
 
-static void log_certificate(const struct try *t, int64_t not_after)
+static void log_certificate(const struct attempt *t, int64_t not_after)
 {
     const time_t at = (time_t)not_after;
     char text[32] = "";
@@ -249,7 +178,7 @@ static void log_certificate(const struct try *t, int64_t not_after)
              kv_str("not_after", text));
 }
 
-static int install(struct try *t, const struct order_result *result, const struct limits_order *o)
+static int install(struct attempt *t, const struct order_result *result, const struct limits_order *o)
 {
     const struct due_site *site = &t->ask->site;
     const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
@@ -261,7 +190,7 @@ static int install(struct try *t, const struct order_result *result, const struc
                                  .directory = t->by->directory,
                                  .profile = t->by->conf->profile[0] ? t->by->conf->profile : NULL,
                                  .origin = "ordered",
-                                 .random = chance() };
+                                 .random = obtain_chance() };
 
     if (!t->ask->forced) {
         offer.wanted = site->names;
@@ -275,7 +204,7 @@ static int install(struct try *t, const struct order_result *result, const struc
     return 0;
 }
 
-static int order(struct try *t, struct order_result *result)
+static int order(struct attempt *t, struct order_result *result)
 {
     struct order_ask ask;
     struct limits_order o;
@@ -314,24 +243,27 @@ static bool is_to_blame(const struct order_failure *f)
     return f->class == ACME_CONFIG || f->class == ACME_REFUSED;
 }
 
-/* While there is a certificate that is good for them for long, it stays: the next tries may succeed. */
-static bool may_leave_out(const struct try *t)
+/* While there is a certificate that is good for the name for long, it stays: the next tries may succeed. */
+static bool may_leave_out(const struct attempt *t, const char *name)
 {
     const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
 
-    return !cert->there || renewal_may_leave_out(&cert->renewal, time(NULL));
+    return !cert->there || renewal_may_leave_out(&cert->renewal, time(NULL)) ||
+           !chain_has_name(&cert->facts.chain, name);
 }
 
 /* True when there is another order to be made, without them. */
-static bool leave_out(struct try *t, const struct order_result *result)
+static bool leave_out(struct attempt *t, const struct order_result *result)
 {
     size_t blamed = 0, failed = 0;
 
     for (size_t i = 0; i < result->failures_n; i++) {
+        if (is_to_blame(&result->failures[i]) && !may_leave_out(t, result->failures[i].name))
+            return false;
         blamed += is_to_blame(&result->failures[i]);
         failed += result->failures[i].class != ACME_OK; /* else another way has led to it */
     }
-    if (blamed == 0 || blamed < failed || blamed >= t->names_n || !may_leave_out(t))
+    if (blamed == 0 || blamed < failed || blamed >= t->names_n)
         return false;
     for (size_t i = 0; i < result->failures_n; i++) {
         const struct order_failure *f = &result->failures[i];
@@ -344,10 +276,10 @@ static bool leave_out(struct try *t, const struct order_result *result)
                  kv_str("name", f->name), kv_str("error", f->text));
     }
     meta_order_ended(t->m);
-    return save(t) == 0;
+    return obtain_save(t) == 0;
 }
 
-static void fail(struct try *t, const struct order_result *result)
+static void fail(struct attempt *t, const struct order_result *result)
 {
     enum renewal_patience patience =
         result->class == ACME_REFUSED || result->class == ACME_ACCOUNT ? RENEWAL_SLOW : RENEWAL_SOON;
@@ -360,14 +292,14 @@ static void fail(struct try *t, const struct order_result *result)
     had->failures += t->held_back ? 0 : patience == RENEWAL_SLOW ? DUE_FALL_BACK : 1;
     had->last_try = now;
     meta_set(&had->last_error, t->r->why.text);
-    renewal_failed(&t->m->retry, now, patience, at_least_s, chance());
+    renewal_failed(&t->m->retry, now, patience, at_least_s, obtain_chance());
     if (store_save(t->ask->store, t->m, &why) != 0)
         log_warn("cannot note that an order has failed", kv_str("domain", t->m->name),
                  kv_str("error", why.text));
 }
 
 /* One kind of key. */
-static int get_one(struct try *t)
+static int get_one(struct attempt *t)
 {
     for (;;) {
         struct order_result result = { .retry_after_ms = -1 };
@@ -389,100 +321,27 @@ static int get_one(struct try *t)
         order_result_free(&result);
         if (!again)
             return rc;
+        if (!t->ask->forced && !due_order(&t->ask->site, t->m, t->type, time(NULL)))
+            return 0; /* what there is does for the others */
     }
 }
 
 /* ---- all of it ---- */
 
 /* Names that are tried again are a part of the next order, and left out of it when they fail again. */
-static void take_back(struct try *t)
+static void take_back(struct attempt *t)
 {
     for (size_t i = t->m->left_out_n; i-- > 0;)
         if (t->ask->forced || time(NULL) - t->m->left_out[i].since >= DUE_TAKE_BACK_S)
             meta_take_back(t->m, t->m->left_out[i].name);
 }
 
-static bool is_first(const struct meta *m)
-{
-    return !m->certs[META_ECDSA].there && !m->certs[META_RSA].there;
-}
-
-/* So that it is known what a look may take back. */
-static const char not_here[] = "it does not lead here: ";
-
-static int look_at_name(struct try *t, const char *name, struct err *why)
-{
-    const struct obtain_help *help = t->ask->help;
-    char warning[OBTAIN_WARNING_BYTES] = "";
-    struct buf text = { 0 };
-    int rc = help->look(help->user, t->by, name, t->ask->job, warning, why);
-
-    t->r->looked = true;
-    if (warning[0]) {
-        buf_printf(&text, "%s%s%s: %s", t->r->warning, t->r->warning[0] ? "; " : "", name, warning);
-        snprintf(t->r->warning, sizeof t->r->warning, "%s", buf_text(&text));
-        buf_free(&text);
-    }
-    return rc;
-}
-
-/* Names that do not lead here are left out, as long as there are others. */
-static int look_ahead(struct try *t)
-{
-    const struct due_site *site = &t->ask->site;
-    size_t here = 0;
-
-    if (!t->ask->preflight || !t->by->conf->preflight || t->ask->forced || !is_first(t->m))
-        return 0;
-    meta_take_back(t->m, NULL);
-    for (size_t i = 0; i < site->names_n; i++) {
-        struct err why = { 0 };
-        char text[sizeof why.text + sizeof not_here];
-
-        if (look_at_name(t, site->names[i], &why) == 0) {
-            here++;
-            continue;
-        }
-        if (why.code == ERR_STOPPED)
-            return err_set(&t->r->why, ERR_STOPPED, "%s", why.text);
-        if (t->r->why.code == ERR_NONE)
-            err_set(&t->r->why, why.code, "%s", why.text);
-        snprintf(text, sizeof text, "%s%s", not_here, why.text);
-        if (!meta_leave_out(t->m, site->names[i], text, time(NULL)))
-            return -1;
-    }
-    if (here > 0) {
-        t->r->why = (struct err){ 0 };
-        return save(t);
-    }
-    meta_take_back(t->m, NULL); /* nothing is ordered, so nothing is left out */
-    t->r->end = OBTAIN_HELD;
-    return -1;
-}
-
-/* Now and then, at those that were left out then. */
-static int look_again(struct try *t)
-{
-    bool any = false;
-
-    for (size_t i = t->m->left_out_n; t->ask->look_again && i-- > 0;) {
-        const struct meta_left_out *l = &t->m->left_out[i];
-        struct err why = { 0 };
-
-        if (strncmp(l->why, not_here, sizeof not_here - 1) != 0 || look_at_name(t, l->name, &why) != 0)
-            continue;
-        meta_take_back(t->m, l->name);
-        any = true;
-    }
-    return any ? save(t) : 0;
-}
-
-static int get_all(struct try *t)
+static int get_all(struct attempt *t)
 {
     const struct due_site *site = &t->ask->site;
     bool due[ISSUER_KEY_TYPES] = { false }, any = false;
 
-    if (look_again(t) != 0)
+    if (obtain_look_again(t) != 0 || obtain_watch(t) != 0)
         return -1;
     for (size_t i = 0; i < t->by->key_types_n; i++) {
         due[i] = t->ask->forced || due_order(site, t->m, t->by->key_types[i], time(NULL));
@@ -490,7 +349,7 @@ static int get_all(struct try *t)
     }
     if (!any || (!t->ask->forced && !renewal_may_try(&t->m->retry, time(NULL))))
         return 0;
-    if (look_ahead(t) != 0)
+    if (obtain_look_ahead(t) != 0)
         return -1;
     take_back(t);
     for (size_t i = 0; i < t->by->key_types_n; i++) {
@@ -499,10 +358,10 @@ static int get_all(struct try *t)
             return -1;
     }
     meta_issuer_of(t->m, t->by->name)->failures = 0;
-    return save(t);
+    return obtain_save(t);
 }
 
-static int drop_unwanted(struct try *t)
+static int drop_unwanted(struct attempt *t)
 {
     bool wanted[META_SLOTS] = { false };
 
@@ -517,7 +376,7 @@ static int drop_unwanted(struct try *t)
     return 0;
 }
 
-static int ask_authority(struct try *t)
+static int ask_authority(struct attempt *t)
 {
     const struct obtain_help *help = t->ask->help;
     void *begun = help->begin(help->user, t->by, t->ways, &t->r->why);
@@ -530,16 +389,16 @@ static int ask_authority(struct try *t)
     return rc;
 }
 
-static int go(struct try *t)
+static int go(struct attempt *t)
 {
     const struct due_site *site = &t->ask->site;
 
     if (store_load(t->ask->store, site->names[0], t->m, &t->r->why) != 0)
         return -1;
     t->r->loaded = true;
-    if (renewal_mend_clock(&t->m->retry, time(NULL)) && save(t) != 0)
+    if (renewal_mend_clock(&t->m->retry, time(NULL)) && obtain_save(t) != 0)
         return -1;
-    if (adopt(t) != 0 || look(t) != 0)
+    if (adopt(t) != 0 || obtain_suggestions(t) != 0)
         return -1;
     t->by = due_issuer(site, t->m, time(NULL));
     return t->by ? ask_authority(t) : 0;
@@ -547,9 +406,10 @@ static int go(struct try *t)
 
 void obtain_run(const struct obtain_ask *ask, struct obtain_result *r)
 {
-    struct try t = { .ask = ask, .r = r, .m = &r->meta };
+    struct attempt t = { .ask = ask, .r = r, .m = &r->meta };
 
     t.names = mem_new((ask->site.names_n + 1) * sizeof *t.names);
+    r->here = -1;
     r->end = OBTAIN_STOPPED; /* unless it goes further */
     if (go(&t) == 0)
         r->end = OBTAIN_WELL;

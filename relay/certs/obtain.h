@@ -28,9 +28,11 @@ struct obtain_ask { /* all borrowed */
     const struct obtain_help *help;
     const char *agent; /* who claims the site; NULL: our own configuration */
     unsigned orders_per_day;
-    bool preflight;  /* before the first order; a person, or a day of waiting, does without */
-    bool look_again; /* at names that were left out because they did not lead here */
-    bool forced;     /* a person wants another one, whatever there is */
+    bool preflight; /* before the first order; a person, or a day of waiting, does without */
+    bool
+        look_again; /* whether names lead here that did not: those left out for it, and all while tries fail */
+    int here;       /* how many did at the last such look; -1: there was none */
+    bool forced;    /* a person wants another one, whatever there is */
     struct job *job;
 };
 
@@ -47,6 +49,7 @@ struct obtain_result {
     struct meta meta; /* as it is on disk now */
     bool loaded;      /* meta is */
     bool installed;   /* there is another certificate than before */
+    int here;         /* how many names lead here; -1: it was not looked at */
     bool looked;      /* beforehand; warning is what was odd */
     char warning[OBTAIN_WARNING_BYTES];
 };

@@ -2,26 +2,23 @@
 
 #include "relay/certs/account.h"
 #include "relay/certs/authorize.h"
-#include "relay/certs/chain.h"
+#include "relay/certs/collect.h"
 #include "relay/certs/csr.h"
 #include "relay/certs/patience.h"
 #include "shared/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
 /* THE LIFE OF AN ORDER
  *
- *   OPEN (the one that was begun, or a new one) -> PROVE that the names are ours -> READY -> FINALIZE -> ISSUED -> DOWNLOAD
+ *   OPEN (the one that was begun, or a new one) -> PROVE that the names are ours -> READY -> FINALIZE -> ISSUED -> COLLECT
  *     ^                                             |                              \
  *     '--- another way, in another order -----------'                               failure: given up, or to be resumed */
 
-enum { ROUNDS = CHALLENGE_TYPES + 1, FINALIZE_TRIES = 5, ALTERNATES = 8, SAID_CHARS = 300 };
-
-#define PEM_CHAIN "application/pem-certificate-chain"
+enum { ROUNDS = CHALLENGE_TYPES + 1, FINALIZE_TRIES = 5, SAID_CHARS = 300 };
 
 struct order {
     const struct order_ask *ask;
@@ -338,130 +335,19 @@ static int issue(struct order *o)
     return rc == 0 ? wait_while(o, ACME_PROCESSING, ACME_READY) : rc;
 }
 
-/* ---- download ---- */
-
-static bool is_from_ca(const struct acme_reply *reply)
-{
-    struct str type = fetch_field(&reply->raw, "content-type");
-
-    return type.n >= sizeof PEM_CHAIN - 1 && strncasecmp(type.p, PEM_CHAIN, sizeof PEM_CHAIN - 1) == 0;
-}
-
-static int download_once(struct order *o, const char *url, struct chain *chain, struct acme_reply *reply,
-                         bool *damaged)
-{
-    const struct order_ask *ask = o->ask;
-    struct err e = { 0 };
-
-    *damaged = false;
-    if (account_post(ask->ca, ask->job, url, NULL, PEM_CHAIN, reply, &o->why) != 0)
-        return -1;
-    if (chain_read(buf_bytes(&reply->raw.body), reply->raw.body.len, chain, &e) == 0)
-        return 0;
-    *damaged = is_from_ca(reply);
-    return acme_fail(&o->why, ACME_LATER, "the CA sends no usable certificate: %.300s", e.text);
-}
-
-/* What stays damaged, and is not what a proxy has made of it, is not downloaded for ever: another order has to do. */
-static int download(struct order *o, const char *url, struct chain *chain, struct acme_reply *reply)
-{
-    bool damaged;
-
-    while (download_once(o, url, chain, reply, &damaged) != 0) {
-        acme_reply_free(reply);
-        if (patience_retry(&o->patience, &o->why) != 0) {
-            o->spent = o->spent || damaged;
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* What was issued is of no use when it is not what was asked for; when only the clocks differ, it will be. */
-static int check(struct order *o, const struct chain *chain)
-{
-    const struct order_ask *ask = o->ask;
-    struct err e = { 0 };
-
-    if (chain_check_content(chain, o->result->key, ask->names, ask->names_n, &e) != 0) {
-        o->spent = true;
-        return acme_fail(&o->why, ACME_LATER,
-                         "the CA has sent a certificate that is not what was asked for: %.280s", e.text);
-    }
-    if (chain_check_times(chain, time(NULL), &e) != 0) {
-        long long ahead_s = acme_ca_clock_ahead_s(ask->ca);
-
-        o->spent = chain_ends(chain) <= time(NULL) - ahead_s; /* by the CA's clock, too */
-        return acme_fail(&o->why, ACME_LATER,
-                         "%.200s (by what the CA says, it is %lld s %s); it is looked at again later", e.text,
-                         ahead_s < 0 ? -ahead_s : ahead_s, ahead_s < 0 ? "behind" : "ahead");
-    }
-    return 0;
-}
-
-/* "<https://…>;rel="alternate"": the URL as a copy; NULL: it is another link. */
-static char *alternate_of(struct str link)
-{
-    const char *end = link.n > 0 && link.p[0] == '<' ? memchr(link.p, '>', link.n) : NULL;
-    struct str rest;
-
-    if (!end)
-        return NULL;
-    rest = (struct str){ end, (size_t)(link.p + link.n - end) };
-    if (!memmem(rest.p, rest.n, "alternate", 9) || strncmp(link.p + 1, "https://", 8) != 0)
-        return NULL;
-    return mem_copy_n(link.p + 1, (size_t)(end - link.p - 1));
-}
-
-/* The first chain whose topmost issuer is the preferred one; when there is none, or it cannot be had, the default stays. */
-static void prefer(struct order *o, const struct acme_reply *reply, struct chain *chain)
-{
-    const char *preferred = o->ask->preferred_chain;
-    struct str link;
-
-    for (size_t i = 0; i < ALTERNATES && !chain_is_issued_by(chain, preferred); i++) {
-        struct acme_reply other = { 0 };
-        struct chain candidate = { 0 };
-        char *url;
-
-        link = fetch_field_nth(&reply->raw, "link", i);
-        if (!link.p)
-            break;
-        url = alternate_of(link);
-        if (url && download(o, url, &candidate, &other) == 0 && chain_is_issued_by(&candidate, preferred) &&
-            check(o, &candidate) == 0) {
-            chain_free(chain);
-            *chain = candidate;
-            candidate = (struct chain){ 0 };
-        }
-        acme_why_free(&o->why);
-        chain_free(&candidate);
-        acme_reply_free(&other);
-        free(url);
-    }
-    o->spent = false; /* an alternate that is wrong spoils nothing */
-    o->result->other_chain = !chain_is_issued_by(chain, preferred);
-}
+/* ---- collect ---- */
 
 static int collect(struct order *o)
 {
-    struct acme_reply reply = { 0 };
-    struct chain chain = { 0 };
+    struct collect c = { .ask = o->ask, .key = o->result->key, .patience = &o->patience, .why = &o->why };
     struct buf pem = { 0 };
-    int rc;
+    int rc = collect_chain(&c, o->at_ca.certificate, &pem);
 
-    patience_renew(&o->patience);
-    rc = download(o, o->at_ca.certificate, &chain, &reply);
-    rc = rc == 0 ? check(o, &chain) : rc;
-    if (rc == 0 && o->ask->preferred_chain && *o->ask->preferred_chain)
-        prefer(o, &reply, &chain);
-    if (rc == 0) {
-        chain_write(&chain, &pem);
+    if (rc == 0)
         o->result->chain_pem = mem_copy_n(buf_bytes(&pem), pem.len);
-    }
+    o->result->other_chain = c.other_chain;
+    o->spent = c.spent;
     buf_free(&pem);
-    chain_free(&chain);
-    acme_reply_free(&reply);
     return rc;
 }
 

@@ -33,7 +33,7 @@ static void print_help(void)
     printf("\n"
            "      add DOMAIN SERVICE [--dns P]   such as: add a.com http://127.0.0.1:80\n"
            "      certs renew DOMAIN             order another one now\n"
-           "      certs revoke DOMAIN            tell its authority that it is not to be trusted\n"
+           "      certs revoke DOMAIN            have its authority take it back\n"
            "      certs import DIR               take certificates over from another program\n"
            "      dns sync [DOMAIN] [--dry-run]  make records right now, or say what that is\n"
            "      dns providers [TYPE]           what DNS providers can do, with a sample\n"

@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from authority import Authority, authorities
 from fake_agent import FakeAgent
 from path import DOMAIN, Front, edges, fronts
 from pebble import Pebble, pebbles
@@ -156,9 +157,9 @@ def test_an_alias_that_fails_is_left_out(certs: Callable[..., Certs]) -> None:
     serial = c.serial()
     c.pebble.dns.servfail("bad.a.test")
     c.claim((DOMAIN, ["www.a.test", "bad.a.test"]))
-    wait_until(lambda: c.cert()["state"] in ("failing", "valid") and (c.listed()["left_out"] or c.cert()["last_error"]), "it was tried")
-    assert c.serial() == serial  # the one that is there is good for the others
-    assert "bad.a.test" in c.cert()["last_error"]
+    wait_until(lambda: c.listed()["left_out"], "it is left out")
+    assert c.wait("valid")["last_error"] is None and c.serial() == serial  # what is there does for the others
+    assert [left["name"] for left in c.listed()["left_out"]] == ["bad.a.test"] and c.pebble.issued() == 1
     assert c.visit("www.a.test") == 200
 
 
@@ -198,9 +199,10 @@ def test_another_authority_takes_over(certs: Callable[..., Certs]) -> None:
     assert "127.0.0.1" in c.wait("failing")["last_error"]
     c.more = section("acme second", c.pebble.keys())
     c.reload(directory="https://127.0.0.1:9/dir")
-    wait_until(lambda: [had["failures"] for had in c.listed()["issuers"]] == [1], "the first one is tried again")
-    for status in (502, 200):
-        assert c.relay.post(f"/v1/certs/{DOMAIN}/renew").status == status
+    statuses = [502]
+    while statuses[-1] == 502 and len(statuses) < 5:  # how often it is by itself depends
+        statuses.append(c.relay.post(f"/v1/certs/{DOMAIN}/renew").status)
+    assert statuses[-1] == 200
     assert c.cert()["state"] == "valid" and c.cert()["issuer"] == "second" and c.visit() == 200
     assert [(had["name"], had["failures"]) for had in c.listed()["issuers"]] == [("acme", 2), ("second", 0)]
 
@@ -238,3 +240,21 @@ def test_who_issues_for_whom(certs: Callable[..., Certs]) -> None:
     assert c.wait("valid")["issuer"] == "internal"  # without [acme] all are
     with c.front.visitor() as visitor:
         assert visitor.ask().status == 200
+
+
+def test_one_certificate_for_all_that_a_wildcard_covers(authorities: Callable[..., list[Authority]], certs: Callable[..., Certs]) -> None:
+    """The agent may serve *.a.test, and dns-01 works: nobody orders one for each of its sites."""
+    (server,) = authorities({"a.test": "@ A 127.0.0.1\n* A 127.0.0.1"})
+
+    class At:
+        address = f"{server.address}:53"
+
+    keys = {"type": "rfc2136", **server.keys()}
+    c = certs("a.test *.a.test", ["x.a.test", "y.a.test"], acme={"dns": "bind"}, pebble={"dns": At(), "authz_reuse": 0},
+              more=section("provider bind", keys))
+    for name in ("x.a.test", "y.a.test"):
+        assert c.wait("valid", name)["names"] == ["*.a.test"]
+        assert c.visit(name) == 200
+    c.claim("x.a.test", "z.a.test", DOMAIN)
+    assert c.wait("valid")["names"] == [DOMAIN] and c.wait("valid", "z.a.test")["names"] == ["*.a.test"]
+    assert c.visit("z.a.test") == 200 and c.pebble.orders() == 2

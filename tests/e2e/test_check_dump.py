@@ -29,7 +29,7 @@ KEYS = {  # of each section
                              "protocol", "remote_address", "remote_port", "service"),
               "address": ("sources", "quorum", "interval"),
               "provider NAME": PROVIDER,
-              "domain NAME": ("service", "mode", "relays", "dns", "families", "ttl", "proxied", "host_id", "owner_txt", "cleanup_on_stop", "route",
+              "domain NAME": ("service", "mode", "relays", "dns", "families", "ttl", "proxied", "host_id", "owner_txt", "cleanup_on_stop", "txt", "route",
                               "verify", "proxy_protocol", "aliases", *POLICY),
               "tcp NAME": ("listen", "service", "proxy_protocol", "allow", "deny")},
 }

@@ -63,7 +63,7 @@ def test_status_of_the_agent(agent):
     assert {source["why"] for source in sources} and not any(source["said"] for source in sources)
     public = {"v4": None, "v6": None}
     assert status == {"role": "agent", "version": version, "name": "e2e", "public": public, "relays": [], "domains": [],
-                      "tcp": []}
+                      "tcp": [], "notices": []}
 
 
 def test_config_tells_values_and_where_they_came_from(daemon):
