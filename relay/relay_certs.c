@@ -4,10 +4,12 @@
  *   authorities -> manager;  until the first certificate is there, or when there is nobody to ask -> placeholders */
 #include "relay/options.h"
 #include "relay/relay_parts.h"
+#include "shared/domain.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -106,6 +108,7 @@ static SSL_CTX *shown_now(struct relay *r, const struct lanes_site *site, const 
 
     if (choose(r, site->name, policy, &by, e) != 0)
         return NULL;
+    shown->may_lack_names = by.kind == ISSUER_ACME; /* of files it is the operator's affair */
     if (by.kind == ISSUER_FILES) {
         shown->trusted = true;
         return files_context(r->files, names, n, time(NULL), e);
@@ -125,9 +128,24 @@ SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const
     if (e->code != ERR_NONE)
         log_warn_limited(site->name, "no certificate", kv_str("domain", site->name),
                          kv_str("error", e->text));
-    shown->placeholder = true;
-    shown->trusted = false;
+    *shown = (struct relay_shown){ .placeholder = true };
     return placeholders_context(r->placeholders, names, n, time(NULL), e);
+}
+
+bool relay_certificate_covers(SSL_CTX *tls, const struct relay_shown *shown, const char *name)
+{
+    bool wildcard = strncmp(name, "*.", 2) == 0;
+    char *one = mem_format("%s%s", wildcard ? "any" : "", wildcard ? name + 1 : name); /* of those below it */
+    bool covers = !shown->placeholder;
+
+    if (covers && shown->may_lack_names) {
+        X509 *cert = SSL_CTX_get0_certificate(tls);
+
+        covers = domain_is_address(one) ? X509_check_ip_asc(cert, one, 0) == 1
+                                        : X509_check_host(cert, one, 0, 0, NULL) == 1;
+    }
+    free(one);
+    return covers;
 }
 
 /* ---- what is told ---- */

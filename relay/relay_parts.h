@@ -59,7 +59,10 @@ struct ledger_entry *relay_entry_of_port(struct relay *r, const char *agent, con
 struct relay_shown {
     bool trusted; /* by browsers, as far as we know */
     bool placeholder;
+    bool may_lack_names; /* an authority may have left some out */
 };
+/* Visitors of this name of the site can be sent to it. */
+bool relay_certificate_covers(SSL_CTX *tls, const struct relay_shown *shown, const char *name);
 /* The TLS context of a site; what it is goes to *shown. The reference is the caller's. NULL with the reason. */
 SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const struct policy *policy,
                            const char *const *names, size_t n, struct relay_shown *shown, struct err *e);

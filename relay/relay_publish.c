@@ -37,9 +37,8 @@ static void add_site(void *user, const struct lanes_site *site)
         added = snapshot_add_site(p->snapshot, site->name, tls, &policy, entry->counts);
         added->away_since = site->away_since;
         added->trusted_cert = shown.trusted;
-        added->placeholder = shown.placeholder;
         for (size_t i = 0; i <= site->aliases_n; i++)
-            snapshot_add_name(p->snapshot, added, names[i]);
+            snapshot_add_name(p->snapshot, added, names[i], relay_certificate_covers(tls, &shown, names[i]));
         SSL_CTX_free(tls);
     } else {
         log_error("no certificate", kv_str("domain", site->name), kv_str("error", why.text));

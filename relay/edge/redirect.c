@@ -24,11 +24,11 @@ static const char *wanted_name(const struct snapshot *s, const struct snap_site 
 }
 
 /* Nobody is sent to a certificate that his browser warns of: browsers keep a 308. */
-static bool wants_tls(const struct snap_site *site)
+static bool wants_tls(const struct snapshot *s, const struct snap_site *site, const char *host)
 {
     if (site->policy.tls == POLICY_PASSTHROUGH) /* without TLS there is nobody who answers */
         return true;
-    return site->policy.https == POLICY_REDIRECT && !site->placeholder;
+    return site->policy.https == POLICY_REDIRECT && snapshot_trusted(s, host);
 }
 
 bool redirect_find(const struct snapshot *s, const struct snap_site *site, const struct h1_head *head,
@@ -36,13 +36,14 @@ bool redirect_find(const struct snapshot *s, const struct snap_site *site, const
 {
     char host[DOMAIN_BYTES], other[DOMAIN_BYTES + sizeof www];
     struct str path = h1_text(head, head->path);
-    bool secure = from->secure || wants_tls(site);
     struct str whole = h1_text(head, head->authority), port = { 0 };
     const char *name;
+    bool secure;
 
     if (!domain_normalize(h1_text(head, head->host), host))
         return false;
     name = wanted_name(s, site, host, other);
+    secure = from->secure || wants_tls(s, site, name);
     if (secure == from->secure && name == host)
         return false;
     if (secure == from->secure) /* the same port, as the visitor sees it */

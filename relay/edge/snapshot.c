@@ -118,10 +118,10 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
     return site;
 }
 
-void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name)
+void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name, bool trusted)
 {
     s->names = mem_grow(s->names, (s->names_n + 1) * sizeof *s->names);
-    s->names[s->names_n++] = (struct name){ arena_copy(&s->texts, name), site };
+    s->names[s->names_n++] = (struct name){ arena_copy(&s->texts, name), site, trusted };
     s->sorted = false;
 }
 
@@ -281,30 +281,42 @@ void snapshot_release(struct snapshot *s)
     free(s);
 }
 
-static const struct snap_site *find_exact(const struct snapshot *s, const char *host)
+static const struct name *find_exact(const struct snapshot *s, const char *host)
 {
-    const struct name key = { host, NULL };
-    const struct name *found =
-        s->names_n > 0 ? bsearch(&key, s->names, s->names_n, sizeof key, by_host) : NULL;
+    const struct name key = { .host = host };
 
-    return found ? found->site : NULL;
+    return s->names_n > 0 ? bsearch(&key, s->names, s->names_n, sizeof key, by_host) : NULL;
 }
 
-const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
+static const struct name *find(const struct snapshot *s, struct str host)
 {
     char name[DOMAIN_BYTES + 1];
-    const struct snap_site *site;
+    const struct name *found;
     char *dot;
 
     if (!domain_normalize(host, name))
         return NULL;
-    site = find_exact(s, name);
+    found = find_exact(s, name);
     dot = strchr(name, '.');
-    if (!site && dot && dot > name) {
+    if (!found && dot && dot > name) {
         dot[-1] = '*'; /* "www.a.com" -> "*.a.com": a wildcard covers one label */
-        site = find_exact(s, dot - 1);
+        found = find_exact(s, dot - 1);
     }
-    return site;
+    return found;
+}
+
+const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
+{
+    const struct name *found = find(s, host);
+
+    return found ? found->site : NULL;
+}
+
+bool snapshot_trusted(const struct snapshot *s, const char *host)
+{
+    const struct name *found = find(s, str_of(host));
+
+    return found && found->trusted;
 }
 
 /* Who names no server has asked for an address. Which one, when he came to this one of ours? */

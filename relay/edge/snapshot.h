@@ -57,7 +57,6 @@ struct snap_site {
     time_t away_since; /* while no lane serves it; 0: that is not known */
     struct policy policy;
     bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
-    bool placeholder;  /* it has no certificate yet that anybody could trust: nobody is sent to it by TLS */
 };
 
 /* What counts for every connection, whatever it asks for. */
@@ -88,7 +87,7 @@ const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, cons
                                            struct counts *counts);
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
                                     const struct policy *policy, struct counts *counts);
-void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name); /* each of its */
+void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name, bool trusted);
 bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to);
@@ -108,6 +107,7 @@ const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
 const char *snapshot_nameless(const struct snapshot *s, const char *address); /* see snapshot.c */
 SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates);
 const struct challenges *snapshot_challenges(const struct snapshot *s); /* borrowed; NULL: there are none */
+bool snapshot_trusted(const struct snapshot *s, const char *host); /* the site's certificate is good for it */
 /* The site that ends the TLS for this server name itself, if there is any; NULL: we do, or nobody. */
 const struct snap_site *snapshot_passes(const struct snapshot *s, struct str server_name);
 bool snapshot_has_passthrough(const struct snapshot *s);

@@ -9,6 +9,7 @@
 struct name {
     const char *host; /* normalized */
     const struct snap_site *site;
+    bool trusted;
 };
 
 struct snapshot {

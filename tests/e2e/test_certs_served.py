@@ -86,7 +86,7 @@ def test_every_worker_answers_the_ca(edges, pebbles, challenge):
 def test_before_the_first_certificate(edges, pebbles):
     s = Served(edges, pebbles, [item("a.test", ["www.a.test"], hsts_s=86400), item("only.test", https="only")],
                challenges="http-01")
-    for name in ("a.test", "only.test"):
+    for name in ("a.test", "www.a.test", "only.test"):
         s.pebble.dns.servfail(name)
     s.claim()
     s.wait("failing", "a.test", "only.test")
@@ -106,6 +106,7 @@ def test_before_the_first_certificate(edges, pebbles):
         assert reply.status == 200 and reply.head.get("strict-transport-security") == "max-age=86400"
         head = s.plain("a.test")
         assert head.status == 308 and head.get("location").startswith("https://a.test:")
+        assert s.plain("www.a.test").status == 200  # it was left out, and a browser would keep the redirect
         assert early.ask().status == 200  # the connection of before
     with s.blind("only.test") as visitor:  # which still waits
         assert visitor.ask().status == 200

@@ -62,9 +62,10 @@ static void lot_follow(struct lot *lot, const char *lanes)
     policy_defaults(&policy, 0);
     if (lanes)
         snapshot_add_name(lot->snapshot,
-                          snapshot_add_site(lot->snapshot, "a.test", tls, &policy, lot->counts[0]), "a.test");
+                          snapshot_add_site(lot->snapshot, "a.test", tls, &policy, lot->counts[0]), "a.test",
+                          true);
     snapshot_add_name(lot->snapshot, snapshot_add_site(lot->snapshot, "b.test", tls, &policy, lot->counts[1]),
-                      "b.test");
+                      "b.test", true);
     for (; lanes && *lanes; lanes++)
         snapshot_add_site_lane(lot->snapshot, "a.test",
                                snapshot_add_lane(lot->snapshot, (uint64_t)(*lanes - '0'), "pi", "boot", 1,

@@ -22,10 +22,9 @@ static struct snapshot *make_snapshot(const struct policy *policy, bool placehol
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct snap_site *site = snapshot_add_site(s, names[i], tls, policy, counts);
 
-        site->placeholder = placeholder;
-        snapshot_add_name(s, site, names[i]);
+        snapshot_add_name(s, site, names[i], !placeholder);
         if (i == 0)
-            snapshot_add_name(s, site, "www.a.test");
+            snapshot_add_name(s, site, "www.a.test", !placeholder);
     }
     snapshot_finish(s);
     SSL_CTX_free(tls);

@@ -27,7 +27,7 @@ static struct snap_site *add_site(struct shot *shot, const char *name)
     policy_defaults(&policy, 0);
     site = snapshot_add_site(shot->s, name, shot->tls, &policy, shot->counts);
 
-    snapshot_add_name(shot->s, site, name);
+    snapshot_add_name(shot->s, site, name, true);
     return site;
 }
 
@@ -93,9 +93,9 @@ static void test_find(void **state)
     add_site(&shot, "localhost");
     add_site(&shot, "*.b.test");
     a = add_site(&shot, "a.test");
-    snapshot_add_name(shot.s, a, "www.a.test");
-    snapshot_add_name(shot.s, a, "alias.b.test");
-    snapshot_add_name(shot.s, a, "*.c.test");
+    snapshot_add_name(shot.s, a, "www.a.test", true);
+    snapshot_add_name(shot.s, a, "alias.b.test", true);
+    snapshot_add_name(shot.s, a, "*.c.test", true);
     add_site(&shot, "exact.b.test");
     finish(&shot);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -269,8 +269,8 @@ static void test_sites_that_end_tls_themselves(void **state)
     policy_defaults(&policy, 0);
     policy.tls = POLICY_PASSTHROUGH;
     site = snapshot_add_site(shot.s, "*.b.test", NULL, &policy, shot.counts);
-    snapshot_add_name(shot.s, site, "*.b.test");
-    snapshot_add_name(shot.s, site, "b.test");
+    snapshot_add_name(shot.s, site, "*.b.test", true);
+    snapshot_add_name(shot.s, site, "b.test", true);
     finish(&shot);
     assert_true(snapshot_has_passthrough(shot.s));
     assert_ptr_equal(snapshot_passes(shot.s, STR("b.test")), site);

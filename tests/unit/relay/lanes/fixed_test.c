@@ -33,9 +33,9 @@ static void add_site(void *user, const struct lanes_site *site)
     policy_defaults(&policy, 0);
     added = snapshot_add_site(user, site->name, tls, &policy, counts);
 
-    snapshot_add_name(user, added, site->name);
+    snapshot_add_name(user, added, site->name, true);
     for (size_t i = 0; i < site->aliases_n; i++)
-        snapshot_add_name(user, added, site->aliases[i]);
+        snapshot_add_name(user, added, site->aliases[i], true);
     counts_release(counts);
     SSL_CTX_free(tls);
 }
