@@ -25,7 +25,7 @@ struct issuers;
 /* The sections with issuer = acme, in their order. before: the set until now, or NULL. With one reference. */
 struct issuers *issuers_new(const struct opt_conf *conf, const char *state_dir, const struct issuers *before);
 struct issuers *issuers_hold(struct issuers *i);
-void issuers_release(struct issuers *i); /* NULL is fine */
+void issuers_release(struct issuers *set); /* NULL is fine */
 
 size_t issuers_count(const struct issuers *i); /* 0 of NULL */
 const struct issuer *issuers_get(const struct issuers *i, size_t at);
