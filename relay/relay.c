@@ -191,6 +191,14 @@ static void on_cert_told(void *user, const char *site, const json_t *cert)
                         text_of(cert, "last_error"));
 }
 
+static void on_notice(void *user, const char *agent, const char *level, const char *text)
+{
+    struct relay *r = user;
+
+    if (r->lanes)
+        lanes_tell_notice(r->lanes, agent, level, text);
+}
+
 static void on_manager_ended(void *user)
 {
     struct relay *r = user;
@@ -199,7 +207,8 @@ static void on_manager_ended(void *user)
     end_if_done(r);
 }
 
-static const struct manager_events manager_events = { on_certs_changed, on_cert_told, on_manager_ended };
+static const struct manager_events manager_events = { on_certs_changed, on_cert_told, on_notice,
+                                                      on_manager_ended };
 
 /* ---- start, reload ---- */
 

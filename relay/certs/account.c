@@ -10,11 +10,7 @@
 #include <string.h>
 #include <uv.h>
 
-enum {
-    MAX_KEY_BYTES = 4096,
-    PAUSE_MS = 60000,           /* after a failure that may pass by itself */
-    LONG_PAUSE_MS = 10 * 60000, /* after another */
-};
+enum { MAX_KEY_BYTES = 4096, PAUSE_MS = 60000 /* after a failure */ };
 
 void account_init(struct account *a)
 {
@@ -167,13 +163,12 @@ static uint64_t now_ms(void)
 
 static void remember_failure(struct account *a, const struct acme_why *why)
 {
-    int64_t pause = why->class == ACME_LATER ? PAUSE_MS : LONG_PAUSE_MS;
-
     if (why->class == ACME_STOPPED)
         return;
     a->failed = why->class;
     a->failed_why = why->err;
-    a->failed_until_ms = now_ms() + (uint64_t)(why->retry_after_ms > pause ? why->retry_after_ms : pause);
+    a->failed_until_ms =
+        now_ms() + (uint64_t)(why->retry_after_ms > PAUSE_MS ? why->retry_after_ms : PAUSE_MS);
 }
 
 static int make_unless_failed(struct acme_ca *ca, struct job *job, struct acme_why *why)

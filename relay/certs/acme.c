@@ -11,7 +11,7 @@
 #include <time.h>
 #include <uv.h>
 
-#define USER_AGENT "tunnel-relay/" TUNNEL_VERSION " (ACME client)"
+#define USER_AGENT "tunnel-relay/" TUNNEL_VERSION TUNNEL_CONTACT
 
 enum {
     DIRECTORY_MS = 24 * 3600 * 1000,

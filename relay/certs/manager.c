@@ -322,8 +322,19 @@ static const char *last_error(const struct managed *d)
     return d->meta.last_error ? d->meta.last_error : d->seen;
 }
 
+/* Whoever runs the site may not be who runs the relay. */
+static void tell_agent(const struct manager *m, const struct managed *d, const char *hours)
+{
+    struct buf text = { 0 };
+
+    buf_printf(&text, "the certificate of %s ends in %s hours, and cannot be renewed: %s", d->names[0], hours,
+               last_error(d));
+    m->events.notice(m->user, d->agent, "error", buf_text(&text));
+    buf_free(&text);
+}
+
 /* Once a day, for each certificate that ends soon and whose renewal fails. */
-static void shout(struct managed *d, time_t now)
+static void shout(const struct manager *m, struct managed *d, time_t now)
 {
     for (int slot = 0; slot < META_SLOTS; slot++) {
         const struct meta_cert *cert = &d->meta.certs[slot];
@@ -337,6 +348,8 @@ static void shout(struct managed *d, time_t now)
                  (long long)(cert->facts.not_after > now ? (cert->facts.not_after - now) / 3600 : 0));
         log_error("a certificate ends soon, and cannot be renewed", kv_str("domain", d->names[0]),
                   kv_str("hours_left", text), kv_str("error", last_error(d)));
+        if (d->agent)
+            tell_agent(m, d, text);
     }
 }
 
@@ -348,7 +361,7 @@ static void on_tick(uv_timer_t *timer)
     if (m->ending)
         return;
     for (struct managed *d = m->first; d; d = d->next) {
-        shout(d, now);
+        shout(m, d, now);
         if (m->jobs < MANAGER_JOBS && d->revokes && !d->job)
             manager_revoke(m, d);
         else if (m->jobs < MANAGER_JOBS && has_work(m, d, now))

@@ -17,7 +17,9 @@ struct manager_events {
     void (*changed)(void *user); /* publish: a site has another certificate */
     void (*told)(void *user, const char *site,
                  const struct json_t *cert); /* cert {} of /v1/status has changed */
-    void (*ended)(void *user);               /* last */
+    void (*notice)(void *user, const char *agent, const char *level,
+                   const char *text); /* for its own status */
+    void (*ended)(void *user);        /* last */
 };
 
 struct manager_site {         /* as the configuration and the claims have it; borrowed for the call */

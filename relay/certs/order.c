@@ -240,7 +240,7 @@ static int open_and_prove(struct order *o)
             return -1;
         if (again)
             leave(o);
-        if (i == ROUNDS)
+        if (again && i == ROUNDS)
             return acme_fail(&o->why, ACME_CONFIG, "no challenge has succeeded in %d orders", i);
     }
     return 0;

@@ -170,7 +170,7 @@ static void begin(struct errands *s, struct waiting *w)
     w->began_ms = uv_hrtime() / 1000000;
     w->legs_n = s->host->agents(s->host->user, w->errand->host, names);
     for (size_t i = 0; i < w->legs_n; i++)
-        snprintf(w->legs[i].agent, sizeof w->legs[i].agent, "%s", names[i]);
+        memcpy(w->legs[i].agent, names[i], sizeof w->legs[i].agent);
     if (w->legs_n == 0 && w->errand->who == ERRAND_FIRST)
         err_set(&w->why, ERR_MISSING, "no agent serves %s", w->errand->host);
 }

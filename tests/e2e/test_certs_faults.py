@@ -241,6 +241,7 @@ def test_an_end_that_comes_near_is_shouted(sims: Callable[..., AcmeSim], relays:
     assert c.shown() == c.in_store() == first and len(sim.issued) == 1
     assert "500" in c.cert()["last_error"]
     c.relay.wait_log("a certificate ends soon, and cannot be renewed")
+    assert "cannot be renewed" in c.agent.wait_heard("notice")["text"]
     sim.mend()
     sim.life, sim.may_hurry = timedelta(days=90), True
     assert c.renew().status == 200 and c.wait("valid")

@@ -86,8 +86,9 @@ def test_by_the_relays_provider(authorities, fronts, started, pebbles):
 
 
 def test_by_a_cname(authorities, fronts, started, pebbles):
-    """The name leads to a zone where nothing else is: the value is set there."""
-    (only,) = authorities(ZONES)
+    """The name leads to a zone where nothing else is: the value is set there. A name server that is dead keeps nobody waiting."""
+    only, dead = authorities(ZONES, 2)
+    dead.stop()
     pebble = pebbles(dns=At(only), authz_reuse=0)
     front = fronts("*.c.test")
     front.relay.conf.write_text(front.relay.conf.read_text() + section("provider bind", {"type": "rfc2136", **only.keys()}) +
