@@ -8,25 +8,31 @@ _tunnelctl_names() {
 
 _tunnelctl() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-    local commands='status check invite join agents revoke add remove dns reload version'
+    local commands='status check invite join agents revoke add remove certs dns reload version'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --socket | --domains | --for | --host | --out | --dns) i=$((i + 1)) ;;
+        --socket | --domains | --for | --host | --out | --dns | --reason) i=$((i + 1)) ;;
         -*) ;;
         *) command=${COMP_WORDS[i]} && break ;;
         esac
     done
     case $before in
     --socket | --out) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
-    --domains | --for | --host | --dns) return ;;
+    --domains | --for | --host | --dns | --reason) return ;;
     esac
     case $command,$word in
     ,-*) mapfile -t COMPREPLY < <(compgen -W '--socket --relay --agent --json --help --version' -- "$word") ;;
     ,*) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
     invite,-*) mapfile -t COMPREPLY < <(compgen -W '--domains --for --host' -- "$word") ;;
     add,-*) mapfile -t COMPREPLY < <(compgen -W '--dns' -- "$word") ;;
+    certs,-*) mapfile -t COMPREPLY < <(compgen -W '--reason' -- "$word") ;;
+    certs,*) case $before in
+        certs) mapfile -t COMPREPLY < <(compgen -W 'renew revoke import' -- "$word") ;;
+        renew | revoke) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
+        import) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+        esac ;;
     dns,-*) mapfile -t COMPREPLY < <(compgen -W '--dry-run --out' -- "$word") ;;
     dns,*) case $before in
         dns) mapfile -t COMPREPLY < <(compgen -W 'sync providers import' -- "$word") ;;

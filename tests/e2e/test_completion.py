@@ -39,6 +39,7 @@ def test_commands_are_those_of_the_help() -> None:
     (["--"], {"--socket", "--relay", "--agent", "--json", "--help", "--version"}),
     (["invite", "pi", "--"], {"--domains", "--for", "--host"}),
     (["dns", ""], {"sync", "providers", "import"}),
+    (["certs", ""], {"renew", "revoke", "import"}),
     (["add", "--"], {"--dns"}),
     (["invite", "--domains", ""], set()),
 ])
