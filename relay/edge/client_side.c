@@ -1,7 +1,6 @@
 /* What exchanges say to a visitor's connection, and ask of it. */
 #include "relay/edge/client_parts.h"
 
-
 void client_send(struct client *c, const void *bytes, size_t n)
 {
     wire_send(&c->wire, bytes, n);

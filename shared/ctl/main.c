@@ -90,20 +90,13 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },
-        { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },
-        { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' },
-        { "for", required_argument, NULL, 'f' },
-        { "host", required_argument, NULL, 'o' },
-        { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },
-        { "out", required_argument, NULL, 't' },
-        { "dns", required_argument, NULL, 'p' },
-        { "reason", required_argument, NULL, 'w' },
-        { "version", no_argument, NULL, 'v' },
-        { 0 },
+        { "socket", required_argument, NULL, 's' },  { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },         { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' }, { "for", required_argument, NULL, 'f' },
+        { "host", required_argument, NULL, 'o' },    { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },       { "out", required_argument, NULL, 't' },
+        { "dns", required_argument, NULL, 'p' },     { "reason", required_argument, NULL, 'w' },
+        { "version", no_argument, NULL, 'v' },       { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
