@@ -21,6 +21,6 @@ struct txt *txt_start(struct loop *loop, const struct opt_conf *conf, const stru
                       void *user);
 void txt_reload(struct txt *t, const struct opt_conf *conf);
 void txt_hear(struct txt *t, const char *relay, const struct lane_msg *m); /* a txt */
-void txt_tick(struct txt *t); /* now and then: has anything been there for an hour? */
+void txt_tick(struct txt *t); /* once a second: has anything been there for an hour? */
 void txt_stop(struct txt *t);
 #endif

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TXT_TICKS = 60 };
-
 /* Addresses that a relay says are its own. */
 struct published {
     char relay[64];
@@ -33,7 +31,6 @@ struct words {
     struct told told;
     struct published *published;
     size_t published_n;
-    unsigned ticks;
 };
 
 static void end_if_done(struct words *w);
@@ -143,7 +140,7 @@ void words_hear(struct words *w, const char *relay, const struct lane_msg *m)
 void words_tick(struct words *w)
 {
     passing_tick(&w->passing, loop_now_ms(w->loop));
-    if (++w->ticks % TXT_TICKS == 0 && w->txt)
+    if (w->txt)
         txt_tick(w->txt);
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from clock import Clock
 from authority import Authority, authorities, loopback, need_root  # noqa: F401 (a fixture)
 from programs import ROOT, run, wait_until
 from test_agent_link import House, Lane, house  # noqa: F401 (a fixture)
@@ -37,10 +38,10 @@ def configure(house: House, bind: Authority | None = None, relays: tuple[str, ..
     (house.path / "agent.ini").write_text(text)
 
 
-def start(house: House) -> None:
+def start(house: House, **environment: str) -> None:
     house.log = open(house.path / "agent.log", "ab")
     house.agent = subprocess.Popen([ROOT / os.environ.get("BUILD", "build") / "tunnel-agent", "-c", house.path / "agent.ini"],
-                                   stderr=house.log)
+                                   stderr=house.log, env={**os.environ, **environment})
 
 
 def lane_of(house: House) -> Lane:
@@ -115,6 +116,21 @@ def test_txt(house, authorities):
     ask = Asker(lane_of(house))
     assert ask.txt("clear", value=OTHER) == "" and ask.txt("set") == "" and VALUE in bind.values(CHALLENGE, "TXT")
     assert (house.path / "txt.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_txt_of_an_hour_ago(house, authorities):
+    """Whatever has become of the relay that asked for it."""
+    (bind,) = authorities({"a.test": "", "plain.test": ""})
+    clock = Clock(house.path)
+    configure(house, bind)
+    start(house, **clock.environment)
+    ask = Asker(lane_of(house))
+    assert ask.txt("set") == "" and bind.values(CHALLENGE, "TXT") == [VALUE]
+    clock.wait(3590)
+    assert ask.txt("set", value=OTHER) == ""
+    assert bind.values(CHALLENGE, "TXT") == [VALUE, OTHER]
+    clock.wait(30)
+    wait_until(lambda: bind.values(CHALLENGE, "TXT") == [OTHER], "the first is cleared")
 
 
 def test_txt_that_is_not_set(house, authorities):
