@@ -78,7 +78,7 @@ def test_config_tells_values_and_where_they_came_from(daemon):
                      "park": ("10s", "default"), "trusted_proxies": ("", "default"), "proxy_listeners": ("", "default"),
                      "max_uri": ("16k", "default"), "max_header": ("64k", "default"), "workers": ("auto", "default"),
                      "lane_user": ("tunnel", "default"), "lane_command": ("", "default"),
-                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"),
+                     "ssh_port": ("22", "default"), "ssh_on_https": ("on", "default"), "heartbeat": ("5s", "default"),
                      "publish": ("auto", "default"),
                      "access_log": ("off", "default"), "access_log_format": ("combined", "default"),
                      "tls_profile": ("intermediate", "default"), "http2": ("on", "default"), "default_cert": (None, "default")}
