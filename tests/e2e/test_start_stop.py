@@ -75,6 +75,7 @@ def test_config_tells_values_and_where_they_came_from(daemon):
         expected |= {"lane_socket": (str(daemon.lane_socket), f"{conf}:5"),
                      "listen_https": (daemon.listen_https, f"{conf}:6"), "listen_http": ("", f"{conf}:7"),
                      "max_connections": ("0", "default"), "max_per_source": ("0", "default"),
+                     "heartbeat": ("5s", "default"),
                      "park": ("10s", "default"), "trusted_proxies": ("", "default"), "proxy_listeners": ("", "default"),
                      "max_uri": ("16k", "default"), "max_header": ("64k", "default"), "workers": ("auto", "default"),
                      "lane_user": ("tunnel", "default"), "lane_command": ("", "default"),
