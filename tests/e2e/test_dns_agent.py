@@ -11,6 +11,7 @@ import pytest
 
 from clock import Clock
 from daemon import Daemon
+from disk import fill, tiny_disks  # noqa: F401
 from dns_agent import DnsAgent
 from dns_sim.base import Reply
 from dns_sim.cloudflare import Cloudflare
@@ -327,13 +328,16 @@ def test_hundreds_of_domains_keep_the_pace(agent: DnsAgent, sim: Cloudflare) -> 
     assert sum(gaps) / len(gaps) > 0.24  # four a second
 
 
-def test_the_disk_is_full(agent: DnsAgent, sim: Cloudflare) -> None:
-    agent.site(WWW).write()
-    agent.daemon.state_dir.mkdir(mode=0o700)
-    (agent.daemon.state_dir / "dns.json").mkdir()  # no file can take its place
-    agent.daemon.start()
+def test_a_full_disk_stops_nothing(tiny_disks: Callable[[Path], Path], agent: DnsAgent, sim: Cloudflare) -> None:  # noqa: F811
+    filler = fill(tiny_disks(agent.daemon.state_dir))
+    agent.site(WWW).start()
     agent.wait(WWW)
-    assert "cannot be written" in agent.daemon.log()
+    assert "cannot be written" in agent.daemon.log() and not (agent.daemon.state_dir / "dns.json").exists()
+    filler.unlink()
+    agent.address["sources"] = "fixed:192.0.2.2 fixed:2001:db8::2"
+    agent.reload()
+    wait_until(lambda: agent.record(WWW)["provider"] == ["192.0.2.2"], "the new address is there")
+    wait_until((agent.daemon.state_dir / "dns.json").exists, "it is written down")
 
 
 def test_broken_memory_is_as_good_as_none(agent: DnsAgent, sim: Cloudflare) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from clock import Clock
+from disk import fill, tiny_disks
 from far_path import ETC_OF_NETNS, LONG, LinePath, lined, networked, seconds_until
 from http1 import content, content_sha256
 from path import new_key
-from programs import limit, need_root, wait_until
+from programs import limit, wait_until
 from test_volume import upload
 
 MB = 1_000_000
@@ -191,39 +191,6 @@ def test_sshd_that_takes_no_more_connections(lined):
 
 
 # ---- the disk ----
-
-
-@pytest.fixture
-def tiny_disks(folder: Path):
-    """tiny_disks(daemon's folder for state) mounts 1 MB there."""
-    need_root()
-    mounted = []
-
-    def mount(state: Path) -> Path:
-        state.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", state], check=False,
-                              capture_output=True)
-        if done.returncode != 0:
-            pytest.skip("cannot mount a tmpfs here")
-        mounted.append(state)
-        return state
-
-    yield mount
-    for state in mounted:
-        subprocess.run(["umount", "-l", state], check=True)
-
-
-def fill(state: Path) -> Path:
-    """Until not a byte more fits."""
-    filler = state / "filler"
-    with open(filler, "wb", buffering=0) as f:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    f.write(bytes(size))
-            except OSError:
-                pass
-    return filler
 
 
 class OnTinyDisks(LinePath):
