@@ -3,6 +3,7 @@
 #include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "agent/carry/trust.h"
+#include "agent/certs/claimed.h"
 #include "agent/certs/words.h"
 #include "agent/dns/dns.h"
 #include "agent/link/netwatch.h"
@@ -144,6 +145,13 @@ static bool relay_number(void *user, size_t i, const char **name, bool *up)
     return true;
 }
 
+static bool claims_at(void *user, const char *relay, const char *name)
+{
+    const struct agent *a = user;
+
+    return claimed_at(a->conf, relay, name);
+}
+
 static bool say_to_relay(void *user, const char *relay, const struct lane_msg *m)
 {
     const struct agent *a = user;
@@ -258,7 +266,7 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     a->alive++;
     a->dns = dns_start(loop, conf, on_dns_ended, a);
     a->alive++;
-    a->words_host = (struct passing_host){ relay_number, say_to_relay, a };
+    a->words_host = (struct passing_host){ relay_number, say_to_relay, claims_at, a };
     a->words = words_start(loop, conf, &a->words_host, on_words_ended, a);
     a->alive++;
     set_relays(a);

@@ -4,6 +4,7 @@
  *      └── yes ──▶ a job: is the address the name's? ── GET ──▶ fetched: the nonce came back, or what came instead */
 #include "agent/certs/outside.h"
 
+#include "agent/certs/claimed.h"
 #include "agent/options.h"
 #include "shared/cidr.h"
 #include "shared/dns/lookup.h"
@@ -50,23 +51,6 @@ static void end_if_done(struct outside *o);
 
 /* ---- may it? ---- */
 
-static bool is_claimed(const struct opt_conf *conf, const char *name)
-{
-    const struct agent_domain_conf *d;
-    const char *site;
-
-    for (size_t i = 0; (d = opt_section(conf, "domain", i, &site)); i++) {
-        if (!*d->service)
-            continue;
-        if (domain_matches(site, name))
-            return true;
-        for (size_t j = 0; j < d->aliases.n; j++)
-            if (domain_matches(d->aliases.words[j], name))
-                return true;
-    }
-    return false;
-}
-
 static bool is_path(const char *path)
 {
     static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -79,11 +63,11 @@ static bool is_path(const char *path)
     return nonce > 0 && nonce <= NONCE_MAX && path[n + nonce] == 0;
 }
 
-int outside_rule(const struct opt_conf *conf, const struct lane_msg *fetch, struct err *e)
+int outside_rule(const struct opt_conf *conf, const char *relay, const struct lane_msg *fetch, struct err *e)
 {
     struct sockaddr_storage address;
 
-    if (!is_claimed(conf, fetch->fetch.name))
+    if (!claimed_at(conf, relay, fetch->fetch.name))
         return err_set(e, ERR_INPUT, "the agent does not claim %.200s, so it does not look at it",
                        fetch->fetch.name);
     if (fetch->fetch.port != 80 && fetch->fetch.port != 443)
@@ -261,7 +245,7 @@ void outside_hear(struct outside *o, const struct opt_conf *conf, const char *re
 
     if (o->stopping)
         return;
-    if (outside_rule(conf, m, &why) == 0 && count(o) >= LOOKS_MAX)
+    if (outside_rule(conf, relay, m, &why) == 0 && count(o) >= LOOKS_MAX)
         err_set(&why, ERR_LIMIT, "the agent looks at %d places already", LOOKS_MAX);
     if (why.code != ERR_NONE) {
         log_warn_limited(relay, "a relay asks for a look that it does not get", kv_str("relay", relay),

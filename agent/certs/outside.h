@@ -25,5 +25,6 @@ void outside_hear(struct outside *o, const struct opt_conf *conf, const char *re
 void outside_stop(struct outside *o);
 
 /* What is against it; code ERR_NONE: nothing. Pure. */
-must_check int outside_rule(const struct opt_conf *conf, const struct lane_msg *fetch, struct err *e);
+must_check int outside_rule(const struct opt_conf *conf, const char *relay, const struct lane_msg *fetch,
+                            struct err *e);
 #endif

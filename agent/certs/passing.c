@@ -76,7 +76,7 @@ static size_t count(const struct passing *p)
     return n;
 }
 
-/* To all that are connected: to one that is not, no visitor gets through either, and no CA. */
+/* To all that serve the name and are connected: to one that is not, no visitor gets through either, and no CA. */
 static void pass(struct passing *p, struct passed *d, const struct lane_msg *m)
 {
     struct lane_msg onward = *m;
@@ -85,7 +85,8 @@ static void pass(struct passing *p, struct passed *d, const struct lane_msg *m)
 
     onward.challenge.id = json_integer(d->number);
     for (size_t i = 0; p->host->relay(p->host->user, i, &name, &up) && d->legs_n < RELAYS_MAX; i++) {
-        if (!up || strcmp(name, d->from) == 0 || !p->host->say(p->host->user, name, &onward))
+        if (!up || strcmp(name, d->from) == 0 || !p->host->claims(p->host->user, name, m->challenge.name) ||
+            !p->host->say(p->host->user, name, &onward))
             continue;
         snprintf(d->legs[d->legs_n++].relay, RELAY_BYTES, "%s", name);
     }

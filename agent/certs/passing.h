@@ -14,6 +14,7 @@ struct passing_host {
     /* Relay number i of the configuration, and whether it is connected. False at the end. */
     bool (*relay)(void *user, size_t i, const char **name, bool *up);
     bool (*say)(void *user, const char *relay, const struct lane_msg *m);
+    bool (*claims)(void *user, const char *relay, const char *name); /* whether it serves that name for us */
     void *user;
 };
 

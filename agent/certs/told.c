@@ -61,7 +61,8 @@ json_t *told_certs_status(const struct told *t, const char *site)
     for (size_t i = 0; i < t->certs_n; i++) {
         const struct told_cert *c = &t->certs[i];
 
-        if (strcmp(c->item + sizeof item_prefix - 1, site) == 0)
+        if (strncmp(c->item, item_prefix, sizeof item_prefix - 1) == 0 &&
+            strcmp(c->item + sizeof item_prefix - 1, site) == 0)
             json_array_append_new(
                 list, json_pack("{s:s, s:s, s:o, s:o}", "relay", c->relay, "state", c->state, "not_after",
                                 *c->not_after ? json_string(c->not_after) : json_null(), "last_error",

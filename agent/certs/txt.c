@@ -430,7 +430,7 @@ static void set(struct txt *t, const char *relay, const struct lane_msg *m)
     struct err why = { 0 };
     struct task *k;
 
-    if (txt_rule(t->conf, m->txt.name, m->txt.value, &provider, &why) == 0 && !v &&
+    if (txt_rule(t->conf, relay, m->txt.name, m->txt.value, &provider, &why) == 0 && !v &&
         (count(t, m->txt.name) >= TXT_VALUES_OF_NAME || t->values_n >= VALUES_MAX))
         err_set(&why, ERR_LIMIT, "%d values are set for %.200s already", TXT_VALUES_OF_NAME, m->txt.name);
     if (why.code != ERR_NONE) {

@@ -46,8 +46,8 @@ static int check_provider(const struct opt_conf *conf, const char *site, const s
     return 0;
 }
 
-int txt_rule(const struct opt_conf *conf, const char *name, const char *value, const char **provider,
-             struct err *e)
+int txt_rule(const struct opt_conf *conf, const char *relay, const char *name, const char *value,
+             const char **provider, struct err *e)
 {
     const struct agent_domain_conf *d;
     const char *site, *base = name + sizeof prefix - 1;
@@ -60,7 +60,8 @@ int txt_rule(const struct opt_conf *conf, const char *name, const char *value, c
                        "the value is not %d characters of base64url: the agent sets nothing else",
                        TXT_VALUE_CHARS);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &site)); i++) {
-        if (!*d->service || d->txt == AGENT_TXT_OFF || !site_has(site, d, base))
+        if (!*d->service || d->txt == AGENT_TXT_OFF || !agent_uses_relay(&d->relays, relay) ||
+            !site_has(site, d, base))
             continue;
         *provider = d->dns;
         return check_provider(conf, site, d, e);

@@ -9,7 +9,7 @@
 
 enum { TXT_VALUE_CHARS = 43, TXT_VALUES_OF_NAME = 4 };
 
-/* 0: the site's [provider] is the one to ask, by name; borrowed from conf. -1 with what is against it, for the relay. */
-must_check int txt_rule(const struct opt_conf *conf, const char *name, const char *value,
+/* What this relay asks. 0: the site's [provider] is the one to ask, by name; borrowed from conf. -1 with what is against it, for the relay. */
+must_check int txt_rule(const struct opt_conf *conf, const char *relay, const char *name, const char *value,
                         const char **provider, struct err *e);
 #endif

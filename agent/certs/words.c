@@ -1,10 +1,10 @@
 #include "agent/certs/words.h"
 
+#include "agent/certs/claimed.h"
 #include "agent/certs/outside.h"
 #include "agent/certs/told.h"
 #include "agent/certs/txt.h"
 #include "agent/options.h"
-#include "shared/domain.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -92,19 +92,9 @@ static bool is_published(struct words *w, const char *relay, const char *address
     return false;
 }
 
-static const char *why_not_pass(const struct words *w, const struct lane_msg *m)
+static const char *why_not_pass(const struct words *w, const char *relay, const struct lane_msg *m)
 {
-    const struct agent_domain_conf *d;
-    const char *site;
-
-    for (size_t i = 0; (d = opt_section(w->conf, "domain", i, &site)); i++) {
-        if (*d->service && domain_matches(site, m->challenge.name))
-            return "";
-        for (size_t j = 0; *d->service && j < d->aliases.n; j++)
-            if (domain_matches(d->aliases.words[j], m->challenge.name))
-                return "";
-    }
-    return "the agent does not claim this name";
+    return claimed_at(w->conf, relay, m->challenge.name) ? "" : "the agent does not claim this name there";
 }
 
 static void log_notice(const char *relay, const struct lane_msg *m)
@@ -126,7 +116,9 @@ void words_hear(struct words *w, const char *relay, const struct lane_msg *m)
         if (w->outside)
             outside_hear(w->outside, w->conf, relay, is_published(w, relay, m->fetch.address), m);
         break;
-    case LANE_CHALLENGE: passing_hear(&w->passing, relay, m, why_not_pass(w, m), loop_now_ms(w->loop)); break;
+    case LANE_CHALLENGE:
+        passing_hear(&w->passing, relay, m, why_not_pass(w, relay, m), loop_now_ms(w->loop));
+        break;
     case LANE_CHALLENGE_DONE: passing_done(&w->passing, relay, m); break;
     case LANE_CERT: told_cert(&w->told, relay, m); break;
     case LANE_NOTICE:

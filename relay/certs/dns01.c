@@ -7,6 +7,7 @@
 #include "relay/certs/authority.h"
 #include "relay/certs/dns01_book.h"
 #include "shared/dns/client.h"
+#include "shared/domain.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -227,13 +228,15 @@ static int set_by_provider(struct dns01 *d, const struct dns01_entry *v, struct 
 static int by_agent(struct dns01 *d, const struct challenge *c, const struct dns01_entry *v, bool set,
                     struct job *job, struct err *e)
 {
-    const struct errand errand = { .host = c->name,
+    char host[DOMAIN_BYTES + 2];
+    const struct errand errand = { .host = host, /* whose the wildcard is need not have the name below it */
                                    .who = ERRAND_FIRST,
                                    .msg = { .type = LANE_TXT,
                                             .txt = { .set = set, .name = v->name, .value = v->value } },
                                    .patience_ms = set ? SET_MS : CLEAR_MS };
     struct errand_answer answer;
 
+    snprintf(host, sizeof host, "%s%s", c->wildcard ? "*." : "", c->name);
     if (errands_run(d->errands, &errand, job, &answer, e) == 0)
         return 0;
     return err_wrap(e, "no [provider] is named by dns in [acme], so an agent is asked to set %.150s",

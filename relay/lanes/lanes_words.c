@@ -11,23 +11,38 @@ static const char item_prefix[] = "domain:";
 
 /* ---- who is meant ---- */
 
-/* For a wildcard's base too: that is where its TXT records are. */
-static bool covers(const char *pattern, const char *host)
+enum match { MATCH_NONE, MATCH_WILDCARD, MATCH_EXACT };
+
+static enum match match_of(const struct claims_site *site, const struct claims_agent *agent, const char *host)
 {
-    return domain_matches(pattern, host) ||
-           (strncmp(pattern, "*.", 2) == 0 && strcmp(pattern + 2, host) == 0);
+    enum match best = MATCH_NONE;
+
+    if (!agent->claimed && !agent->remembered)
+        return MATCH_NONE;
+    for (size_t i = 0; i <= agent->aliases_n; i++) {
+        const char *name = i == 0 ? site->name : agent->aliases[i - 1];
+
+        if (strcmp(name, host) == 0)
+            return MATCH_EXACT;
+        if (domain_matches(name, host))
+            best = MATCH_WILDCARD;
+    }
+    return best;
 }
 
-static bool agent_covers(const struct claims_site *site, const struct claims_agent *agent, const char *host)
+/* As with visitors: where somebody has the very name, those who have a wildcard over it have no say. */
+static enum match match_that_counts(const struct lanes *l, const char *host)
 {
-    if (!agent->claimed && !agent->remembered)
-        return false;
-    if (covers(site->name, host))
-        return true;
-    for (size_t i = 0; i < agent->aliases_n; i++)
-        if (covers(agent->aliases[i], host))
-            return true;
-    return false;
+    enum match best = MATCH_NONE;
+    struct claims_site site;
+
+    for (size_t i = 0; claims_site(l->claims, i, &site); i++)
+        for (size_t j = 0; j < site.agents_n; j++) {
+            enum match match = match_of(&site, &site.agents[j], host);
+
+            best = match > best ? match : best;
+        }
+    return best;
 }
 
 static bool is_among(char names[][ERRANDS_AGENT_BYTES], size_t n, const char *agent)
@@ -41,23 +56,27 @@ static bool is_among(char names[][ERRANDS_AGENT_BYTES], size_t n, const char *ag
 static size_t agents_of(void *user, const char *host, char names[][ERRANDS_AGENT_BYTES])
 {
     const struct lanes *l = user;
+    enum match counts = match_that_counts(l, host);
     struct claims_site site;
     size_t n = 0;
 
     for (size_t i = 0; claims_site(l->claims, i, &site); i++)
         for (size_t j = 0; j < site.agents_n && n < ERRANDS_AGENTS; j++)
-            if (agent_covers(&site, &site.agents[j], host) && !is_among(names, n, site.agents[j].name))
+            if (counts != MATCH_NONE && match_of(&site, &site.agents[j], host) == counts &&
+                !is_among(names, n, site.agents[j].name))
                 snprintf(names[n++], ERRANDS_AGENT_BYTES, "%s", site.agents[j].name);
     return n;
 }
 
 bool lanes_serves(const struct lanes *l, const char *agent, const char *host)
 {
+    enum match counts = match_that_counts(l, host);
     struct claims_site site;
 
     for (size_t i = 0; claims_site(l->claims, i, &site); i++)
         for (size_t j = 0; j < site.agents_n; j++)
-            if (strcmp(site.agents[j].name, agent) == 0 && agent_covers(&site, &site.agents[j], host))
+            if (counts != MATCH_NONE && strcmp(site.agents[j].name, agent) == 0 &&
+                match_of(&site, &site.agents[j], host) == counts)
                 return true;
     return false;
 }

@@ -13,7 +13,8 @@ import subprocess
 
 import pytest
 
-from path import edges, fronts
+from fake_agent import FakeAgent
+from path import edges, fronts, new_key
 from programs import PATIENCE_S, need
 from test_ports import quiet_port, up
 from visitor import connect, context, request_bytes
@@ -104,6 +105,20 @@ def test_nothing_else_is_answered(shown):
         assert done["ok"] is False and done["why"], token
     done = shown.tell("set", "nobody.test", "token", "token." + PRINT)
     assert done["ok"] is False and "does not serve nobody.test" in done["why"]
+
+
+def test_who_has_a_wildcard_has_no_say_about_anothers_name(shown, folder, started):
+    edge = shown.edge
+    edge.relay.conf.write_text(edge.relay.conf.read_text() +
+                               f"[agent nas]\nkey = {new_key(folder, 'nas')}\ndomains = w.test shop.w.test\n")
+    assert edge.relay.post("/v1/reload").status == 200
+    started.append(FakeAgent(edge.lane_socket, ["w.test", "shop.w.test"], "nas"))
+    started[-1].start()
+    edge.wait_up("w.test"), edge.wait_up("shop.w.test")
+    for name in "w.test", "shop.w.test":
+        done = shown.tell("set", name, "token", f"token.{PRINT}")
+        assert done["ok"] is False and f"does not serve {name}" in done["why"]
+    assert shown.put("other.w.test")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

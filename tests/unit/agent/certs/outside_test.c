@@ -12,8 +12,11 @@
 
 #define NONCE "/.well-known/tunnel-check/0aZ_-9"
 
-static const char text[] = "[domain a.test]\naliases = *.w.test\nservice = http://x\n"
-                           "[domain direct.test]\nmode = direct\ndns = manual\n";
+static const char text[] =
+    "[relay ams1]\nhost = x\nhost_key = ssh-ed25519 SHA256:0000000000000000000000000000000000000000000\n"
+    "[domain elsewhere.test]\nrelays = ams1\nservice = http://x\n"
+    "[domain a.test]\naliases = *.w.test\nservice = http://x\n"
+    "[domain direct.test]\nmode = direct\ndns = manual\n";
 
 static const struct {
     struct lane_fetch fetch;
@@ -22,6 +25,7 @@ static const struct {
     { { NULL, "a.test", "192.0.2.1", 80, NONCE }, NULL },
     { { NULL, "x.w.test", "2001:db8::1", 443, NONCE }, NULL },
     { { NULL, "w.test", "192.0.2.1", 80, NONCE }, "does not claim w.test" },
+    { { NULL, "elsewhere.test", "192.0.2.1", 80, NONCE }, "does not claim elsewhere.test" },
     { { NULL, "b.test", "192.0.2.1", 80, NONCE }, "does not claim b.test" },
     { { NULL, "direct.test", "192.0.2.1", 80, NONCE }, "does not claim direct.test" },
     { { NULL, "a.test", "192.0.2.1", 22, NONCE }, "ports 80 and 443 alone" },
@@ -47,7 +51,7 @@ static void test_rows(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct lane_msg m = { .type = LANE_FETCH, .fetch = rows[i].fetch };
         struct err why = { 0 };
-        int rc = outside_rule(conf, &m, &why);
+        int rc = outside_rule(conf, "fra1", &m, &why);
 
         if (rc != (rows[i].why ? -1 : 0) || (rows[i].why && !strstr(why.text, rows[i].why)))
             fail_msg("row %zu: %d, %s", i, rc, why.text);

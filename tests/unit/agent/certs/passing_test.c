@@ -13,7 +13,7 @@
 struct house {
     struct passing passing;
     struct passing_host host;
-    bool up[3];
+    bool up[3], elsewhere[3]; /* elsewhere: the name is not served there */
     struct buf said;
 };
 
@@ -42,9 +42,17 @@ static bool say(void *user, const char *to, const struct lane_msg *m)
     return true;
 }
 
+static bool claims(void *user, const char *to, const char *name)
+{
+    const struct house *h = user;
+
+    assert_string_equal(name, "a.test");
+    return !h->elsewhere[*to - 'a'];
+}
+
 static void begin(struct house *h, bool a, bool b, bool c)
 {
-    *h = (struct house){ .host = { relay, say, h }, .up = { a, b, c } };
+    *h = (struct house){ .host = { relay, say, claims, h }, .up = { a, b, c } };
     passing_init(&h->passing, &h->host);
 }
 
@@ -160,12 +168,29 @@ static void test_there_are_bounds(void **state)
     end(&h, "a<done 99 the agent passes on too much already ");
 }
 
+static void test_a_relay_that_does_not_serve_the_name_is_not_asked(void **state)
+{
+    struct house h;
+
+    (void)state;
+    begin(&h, true, true, true);
+    h.elsewhere[1] = true;
+    hear(&h, 7, "");
+    assert_string_equal(buf_text(&h.said), "c<set t ");
+    passing_free(&h.passing);
+    buf_free(&h.said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nobody_else_is_there), cmocka_unit_test(test_all_others_have_it),
-        cmocka_unit_test(test_one_refuses),          cmocka_unit_test(test_one_goes_away),
-        cmocka_unit_test(test_one_is_silent),        cmocka_unit_test(test_what_is_not_ours_goes_nowhere),
+        cmocka_unit_test(test_a_relay_that_does_not_serve_the_name_is_not_asked),
+        cmocka_unit_test(test_nobody_else_is_there),
+        cmocka_unit_test(test_all_others_have_it),
+        cmocka_unit_test(test_one_refuses),
+        cmocka_unit_test(test_one_goes_away),
+        cmocka_unit_test(test_one_is_silent),
+        cmocka_unit_test(test_what_is_not_ours_goes_nowhere),
         cmocka_unit_test(test_there_are_bounds),
     };
 

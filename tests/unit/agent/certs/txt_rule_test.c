@@ -12,14 +12,17 @@
 
 #define VALUE "gfj9Xq-Rg85nM_0123456789012345678901234567A"
 
-static const char text[] = "[provider cf]\ntype = cloudflare\ntoken_file = t\n"
-                           "[domain wild.test]\naliases = *.wild.test\nservice = http://x\ndns = cf\n"
-                           "[domain *.off.test]\nservice = http://x\ndns = cf\ntxt = off\n"
-                           "[domain plain.test]\nservice = http://x\ndns = cf\n"
-                           "[domain on.test]\naliases = www.on.test\nservice = http://x\ndns = cf\ntxt = on\n"
-                           "[domain *.manual.test]\nservice = http://x\ndns = manual\n"
-                           "[domain *.none.test]\nservice = http://x\n"
-                           "[domain *.direct.test]\nmode = direct\ndns = cf\n";
+static const char text[] =
+    "[relay ams1]\nhost = x\nhost_key = ssh-ed25519 SHA256:0000000000000000000000000000000000000000000\n"
+    "[domain *.elsewhere.test]\nrelays = ams1\nservice = http://x\ndns = cf\n"
+    "[provider cf]\ntype = cloudflare\ntoken_file = t\n"
+    "[domain wild.test]\naliases = *.wild.test\nservice = http://x\ndns = cf\n"
+    "[domain *.off.test]\nservice = http://x\ndns = cf\ntxt = off\n"
+    "[domain plain.test]\nservice = http://x\ndns = cf\n"
+    "[domain on.test]\naliases = www.on.test\nservice = http://x\ndns = cf\ntxt = on\n"
+    "[domain *.manual.test]\nservice = http://x\ndns = manual\n"
+    "[domain *.none.test]\nservice = http://x\n"
+    "[domain *.direct.test]\nmode = direct\ndns = cf\n";
 
 static const struct {
     const char *name, *value, *why; /* why: NULL when it is allowed, by cf */
@@ -31,6 +34,7 @@ static const struct {
     { "_acme-challenge.off.test", VALUE, "claims no *.off.test" },
     { "_acme-challenge.www.wild.test", VALUE, "claims no *.www.wild.test" },
     { "_acme-challenge.other.test", VALUE, "claims no *.other.test" },
+    { "_acme-challenge.elsewhere.test", VALUE, "claims no *.elsewhere.test" }, /* at another relay it does */
     { "_acme-challenge.test", VALUE, "sets nothing else" },
     { "_acme-challenge.direct.test", VALUE, "claims no *.direct.test" }, /* it is for DNS alone */
     { "_acme-challenge.manual.test", VALUE, "has no [provider] in dns" },
@@ -62,7 +66,7 @@ static void test_rows(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *provider = "";
         struct err why = { 0 };
-        int rc = txt_rule(conf, rows[i].name, rows[i].value, &provider, &why);
+        int rc = txt_rule(conf, "fra1", rows[i].name, rows[i].value, &provider, &why);
 
         if (rc != (rows[i].why ? -1 : 0) || (rows[i].why && !strstr(why.text, rows[i].why)))
             fail_msg("%s = %s: %d, %s", rows[i].name, rows[i].value, rc, why.text);
