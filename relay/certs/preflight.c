@@ -20,7 +20,8 @@ enum {
     NONCE_BYTES = 16,
     ADDRESSES_MAX = 8,
     ERRAND_MS = 30 * 1000,
-    PASS_MS = 10 * 1000,
+    PASS_MS = 20 * 1000, /* an agent that is away is waited for meanwhile */
+    CLEAR_MS = 5 * 1000,
     OWN_MS = 10 * 1000,
     BODY_BYTES = 4096
 };
@@ -178,7 +179,7 @@ static void pass(const struct flight *f, bool set)
                                 .name = f->host,
                                 .token = f->nonce,
                                 .answer = f->nonce } },
-        .patience_ms = PASS_MS,
+        .patience_ms = set ? PASS_MS : CLEAR_MS,
     };
     struct errand_answer answer;
     struct err why = { 0 };
