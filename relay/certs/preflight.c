@@ -9,6 +9,7 @@
 #include "shared/http/fetch.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/public_ip.h"
 
 #include <openssl/rand.h>
 #include <stdarg.h>
@@ -99,7 +100,20 @@ static bool is_published(const struct preflight_ask *ask, const char *address)
 
 /* ---- one look ---- */
 
-static int look_ourselves(const struct flight *f, const char *address, unsigned port, struct err *e)
+/* Whoever claims a name chooses its records: this machine calls none of its own network for them. */
+static int check_place(const struct flight *f, const char *address, struct err *e)
+{
+    struct sockaddr_storage to;
+    const char *wrong =
+        cidr_address(str_of(address), &to) ? public_ip_wrong((const struct sockaddr *)&to) : "no address";
+
+    if (!wrong || is_published(f->ask, address))
+        return 0;
+    return err_set(e, ERR_PEER, "%s is %s, where this relay looks only if its publish names it", address,
+                   wrong);
+}
+
+static int get(const struct flight *f, const char *address, unsigned port, struct err *e)
 {
     char *url = mem_format(strchr(f->host, ':') ? "%s://[%s]%s" : "%s://%s%s", port == 443 ? "https" : "http",
                            f->host, f->path);
@@ -122,6 +136,11 @@ static int look_ourselves(const struct flight *f, const char *address, unsigned 
     fetch_reply_free(&reply);
     free(url);
     return rc;
+}
+
+static int look_ourselves(const struct flight *f, const char *address, unsigned port, struct err *e)
+{
+    return check_place(f, address, e) == 0 ? get(f, address, port, e) : -1;
 }
 
 /* 0: the nonce came back. ERR_MISSING: no agent can look. */
