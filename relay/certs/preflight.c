@@ -281,6 +281,9 @@ static void note_caa(struct flight *f)
         return;
     if (caa_find(&caa, f->ask->resolvers, f->host, &why) != 0)
         warn(f, "%s (a CA that cannot look them up does not issue)", why.text);
+    else if (caa_unknown(&caa))
+        warn(f, "the CAA records of %s have the critical tag %s, which CAs do not know, so that none issues",
+             caa.at, caa_unknown(&caa));
     else if (!caa_admits(&caa, wildcard, f->ask->caa, f->ask->caa_n))
         warn(f, "the CAA records of %s do not let %s issue", caa.at, f->ask->caa[0]);
 }
