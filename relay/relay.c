@@ -100,7 +100,7 @@ static void on_challenge(void *user, const char *agent, const struct lane_msg *m
 {
     struct relay *r = user;
 
-    guests_hear(r->guests, agent, lanes_serves(r->lanes, agent, m->challenge.name), m, loop_now_ms(r->loop));
+    guests_hear(r->guests, agent, m, loop_now_ms(r->loop));
 }
 
 static void on_guest_answered(void *user, const char *agent, const struct lane_msg *m)
@@ -109,6 +109,13 @@ static void on_guest_answered(void *user, const char *agent, const struct lane_m
 
     if (r->lanes)
         lanes_say(r->lanes, agent, m);
+}
+
+static bool guest_serves(void *user, const char *agent, const char *name)
+{
+    const struct relay *r = user;
+
+    return !r->lanes || lanes_serves(r->lanes, agent, name); /* without: this relay is at its end */
 }
 
 static void on_lanes_ended(void *user)
@@ -216,7 +223,8 @@ static void start_handles(struct relay *r)
 {
     r->board = board_new(on_challenges_changed, r);
     r->ways = ways_start(r->loop, r->board);
-    r->guests = guests_new(r->board, on_guest_answered, r);
+    r->guests_host = (struct guests_host){ on_guest_answered, guest_serves, r };
+    r->guests = guests_new(r->board, &r->guests_host);
     uv_timer_init(&r->loop->uv, &r->publish);
     uv_timer_init(&r->loop->uv, &r->renewal);
     uv_timer_init(&r->loop->uv, &r->look);

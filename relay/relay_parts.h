@@ -30,6 +30,7 @@ struct relay {
     struct board *board;
     struct ways *ways;
     struct guests *guests;
+    struct guests_host guests_host;
     struct placeholders *placeholders;
     struct dns01 *dns01;
     struct errands *errands;

@@ -48,11 +48,12 @@ static void on_exited(uv_process_t *process, int64_t status, int by_signal)
     close_all(h);
 }
 
+/* What it has started in turn ends with it. */
 static void on_late(uv_timer_t *timer)
 {
     struct hook *h = timer->data;
 
-    uv_process_kill(&h->process, SIGKILL);
+    kill(-h->process.pid, SIGKILL);
 }
 
 /* Of the daemon's own environment it gets PATH alone: a credential may be in there. All texts are to be freed. */
@@ -85,6 +86,7 @@ void hook_run(struct loop *loop, const char *option, const char *path, const str
     options.file = h->path;
     options.args = args;
     options.env = environment;
+    options.flags = UV_PROCESS_DETACHED; /* leads a group of its own, for on_late */
     uv_timer_init(&loop->uv, &h->deadline);
     rc = uv_spawn(&loop->uv, &h->process, &options);
     if (rc != 0) {

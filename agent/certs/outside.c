@@ -12,6 +12,7 @@
 #include "shared/http/fetch.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/public_ip.h"
 #include "shared/str.h"
 
 #include <errno.h>
@@ -81,14 +82,15 @@ int outside_rule(const struct opt_conf *conf, const char *relay, const struct la
 
 /* ---- the job ---- */
 
-/* As the public sees it: the relay's own word is not enough to make this house connect to just any machine. */
-static int check_address(struct look *k, int family)
+/* As the public sees it: the relay's own word is not enough to make this house connect to just any machine, least of all to
+ * one of its own network. */
+static int check_address(struct look *k, const struct sockaddr_storage *to)
 {
     struct dns_rrset set;
-    bool found = k->published;
+    bool found = k->published && !public_ip_wrong((const struct sockaddr *)to);
     int rc = 0;
 
-    dns_rrset_init(&set, k->name, family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA);
+    dns_rrset_init(&set, k->name, to->ss_family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA);
     if (!found)
         rc = lookup(&k->lookup, &set, &k->why);
     found = found || dns_rrset_has(&set, k->address);
@@ -170,8 +172,7 @@ static void run(struct job *job, void *user)
 
     k->lookup.job = job;
     k->status = LANE_FETCH_NOT_TRIED;
-    if (cidr_address(str_of(k->address), &to) && check_address(k, to.ss_family) == 0 &&
-        check_route(k, &to) == 0)
+    if (cidr_address(str_of(k->address), &to) && check_address(k, &to) == 0 && check_route(k, &to) == 0)
         get(k, job);
 }
 

@@ -18,8 +18,8 @@ struct outside_events {
 };
 
 struct outside *outside_start(struct loop *loop, const struct outside_events *events, void *user);
-/* A fetch. published: the relay says that this address is one of its own; else the DNS has to say so. conf is borrowed for the
- * call. */
+/* A fetch. published: the relay says that this address is one of its own, which is enough for a public one; else the DNS has to
+ * say so. conf is borrowed for the call. */
 void outside_hear(struct outside *o, const struct opt_conf *conf, const char *relay, bool published,
                   const struct lane_msg *m);
 void outside_stop(struct outside *o);

@@ -347,6 +347,12 @@ static void learn_set(struct txt *t, const struct task *k)
     }
 }
 
+static void clear_later(const struct txt *t, struct value *v)
+{
+    if (v && v->clearing) /* and was not asked for again meanwhile */
+        v->due_ms = loop_now_ms(t->loop) + AGAIN_MS;
+}
+
 static void learn_clear(struct txt *t, const struct task *k)
 {
     struct value *v = find(t, k->value.name, k->value.text);
@@ -361,8 +367,7 @@ static void learn_clear(struct txt *t, const struct task *k)
     log_warn_limited("txt", "a TXT record that was set for a relay cannot be cleared yet",
                      kv_str("name", k->value.name), kv_str("provider", k->value.provider),
                      kv_str("error", k->why.err.text));
-    if (v)
-        v->due_ms = loop_now_ms(t->loop) + AGAIN_MS;
+    clear_later(t, v);
 }
 
 static void on_job_ended(void *user)
@@ -416,6 +421,8 @@ static void run_next(struct txt *t)
             answer(t, k->relay, k->id, why.text);
         if (!can_be_done(t, k))
             strike_out(t, &k->value);
+        else if (!k->set)
+            clear_later(t, find(t, k->value.name, k->value.text));
         t->tasks = k->next;
         free_task(k);
     }

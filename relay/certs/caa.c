@@ -47,6 +47,21 @@ static bool has_tag(const struct caa *c, const char *tag)
     return false;
 }
 
+const char *caa_unknown(const struct caa *c)
+{
+    static const char *const known[] = { "issue", "issuewild", "iodef", "issuemail" };
+
+    for (size_t i = 0; i < c->n; i++) {
+        bool is_known = !c->list[i].critical;
+
+        for (size_t j = 0; j < sizeof known / sizeof *known; j++)
+            is_known = is_known || strcasecmp(c->list[i].tag, known[j]) == 0;
+        if (!is_known)
+            return c->list[i].tag;
+    }
+    return NULL;
+}
+
 bool caa_admits(const struct caa *c, bool wildcard, const char *const *cas, size_t cas_n)
 {
     const char *tag = wildcard && has_tag(c, "issuewild") ? "issuewild" : "issue";

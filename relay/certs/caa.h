@@ -22,7 +22,9 @@ struct caa {
 
 /* One record's data. False when it is not well-formed. Pure. */
 must_check bool caa_read(struct caa *c, const unsigned char *rdata, size_t n);
-/* Whether one of the CA's names may issue for it. Pure. */
+/* The first critical tag that no CA has to know, and so none may issue (RFC 8659, 4.1); NULL: there is none. Pure. */
+const char *caa_unknown(const struct caa *c);
+/* Whether one of the CA's names may issue for it, as far as the other tags go. Pure. */
 bool caa_admits(const struct caa *c, bool wildcard, const char *const *cas, size_t cas_n);
 /* Blocking: for job threads. */
 must_check int caa_find(struct caa *c, const struct lookup *l, const char *name, struct err *e);

@@ -26,18 +26,15 @@ struct guest {
 
 struct guests {
     struct board *board;
-    void (*answered)(void *user, const char *agent, const struct lane_msg *m);
-    void *user;
+    const struct guests_host *host;
     struct guest *list;
 };
 
-struct guests *guests_new(struct board *board,
-                          void (*answered)(void *user, const char *agent, const struct lane_msg *m),
-                          void *user)
+struct guests *guests_new(struct board *board, const struct guests_host *host)
 {
     struct guests *g = mem_new(sizeof *g);
 
-    *g = (struct guests){ board, answered, user, NULL };
+    *g = (struct guests){ board, host, NULL };
     return g;
 }
 
@@ -48,7 +45,7 @@ static void answer(struct guests *g, const char *agent, json_t *id, const char *
     if (*why)
         log_warn_limited(agent, "an answer for another relay's CA is not shown here", kv_str("agent", agent),
                          kv_str("error", why));
-    g->answered(g->user, agent, &m);
+    g->host->answered(g->host->user, agent, &m);
 }
 
 static void free_guest(struct guest *gone)
@@ -141,10 +138,10 @@ static int take_nonce(const struct lane_msg *m, struct challenge *c, struct err 
     return 0;
 }
 
-static int check(const struct guests *g, const char *agent, bool serves, const struct lane_msg *m,
-                 struct challenge *c, struct err *e)
+static int check(const struct guests *g, const char *agent, const struct lane_msg *m, struct challenge *c,
+                 struct err *e)
 {
-    if (!serves)
+    if (!g->host->serves(g->host->user, agent, m->challenge.name))
         return err_set(e, ERR_INPUT, "this agent does not serve %.200s here", m->challenge.name);
     if (count(g, agent) >= GUESTS_OF_AGENT)
         return err_set(e, ERR_LIMIT, "%d answers of this agent are shown already", GUESTS_OF_AGENT);
@@ -155,13 +152,13 @@ static int check(const struct guests *g, const char *agent, bool serves, const s
                           m->challenge.name, false, m->challenge.token, m->challenge.answer, e);
 }
 
-static void put(struct guests *g, const char *agent, bool serves, const struct lane_msg *m, int64_t now_ms)
+static void put(struct guests *g, const char *agent, const struct lane_msg *m, int64_t now_ms)
 {
     struct challenge c;
     struct err why = { 0 };
     struct guest *n;
 
-    if (check(g, agent, serves, m, &c, &why) != 0) {
+    if (check(g, agent, m, &c, &why) != 0) {
         answer(g, agent, m->challenge.id, why.text);
         return;
     }
@@ -183,7 +180,7 @@ static void put(struct guests *g, const char *agent, bool serves, const struct l
     forget(g, n);
 }
 
-void guests_hear(struct guests *g, const char *agent, bool serves, const struct lane_msg *m, int64_t now_ms)
+void guests_hear(struct guests *g, const char *agent, const struct lane_msg *m, int64_t now_ms)
 {
     struct guest *there = find(g, agent, m);
 
@@ -192,9 +189,14 @@ void guests_hear(struct guests *g, const char *agent, bool serves, const struct 
     if (there)
         forget(g, there);
     if (m->challenge.set)
-        put(g, agent, serves, m, now_ms);
+        put(g, agent, m, now_ms);
     else
         answer(g, agent, m->challenge.id, "");
+}
+
+static bool has_lost_it(const struct guests *g, const struct guest *n)
+{
+    return !g->host->serves(g->host->user, n->agent, n->name);
 }
 
 void guests_tick(struct guests *g, int64_t now_ms)
@@ -204,8 +206,11 @@ void guests_tick(struct guests *g, int64_t now_ms)
     while (n) {
         struct guest *next = n->next;
 
-        if (now_ms >= n->until_ms)
+        if (now_ms >= n->until_ms || has_lost_it(g, n)) {
+            if (n->id)
+                answer(g, n->agent, n->id, "the name is not this agent's any more, or it took too long");
             forget(g, n);
+        }
         n = next;
     }
 }

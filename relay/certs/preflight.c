@@ -9,6 +9,7 @@
 #include "shared/http/fetch.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/public_ip.h"
 
 #include <openssl/rand.h>
 #include <stdarg.h>
@@ -20,7 +21,8 @@ enum {
     NONCE_BYTES = 16,
     ADDRESSES_MAX = 8,
     ERRAND_MS = 30 * 1000,
-    PASS_MS = 10 * 1000,
+    PASS_MS = 20 * 1000, /* an agent that is away is waited for meanwhile */
+    CLEAR_MS = 5 * 1000,
     OWN_MS = 10 * 1000,
     BODY_BYTES = 4096
 };
@@ -98,7 +100,20 @@ static bool is_published(const struct preflight_ask *ask, const char *address)
 
 /* ---- one look ---- */
 
-static int look_ourselves(const struct flight *f, const char *address, unsigned port, struct err *e)
+/* Whoever claims a name chooses its records: this machine calls none of its own network for them. */
+static int check_place(const struct flight *f, const char *address, struct err *e)
+{
+    struct sockaddr_storage to;
+    const char *wrong =
+        cidr_address(str_of(address), &to) ? public_ip_wrong((const struct sockaddr *)&to) : "no address";
+
+    if (!wrong || is_published(f->ask, address))
+        return 0;
+    return err_set(e, ERR_PEER, "%s is %s, where this relay looks only if its publish names it", address,
+                   wrong);
+}
+
+static int get(const struct flight *f, const char *address, unsigned port, struct err *e)
 {
     char *url = mem_format(strchr(f->host, ':') ? "%s://[%s]%s" : "%s://%s%s", port == 443 ? "https" : "http",
                            f->host, f->path);
@@ -121,6 +136,11 @@ static int look_ourselves(const struct flight *f, const char *address, unsigned 
     fetch_reply_free(&reply);
     free(url);
     return rc;
+}
+
+static int look_ourselves(const struct flight *f, const char *address, unsigned port, struct err *e)
+{
+    return check_place(f, address, e) == 0 ? get(f, address, port, e) : -1;
 }
 
 /* 0: the nonce came back. ERR_MISSING: no agent can look. */
@@ -178,7 +198,7 @@ static void pass(const struct flight *f, bool set)
                                 .name = f->host,
                                 .token = f->nonce,
                                 .answer = f->nonce } },
-        .patience_ms = PASS_MS,
+        .patience_ms = set ? PASS_MS : CLEAR_MS,
     };
     struct errand_answer answer;
     struct err why = { 0 };
@@ -261,6 +281,9 @@ static void note_caa(struct flight *f)
         return;
     if (caa_find(&caa, f->ask->resolvers, f->host, &why) != 0)
         warn(f, "%s (a CA that cannot look them up does not issue)", why.text);
+    else if (caa_unknown(&caa))
+        warn(f, "the CAA records of %s have the critical tag %s, which CAs do not know, so that none issues",
+             caa.at, caa_unknown(&caa));
     else if (!caa_admits(&caa, wildcard, f->ask->caa, f->ask->caa_n))
         warn(f, "the CAA records of %s do not let %s issue", caa.at, f->ask->caa[0]);
 }

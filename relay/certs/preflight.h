@@ -3,7 +3,7 @@
  *
  * A nonce that this relay shows is asked for at the addresses that the public finds for the name, by an agent that serves it:
  * from the house a closed firewall of the cloud shows, which this relay cannot see by calling itself. The nonce alone
- * decides; what else looks odd is a warning. */
+ * decides; what else looks odd is a warning. Where no agent can look this relay does, at public addresses and its own alone. */
 #ifndef RELAY_CERTS_PREFLIGHT_H
 #define RELAY_CERTS_PREFLIGHT_H
 #include "relay/certs/challenge.h"

@@ -231,13 +231,13 @@ static void drive_all(struct errands *s, struct waiting *w)
 
         if (leg->state == LEG_UNSAID)
             say(s, w, leg);
-        if (leg->state == LEG_UNSAID)
-            leg->state = LEG_YES; /* who is not there has nothing to pass on */
+        if (leg->state == LEG_UNSAID && is_late(w))
+            leg->state = LEG_YES; /* who stays away has nothing to pass on */
         if (leg->state == LEG_NO) {
             finish(w);
             return;
         }
-        open += leg->state == LEG_SAID;
+        open += leg->state == LEG_SAID || leg->state == LEG_UNSAID;
     }
     if (open == 0)
         finish(w);

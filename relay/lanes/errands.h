@@ -30,7 +30,7 @@ void errands_release(struct errands *s); /* NULL is fine */
 
 enum errand_who {
     ERRAND_FIRST, /* one after another, until one says yes */
-    ERRAND_ALL,   /* each that is connected, and all have to say yes */
+    ERRAND_ALL,   /* each; all have to say yes, but for those that stay away for 10 s */
 };
 
 struct errand {

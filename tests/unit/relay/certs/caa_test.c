@@ -11,13 +11,18 @@
 
 static const char *const cas[] = { "letsencrypt.org", "other.example" };
 
-static void add(struct caa *c, const char *tag, const char *value)
+static void add_flagged(struct caa *c, unsigned char flags, const char *tag, const char *value)
 {
-    unsigned char bytes[300] = { 0, (unsigned char)strlen(tag) };
+    unsigned char bytes[300] = { flags, (unsigned char)strlen(tag) };
 
     memcpy(bytes + 2, tag, strlen(tag));
     memcpy(bytes + 2 + strlen(tag), value, strlen(value));
     assert_true(caa_read(c, bytes, 2 + strlen(tag) + strlen(value)));
+}
+
+static void add(struct caa *c, const char *tag, const char *value)
+{
+    add_flagged(c, 0, tag, value);
 }
 
 static void test_read(void **state)
@@ -86,12 +91,37 @@ static void test_admits(void **state)
     }
 }
 
+static void test_unknown(void **state)
+{
+    static const struct {
+        unsigned char flags;
+        const char *tag;
+        bool unknown;
+    } rows[] = {
+        { 0x80, "issue", false }, { 0x80, "IssueWild", false }, { 0x80, "iodef", false },
+        { 0x01, "tbs", false },   { 0x80, "tbs", true },        { 0x81, "issues", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct caa c = { 0 };
+        const char *unknown;
+
+        add(&c, "issue", "letsencrypt.org");
+        add_flagged(&c, rows[i].flags, rows[i].tag, "x");
+        unknown = caa_unknown(&c);
+        if (!unknown == rows[i].unknown || (unknown && strcmp(unknown, rows[i].tag) != 0))
+            fail_msg("row %zu: %s", i, unknown ? unknown : "none");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_many_and_long_ones),
         cmocka_unit_test(test_admits),
+        cmocka_unit_test(test_unknown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,9 @@
 struct world {
     struct board *board;
     struct guests *guests;
+    struct guests_host host;
     struct buf said;
+    bool serves;
 };
 
 static void on_changed(void *user)
@@ -32,10 +34,20 @@ static void on_answered(void *user, const char *agent, const struct lane_msg *m)
                m->done.ok ? "ok" : m->done.why);
 }
 
+static bool serves_it(void *user, const char *agent, const char *name)
+{
+    const struct world *w = user;
+
+    assert_string_equal(agent, "pi");
+    assert_string_equal(name, "a.test");
+    return w->serves;
+}
+
 static void begin(struct world *w)
 {
     *w = (struct world){ .board = board_new(on_changed, w) };
-    w->guests = guests_new(w->board, on_answered, w);
+    w->host = (struct guests_host){ on_answered, serves_it, w };
+    w->guests = guests_new(w->board, &w->host);
 }
 
 static void hear(struct world *w, int id, bool set, bool tls, const char *token, const char *answer,
@@ -49,7 +61,8 @@ static void hear(struct world *w, int id, bool set, bool tls, const char *token,
                                          .answer = answer } };
 
     m.challenge.id = json_integer(id);
-    guests_hear(w->guests, "pi", serves, &m, 0);
+    w->serves = serves;
+    guests_hear(w->guests, "pi", &m, 0);
     json_decref(m.challenge.id);
 }
 
@@ -141,6 +154,28 @@ static void test_they_go_after_an_hour(void **state)
     end(&w);
 }
 
+static void test_they_go_with_the_name(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    hear(&w, 1, true, true, "tok", "tok." THUMB, true);
+    all_workers_show_it(&w);
+    hear(&w, 2, true, false, "tok", "tok." THUMB, true);
+    check_said(&w, "pi 1 ok. ");
+    guests_tick(w.guests, 1);
+    assert_non_null(challenges_tls(board_challenges(w.board), STR("a.test")));
+    w.serves = false;
+    guests_tick(w.guests, 2);
+    assert_null(challenges_tls(board_challenges(w.board), STR("a.test")));
+    assert_null(shown(&w, BOARD_HTTP_01 "tok"));
+    check_said(&w, "pi 2 the name is not this agent's any more, or it took too long. ");
+    all_workers_show_it(&w);
+    check_said(&w, "");
+    end(&w);
+}
+
 static void test_an_agent_has_a_bound(void **state)
 {
     char token[32], answer[96];
@@ -176,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_by_tls),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_they_go_after_an_hour),
+        cmocka_unit_test(test_they_go_with_the_name),
         cmocka_unit_test(test_an_agent_has_a_bound),
         cmocka_unit_test(test_who_waits_at_the_end_is_told),
     };
