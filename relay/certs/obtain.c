@@ -243,11 +243,22 @@ static bool is_to_blame(const struct order_failure *f)
     return f->class == ACME_CONFIG || f->class == ACME_REFUSED;
 }
 
-/* While there is a certificate that is good for the name for long, it stays: the next tries may succeed. */
+static bool was_ordered(const struct attempt *t, const char *name)
+{
+    for (size_t i = 0; i < t->names_n; i++)
+        if (strcmp(t->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* While there is a certificate that is good for the name for long, it stays: the next tries may succeed. A name that was not
+ * ordered cannot be left out: the next order would be the same one. */
 static bool may_leave_out(const struct attempt *t, const char *name)
 {
     const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
 
+    if (!was_ordered(t, name))
+        return false;
     return !cert->there || renewal_may_leave_out(&cert->renewal, time(NULL)) ||
            !chain_has_name(&cert->facts.chain, name);
 }

@@ -26,6 +26,7 @@ static struct {
     char directory[128], names[128], resume[128];
     const char *fails_at;  /* part of a directory; NULL: no order fails */
     const char *fails_for; /* the name that is to blame; NULL: the whole order */
+    const char *blames;    /* another name that it says is to blame; NULL: the same */
     enum acme_class class;
     const char *noted; /* the URL that an order has; NULL: it never came so far */
     int64_t life_s;
@@ -37,7 +38,7 @@ static int fail_order(const struct order_ask *ask, struct order_result *result, 
     result->retry_after_ms = -1;
     if (ca.fails_for) {
         result->failures = mem_new(sizeof *result->failures);
-        result->failures[0] = (struct order_failure){ .name = mem_copy(ca.fails_for),
+        result->failures[0] = (struct order_failure){ .name = mem_copy(ca.blames ? ca.blames : ca.fails_for),
                                                       .class = ca.class,
                                                       .text = mem_copy("no such name"),
                                                       .retry_after_ms = -1 };
@@ -298,6 +299,20 @@ static void test_a_name_that_fails_is_left_out(void **state)
     bench_end(&b);
 }
 
+static void test_a_strangers_name_is_no_reason_to_order_again(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state, plain);
+    ca.fails_at = "ca.test";
+    ca.fails_for = "bad.com";
+    ca.blames = "elsewhere.com";
+    assert_int_equal(obtain(&b, SITE("a.com", "bad.com")), OBTAIN_FAILED);
+    assert_int_equal(ca.asked, 1);
+    assert_int_equal(b.r.meta.left_out_n, 0);
+    bench_end(&b);
+}
+
 static void test_a_later_failure_blames_no_name(void **state)
 {
     struct bench b;
@@ -415,6 +430,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_authority_takes_over, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_what_is_refused_is_not_asked_for_twice, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_a_name_that_fails_is_left_out, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_a_strangers_name_is_no_reason_to_order_again, temp_make,
+                                        temp_remove),
         cmocka_unit_test_setup_teardown(test_a_later_failure_blames_no_name, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_an_order_is_taken_up_again, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_what_does_not_lead_here_is_not_ordered, temp_make, temp_remove),
