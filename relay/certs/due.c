@@ -3,6 +3,8 @@
 #include "shared/buf.h"
 #include "shared/mem.h"
 
+#include <openssl/sha.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct issuer *candidate(const struct due_site *s, size_t i)
@@ -16,13 +18,16 @@ char *due_print(const struct due_site *s)
 {
     const struct issuer *by;
     struct buf text = { 0 };
-    char *print;
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    char *print = mem_new(2 * sizeof digest + 1);
 
     for (size_t i = 0; i < s->names_n; i++)
         buf_printf(&text, "%s%s", i > 0 ? " " : "", s->names[i]);
     for (size_t i = 0; (by = candidate(s, i)); i++)
         buf_printf(&text, "; %s", by->print);
-    print = mem_copy(buf_text(&text));
+    SHA256((const unsigned char *)buf_bytes(&text), text.len, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(print + 2 * i, 3, "%02x", digest[i]);
     buf_free(&text);
     return print;
 }

@@ -22,7 +22,8 @@ struct due_site {
     const char *configured; /* due_print of all this */
 };
 
-/* Another text is another configuration, for which nothing has failed yet. The caller frees it. */
+/* Another text is another configuration, for which nothing has failed yet: a digest in hex, however many names there are.
+ * The caller frees it. */
 char *due_print(const struct due_site *s);
 bool due_is_changed(const struct due_site *s, const struct meta *m);
 /* Who is to be asked; NULL when there is nobody. */

@@ -188,6 +188,7 @@ static enum obtain_end obtain(struct bench *b, size_t n, const char *const *name
                               .here = b->here };
     char *print = due_print(&ask.site);
 
+    assert_int_equal(strlen(print), 64);
     obtain_result_free(&b->r);
     ask.site.configured = print;
     obtain_run(&ask, &b->r);
