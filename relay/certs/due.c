@@ -153,6 +153,25 @@ const char *due_order(const struct due_site *s, const struct meta *m, enum key_t
     return now >= renewal_moment(cert, now) ? renewal_why(&cert->renewal) : NULL;
 }
 
+bool due_wants(const struct due_site *s, enum meta_slot slot)
+{
+    const struct issuer *by;
+
+    for (size_t i = 0; (by = candidate(s, i)); i++)
+        for (size_t j = 0; j < by->key_types_n; j++)
+            if (due_slot(by->key_types[j]) == slot)
+                return true;
+    return false;
+}
+
+bool due_is_well(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now)
+{
+    const struct meta_cert *cert = &m->certs[slot];
+
+    return cert->there && cert->revoked_at == 0 && now < cert->facts.not_after &&
+           !due_order(s, m, slot == META_RSA ? KEY_RSA2048 : KEY_ECDSA, now);
+}
+
 bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now)
 {
     const struct meta_cert *cert = &m->certs[slot];

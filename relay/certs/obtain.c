@@ -372,14 +372,14 @@ static int get_all(struct attempt *t)
     return obtain_save(t);
 }
 
+/* Only while the other one does for the site by itself. */
 static int drop_unwanted(struct attempt *t)
 {
-    bool wanted[META_SLOTS] = { false };
+    const struct due_site *site = &t->ask->site;
 
-    for (size_t i = 0; i < t->by->key_types_n; i++)
-        wanted[due_slot(t->by->key_types[i])] = true;
     for (int slot = 0; slot < META_SLOTS; slot++)
-        if (!wanted[slot] && t->m->certs[slot].there && t->m->certs[!slot].there) {
+        if (t->m->certs[slot].there && !due_wants(site, (enum meta_slot)slot) &&
+            due_is_well(site, t->m, (enum meta_slot) !slot, time(NULL))) {
             if (store_drop(t->ask->store, t->m, (enum meta_slot)slot, &t->r->why) != 0)
                 return -1;
             t->r->installed = true;

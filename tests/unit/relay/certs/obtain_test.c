@@ -176,6 +176,15 @@ static void bench_end(struct bench *b)
     maker_free(ca.maker);
 }
 
+static void configure(struct bench *b, const struct temp *t, const char *text)
+{
+    issuers_release(b->issuers);
+    opt_conf_free(b->conf);
+    b->conf = opt_load_text(&relay_schema, "relay.ini", text, strlen(text), &(struct opt_errors){ 0 });
+    assert_non_null(b->conf);
+    b->issuers = issuers_new(b->conf, t->folder, NULL);
+}
+
 static enum obtain_end obtain(struct bench *b, size_t n, const char *const *names)
 {
     struct obtain_ask ask = { .site = { names, n, b->issuers, NULL, NULL },
@@ -397,14 +406,38 @@ static void test_two_kinds_of_keys(void **state)
     assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
     assert_int_equal(ca.asked, 2);
     assert_true(b.r.meta.certs[META_RSA].there && b.r.meta.certs[META_ECDSA].there);
-    issuers_release(b.issuers);
-    opt_conf_free(b.conf);
-    b.conf = opt_load_text(&relay_schema, "relay.ini", plain, strlen(plain), &(struct opt_errors){ 0 });
-    b.issuers = issuers_new(b.conf, ((struct temp *)*state)->folder, NULL);
+    configure(&b, *state, plain);
     assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
     assert_int_equal(ca.asked, 2);
     assert_false(b.r.meta.certs[META_RSA].there);
     assert_true(b.r.installed);
+    bench_end(&b);
+}
+
+/* Another authority wants it; or the other one is not good. */
+static void test_a_pair_that_is_needed_stays(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state,
+                "[acme]\ndirectory = https://one.test/dir\npreflight = off\nkey_types = ecdsa rsa\n");
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    configure(&b, *state,
+              "[acme]\ndirectory = https://one.test/dir\npreflight = off\n"
+              "[acme second]\ndirectory = https://two.test/dir\npreflight = off\nkey_types = rsa\n");
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_true(b.r.meta.certs[META_RSA].there && b.r.meta.certs[META_ECDSA].there);
+    b.r.meta.certs[META_ECDSA].revoked_at = time(NULL);
+    assert_int_equal(store_save(b.store, &b.r.meta, NULL), 0);
+    configure(&b, *state, "[acme]\ndirectory = https://one.test/dir\npreflight = off\n");
+    ca.fails_at = "one.test";
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL); /* the next try is later */
+    assert_true(b.r.meta.certs[META_RSA].there && b.r.meta.certs[META_ECDSA].there);
+    ca.fails_at = NULL;
+    b.forced = true;
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_false(b.r.meta.certs[META_RSA].there);
     bench_end(&b);
 }
 
@@ -438,6 +471,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_does_not_lead_here_is_not_ordered, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_mended_dns_is_noticed_while_tries_fail, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_two_kinds_of_keys, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_a_pair_that_is_needed_stays, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_limits_are_kept_here, temp_make, temp_remove),
     };
 
