@@ -378,6 +378,20 @@ static bool load_again(struct manager *m)
     return any;
 }
 
+/* So that every site has its turn, also while others are held up again and again. */
+static void move_to_end(struct manager *m, struct managed *d)
+{
+    struct managed **at = &m->first;
+
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    d->next = NULL;
+    while (*at)
+        at = &(*at)->next;
+    *at = d;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct manager *m = timer->data;
@@ -387,12 +401,16 @@ static void on_tick(uv_timer_t *timer)
     if (m->ending)
         return;
     changed = load_again(m);
-    for (struct managed *d = m->first; d; d = d->next) {
+    for (struct managed *d = m->first, *next; d; d = next) {
+        next = d->next;
         shout(m, d, now);
         if (m->jobs < MANAGER_JOBS && d->revokes && !d->job)
             manager_revoke(m, d);
         else if (m->jobs < MANAGER_JOBS && has_work(m, d, now))
             manager_obtain(m, d);
+        else
+            continue;
+        move_to_end(m, d);
     }
     uv_timer_start(&m->tick, on_tick, TICK_MS, 0);
     if (changed)
