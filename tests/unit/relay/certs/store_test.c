@@ -331,6 +331,27 @@ static void test_a_version_without_the_link_is_found_again(void **state)
     bench_end(&b);
 }
 
+static void test_what_cannot_be_switched_to_stays(void **state)
+{
+    struct bench b = { 0 };
+
+    bench_begin(&b, *state, "R10");
+    assert_string_equal(install(&b, usual), "");
+    bench_end(&b);
+    assert_int_equal(unlink(path_of(*state, "current")), 0);
+    assert_int_equal(mkdir(path_of(*state, ".current.new"), 0700), 0); /* no link can be made there */
+    b.meta = (struct meta){ 0 };
+    bench_begin(&b, *state, "R10");
+    assert_false(b.meta.certs[META_ECDSA].there);
+    assert_true(is_there(*state, "1/privkey.pem"));
+    bench_end(&b);
+    assert_int_equal(rmdir(path_of(*state, ".current.new")), 0);
+    b.meta = (struct meta){ 0 };
+    bench_begin(&b, *state, "R10");
+    assert_true(b.meta.certs[META_ECDSA].there);
+    bench_end(&b);
+}
+
 static void test_one_process_at_a_time(void **state)
 {
     const struct temp *t = *state;
@@ -409,6 +430,7 @@ int main(void)
         IN_A_FOLDER(test_a_pair_that_cannot_be_read_is_not_missing),
         IN_A_FOLDER(test_clears_away_what_a_kill_has_left),
         IN_A_FOLDER(test_a_version_without_the_link_is_found_again),
+        IN_A_FOLDER(test_what_cannot_be_switched_to_stays),
         IN_A_FOLDER(test_one_process_at_a_time),
         IN_A_FOLDER(test_forgets_a_name_as_a_whole),
         IN_A_FOLDER(test_a_full_disk_changes_nothing),
