@@ -3,6 +3,8 @@
 #include "shared/buf.h"
 #include "shared/mem.h"
 
+#include <openssl/sha.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct issuer *candidate(const struct due_site *s, size_t i)
@@ -16,13 +18,16 @@ char *due_print(const struct due_site *s)
 {
     const struct issuer *by;
     struct buf text = { 0 };
-    char *print;
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    char *print = mem_new(2 * sizeof digest + 1);
 
     for (size_t i = 0; i < s->names_n; i++)
         buf_printf(&text, "%s%s", i > 0 ? " " : "", s->names[i]);
     for (size_t i = 0; (by = candidate(s, i)); i++)
         buf_printf(&text, "; %s", by->print);
-    print = mem_copy(buf_text(&text));
+    SHA256((const unsigned char *)buf_bytes(&text), text.len, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(print + 2 * i, 3, "%02x", digest[i]);
     buf_free(&text);
     return print;
 }
@@ -146,6 +151,25 @@ const char *due_order(const struct due_site *s, const struct meta *m, enum key_t
     if ((why = names_missing(s, m, cert)) || (why = taken_back(s, m, now)))
         return why;
     return now >= renewal_moment(cert, now) ? renewal_why(&cert->renewal) : NULL;
+}
+
+bool due_wants(const struct due_site *s, enum meta_slot slot)
+{
+    const struct issuer *by;
+
+    for (size_t i = 0; (by = candidate(s, i)); i++)
+        for (size_t j = 0; j < by->key_types_n; j++)
+            if (due_slot(by->key_types[j]) == slot)
+                return true;
+    return false;
+}
+
+bool due_is_well(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now)
+{
+    const struct meta_cert *cert = &m->certs[slot];
+
+    return cert->there && cert->revoked_at == 0 && now < cert->facts.not_after &&
+           !due_order(s, m, slot == META_RSA ? KEY_RSA2048 : KEY_ECDSA, now);
 }
 
 bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now)

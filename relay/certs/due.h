@@ -22,7 +22,8 @@ struct due_site {
     const char *configured; /* due_print of all this */
 };
 
-/* Another text is another configuration, for which nothing has failed yet. The caller frees it. */
+/* Another text is another configuration, for which nothing has failed yet: a digest in hex, however many names there are.
+ * The caller frees it. */
 char *due_print(const struct due_site *s);
 bool due_is_changed(const struct due_site *s, const struct meta *m);
 /* Who is to be asked; NULL when there is nobody. */
@@ -31,6 +32,10 @@ const struct issuer *due_issuer(const struct due_site *s, const struct meta *m, 
 /* Whether the pair of this kind of key has to be ordered, and why, in words; NULL: it is well. */
 const char *due_order(const struct due_site *s, const struct meta *m, enum key_type type, int64_t now);
 enum meta_slot due_slot(enum key_type type);
+/* Whether any authority of the site's would be asked for this kind of key. */
+bool due_wants(const struct due_site *s, enum meta_slot slot);
+/* There is a pair of this kind of key, it is good, and nothing is to be ordered for it. */
+bool due_is_well(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now);
 /* True when somebody has to ask the authority when it would have this one renewed. */
 bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now);
 /* True when something is to be ordered now. */

@@ -145,15 +145,6 @@ struct store *manager_store(struct manager *m, struct err *e)
     return m->store;
 }
 
-static bool opened(struct manager *m, struct err *e)
-{
-    if (!manager_store(m, e))
-        return false;
-    if (!m->quota)
-        m->quota = quota_open(m->state_dir, e);
-    return m->quota;
-}
-
 static void show(struct manager *m, struct managed *d)
 {
     bool any = d->meta.certs[META_ECDSA].there || d->meta.certs[META_RSA].there;
@@ -169,22 +160,38 @@ static void show(struct manager *m, struct managed *d)
     d->tls = tls;
 }
 
+static bool has_quota(struct manager *m, struct err *e)
+{
+    if (!m->quota)
+        m->quota = quota_open(m->state_dir, e);
+    return m->quota;
+}
+
+/* What there is, is served, also when nothing may be ordered because nobody knows what has been. */
 static void load(struct manager *m, struct managed *d)
 {
     struct err why = { 0 };
     struct meta meta;
+    char *before = d->trouble;
 
-    free(d->trouble);
     d->trouble = NULL;
-    if (opened(m, &why) && store_load(m->store, d->names[0], &meta, &why) == 0) {
+    d->loaded = false;
+    if (manager_store(m, &why) && store_load(m->store, d->names[0], &meta, &why) == 0) {
         meta_free(&d->meta);
         d->meta = meta;
+        d->loaded = true;
         show(m, d);
-        return;
+        if (!has_quota(m, &why))
+            err_wrap(&why, "no certificate can be ordered");
     }
-    d->trouble = mem_copy(why.text);
-    log_error("what is known of a site's certificates cannot be read", kv_str("domain", d->names[0]),
-              kv_str("error", why.text));
+    if (why.code != ERR_NONE) {
+        d->trouble = mem_copy(why.text);
+        d->load_again_ms = loop_now_ms(m->loop) + MANAGER_HELD_MS;
+        if (!before || strcmp(before, why.text) != 0)
+            log_error("what is known of a site's certificates cannot be read", kv_str("domain", d->names[0]),
+                      kv_str("error", why.text));
+    }
+    free(before);
 }
 
 static struct managed *add(struct manager *m, const struct manager_site *site)
@@ -219,7 +226,7 @@ static bool has_wildcard(const struct manager *m, const struct managed *d)
     const struct managed *w = wildcard_of(m, d);
     time_t now = time(NULL);
 
-    if (!w || w->trouble || (w->look_again_ms != 0 && !w->tls))
+    if (!w || (w->trouble && !w->tls) || (w->look_again_ms != 0 && !w->tls))
         return false;
     for (int slot = 0; slot < META_SLOTS; slot++)
         if (w->meta.certs[slot].there && w->meta.certs[slot].revoked_at == 0 &&
@@ -353,21 +360,61 @@ static void shout(const struct manager *m, struct managed *d, time_t now)
     }
 }
 
+/* Sites in trouble: the disk may have been mended. True when there is something to publish. */
+static bool load_again(struct manager *m)
+{
+    bool any = false;
+
+    for (struct managed *d = m->first; d; d = d->next) {
+        if (!d->trouble || d->job || loop_now_ms(m->loop) < d->load_again_ms)
+            continue;
+        if (d->loaded && !has_quota(m, NULL)) {
+            d->load_again_ms = loop_now_ms(m->loop) + MANAGER_HELD_MS;
+            continue;
+        }
+        load(m, d);
+        any = any || d->loaded;
+    }
+    return any;
+}
+
+/* So that every site has its turn, also while others are held up again and again. */
+static void move_to_end(struct manager *m, struct managed *d)
+{
+    struct managed **at = &m->first;
+
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    d->next = NULL;
+    while (*at)
+        at = &(*at)->next;
+    *at = d;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct manager *m = timer->data;
     time_t now = time(NULL);
+    bool changed;
 
     if (m->ending)
         return;
-    for (struct managed *d = m->first; d; d = d->next) {
+    changed = load_again(m);
+    for (struct managed *d = m->first, *next; d; d = next) {
+        next = d->next;
         shout(m, d, now);
         if (m->jobs < MANAGER_JOBS && d->revokes && !d->job)
             manager_revoke(m, d);
         else if (m->jobs < MANAGER_JOBS && has_work(m, d, now))
             manager_obtain(m, d);
+        else
+            continue;
+        move_to_end(m, d);
     }
     uv_timer_start(&m->tick, on_tick, TICK_MS, 0);
+    if (changed)
+        m->events.changed(m->user);
 }
 
 void manager_wake(struct manager *m)

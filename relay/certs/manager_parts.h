@@ -5,7 +5,7 @@
 #include "relay/certs/revoke.h"
 
 enum {
-    MANAGER_HELD_MS = 60 * 1000,         /* between two looks whether a name leads to us */
+    MANAGER_HELD_MS = 60 * 1000, /* between two looks whether a name leads to us, or at a disk in trouble */
     MANAGER_LOOK_OUT_MS = 5 * 60 * 1000, /* between two looks at names that are left out */
     MANAGER_HELD_LONGEST_MS = 24 * 3600 * 1000,
     MANAGER_SHOUT_S = 7 * 24 * 3600, /* what is left of a certificate when its renewal fails */
@@ -20,10 +20,11 @@ struct managed {
     size_t names_n;
     char *issuer, *agent, *configured;
     unsigned orders_per_day;
-    bool wanted, spare, used;
-    bool covered;     /* by the certificate of a wildcard, which serves it or is about to */
-    struct meta meta; /* as it is on disk, or was when a job began */
-    char *trouble;    /* why the disk cannot be read */
+    bool wanted, spare, used, loaded; /* loaded: the store could be read */
+    bool covered;                     /* by the certificate of a wildcard, which serves it or is about to */
+    struct meta meta;                 /* as it is on disk, or was when a job began */
+    char *trouble;         /* why the disk cannot be read, or nothing can be counted: nothing is ordered */
+    int64_t load_again_ms; /* while there is trouble */
     SSL_CTX *tls;
     struct manager_job *job; /* NULL: there is none */
     bool revokes;            /* a person waits for it to be revoked */

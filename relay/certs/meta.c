@@ -9,7 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { FILE_VERSION = 1, TEXT_BYTES = 8000 };
+/* What is written can be read again: what others say is cut when it is set, and the rest is far shorter than what is read. */
+enum { FILE_VERSION = 1, TEXT_BYTES = 64 * 1024, SAID_BYTES = 1000 };
 
 /* ---- rows ---- */
 
@@ -73,6 +74,18 @@ void meta_set(char **text, const char *value)
 
     free(*text);
     *text = copy;
+}
+
+/* Not in the middle of a character. */
+static void set_said(char **text, const char *value)
+{
+    size_t n = strlen(value);
+
+    if (n > SAID_BYTES)
+        for (n = SAID_BYTES; n > 0 && ((unsigned char)value[n] & 0xc0) == 0x80;)
+            n--;
+    free(*text);
+    *text = mem_copy_n(value, n);
 }
 
 void meta_init(struct meta *m, const char *name)
@@ -321,7 +334,7 @@ bool meta_leave_out(struct meta *m, const char *name, const char *why, int64_t n
         m->left_out[at] = (struct meta_left_out){ .name = mem_copy(name), .since = now };
         m->left_out_n++;
     }
-    meta_set(&m->left_out[at].why, why);
+    set_said(&m->left_out[at].why, why);
     return true;
 }
 

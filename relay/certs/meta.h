@@ -71,7 +71,7 @@ must_check int meta_read(struct meta *m, const json_t *doc, struct err *e);
 
 void meta_order_began(struct meta *m, const char *url, const char *issuer, const char *key_type, int64_t now);
 void meta_order_ended(struct meta *m);
-/* False when there is no room for another. */
+/* False when there is no room for another. A long reason is cut. */
 bool meta_leave_out(struct meta *m, const char *name, const char *why, int64_t now);
 void meta_take_back(struct meta *m, const char *name);                  /* NULL: all */
 struct meta_issuer *meta_issuer_of(struct meta *m, const char *issuer); /* made when there is none */

@@ -243,11 +243,22 @@ static bool is_to_blame(const struct order_failure *f)
     return f->class == ACME_CONFIG || f->class == ACME_REFUSED;
 }
 
-/* While there is a certificate that is good for the name for long, it stays: the next tries may succeed. */
+static bool was_ordered(const struct attempt *t, const char *name)
+{
+    for (size_t i = 0; i < t->names_n; i++)
+        if (strcmp(t->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* While there is a certificate that is good for the name for long, it stays: the next tries may succeed. A name that was not
+ * ordered cannot be left out: the next order would be the same one. */
 static bool may_leave_out(const struct attempt *t, const char *name)
 {
     const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
 
+    if (!was_ordered(t, name))
+        return false;
     return !cert->there || renewal_may_leave_out(&cert->renewal, time(NULL)) ||
            !chain_has_name(&cert->facts.chain, name);
 }
@@ -361,14 +372,14 @@ static int get_all(struct attempt *t)
     return obtain_save(t);
 }
 
+/* Only while the other one does for the site by itself. */
 static int drop_unwanted(struct attempt *t)
 {
-    bool wanted[META_SLOTS] = { false };
+    const struct due_site *site = &t->ask->site;
 
-    for (size_t i = 0; i < t->by->key_types_n; i++)
-        wanted[due_slot(t->by->key_types[i])] = true;
     for (int slot = 0; slot < META_SLOTS; slot++)
-        if (!wanted[slot] && t->m->certs[slot].there && t->m->certs[!slot].there) {
+        if (t->m->certs[slot].there && !due_wants(site, (enum meta_slot)slot) &&
+            due_is_well(site, t->m, (enum meta_slot) !slot, time(NULL))) {
             if (store_drop(t->ask->store, t->m, (enum meta_slot)slot, &t->r->why) != 0)
                 return -1;
             t->r->installed = true;

@@ -379,19 +379,38 @@ static void add_failure(struct order_result *result, const char *name, enum acme
                                  .validations = validations };
 }
 
+static bool is_reported(const struct order *o, const char *name)
+{
+    for (size_t i = 0; i < o->result->failures_n; i++)
+        if (strcmp(o->result->failures[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* As the ask has it; NULL for a name that nobody has asked for, or that is reported anyway. */
+static const char *name_to_report(const struct order *o, const char *said)
+{
+    for (size_t i = 0; i < o->ask->names_n; i++)
+        if (acme_same_name(o->ask->names[i], said))
+            return o->authorize.proofs[i].failed || is_reported(o, o->ask->names[i]) ? NULL
+                                                                                     : o->ask->names[i];
+    return NULL;
+}
+
 /* Names that the CA refuses in the order itself, and those that could not be proven. */
 static void report_names(struct order *o)
 {
-    const char *name;
+    const char *said_name, *name;
     const json_t *sub;
 
-    for (size_t i = 0; (sub = acme_subproblem(o->why.problem, i, &name)); i++) {
+    for (size_t i = 0; (sub = acme_subproblem(o->why.problem, i, &said_name)); i++) {
         struct buf said = { 0 };
 
+        if (!(name = name_to_report(o, said_name)))
+            continue;
         acme_problem_show(sub, &said);
-        if (*name)
-            add_failure(o->result, name, acme_problem_class(sub, o->why.status), buf_text(&said),
-                        o->why.retry_after_ms, 0);
+        add_failure(o->result, name, acme_problem_class(sub, o->why.status), buf_text(&said),
+                    o->why.retry_after_ms, 0);
         buf_free(&said);
     }
     for (size_t i = 0; i < o->ask->names_n; i++) {

@@ -228,7 +228,8 @@ static int check_pair(const char *chain_path, const char *key_path, struct facts
     return rc;
 }
 
-static void load_pair(const struct store *s, struct meta *m, const char *suffix)
+/* -1: the disk cannot be read, so that nobody knows whether there is one. */
+static int load_pair(const struct store *s, struct meta *m, const char *suffix, struct err *e)
 {
     char *folder = current_path(s, m->name, "", NULL);
     char *chain = mem_format("%sfullchain%s.pem", folder, suffix);
@@ -240,13 +241,14 @@ static void load_pair(const struct store *s, struct meta *m, const char *suffix)
         take_facts(&m->certs[f.rsa ? META_RSA : META_ECDSA], &f);
     } else {
         facts_free(&f);
-        if (why.code != ERR_MISSING && why.code != ERR_NONE)
+        if (why.code != ERR_MISSING && why.code != ERR_NONE && why.code != ERR_SYSTEM)
             log_error("a certificate cannot be used; another one is needed", kv_str("domain", m->name),
                       kv_str("error", why.text));
     }
     free(chain);
     free(key);
     free(folder);
+    return why.code == ERR_SYSTEM ? err_set(e, ERR_SYSTEM, "%s", why.text) : 0;
 }
 
 int store_load(const struct store *s, const char *name, struct meta *m, struct err *e)
@@ -254,10 +256,12 @@ int store_load(const struct store *s, const char *name, struct meta *m, struct e
     char folder[STORE_NAME_BYTES];
 
     meta_init(m, name);
-    if (store_folder(name, folder, e) != 0 || load_meta(s, m, e) != 0)
+    if (store_folder(name, folder, e) != 0 || load_meta(s, m, e) != 0 ||
+        load_pair(s, m, "-rsa", e) != 0 || /* first: an RSA pair that is alone has the plain name */
+        load_pair(s, m, "", e) != 0) {
+        meta_free(m);
         return -1;
-    load_pair(s, m, "-rsa"); /* first: an RSA pair that is alone has the plain name */
-    load_pair(s, m, "");
+    }
     for (size_t i = 0; i < META_SLOTS; i++)
         if (!m->certs[i].there)
             meta_cert_free(&m->certs[i]);

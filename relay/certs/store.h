@@ -27,7 +27,7 @@ must_check int store_folder(const char *name, char out[STORE_NAME_BYTES], struct
 void store_each(const struct store *s, void (*each)(void *user, const char *name), void *user);
 
 /* What is known of the name. Nothing known is fine: m is then empty. A meta.json that is damaged is logged and put
- * aside: the certificates beside it count. -1: the disk cannot be read. m is initialized here. */
+ * aside: the certificates beside it count. -1: the disk cannot be read, and m is empty. m is initialized here. */
 must_check int store_load(const struct store *s, const char *name, struct meta *m, struct err *e);
 /* Writes meta.json, when it differs. */
 must_check int store_save(const struct store *s, const struct meta *m, struct err *e);

@@ -57,7 +57,8 @@ static unsigned current_of(const char *folder)
     return number_of(target);
 }
 
-static void each_entry(const char *folder, void (*entry)(void *user, const char *name), void *user)
+/* False when the folder cannot be read. */
+static bool each_entry(const char *folder, void (*entry)(void *user, const char *name), void *user)
 {
     DIR *dir = opendir(folder);
     struct dirent *found;
@@ -67,6 +68,7 @@ static void each_entry(const char *folder, void (*entry)(void *user, const char 
             entry(user, found->d_name);
     if (dir)
         closedir(dir);
+    return dir;
 }
 
 static void note_highest(void *user, const char *name)
@@ -357,33 +359,37 @@ static void note_complete(void *user, const char *name)
     free(version);
 }
 
-/* A kill came before the first switch; or somebody has removed the link. */
-static unsigned adopt(const char *folder)
+/* A kill came before the first switch; or somebody has removed the link. False when nobody knows what there is, or it cannot
+ * be switched to; *number 0: there is none that is complete. */
+static bool adopt(const char *folder, unsigned *number)
 {
     struct adopting a = { .folder = folder };
     struct err why;
     char *version;
+    bool switched;
 
-    each_entry(folder, note_complete, &a);
+    if (!each_entry(folder, note_complete, &a))
+        return false;
+    *number = a.number;
     if (a.number == 0)
-        return 0;
+        return true;
     version = mem_format("%s/%u", folder, a.number);
-    if (switch_to(folder, version, a.number, &why) != 0) {
+    switched = switch_to(folder, version, a.number, &why) == 0;
+    if (!switched)
         log_warn("a certificate is there, but cannot be used", kv_str("error", why.text));
-        a.number = 0;
-    }
     free(version);
-    return a.number;
+    return switched;
 }
 
-/* Where there is no version to go by, all that are there are incomplete. */
+/* Where there is no version to go by, all that are there are incomplete. One that is there and cannot be switched to now stays
+ * with all the others, for the next start. */
 void store_tidy(const char *folder)
 {
     struct tidying t = { .folder = folder, .current = current_of(folder) };
     char *version;
 
-    if (t.current == 0)
-        t.current = adopt(folder);
+    if (t.current == 0 && !adopt(folder, &t.current))
+        return;
     each_entry(folder, note_kept, &t);
     each_entry(folder, drop_old, &t);
     if (t.current == 0)

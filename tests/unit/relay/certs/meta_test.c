@@ -64,6 +64,31 @@ static void test_reads_what_it_has_written(void **state)
     meta_free(&again);
 }
 
+static void test_what_is_long_can_be_read_again(void **state)
+{
+    struct meta m, again;
+    char *long_text = malloc(40001);
+    json_t *doc;
+
+    (void)state;
+    memset(long_text, 'x', 40000);
+    long_text[40000] = 0;
+    long_text[999] = (char)0xc3; /* one character, over the place where it is cut */
+    long_text[1000] = (char)0xa9;
+    meta_init(&m, "a.com");
+    assert_true(meta_leave_out(&m, "www.a.com", long_text, start));
+    assert_int_equal(strlen(m.left_out[0].why), 999);
+    meta_set(&m.configured, long_text); /* as it once was */
+    doc = meta_write(&m);
+    meta_init(&again, "a.com");
+    assert_int_equal(meta_read(&again, doc, NULL), 0);
+    assert_string_equal(again.configured, long_text);
+    json_decref(doc);
+    free(long_text);
+    meta_free(&m);
+    meta_free(&again);
+}
+
 static void test_a_person_can_read_it(void **state)
 {
     struct meta m;
@@ -172,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_it_has_written),
+        cmocka_unit_test(test_what_is_long_can_be_read_again),
         cmocka_unit_test(test_a_person_can_read_it),
         cmocka_unit_test(test_orders_and_names_come_and_go),
         cmocka_unit_test(test_the_authority_tried_longest_ago_gives_way),

@@ -26,6 +26,7 @@ static struct {
     char directory[128], names[128], resume[128];
     const char *fails_at;  /* part of a directory; NULL: no order fails */
     const char *fails_for; /* the name that is to blame; NULL: the whole order */
+    const char *blames;    /* another name that it says is to blame; NULL: the same */
     enum acme_class class;
     const char *noted; /* the URL that an order has; NULL: it never came so far */
     int64_t life_s;
@@ -37,7 +38,7 @@ static int fail_order(const struct order_ask *ask, struct order_result *result, 
     result->retry_after_ms = -1;
     if (ca.fails_for) {
         result->failures = mem_new(sizeof *result->failures);
-        result->failures[0] = (struct order_failure){ .name = mem_copy(ca.fails_for),
+        result->failures[0] = (struct order_failure){ .name = mem_copy(ca.blames ? ca.blames : ca.fails_for),
                                                       .class = ca.class,
                                                       .text = mem_copy("no such name"),
                                                       .retry_after_ms = -1 };
@@ -175,6 +176,15 @@ static void bench_end(struct bench *b)
     maker_free(ca.maker);
 }
 
+static void configure(struct bench *b, const struct temp *t, const char *text)
+{
+    issuers_release(b->issuers);
+    opt_conf_free(b->conf);
+    b->conf = opt_load_text(&relay_schema, "relay.ini", text, strlen(text), &(struct opt_errors){ 0 });
+    assert_non_null(b->conf);
+    b->issuers = issuers_new(b->conf, t->folder, NULL);
+}
+
 static enum obtain_end obtain(struct bench *b, size_t n, const char *const *names)
 {
     struct obtain_ask ask = { .site = { names, n, b->issuers, NULL, NULL },
@@ -187,6 +197,7 @@ static enum obtain_end obtain(struct bench *b, size_t n, const char *const *name
                               .here = b->here };
     char *print = due_print(&ask.site);
 
+    assert_int_equal(strlen(print), 64);
     obtain_result_free(&b->r);
     ask.site.configured = print;
     obtain_run(&ask, &b->r);
@@ -298,6 +309,20 @@ static void test_a_name_that_fails_is_left_out(void **state)
     bench_end(&b);
 }
 
+static void test_a_strangers_name_is_no_reason_to_order_again(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state, plain);
+    ca.fails_at = "ca.test";
+    ca.fails_for = "bad.com";
+    ca.blames = "elsewhere.com";
+    assert_int_equal(obtain(&b, SITE("a.com", "bad.com")), OBTAIN_FAILED);
+    assert_int_equal(ca.asked, 1);
+    assert_int_equal(b.r.meta.left_out_n, 0);
+    bench_end(&b);
+}
+
 static void test_a_later_failure_blames_no_name(void **state)
 {
     struct bench b;
@@ -381,14 +406,38 @@ static void test_two_kinds_of_keys(void **state)
     assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
     assert_int_equal(ca.asked, 2);
     assert_true(b.r.meta.certs[META_RSA].there && b.r.meta.certs[META_ECDSA].there);
-    issuers_release(b.issuers);
-    opt_conf_free(b.conf);
-    b.conf = opt_load_text(&relay_schema, "relay.ini", plain, strlen(plain), &(struct opt_errors){ 0 });
-    b.issuers = issuers_new(b.conf, ((struct temp *)*state)->folder, NULL);
+    configure(&b, *state, plain);
     assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
     assert_int_equal(ca.asked, 2);
     assert_false(b.r.meta.certs[META_RSA].there);
     assert_true(b.r.installed);
+    bench_end(&b);
+}
+
+/* Another authority wants it; or the other one is not good. */
+static void test_a_pair_that_is_needed_stays(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state,
+                "[acme]\ndirectory = https://one.test/dir\npreflight = off\nkey_types = ecdsa rsa\n");
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    configure(&b, *state,
+              "[acme]\ndirectory = https://one.test/dir\npreflight = off\n"
+              "[acme second]\ndirectory = https://two.test/dir\npreflight = off\nkey_types = rsa\n");
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_true(b.r.meta.certs[META_RSA].there && b.r.meta.certs[META_ECDSA].there);
+    b.r.meta.certs[META_ECDSA].revoked_at = time(NULL);
+    assert_int_equal(store_save(b.store, &b.r.meta, NULL), 0);
+    configure(&b, *state, "[acme]\ndirectory = https://one.test/dir\npreflight = off\n");
+    ca.fails_at = "one.test";
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL); /* the next try is later */
+    assert_true(b.r.meta.certs[META_RSA].there && b.r.meta.certs[META_ECDSA].there);
+    ca.fails_at = NULL;
+    b.forced = true;
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_false(b.r.meta.certs[META_RSA].there);
     bench_end(&b);
 }
 
@@ -415,11 +464,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_authority_takes_over, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_what_is_refused_is_not_asked_for_twice, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_a_name_that_fails_is_left_out, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_a_strangers_name_is_no_reason_to_order_again, temp_make,
+                                        temp_remove),
         cmocka_unit_test_setup_teardown(test_a_later_failure_blames_no_name, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_an_order_is_taken_up_again, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_what_does_not_lead_here_is_not_ordered, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_mended_dns_is_noticed_while_tries_fail, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_two_kinds_of_keys, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_a_pair_that_is_needed_stays, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_limits_are_kept_here, temp_make, temp_remove),
     };
 

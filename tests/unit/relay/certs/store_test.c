@@ -238,6 +238,33 @@ static void test_a_damaged_pair_is_none(void **state)
     bench_end(&b);
 }
 
+/* Not one that would have to be ordered anew. A link to itself cannot be read by root either. */
+static void test_a_pair_that_cannot_be_read_is_not_missing(void **state)
+{
+    static const char *const files[] = { "1/privkey.pem", "1/fullchain.pem" };
+    struct bench b = { 0 };
+
+    bench_begin(&b, *state, "R10");
+    assert_string_equal(install(&b, usual), "");
+    for (size_t i = 0; i < 2; i++) {
+        struct err e = { 0 };
+        char aside[300], *path = mem_copy(path_of(*state, files[i]));
+
+        snprintf(aside, sizeof aside, "%s", path_of(*state, "aside"));
+        assert_int_equal(rename(path, aside), 0);
+        assert_int_equal(symlink(strrchr(path, '/') + 1, path), 0);
+        meta_free(&b.meta);
+        assert_int_equal(store_load(b.store, "a.com", &b.meta, &e), -1);
+        assert_int_equal(e.code, ERR_SYSTEM);
+        assert_non_null(strstr(e.text, strrchr(path, '/')));
+        assert_int_equal(rename(aside, path), 0);
+        bench_load(&b, "a.com");
+        assert_true(b.meta.certs[META_ECDSA].there);
+        free(path);
+    }
+    bench_end(&b);
+}
+
 /* Somebody lets another program read it: that is no reason to order another one. */
 static void test_a_key_that_others_can_read_is_used(void **state)
 {
@@ -301,6 +328,27 @@ static void test_a_version_without_the_link_is_found_again(void **state)
     bench_begin(&b, *state, "R10");
     assert_int_equal(b.meta.certs[META_ECDSA].facts.not_before, later.from);
     assert_false(is_there(*state, "3"));
+    bench_end(&b);
+}
+
+static void test_what_cannot_be_switched_to_stays(void **state)
+{
+    struct bench b = { 0 };
+
+    bench_begin(&b, *state, "R10");
+    assert_string_equal(install(&b, usual), "");
+    bench_end(&b);
+    assert_int_equal(unlink(path_of(*state, "current")), 0);
+    assert_int_equal(mkdir(path_of(*state, ".current.new"), 0700), 0); /* no link can be made there */
+    b.meta = (struct meta){ 0 };
+    bench_begin(&b, *state, "R10");
+    assert_false(b.meta.certs[META_ECDSA].there);
+    assert_true(is_there(*state, "1/privkey.pem"));
+    bench_end(&b);
+    assert_int_equal(rmdir(path_of(*state, ".current.new")), 0);
+    b.meta = (struct meta){ 0 };
+    bench_begin(&b, *state, "R10");
+    assert_true(b.meta.certs[META_ECDSA].there);
     bench_end(&b);
 }
 
@@ -379,8 +427,10 @@ int main(void)
         IN_A_FOLDER(test_a_damaged_note_does_not_cost_the_certificate),
         IN_A_FOLDER(test_a_damaged_pair_is_none),
         IN_A_FOLDER(test_a_key_that_others_can_read_is_used),
+        IN_A_FOLDER(test_a_pair_that_cannot_be_read_is_not_missing),
         IN_A_FOLDER(test_clears_away_what_a_kill_has_left),
         IN_A_FOLDER(test_a_version_without_the_link_is_found_again),
+        IN_A_FOLDER(test_what_cannot_be_switched_to_stays),
         IN_A_FOLDER(test_one_process_at_a_time),
         IN_A_FOLDER(test_forgets_a_name_as_a_whole),
         IN_A_FOLDER(test_a_full_disk_changes_nothing),
