@@ -7,6 +7,7 @@
 #include "relay/certs/manager_parts.h"
 #include "shared/domain.h"
 #include "shared/hook.h"
+#include "shared/http/fetch.h"
 #include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -513,6 +514,8 @@ void manager_job_ended(struct manager *m, struct managed *d)
 {
     d->job = NULL;
     m->jobs--;
+    if (m->jobs == 0)
+        fetch_rest();
     if (!m->ending && strncmp(d->names[0], "*.", 2) == 0)
         m->events.changed(m->user); /* what it covers may be served with it, or has to have its own */
     if (!m->ending && manager_find(m, d->names[0]) == d)
