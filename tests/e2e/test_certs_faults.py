@@ -132,6 +132,26 @@ def test_what_the_authority_asks_for_outlives_a_restart(sims: Callable[..., Acme
     assert len(sim.requests) == asked
 
 
+def test_a_count_that_cannot_be_read_stops_orders_alone(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
+    """What the authority has counted is unknown, so nothing is ordered; what there is, is served. It heals by itself."""
+    sim = sims()
+    c = relays(sim)
+    c.wait("valid")
+    first, asked = c.newest(), len(sim.issued)
+    counted = c.relay.state_dir / "acme" / "limits.json"
+    counted.write_text("{")
+    c.restart()
+    assert "limits.json" in c.wait("failing")["last_error"]
+    wait_until(lambda: c.shown() == first, "what there is, is served")
+    reply = c.relay.post(f"/v1/certs/{DOMAIN}/renew")
+    assert reply.status == 500 and "limits.json" in str(reply.json), reply
+    counted.unlink()
+    wait_until(lambda: c.cert()["state"] == "valid", "the count has begun anew", 90)
+    assert c.shown() == first and len(sim.issued) == asked
+    sim.may_hurry = True
+    assert c.renew().status == 200 and c.newest() != first
+
+
 def test_a_window_that_is_always_past(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
     """Renewals with `replaces` count towards no limit of the authority's, so nobody stops us but ourselves."""
     sim = sims()
