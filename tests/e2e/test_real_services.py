@@ -41,6 +41,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+http.server.ThreadingHTTPServer.request_queue_size = 64  # with its 5 the kernel resets some of a crowd
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 WSGI = """
@@ -59,6 +60,7 @@ def app(environ, start):
     start("200 OK", [("Content-Type", "application/octet-stream")])  # no length: it ends with the connection
     return iter(lambda file=open(name, "rb"): file.read(65536), b"")
 
+wsgiref.simple_server.WSGIServer.request_queue_size = 64  # with its 5 the kernel resets some of a crowd
 wsgiref.simple_server.make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()
 """
 PHP = """<?php
@@ -216,6 +218,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = answer
 
+http.server.ThreadingHTTPServer.request_queue_size = 64  # with its 5 the kernel resets some of a crowd
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 SENT = [("GET", b""), ("PUT", b"x" * 300), ("PUT", b"x" * 100_000), ("POST", b"x" * 300), ("DELETE", b"")]

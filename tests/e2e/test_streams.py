@@ -183,6 +183,7 @@ def test_every_opening_is_another(edge):
 
 @pytest.mark.parametrize("reply", ["wrong", "longer"])
 def test_a_wrong_answer_ends_the_stream(edge, reply):
+    wait_until(lambda: [stream.answered for stream in edge.agent.streams] == [True] * 2, "two streams are warm")
     edge.agent.reply = reply
     edge.agent.serve = lambda stream: stream.answer("as it should be", fields="Connection: close\r\n")
     with edge.visitor() as visitor:
