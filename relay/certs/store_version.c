@@ -57,18 +57,19 @@ static unsigned current_of(const char *folder)
     return number_of(target);
 }
 
-/* False when the folder cannot be read. */
+/* False with errno when the folder cannot be read. */
 static bool each_entry(const char *folder, void (*entry)(void *user, const char *name), void *user)
 {
     DIR *dir = opendir(folder);
     struct dirent *found;
 
-    while (dir && (found = readdir(dir)))
+    if (!dir)
+        return false;
+    while ((found = readdir(dir)))
         if (strcmp(found->d_name, ".") != 0 && strcmp(found->d_name, "..") != 0)
             entry(user, found->d_name);
-    if (dir)
-        closedir(dir);
-    return dir;
+    closedir(dir);
+    return true;
 }
 
 static void note_highest(void *user, const char *name)
@@ -321,7 +322,11 @@ int store_write_version(const struct store *s, const struct meta *m, const struc
 
     if (!folder)
         return -1;
-    each_entry(folder, note_highest, &number);
+    if (!each_entry(folder, note_highest, &number) && errno != ENOENT) {
+        err_errno(e, errno, "cannot read %s", folder);
+        free(folder);
+        return -1;
+    }
     version = mem_format("%s/%u", folder, ++number);
     rc = file_make_folder(folder, 0700, e);
     if (rc == 0 && number == 1)

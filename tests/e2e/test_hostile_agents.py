@@ -34,8 +34,9 @@ def ss(*what: object) -> list[str]:
 
 
 def listeners(*ports: int | None) -> set[str]:
-    """Sockets that listen there, by inode: a port that is free again may soon be somebody else's."""
-    found = (re.search(r":(\d+) .* ino:(\d+)", line) for line in ss("-le"))
+    """Sockets that listen there, by inode: a port that is free again may soon be somebody else's, as it may be at
+    another address meanwhile."""
+    found = (re.search(r" 127\.0\.0\.1:(\d+) .* ino:(\d+)", line) for line in ss("-le"))
     return {match[2] for match in found if match and int(match[1]) in ports}
 
 

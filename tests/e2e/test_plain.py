@@ -138,6 +138,7 @@ def test_half_close_both_ways_and_many_at_once(daemons, server):
         t.join()
     assert not failed
     wait_until(lambda: relay_status(agent)["lanes"][0]["streams"] == 0, "all streams have ended")
+    wait_until(lambda: len(service.ends) == 20, "the service has seen all ends")
     assert service.ends == [None] * 20
 
 
