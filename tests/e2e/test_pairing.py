@@ -84,6 +84,7 @@ def test_json_is_the_control_sockets_reply(pairing):
     assert (done.code, joined["joined"], joined["name"], joined["user"]) == (0, "e2e", "pi", pairing.sshd.user)
     done = pairing.ctl(pairing.relay, "--json", "agents")
     assert json.loads(done.out) == pairing.agents()
+    wait_until(lambda: pairing.agents()["agents"][0]["lanes"] == 2, "both lanes are up")
     assert pairing.agents()["agents"][0]["key"] == joined["key"]
     done = pairing.ctl(pairing.relay, "--json", "revoke", "pi")
     assert (done.code, json.loads(done.out)) in [(0, {"revoked": "pi", "was": "agent", "lanes": n}) for n in (1, 2)]
