@@ -82,9 +82,9 @@ def test_json_is_the_control_sockets_reply(pairing):
     done = pairing.ctl(agent, "--json", "join", invited["token"])
     joined = json.loads(done.out)
     assert (done.code, joined["joined"], joined["name"], joined["user"]) == (0, "e2e", "pi", pairing.sshd.user)
+    wait_until(lambda: pairing.agents()["agents"][0]["lanes"] == 2, "both lanes are up")
     done = pairing.ctl(pairing.relay, "--json", "agents")
     assert json.loads(done.out) == pairing.agents()
-    wait_until(lambda: pairing.agents()["agents"][0]["lanes"] == 2, "both lanes are up")
     assert pairing.agents()["agents"][0]["key"] == joined["key"]
     done = pairing.ctl(pairing.relay, "--json", "revoke", "pi")
     assert (done.code, json.loads(done.out)) in [(0, {"revoked": "pi", "was": "agent", "lanes": n}) for n in (1, 2)]
