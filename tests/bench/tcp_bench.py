@@ -26,7 +26,6 @@ VISITORS = 64
 PLAN = (("all", "get", VISITORS, 6, 1.2), ("alone", "get", 1, 4, 0.7), ("down", "down", 1, 6, 0.7),
         ("up", "up", 1, 6, 0.7))  # what it is called, the way, visitors, rounds, seconds of each
 SSH_ARMS = {"session": ("-T", chain.ADDRESS, "exec cat"), "nNT": ("-nNT", chain.ADDRESS)}
-TARGETS = {("all", "nNT"): 5.0}  # our rate, times that of that arm
 
 say = functools.partial(visitors.say, "tcp")
 
@@ -81,9 +80,8 @@ def report(arms):
             say(f"{arm.name}_{name}", statistics.median(rates), unit, "more", lowest=min(rates), highest=max(rates))
         for arm in others:
             ratios = [a["rate"] / b["rate"] for a, b in zip(ours.runs[what], arm.runs[what])]
-            target = {"target": TARGETS[what, arm.name]} if (what, arm.name) in TARGETS else {}
             say(f"{name}_to_{arm.name}", statistics.median(ratios), "x", "more", lowest=min(ratios),
-                highest=max(ratios), **target)
+                highest=max(ratios))
     for what, way, *_ in PLAN:
         for arm in arms:
             if way == "get":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -31,6 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for n, item in enumerate(slow):
         others.insert(n * (step + 1), item)
     items[:] = others
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """E2E_FAILED=FILE: the names of the tests that failed, a line each."""
+    if path := os.environ.get("E2E_FAILED"):
+        failed = {report.nodeid for how in ("failed", "error") for report in terminalreporter.stats.get(how, [])}
+        Path(path).write_text("".join(f"tests/e2e/{name}\n" for name in sorted(failed)))
 
 
 @pytest.fixture
