@@ -484,15 +484,3 @@ int order_run(const struct order_ask *ask, struct order_result *result, struct e
     free(o.url);
     return rc;
 }
-
-void order_result_free(struct order_result *result)
-{
-    for (size_t i = 0; i < result->failures_n; i++) {
-        free(result->failures[i].name);
-        free(result->failures[i].text);
-    }
-    free(result->failures);
-    free(result->chain_pem);
-    signer_free(result->key);
-    *result = (struct order_result){ 0 };
-}

@@ -208,19 +208,12 @@ static enum ctl_exit revoke(struct ctl *c)
 
 enum ctl_exit ctl_certs(struct ctl *c)
 {
-    static const struct {
-        const char *word;
-        enum ctl_exit (*run)(struct ctl *c);
-    } parts[] = { { "renew", renew }, { "revoke", revoke }, { "import", ctl_certs_import } };
+    static const struct ctl_part parts[] = { { "renew", renew },
+                                             { "revoke", revoke },
+                                             { "import", ctl_certs_import } };
     const char *what = c->argc > 0 ? c->argv[0] : "";
 
     if (c->reason && strcmp(what, "revoke") != 0)
         return ctl_wrong_usage("--reason is for certs revoke");
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (strcmp(what, parts[i].word) == 0) {
-            c->argc--;
-            c->argv++;
-            return parts[i].run(c);
-        }
-    return show(c);
+    return ctl_run_part(c, parts, sizeof parts / sizeof parts[0], show);
 }

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum ctl_exit ctl_wrong_usage(const char *fmt, ...)
 {
@@ -15,6 +16,18 @@ enum ctl_exit ctl_wrong_usage(const char *fmt, ...)
     va_end(args);
     fputs("; try: tunnelctl --help\n", stderr);
     return CTL_USAGE;
+}
+
+enum ctl_exit ctl_run_part(struct ctl *c, const struct ctl_part *parts, size_t n,
+                           enum ctl_exit (*whole)(struct ctl *c))
+{
+    for (size_t i = 0; c->argc > 0 && i < n; i++)
+        if (strcmp(c->argv[0], parts[i].word) == 0) {
+            c->argc--;
+            c->argv++;
+            return parts[i].run(c);
+        }
+    return whole(c);
 }
 
 static void print_refusal(const json_t *reply)

@@ -48,6 +48,14 @@ enum ctl_exit ctl_tell(struct ctl *c, const char *method, const char *path, json
 enum ctl_exit ctl_ask_aside(struct ctl *c, const char *method, const char *path, json_t **reply);
 enum ctl_exit ctl_wrong_usage(const char *fmt, ...) printf_like(1, 2);
 
+/* A command in parts: the one that the first argument names, without that argument, or the whole when it names none. */
+struct ctl_part {
+    const char *word;
+    enum ctl_exit (*run)(struct ctl *c);
+};
+enum ctl_exit ctl_run_part(struct ctl *c, const struct ctl_part *parts, size_t n,
+                           enum ctl_exit (*whole)(struct ctl *c));
+
 const char *ctl_text(const json_t *object, const char *key); /* "" when it is not there */
 /* 95 -> "1m 35s": the two largest units. */
 void ctl_duration(int64_t seconds, char *out, size_t room);

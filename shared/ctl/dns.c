@@ -227,21 +227,14 @@ static enum ctl_exit sync_now(struct ctl *c)
 
 enum ctl_exit ctl_dns(struct ctl *c)
 {
-    static const struct {
-        const char *word;
-        enum ctl_exit (*run)(struct ctl *c);
-    } parts[] = { { "sync", sync_now }, { "providers", ctl_dns_providers }, { "import", ctl_dns_import } };
+    static const struct ctl_part parts[] = { { "sync", sync_now },
+                                             { "providers", ctl_dns_providers },
+                                             { "import", ctl_dns_import } };
     const char *what = c->argc > 0 ? c->argv[0] : "";
 
     if (c->dry_run && strcmp(what, "sync") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync");
     if (c->out && strcmp(what, "import") != 0)
         return ctl_wrong_usage("--out is for dns import");
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (strcmp(what, parts[i].word) == 0) {
-            c->argc--;
-            c->argv++;
-            return parts[i].run(c);
-        }
-    return show(c);
+    return ctl_run_part(c, parts, sizeof parts / sizeof parts[0], show);
 }

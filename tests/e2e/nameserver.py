@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-from programs import PATIENCE_S, need, wait_until
+from programs import PATIENCE_S, Program, need, wait_until
 
 SECRET = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 ZONE_FILE = """\
@@ -38,7 +38,7 @@ def free_port() -> int:
                 continue
 
 
-class NameServer:
+class NameServer(Program):
     title = "name server"
     kind = "rfc2136"
     address = "127.0.0.1"
@@ -47,7 +47,6 @@ class NameServer:
         self.folder, self.zones, self.port = folder / self.title, zones, port or free_port()
         self.folder.mkdir(parents=True)
         need("dig")
-        self.process: subprocess.Popen | None = None
         self.key = self.folder / "tsig.key"
         self.key.touch(mode=0o600)
         self.key.write_text(SECRET + "\n")
@@ -81,19 +80,6 @@ class NameServer:
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace") if (self.folder / "log").exists() else ""
-
-    def stop(self) -> None:
-        process, self.process = self.process, None
-        process.kill()
-        process.wait(PATIENCE_S)
-
-    def end(self) -> str | None:
-        if self.process is None:
-            return None
-        if self.process.poll() is not None:
-            return f"{self.title} died with {self.process.returncode}"
-        self.stop()
-        return None
 
 
 class Bind(NameServer):

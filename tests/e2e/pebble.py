@@ -26,21 +26,18 @@ import pytest
 
 from daemon import reserve_port
 from nameserver import free_port
-from programs import PATIENCE_S, need, wait_until
+from programs import PATIENCE_S, Program, need, wait_until
 from x509 import make_pair
 
 EAB_KID, EAB_KEY = "kid-1", base64.urlsafe_b64encode(b"a key of 48 bytes, known to the test's CA and us").decode()
 TAKEN = "address already in use"
 
 
-class Server:
+class Server(Program):
     """A program that listens where it is told; when somebody else was there first, it is told another place."""
-
-    title = "server"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.process: subprocess.Popen | None = None
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -70,19 +67,6 @@ class Server:
     def log(self) -> str:
         path = self.folder / f"{self.title}.log"
         return path.read_text(errors="replace") if path.exists() else ""
-
-    def stop(self) -> None:
-        process, self.process = self.process, None
-        process.kill()
-        process.wait(PATIENCE_S)
-
-    def end(self) -> str | None:
-        if self.process is None:
-            return None
-        if self.process.poll() is not None:
-            return f"{self.title} died with {self.process.returncode}"
-        self.stop()
-        return None
 
 
 def query(name: str, type: int = 1) -> bytes:

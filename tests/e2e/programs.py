@@ -90,6 +90,26 @@ def need(name: str) -> str:
     return path or unavailable(f"{name} is not installed; run: sh scripts/setup test")
 
 
+class Program:
+    """A server of others, which a test starts as self.process; what ends before the test does has died."""
+
+    title = "server"
+    process: subprocess.Popen | None = None
+
+    def stop(self) -> None:
+        process, self.process = self.process, None
+        process.kill()
+        process.wait(PATIENCE_S)
+
+    def end(self) -> str | None:
+        if self.process is None:
+            return None
+        if self.process.poll() is not None:
+            return f"{self.title} died with {self.process.returncode}"
+        self.stop()
+        return None
+
+
 def need_root() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root")

@@ -80,18 +80,6 @@ int order_run(const struct order_ask *ask, struct order_result *result, struct e
     return 0;
 }
 
-void order_result_free(struct order_result *result)
-{
-    for (size_t i = 0; i < result->failures_n; i++) {
-        free(result->failures[i].name);
-        free(result->failures[i].text);
-    }
-    free(result->failures);
-    free(result->chain_pem);
-    signer_free(result->key);
-    *result = (struct order_result){ 0 };
-}
-
 int renewal_info_get(struct acme_ca *with, struct job *job, const char *cert_id, struct acme_window *out,
                      int64_t *again_ms, struct acme_why *why)
 {
