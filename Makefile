@@ -170,7 +170,7 @@ nightly: ## what takes too long for every change: clang, TSan, valgrind, Debian 
 	@sh scripts/nightly
 
 MAN8 := tunnel-relay.8 tunnel-agent.8 tunnel-lane.8
-MAN5 := relay.ini.5 agent.ini.5
+MAN5 := relay.ini.5 agent.ini.5 tunnel-certs.5
 MAN1 := tunnelctl.1
 
 install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr/local; use MODE=release)
