@@ -30,6 +30,7 @@ struct import_list {
 struct import_account {
     char *service; /* as the file calls it; "" for ddclient's default */
     bool custom;   /* inadyn: custom { } */
+    bool left;     /* it is not carried over, as was told for its names */
     unsigned line;
     struct import_list settings, names;
 };

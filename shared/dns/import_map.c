@@ -65,6 +65,9 @@ static const struct {
     { "ca-trust-file", "the system's authorities are trusted; a provider of one's own takes ca_file" },
     { "exec", "on_change in [agent] names a program to run" },
     { "postscript", "on_change in [agent] names a program to run" },
+    { "user-agent", "this program says its own name" },
+    { "ipv6", "families in [domain] says which of its records are kept" },
+    { "iface", "sources in [address] says where the house's address is learnt" },
     { "wildcard", "give *.NAME a [domain] of its own, where the provider can" },
 };
 
@@ -113,23 +116,42 @@ const struct service *import_map_server(const char *host)
     return find_in(servers, COUNT(servers), host);
 }
 
-const char *import_map_why(const char *key, bool *shown)
+bool import_is_on(const char *value)
+{
+    return strcmp(value, "true") == 0 || strcmp(value, "yes") == 0 || strcmp(value, "1") == 0;
+}
+
+/* A key that says where the address comes from is one of these, with a family (usev6) or a word (web-skip) behind it. */
+static const char *why_source(const char *key, bool *shown)
 {
     static const struct {
         const char *begins;
         bool shown;
-    } sources[] = { { "checkip-s", true }, { "checkip", false }, { "use", true }, { "web", true },
-                    { "cmd", false },      { "fw", false },      { "if", true },  { "ip", true } };
+    } sources[] = { { "checkip", false }, { "use", true }, { "web", true }, { "cmd", false },
+                    { "fw", false },      { "if", true },  { "ip", true } };
+
+    for (size_t i = 0; i < COUNT(sources); i++) {
+        const char *rest = key + strlen(sources[i].begins);
+
+        if (strncmp(key, sources[i].begins, strlen(sources[i].begins)) != 0 ||
+            (*rest && *rest != '-' && strncmp(rest, "v4", 2) != 0 && strncmp(rest, "v6", 2) != 0))
+            continue;
+        *shown = sources[i].shown || strncmp(key, "checkip-s", 9) == 0;
+        return "sources in [address] says where the house's address is learnt";
+    }
+    return NULL;
+}
+
+const char *import_map_why(const char *key, bool *shown)
+{
+    const char *why;
 
     *shown = true;
     for (size_t i = 0; i < COUNT(others); i++)
         if (strcmp(others[i].key, key) == 0)
             return others[i].why;
-    for (size_t i = 0; i < COUNT(sources); i++)
-        if (strncmp(key, sources[i].begins, strlen(sources[i].begins)) == 0) {
-            *shown = sources[i].shown;
-            return "sources in [address] says where the house's address is learnt";
-        }
+    if ((why = why_source(key, shown)))
+        return why;
     *shown = false;
     return "there is nothing like it here";
 }

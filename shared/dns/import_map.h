@@ -25,6 +25,7 @@ struct service {
 const struct service *import_map_inadyn(const char *name);
 const struct service *import_map_ddclient(const char *protocol);
 const struct service *import_map_server(const char *host); /* of a dyndns2 service */
+bool import_is_on(const char *value);                      /* true, yes, 1 */
 /* Why a setting is not carried over; NULL when there is nothing to say of it. shown: its value is surely no secret. */
 const char *import_map_why(const char *key, bool *shown);
 #endif

@@ -1,12 +1,14 @@
 /* What another program's accounts and names are in our words: a [provider] for each login, a [domain] for each name. */
 #include "shared/dns/import.h"
 
+#include "shared/dns/import_left.h"
 #include "shared/dns/import_map.h"
 #include "shared/dns/list.h"
 #include "shared/dns/rest.h"
 #include "shared/domain.h"
 #include "shared/ini_line.h"
 #include "shared/mem.h"
+#include "shared/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,14 +36,6 @@ struct maker {
     struct import_list names; /* with the line of each */
     bool v6;
 };
-
-static void leave(struct maker *m, unsigned line, const char *what, const char *value, const char *why)
-{
-    char *text = mem_format("%s%s%s: %s", what, value ? " = " : "", value ? value : "", why);
-
-    import_add(&m->plan->left, str_of(what), str_of(text), line);
-    free(text);
-}
 
 static const char *setting(struct import_account *a, const char *key)
 {
@@ -72,11 +66,6 @@ static const struct dns_provider *type_named(const char *word)
         if (strcmp(dns_providers[i]->type, word) == 0)
             return dns_providers[i];
     return NULL;
-}
-
-static bool is_on(const char *value)
-{
-    return strcmp(value, "true") == 0 || strcmp(value, "yes") == 0 || strcmp(value, "1") == 0;
 }
 
 /* ---- providers ---- */
@@ -200,8 +189,19 @@ static bool normalize(struct maker *m, const char *name, unsigned line, char out
         snprintf(out, DOMAIN_BYTES, "%s%s", wild ? "*." : "", rest) < DOMAIN_BYTES &&
         domain_check(out, DOMAIN_WILDCARD, &e) == 0)
         return true;
-    leave(m, line, "name", name, "this is no whole host name; give it a [domain] by hand");
+    import_leave(m->plan, line, "name", name, "this is no whole host name; give it a [domain] by hand");
     return false;
+}
+
+/* Seconds, or with a unit, as ddclient takes both; 0: it is neither. */
+static long long seconds(const char *text)
+{
+    int64_t n;
+    struct err e;
+
+    if (value_duration(str_of(text), 1000, LONGEST_TTL_S * 1000LL, &n, &e) == 0)
+        return n / 1000;
+    return value_number(str_of(text), 1, LONGEST_TTL_S, &n, &e) == 0 ? n : 0;
 }
 
 static void add_site(struct maker *m, struct import_account *a, const char *name, unsigned line,
@@ -209,20 +209,21 @@ static void add_site(struct maker *m, struct import_account *a, const char *name
 {
     bool v6 = m->v6 && (p->can & DNS_CAN_AAAA);
     const char *ttl = setting(a, "ttl"), *proxied = setting(a, "proxied");
+    long long ttl_s = seconds(ttl);
 
     if (import_find(&m->names, name)) {
-        leave(m, line, "name", name, "it stands further up too, and has one provider here");
+        import_leave(m->plan, line, "name", name, "it stands further up too, and has one provider here");
         return;
     }
     import_add(&m->names, str_of(name), str_of(""), line);
     buf_printf(&m->sites, "[domain %s]\nmode = direct\ndns = %s\n%s", name, provider,
                v6 ? "" : "families = ipv4\n");
-    if (*ttl && p->min_ttl_s > 0 && atol(ttl) >= p->min_ttl_s && atol(ttl) <= LONGEST_TTL_S)
-        buf_printf(&m->sites, "ttl = %lds\n", atol(ttl));
+    if (p->min_ttl_s > 0 && ttl_s >= p->min_ttl_s && ttl_s <= LONGEST_TTL_S)
+        buf_printf(&m->sites, "ttl = %llds\n", ttl_s);
     else if (*ttl && strcmp(ttl, "1") != 0)
-        leave(m, line, "ttl", ttl, "its provider has no such TTL");
+        import_leave(m->plan, line, "ttl", ttl, "its provider has no such TTL");
     if (*proxied && (p->can & DNS_CAN_PROXY))
-        buf_printf(&m->sites, "proxied = %s\n", is_on(proxied) ? "on" : "off");
+        buf_printf(&m->sites, "proxied = %s\n", import_is_on(proxied) ? "on" : "off");
     buf_add_text(&m->sites, "\n");
     m->plan->sites++;
 }
@@ -232,11 +233,10 @@ static void add_site(struct maker *m, struct import_account *a, const char *name
 static void leave_account(struct maker *m, struct import_account *a, const char *why)
 {
     for (size_t i = 0; i < a->names.n; i++)
-        leave(m, a->names.list[i].line, "name", a->names.list[i].value, why);
+        import_leave(m->plan, a->names.list[i].line, "name", a->names.list[i].value, why);
     if (a->names.n == 0)
-        leave(m, a->line, *a->service ? a->service : "dyndns2", NULL, why);
-    for (size_t i = 0; i < a->settings.n; i++)
-        a->settings.list[i].used = true;
+        import_leave(m->plan, a->line, *a->service ? a->service : "dyndns2", NULL, why);
+    a->left = true;
 }
 
 static unsigned keys_of(const struct provider *p)
@@ -277,7 +277,7 @@ static void carry_name(struct maker *m, struct import_account *a, size_t i, cons
         char *why = mem_format("its provider (type = %s) needs %s, which is not there", type->type,
                                buf_text(&missing));
 
-        leave(m, line, "name", whole, why);
+        import_leave(m->plan, line, "name", whole, why);
         free(why);
         buf_free(&p->body);
     } else if (!normalize(m, whole, line, name)) {
@@ -287,6 +287,21 @@ static void carry_name(struct maker *m, struct import_account *a, size_t i, cons
     }
     buf_free(&missing);
     free(whole);
+}
+
+/* What is behind a name that is not whole there. At DuckDNS a label alone will do; at Namecheap what stands before the domain,
+ * which ddclient has for a login. */
+static char *suffix_of(const struct service *service, struct import_account *a, const char *name)
+{
+    const char *domain = service->shape == HOSTS ? setting(a, "login") : "";
+    size_t n = strlen(name), behind = strlen(domain);
+
+    if (strcmp(service->ours, "duckdns") == 0 && !strchr(name, '.'))
+        return mem_copy(".duckdns.org");
+    if (behind == 0 || strcasecmp(name, domain) == 0 ||
+        (n > behind && name[n - behind - 1] == '.' && strcasecmp(name + n - behind, domain) == 0))
+        return mem_copy("");
+    return mem_format(".%s", domain);
 }
 
 static void carry(struct maker *m, struct import_account *a, const struct service *service)
@@ -304,16 +319,19 @@ static void carry(struct maker *m, struct import_account *a, const struct servic
                       "it logs in by the account's global key; make a token for the zone at Cloudflare");
         return;
     }
+    if (strcmp(service->ours, "gandi") == 0 && !import_is_on(setting(a, "use-personal-access-token")))
+        import_leave(m->plan, a->line, "password", "...",
+                     "without use-personal-access-token it is a key of Gandi's old kind; make such a token");
     if (service->shape != KEY_FILE)
         (void)setting(a, "server"); /* it is known here */
     for (size_t i = 0; i < a->names.n; i++) {
         struct provider p = { .type = type->type };
         const char *name = a->names.list[i].value;
+        char *suffix = suffix_of(service, a, name);
 
         shape_provider(&p, service->shape, a, of_inadyn, name);
-        /* At DuckDNS a label alone will do there. */
-        carry_name(m, a, i, type, &p,
-                   strcmp(service->ours, "duckdns") == 0 && !strchr(name, '.') ? ".duckdns.org" : "");
+        carry_name(m, a, i, type, &p, suffix);
+        free(suffix);
     }
 }
 
@@ -365,8 +383,8 @@ static void put_success(struct maker *m, struct import_account *a, struct buf *o
     (void)setting(a, "ddns-response");
     if (words.len == 0) {
         buf_add_text(&words, "good nochg OK");
-        leave(
-            m, a->line, "custom", a->service,
+        import_leave(
+            m->plan, a->line, "custom", a->service,
             "which words mean that all went well is not said there; see to success = good nochg OK in its provider");
     }
     put(out, "success", buf_text(&words));
@@ -457,8 +475,8 @@ static void read_sources(struct maker *m, const struct import_list *list)
         if (strcmp(pair->key, "usev6") == 0 && strcmp(pair->value, "no") != 0 &&
             strcmp(pair->value, "disabled") != 0)
             m->v6 = true;
-        if (strcmp(pair->key, "allow-ipv6") == 0 || (strcmp(pair->key, "ipv6") == 0 && is_on(pair->value))) {
-            m->v6 |= is_on(pair->value);
+        if (strcmp(pair->key, "allow-ipv6") == 0 || (strcmp(pair->key, "ipv6") == 0 && import_is_on(pair->value))) {
+            m->v6 |= import_is_on(pair->value);
             pair->used = true;
         }
         if (strcmp(pair->key, "iface") == 0) {
@@ -472,31 +490,6 @@ static void read_sources(struct maker *m, const struct import_list *list)
                 pair->used = value->used = true;
             }
     }
-}
-
-/* ---- what is left ---- */
-
-static void leave_setting(struct maker *m, const struct import_pair *pair)
-{
-    bool shown;
-    const char *why = import_map_why(pair->key, &shown);
-
-    if (strcmp(pair->key, "ssl") == 0)
-        why = is_on(pair->value) ? NULL : "https is used all the same";
-    shown = (shown || strcmp(pair->key, "ssl") == 0) && !strchr(pair->value, '@');
-    if (pair->used || !why)
-        return;
-    for (size_t i = 0; i < m->plan->left.n; i++)
-        if (m->plan->left.list[i].line == pair->line && strcmp(m->plan->left.list[i].key, pair->key) == 0)
-            return; /* a global one, which each account has a copy of */
-    leave(m, pair->line, pair->key, shown ? pair->value : "...", why);
-}
-
-static int by_line(const void *a, const void *b)
-{
-    unsigned x = ((const struct import_pair *)a)->line, y = ((const struct import_pair *)b)->line;
-
-    return x < y ? -1 : x > y;
 }
 
 /* ---- all of it ---- */
@@ -528,6 +521,16 @@ static void carry_dyndns2(struct maker *m, struct import_account *a)
     }
 }
 
+static const char *why_not(const char *service)
+{
+    if (strstr(service, "freedns"))
+        return "FreeDNS is told by a token for each record here; tunnelctl dns providers freedns says how";
+    if (strcasecmp(service, "hetzner") == 0)
+        return "its token is one of Hetzner's old DNS service, which has ended; tunnelctl dns providers hetzner says "
+               "where there are others";
+    return "there is no provider for its service here; type = url or type = command may do";
+}
+
 static void carry_account(struct maker *m, struct import_account *a)
 {
     const struct service *service = a->custom ? NULL : service_of(m, a);
@@ -543,11 +546,7 @@ static void carry_account(struct maker *m, struct import_account *a)
     else if (dyndns2)
         carry_dyndns2(m, a);
     else
-        leave_account(
-            m, a,
-            strstr(a->service, "freedns")
-                ? "FreeDNS is told by a token for each record here; tunnelctl dns providers freedns says how"
-                : "there is no provider for its service here; type = url or type = command may do");
+        leave_account(m, a, why_not(a->service));
     m->v6 = global_v6;
 }
 
@@ -573,21 +572,7 @@ void import_plan(struct import_file *file, const char *folder, struct import_pla
     for (size_t i = 0; i < file->n; i++)
         carry_account(&m, &file->accounts[i]);
     print_all(&m);
-    for (size_t i = 0; i < file->n; i++)
-        for (size_t j = 0; j < file->accounts[i].settings.n; j++) {
-            struct import_pair *pair = &file->accounts[i].settings.list[j], *global;
-
-            /* What one line took of the globals is taken. */
-            for (size_t k = 0; k < file->globals.n && pair->used; k++)
-                if ((global = &file->globals.list[k])->line == pair->line &&
-                    strcmp(global->key, pair->key) == 0)
-                    global->used = true;
-            leave_setting(&m, pair);
-        }
-    for (size_t i = 0; i < file->globals.n; i++)
-        leave_setting(&m, &file->globals.list[i]);
-    if (plan->left.n > 1)
-        qsort(plan->left.list, plan->left.n, sizeof *plan->left.list, by_line);
+    import_left(file, plan);
     for (size_t i = 0; i < m.providers_n; i++) {
         free(m.providers[i].name);
         buf_free(&m.providers[i].body);
