@@ -18,6 +18,7 @@ from dns_sim.gandi import Gandi
 from dns_sim.hetzner import Hetzner
 from dns_sim.ovh import Ovh
 from dns_sim.porkbun import Porkbun
+from dns_sim.powerdns import PowerDnsSim
 from dns_sim.route53 import Route53
 from dnscall import Caller
 from x509 import make_pair
@@ -42,6 +43,7 @@ PROVIDERS = [
     Provider(Hetzner),
     Provider(Ovh),
     Provider(Porkbun),
+    Provider(PowerDnsSim),
     Provider(Route53),
 ]
 
