@@ -248,6 +248,16 @@ static void say_foreign(struct name_family *f, size_t others)
     buf_free(&list);
 }
 
+static bool is_there(const struct name_family *f, const struct dns_rrset *to, const struct dns_client *c)
+{
+    bool ttl = to->ttl_s < 0 || c->provider->min_ttl_s == 0 || to->n == 0 || to->ttl_s == f->have.ttl_s;
+
+    return dns_rrset_same(&f->have, to) &&
+           (ttl || f->have.proxied == 1) && /* a proxied record has a TTL of the provider's own */
+           (to->proxied < 0 || to->n == 0 || !(c->provider->can & DNS_CAN_PROXY) ||
+            to->proxied == f->have.proxied);
+}
+
 static enum dns_class step_family(struct update *u, struct name_family *f)
 {
     struct dns_rrset to;
@@ -269,10 +279,13 @@ static enum dns_class step_family(struct update *u, struct name_family *f)
     others = keep_others(f, &to);
     f->state = NAME_OK;
     f->why[0] = 0;
-    class = step_change(u, f, &to, known);
+    class = u->plan && others > 0 && is_there(f, &to, u->c) ? DNS_OK : step_change(u, f, &to, known);
     dns_rrset_free(&to);
-    if (class == DNS_OK && others > 0 && !u->plan)
+    if (class == DNS_OK && others > 0) {
         say_foreign(f, others);
+        if (u->plan)
+            note_plan(u, "foreign", &f->have, &f->want, f->why);
+    }
     return class;
 }
 
@@ -304,16 +317,6 @@ static enum dns_class step_in_the_way(struct update *u, struct name_family *f)
 static const char *action_of(const struct dns_rrset *have, const struct dns_rrset *to)
 {
     return have->n == 0 ? "create" : to->n == 0 ? "delete" : "change";
-}
-
-static bool is_there(const struct name_family *f, const struct dns_rrset *to, const struct dns_client *c)
-{
-    bool ttl = to->ttl_s < 0 || c->provider->min_ttl_s == 0 || to->n == 0 || to->ttl_s == f->have.ttl_s;
-
-    return dns_rrset_same(&f->have, to) &&
-           (ttl || f->have.proxied == 1) && /* a proxied record has a TTL of the provider's own */
-           (to->proxied < 0 || to->n == 0 || !(c->provider->can & DNS_CAN_PROXY) ||
-            to->proxied == f->have.proxied);
 }
 
 /* known: that it was so was known before it was asked. */

@@ -41,6 +41,8 @@ static bool is_wrong(const json_t *reply)
 
         wrong = wrong || strcmp(state, "failed") == 0 || strcmp(state, "foreign") == 0;
     }
+    json_array_foreach(json_object_get(reply, "plan"), i, one) wrong =
+        wrong || strcmp(ctl_text(one, "action"), "foreign") == 0;
     json_array_foreach(json_object_get(reply, "providers"), i, one) wrong = wrong || is_refused(one);
     return wrong;
 }
@@ -175,16 +177,21 @@ static void print_step(const json_t *step)
 
 static void print_plan(const json_t *plan)
 {
-    size_t i, kept = 0;
+    size_t i, changed, kept = 0, foreign = 0;
     const json_t *step;
 
     json_array_foreach(plan, i, step)
     {
         kept += strcmp(ctl_text(step, "action"), "keep") == 0;
+        foreign += strcmp(ctl_text(step, "action"), "foreign") == 0;
         print_step(step);
     }
-    printf("%zu record%s to be changed, %zu as %s should be\n", json_array_size(plan) - kept,
-           json_array_size(plan) - kept == 1 ? "" : "s", kept, kept == 1 ? "it" : "they");
+    changed = json_array_size(plan) - kept - foreign;
+    printf("%zu record%s to be changed, %zu as %s should be", changed, changed == 1 ? "" : "s", kept,
+           kept == 1 ? "it" : "they");
+    if (foreign > 0)
+        printf(", %zu with a record of somebody else in the way", foreign);
+    putchar('\n');
 }
 
 static void print_errors(const json_t *errors)

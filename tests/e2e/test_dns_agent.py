@@ -116,6 +116,8 @@ def test_records_of_others_stay(agent: DnsAgent, sim: Cloudflare) -> None:
     agent.site(WWW).site(f"one.{ZONE}").start()
     assert "198.51.100.1" in agent.wait(WWW, state="foreign")["last_error"]
     agent.wait(f"one.{ZONE}")
+    plan = {p["name"]: (p["action"], p["from"], p["to"]) for p in agent.sync(dry=True)["plan"] if p["type"] == "A"}
+    assert plan == {WWW: ("foreign", ["198.51.100.1", "198.51.100.2"], [V4]), f"one.{ZONE}": ("keep", [V4], [V4])}
     assert zone.values(WWW, "A") == ["198.51.100.1", "198.51.100.2"] and zone.values("one", "A") == [V4]
     zone.add("one", "A", "198.51.100.9")  # beside ours
     agent.address["sources"] = "fixed:192.0.2.2"
@@ -421,6 +423,9 @@ def test_tunnelctl_dns(agent: DnsAgent, sim: Cloudflare) -> None:
     zone.records.clear()
     zone.add("www", "CNAME", "elsewhere.test")
     assert ctl("status").code == 0 and "DNS" in ctl("status").out
+    plan = ctl("dns", "sync", "--dry-run")
+    assert plan.code == 1 and f"{WWW} A at main: foreign, a CNAME record" in plan.out
+    assert "0 records to be changed, 0 as they should be, 2 with a record of somebody else in the way" in plan.out
     foreign = ctl("dns", "sync")
     assert foreign.code == 1 and "CNAME record to elsewhere.test is in the way" in foreign.out
     assert ctl("dns").code == ctl("--json", "dns").code == ctl("status").code == 1
