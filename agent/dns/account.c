@@ -53,7 +53,7 @@ struct account {
     char why[NAME_WHY_BYTES];
     int64_t hold_until_s; /* INT64_MAX: until the configuration changes */
     char *plan_site;
-    void (*planned)(void *user, json_t *plan, const char *why);
+    void (*planned)(void *user, json_t *plan, json_t *errors);
     void *planned_user;
     uint64_t requests; /* that the client has made, when no job ran last */
     bool stopping, closed;
@@ -62,7 +62,7 @@ struct account {
 static void on_timer(uv_timer_t *timer);
 static void account_run(struct account *a);
 static void on_job_ended(void *user);
-static void finish_plan(struct account *a, const char *why);
+static void finish_plan(struct account *a, json_t *takes_plan, json_t *takes_errors);
 static void end_if_done(struct account *a);
 
 /* ---- what it is ---- */
@@ -282,7 +282,7 @@ static void account_run(struct account *a)
     if (a->stopping || a->job)
         return;
     if (a->planned && is_held(a) && is_of_account(a->trouble))
-        finish_plan(a, a->why);
+        finish_plan(a, json_array(), json_pack("[o]", json_any_text(a->why)));
     if (a->planned) {
         start_job(a, true);
         if (a->job)
@@ -322,7 +322,7 @@ const char *account_refused(const struct account *a)
 }
 
 void account_plan(struct account *a, const char *site,
-                  void (*planned)(void *user, json_t *plan, const char *why), void *user)
+                  void (*planned)(void *user, json_t *plan, json_t *errors), void *user)
 {
     a->plan_site = mem_copy(site);
     a->planned = planned;
@@ -451,29 +451,31 @@ static void learn_all(struct account *a)
     }
 }
 
-static void finish_plan(struct account *a, const char *why)
+static void finish_plan(struct account *a, json_t *takes_plan, json_t *takes_errors)
 {
-    void (*planned)(void *user, json_t *plan, const char *why_not) = a->planned;
-    json_t *plan = why ? NULL : json_incref(a->batch.plan);
+    void (*planned)(void *user, json_t *plan, json_t *errors) = a->planned;
 
     a->planned = NULL;
     free(a->plan_site);
     a->plan_site = NULL;
-    if (planned)
-        planned(a->planned_user, plan, why);
-    else
-        json_decref(plan);
+    if (planned) {
+        planned(a->planned_user, takes_plan, takes_errors);
+        return;
+    }
+    json_decref(takes_plan);
+    json_decref(takes_errors);
 }
 
+/* One name's trouble hides nothing of the others. */
 static void end_plan(struct account *a)
 {
     const struct batch *b = &a->batch;
-    const char *why = NULL;
+    json_t *errors = json_array();
 
     for (size_t i = 0; i < b->done; i++)
-        if (b->copies[i]->trouble != DNS_OK && !why)
-            why = why_of(b->copies[i]);
-    finish_plan(a, why && *why ? why : NULL);
+        if (b->copies[i]->trouble != DNS_OK && *why_of(b->copies[i]))
+            json_array_append_new(errors, json_any_text(why_of(b->copies[i])));
+    finish_plan(a, json_incref(b->plan), errors);
 }
 
 static void on_job_ended(void *user)
@@ -550,7 +552,7 @@ void account_stop(struct account *a)
     if (a->job)
         job_cancel(a->job);
     else if (a->planned)
-        finish_plan(a, "the agent is stopping, or its configuration has changed");
+        finish_plan(a, json_array(), json_pack("[s]", "the agent is stopping, or its configuration has changed"));
     uv_close((uv_handle_t *)&a->timer, on_closed);
 }
 

@@ -39,10 +39,10 @@ const char *account_refused(const struct account *a); /* NULL; or why it is not 
 bool account_idle(const struct account *a);           /* nothing is due now, and no job runs */
 bool account_works(const struct account *a);          /* a job runs */
 
-/* What would be done to all its names (of one site, or NULL for all). `planned` gets an array, which it takes, or NULL and the
- * reason. Waits for a job that runs. */
+/* What would be done to all its names (of one site, or NULL for all). `planned` gets two arrays, which it takes: that, and
+ * texts of what went wrong. Waits for a job that runs. */
 void account_plan(struct account *a, const char *site,
-                  void (*planned)(void *user, json_t *plan, const char *why), void *user);
+                  void (*planned)(void *user, json_t *plan, json_t *errors), void *user);
 
 /* Its part of the state file, and of /v1/dns. New references. */
 json_t *account_to_json(const struct account *a); /* NULL: nothing to remember */

@@ -31,20 +31,18 @@ static void finish(struct sync *s, int status, json_t *answer)
 
 /* ---- what would be done ---- */
 
-static void on_planned(void *user, json_t *plan, const char *why)
+static void on_planned(void *user, json_t *plan, json_t *errors)
 {
     struct sync *s = user;
+    bool wanted = s->later && s->dry;
 
-    if (!s->later || !s->dry) {
-        json_decref(plan);
-        return;
-    }
-    if (plan)
+    if (wanted) {
         json_array_extend(s->plan, plan);
-    else
-        json_array_append_new(s->errors, json_any_text(why));
+        json_array_extend(s->errors, errors);
+    }
     json_decref(plan);
-    if (--s->pending == 0)
+    json_decref(errors);
+    if (wanted && --s->pending == 0)
         finish(s, 200, json_pack("{s:O, s:O}", "plan", s->plan, "errors", s->errors));
 }
 

@@ -233,7 +233,7 @@ static enum dns_class find_zone(struct dns_client *c, const char *name, struct d
     if (class == DNS_OK && !zone->name[0])
         return dns_fail(c, why, DNS_CONFIG,
                         "%s port %u has no zone for %s%s; correct server: it has to be the zone's primary",
-                        c->conf.server, ((struct server *)c->own)->at.port, name,
+                        ((struct server *)c->own)->at.host, ((struct server *)c->own)->at.port, name,
                         refused ? ", or shows it to others alone" : "");
     return class;
 }

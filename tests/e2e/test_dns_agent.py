@@ -230,6 +230,11 @@ def test_sync_and_dry_run(agent: DnsAgent, sim: Cloudflare) -> None:
     assert zone.values(WWW, "A") == ["198.51.100.66"] and plan["errors"] == []
     done = agent.sync(domain=WWW)
     assert {r["state"] for r in done["records"]} == {"ok"} and zone.values(WWW, "A") == [V4]
+    agent.site("www.elsewhere.test").reload()
+    assert "www.elsewhere.test" in agent.wait("www.elsewhere.test", state="failed")["last_error"]
+    plan = agent.sync(dry=True)  # which that hides nothing of
+    assert [(p["name"], p["action"]) for p in plan["plan"]] == [(WWW, "keep")] * 2
+    assert len(plan["errors"]) == 1 and "www.elsewhere.test" in plan["errors"][0]
     assert agent.daemon.post("/v1/dns/sync", b'{"domain": "nowhere.test"}').status == 404
     assert agent.daemon.post("/v1/dns/sync", b'{"dry": true}').status == 400
 
