@@ -175,11 +175,11 @@ def test_a_source_that_fails_is_skipped_for_a_while(agent: Callable, voices: Cal
     a = agent([good, bad], quorum=1).start()
     a.wait(WWW)
     wait_until(lambda: good.times >= 4, "the other one is asked again")
-    assert bad.times == 1
-    said = sources(a.daemon)[bad.word]
-    assert "status 7" in said["why"]
+    asked, said = bad.times, sources(a.daemon)[bad.word]
+    changes = a.daemon.log().count("the network has changed")  # by other tests on this machine: then everybody is asked
+    assert 1 <= asked <= 1 + changes and "status 7" in said["why"]
     wait = datetime.datetime.fromisoformat(said["next"].replace("Z", "+00:00")) - datetime.datetime.now(datetime.timezone.utc)
-    assert 20 < wait.total_seconds() <= 60
+    assert 20 < wait.total_seconds() <= 60 * 2**changes
 
 
 def test_a_program_that_hangs_holds_nothing_up(agent: Callable, voices: Callable, folder: Path) -> None:
