@@ -552,7 +552,8 @@ void account_stop(struct account *a)
     if (a->job)
         job_cancel(a->job);
     else if (a->planned)
-        finish_plan(a, json_array(), json_pack("[s]", "the agent is stopping, or its configuration has changed"));
+        finish_plan(a, json_array(),
+                    json_pack("[s]", "the agent is stopping, or its configuration has changed"));
     uv_close((uv_handle_t *)&a->timer, on_closed);
 }
 

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void import_leave(struct import_plan *plan, unsigned line, const char *what, const char *value, const char *why)
+void import_leave(struct import_plan *plan, unsigned line, const char *what, const char *value,
+                  const char *why)
 {
     char *text = mem_format("%s%s%s: %s", what, value ? " = " : "", value ? value : "", why);
 

@@ -4,7 +4,8 @@
 #include "shared/dns/import.h"
 
 /* value may be NULL: there is none to show. */
-void import_leave(struct import_plan *plan, unsigned line, const char *what, const char *value, const char *why);
+void import_leave(struct import_plan *plan, unsigned line, const char *what, const char *value,
+                  const char *why);
 /* Every setting that is not `used` by then; and all of them in the order of their lines. */
 void import_left(const struct import_file *file, struct import_plan *plan);
 #endif

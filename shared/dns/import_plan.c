@@ -475,7 +475,8 @@ static void read_sources(struct maker *m, const struct import_list *list)
         if (strcmp(pair->key, "usev6") == 0 && strcmp(pair->value, "no") != 0 &&
             strcmp(pair->value, "disabled") != 0)
             m->v6 = true;
-        if (strcmp(pair->key, "allow-ipv6") == 0 || (strcmp(pair->key, "ipv6") == 0 && import_is_on(pair->value))) {
+        if (strcmp(pair->key, "allow-ipv6") == 0 ||
+            (strcmp(pair->key, "ipv6") == 0 && import_is_on(pair->value))) {
             m->v6 |= import_is_on(pair->value);
             pair->used = true;
         }
