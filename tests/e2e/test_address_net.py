@@ -129,6 +129,7 @@ def test_a_relays_view_behind_a_router(networked: Callable[..., NetPath], starte
     path.hosts.take_down("pi", "router")
     wait_until(lambda: not said(path.agent).get("relay e2e"), "its view does not count")
     assert wanted(path.agent) == ["81.2.69.7"]  # and no other one is known
+    path.kill_sessions()  # which would not hear of the end, and outlive the test by a quarter of an hour
 
 
 # ---- interfaces ----
