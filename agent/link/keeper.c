@@ -18,8 +18,12 @@ enum {
     NEAR_MS = 1000, /* where an attempt costs nobody anything */
     MAX_MS = 30000,
     HOPE_MS = 600 * 1000, /* so long name servers are asked often after the network worked */
-    SLOW_MS = 60000,      /* where only a person can help */
-    TWIN_MS = 300000,     /* and where two machines would only push each other out */
+    /* All attempts but the last of four are quick, so that the other port has its turn soon; a slow line needs that one. */
+    QUICK_DIAL_MS = 4000,
+    DIAL_MS = 10000,
+    QUICK_DIALS = 4,
+    SLOW_MS = 60000,  /* where only a person can help */
+    TWIN_MS = 300000, /* and where two machines would only push each other out */
     HTTPS_PORT = 443,
     STEADY_MS = 5000, /* a lane that was up for less has not shown that all is well */
     SHORT_LIVES = 60, /* so many of these in a row may be a bad line */
@@ -38,6 +42,7 @@ struct keeper {
     bool stopping, closed;
 
     struct retry near, retry;    /* near: for a path that is gone */
+    unsigned dials;              /* since the last lane that was up */
     unsigned short_lives;        /* lanes in a row that were not up for long */
     int64_t worked_at_ms;        /* when it was lost, or the network changed */
     size_t keys_refused;         /* in a row */
@@ -81,6 +86,7 @@ static void on_up(void *user)
     struct keeper *k = user;
 
     k->keys_refused = 0;
+    k->dials = 0;
     if (k->up_at_ms == 0) {
         k->since = time(NULL);
         k->up_at_ms = loop_now_ms(k->loop);
@@ -233,6 +239,7 @@ static void start_session(struct keeper *k)
     if (k->since == 0)
         k->since = time(NULL);
     k->began_ms = loop_now_ms(k->loop);
+    k->conf.dial_ms = ++k->dials % QUICK_DIALS == 0 ? DIAL_MS : QUICK_DIAL_MS;
     k->session = session_start(k->loop, &k->conf, &events, k);
 }
 

@@ -34,7 +34,6 @@ enum state {
 };
 
 enum {
-    DIAL_MS = 10000,
     WELCOME_MS = 30000,       /* the relay, or tunnel-lane saying that it is away, answers hello by then */
     HEARD_MS = 10000,         /* a relay that starts, or restarts, does not take so long to welcome */
     FLUSH_BYTES = 128 * 1024, /* so many bytes are sent at once, without waiting for the end of the round */
@@ -224,7 +223,7 @@ struct session *session_start(struct loop *loop, const struct session_conf *conf
     uv_check_start(&s->after_wait, on_after_wait);
     s->pending = 4;
     s->began_ms = loop_now_ms(loop);
-    s->dial = dial_start(loop, conf->host, conf->port, DIAL_MS, conf->names, on_dialled, s);
+    s->dial = dial_start(loop, conf->host, conf->port, conf->dial_ms, conf->names, on_dialled, s);
     dial_again(s->dial);
     return s;
 }

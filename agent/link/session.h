@@ -25,6 +25,7 @@ struct session_conf {
     struct sites *sites;
     struct limits *limits;
     struct dial_names *names; /* of this relay's machine */
+    uint32_t dial_ms;         /* for a connection to it */
 };
 
 /* What the next attempt should know about this one. */
