@@ -323,6 +323,9 @@ static void check_relay(struct opt_conf *conf, const char *name, const struct ag
         opt_errors_add_at(errors, conf, "relay", name, "host",
                           "not a host name or an address (such as relay.example.net); a port goes into port");
     check_host_key(conf, name, r, errors);
+    if (r->max_lanes < r->lanes)
+        opt_errors_add_at(errors, conf, "relay", name, "max_lanes",
+                          "fewer than lanes = %d; raise it, or lower lanes", (int)r->lanes);
     if (r->protocol == AGENT_PROTOCOL_PLAIN)
         check_plain(conf, name, r, errors);
     for (size_t i = 0; r->protocol == AGENT_PROTOCOL_TUNNEL && i < sizeof plain_keys / sizeof *plain_keys;

@@ -1,8 +1,8 @@
 /* The life of a dial:
  *
- *   LOOKUP -> CONNECT to one address after the other ── the first that answers ──▶ done
- *      \___________\____ none is left, no answer in time ────────────────────────▶ done
- *                                                              stop -> nothing more is said */
+ *   LOOKUP -> CONNECT to the first address, soon to the next one beside it, … ── the first that answers ──▶ done
+ *      \___________\____ all have failed, no answer in time ─────────────────────────────────────────────▶ done
+ *                                                                       stop -> nothing more is said */
 #include "shared/dial.h"
 
 #include "shared/mem.h"
@@ -14,6 +14,14 @@
 #include <string.h>
 #include <sys/un.h>
 
+struct attempt {
+    struct dial *d;
+    struct stream *sock;
+    size_t place;  /* of its address in the row */
+    bool given_up; /* what it ends with tells nothing */
+    struct attempt *next;
+};
+
 struct dial {
     struct loop *loop;
     char host[256];
@@ -22,21 +30,24 @@ struct dial {
     struct dial_names *names;
     dial_done_cb done; /* NULL once it was called, or must not be */
     void *user;
-    int pending; /* what libuv and the connection still hold of us */
+    int pending; /* what libuv and the attempts still hold of us */
 
-    uv_timer_t deadline;
+    uv_timer_t deadline, turn; /* turn: of the next address */
     uv_getaddrinfo_t lookup;
     bool looking_up, recalled; /* recalled: by what the name meant last, while the lookup may go on */
+    bool again;                /* the row of addresses begins anew */
     struct sockaddr_storage found[DIAL_ADDRESSES];
     size_t found_n, tried;
-    struct stream *sock;
-    bool late;
-    struct err why; /* what the last address said */
+    struct attempt *attempts; /* until their sockets are closed */
+    size_t waiting;           /* of them those that may yet be answered */
+    struct err why;           /* what the last address said */
 };
 
 static void on_begun(uv_timer_t *timer);
 static void on_late(uv_timer_t *timer);
+static void on_turn(uv_timer_t *timer);
 static void on_looked_up(uv_getaddrinfo_t *req, int rc, struct addrinfo *found);
+static void begin_connecting(struct dial *d);
 static void connect_next(struct dial *d);
 static void on_connected(void *user);
 static void on_sock_ended(void *user, const struct err *why);
@@ -55,11 +66,17 @@ struct dial *dial_start(struct loop *loop, const char *host, uint16_t port, uint
     d->done = done;
     d->user = user;
     uv_timer_init(&loop->uv, &d->deadline);
-    d->deadline.data = d;
-    d->pending = 1;
+    uv_timer_init(&loop->uv, &d->turn);
+    d->deadline.data = d->turn.data = d;
+    d->pending = 2;
     uv_timer_start(&d->deadline, on_begun, 0,
                    0); /* whatever comes next may fail at once, and is to fail from the loop */
     return d;
+}
+
+void dial_again(struct dial *d)
+{
+    d->again = true;
 }
 
 /* ---- LOOKUP ---- */
@@ -163,16 +180,48 @@ static void on_begun(uv_timer_t *timer)
     struct dial *d = timer->data;
 
     if (is_address(d) || is_known(d))
-        connect_next(d);
+        begin_connecting(d);
     else
         look_up(d);
 }
 
+static const struct addrinfo *next_of(int family, const struct addrinfo *from)
+{
+    while (from && from->ai_family != family)
+        from = from->ai_next;
+    return from;
+}
+
+/* The families by turns, first the one that the system prefers: where that one leads nowhere, the other is next. */
 static void keep_addresses(struct dial *d, const struct addrinfo *found)
 {
-    for (; found && d->found_n < DIAL_ADDRESSES; found = found->ai_next)
-        if (found->ai_family == AF_INET || found->ai_family == AF_INET6)
-            memcpy(&d->found[d->found_n++], found->ai_addr, found->ai_addrlen);
+    const int first = found ? found->ai_family : AF_INET;
+    const struct addrinfo *of[2] = { next_of(first, found),
+                                     next_of(first == AF_INET ? AF_INET6 : AF_INET, found) };
+
+    for (size_t turn = 0; d->found_n < DIAL_ADDRESSES && (of[0] || of[1]); turn = 1 - turn) {
+        const struct addrinfo *at = of[turn];
+
+        if (!at)
+            continue;
+        memcpy(&d->found[d->found_n++], at->ai_addr, at->ai_addrlen);
+        of[turn] = next_of(at->ai_family, at->ai_next);
+    }
+}
+
+static void give_up(struct attempt *a)
+{
+    if (a->given_up)
+        return;
+    a->given_up = true;
+    a->d->waiting--;
+    stream_stop(a->sock);
+}
+
+static void give_up_all(struct dial *d)
+{
+    for (struct attempt *a = d->attempts; a; a = a->next)
+        give_up(a);
 }
 
 /* The name server has answered after all, and what it says counts. */
@@ -180,9 +229,7 @@ static void forget_recalled(struct dial *d)
 {
     d->recalled = false;
     d->found_n = d->tried = 0;
-    d->late = true;
-    if (d->sock)
-        stream_stop(d->sock); /* its end brings us to the first address that was found */
+    give_up_all(d);
 }
 
 static void free_if_idle(struct dial *d)
@@ -210,8 +257,7 @@ static void on_looked_up(uv_getaddrinfo_t *req, int rc, struct addrinfo *found)
         remember(d);
     recall(d);
     err_set(&d->why, ERR_MISSING, "%s", uv_strerror(rc != 0 ? rc : UV_EAI_NONAME));
-    if (!d->sock)
-        connect_next(d);
+    begin_connecting(d);
 }
 
 /* ---- CONNECT ---- */
@@ -237,60 +283,116 @@ static void on_eof(void *user)
     (void)user;
 }
 
-static void connect_next(struct dial *d)
+static void begin_connecting(struct dial *d)
+{
+    uv_timer_start(&d->deadline, on_late, d->patience_ms, 0);
+    connect_next(d);
+}
+
+static bool attempt(struct dial *d, size_t place)
 {
     static const struct stream_events events = { on_received, on_eof, NULL, on_sock_ended, NULL };
+    struct sockaddr_storage *addr = &d->found[place];
+    struct attempt *a = mem_new(sizeof *a);
 
-    while (!d->sock && d->tried < d->found_n) {
-        struct sockaddr_storage *addr = &d->found[d->tried++];
-
-        set_port(addr, d->port);
-        d->late = false;
-        d->sock = stream_connect(d->loop, (const struct sockaddr *)addr, on_connected, &events, d, &d->why);
+    set_port(addr, d->port);
+    a->d = d;
+    a->place = place;
+    a->sock = stream_connect(d->loop, (const struct sockaddr *)addr, on_connected, &events, a, &d->why);
+    if (!a->sock) {
+        free(a);
+        return false;
     }
-    if (!d->sock) {
-        finish(d, NULL);
-        return;
-    }
+    a->next = d->attempts;
+    d->attempts = a;
     d->pending++;
-    uv_timer_start(&d->deadline, on_late, d->patience_ms / d->found_n, 0);
+    d->waiting++;
+    return true;
+}
+
+/* Whoever has been asked already may still answer. */
+static void connect_next(struct dial *d)
+{
+    while (d->tried < d->found_n)
+        if (attempt(d, d->tried++)) {
+            if (d->tried < d->found_n)
+                uv_timer_start(&d->turn, on_turn, DIAL_TURN_MS, 0);
+            else if (d->again)
+                uv_timer_start(&d->turn, on_turn, DIAL_AGAIN_MS, 0);
+            return;
+        }
+    if (d->waiting == 0)
+        finish(d, NULL);
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+    struct dial *d = timer->data;
+
+    if (d->tried == d->found_n)
+        d->tried = 0;
+    connect_next(d);
 }
 
 static void on_late(uv_timer_t *timer)
 {
     struct dial *d = timer->data;
 
-    d->late = true;
     err_set(&d->why, ERR_TIMEOUT, "no answer in time");
-    if (d->sock) {
-        stream_stop(d->sock); /* its end brings us to the next address */
+    if (d->waiting > 0) {
+        finish(d, NULL);
         return;
     }
     recall(d);
-    connect_next(d);
+    begin_connecting(d);
+}
+
+static void let_go(struct attempt *a)
+{
+    struct attempt **at = &a->d->attempts;
+
+    while (*at != a)
+        at = &(*at)->next;
+    *at = a->next;
+    a->d->pending--;
+    if (!a->given_up)
+        a->d->waiting--;
+    free(a);
+}
+
+/* Earlier attempts there would only hear the same, and later. */
+static void note_refusal(struct dial *d, size_t place)
+{
+    for (struct attempt *a = d->attempts; a; a = a->next)
+        if (a->place == place)
+            give_up(a);
 }
 
 static void on_sock_ended(void *user, const struct err *why)
 {
-    struct dial *d = user;
+    struct attempt *a = user;
+    struct dial *d = a->d;
+    size_t place = a->place;
+    bool failed = !a->given_up;
 
-    d->pending--;
-    d->sock = NULL;
-    if (!d->late)
-        d->why = *why;
-    if (d->done)
-        connect_next(d);
-    else
+    let_go(a);
+    if (!failed) {
         free_if_idle(d);
+        return;
+    }
+    d->why = *why;
+    if (why->code == ERR_PEER)
+        note_refusal(d, place);
+    connect_next(d);
 }
 
 static void on_connected(void *user)
 {
-    struct dial *d = user;
-    struct stream *s = d->sock;
+    struct attempt *a = user;
+    struct dial *d = a->d;
+    struct stream *s = a->sock;
 
-    d->pending--;
-    d->sock = NULL;
+    let_go(a);
     finish(d, s);
 }
 
@@ -308,10 +410,10 @@ static void close_all(struct dial *d)
 {
     d->done = NULL;
     uv_close((uv_handle_t *)&d->deadline, on_closed);
+    uv_close((uv_handle_t *)&d->turn, on_closed);
     if (d->looking_up)
         uv_cancel((uv_req_t *)&d->lookup); /* when it has begun it ends by itself, and finds nobody waiting */
-    if (d->sock)
-        stream_stop(d->sock);
+    give_up_all(d);
 }
 
 static void finish(struct dial *d, struct stream *s)

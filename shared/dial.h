@@ -1,5 +1,6 @@
-/* shared/dial.h - a TCP connection to a host: its addresses looked up, then tried one after the other. Or a connection
- * to a Unix socket.
+/* shared/dial.h - a TCP connection to a host: its addresses looked up, then tried as RFC 8305 says ("happy eyeballs"): the
+ * families by turns, each a moment after the one before, and the first that answers is taken. Or a connection to a Unix
+ * socket.
  *
  * Alive on the loop until it calls `done`, once, from the loop; after that, or after dial_stop, it is gone for its user,
  * and tidies up by itself. */
@@ -13,7 +14,14 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { DIAL_ADDRESSES = 4, DIAL_NAMES = 16, DIAL_NAMES_MS = 5000, DIAL_RECALL_MS = 1000 };
+enum {
+    DIAL_ADDRESSES = 4,
+    DIAL_NAMES = 16,
+    DIAL_NAMES_MS = 5000,
+    DIAL_RECALL_MS = 1000,
+    DIAL_TURN_MS = 250,
+    DIAL_AGAIN_MS = 1000
+};
 
 /* What names were found to mean within the last DIAL_NAMES_MS; not longer, because containers move. A value, embedded;
  * all zero bytes is an empty one, and there is nothing to free. */
@@ -39,5 +47,8 @@ struct dial;
  * Borrows names, which may be NULL, until the end. */
 struct dial *dial_start(struct loop *loop, const char *host, uint16_t port, uint32_t patience_ms,
                         struct dial_names *names, dial_done_cb done, void *user);
+/* From now on whoever has not answered is asked anew each second, beside the attempts that wait: TCP itself asks at 0, 1, 3
+ * and 7 s, and so hears late of a path that is back. */
+void dial_again(struct dial *d);
 void dial_stop(struct dial *d); /* no `done` comes */
 #endif

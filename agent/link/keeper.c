@@ -18,8 +18,7 @@ enum {
     NEAR_MS = 1000, /* where an attempt costs nobody anything */
     MAX_MS = 30000,
     HOPE_MS = 600 * 1000, /* so long name servers are asked often after the network worked */
-    /* TCP asks at 0, 1, 3 and 7 s, so who waits on hears late of a path that is back. All attempts but the last of four
-     * are quick; a slow line needs that one. */
+    /* All attempts but the last of four are quick, so that the other port has its turn soon; a slow line needs that one. */
     QUICK_DIAL_MS = 4000,
     DIAL_MS = 10000,
     QUICK_DIALS = 4,
@@ -48,7 +47,7 @@ struct keeper {
     int64_t worked_at_ms;        /* when it was lost, or the network changed */
     size_t keys_refused;         /* in a row */
     bool only_a_person_can_help; /* a changed network cannot */
-    int64_t up_at_ms;            /* 0: not up in this session */
+    int64_t began_ms, up_at_ms;  /* up_at_ms 0: not up in this session */
     time_t since, next_attempt;
     char *last_error;
     bool told;                    /* what went wrong is in the log already */
@@ -149,7 +148,11 @@ static uint32_t wait_ms(struct keeper *k, enum session_outcome outcome)
     case SESSION_HOST_KEY:
     case SESSION_SENT_AWAY: return SLOW_MS;
     case SESSION_TWIN: return TWIN_MS;
-    case SESSION_UNREACHED: near = true; break;
+    case SESSION_UNREACHED:
+        if (loop_now_ms(k->loop) - k->began_ms > NEAR_MS)
+            return FIRST_MS; /* nobody answered for longer than we would wait, and the path may just be back */
+        near = true;
+        break;
     case SESSION_NAMELESS: near = loop_now_ms(k->loop) - k->worked_at_ms < HOPE_MS; break;
     case SESSION_UNGREETED:
     case SESSION_BROKE: break;
@@ -235,6 +238,7 @@ static void start_session(struct keeper *k)
     k->up_at_ms = 0;
     if (k->since == 0)
         k->since = time(NULL);
+    k->began_ms = loop_now_ms(k->loop);
     k->conf.dial_ms = ++k->dials % QUICK_DIALS == 0 ? DIAL_MS : QUICK_DIAL_MS;
     k->session = session_start(k->loop, &k->conf, &events, k);
 }

@@ -224,6 +224,7 @@ struct session *session_start(struct loop *loop, const struct session_conf *conf
     s->pending = 4;
     s->began_ms = loop_now_ms(loop);
     s->dial = dial_start(loop, conf->host, conf->port, conf->dial_ms, conf->names, on_dialled, s);
+    dial_again(s->dial);
     return s;
 }
 

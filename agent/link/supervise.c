@@ -185,8 +185,7 @@ static void on_tick(uv_timer_t *timer)
 static void set_numbers(struct supervise *s, const struct agent_relay_conf *conf)
 {
     s->count.min = s->conf.plain ? 1 : (size_t)conf->lanes; /* a port can be forwarded once */
-    s->count.max =
-        s->conf.plain ? 1 : (size_t)(conf->max_lanes > conf->lanes ? conf->max_lanes : conf->lanes);
+    s->count.max = s->conf.plain ? 1 : (size_t)conf->max_lanes;
     while (staying(s) < s->count.min && s->n < sizeof s->keepers / sizeof s->keepers[0])
         open_lane(s);
     while (staying(s) > s->count.max)

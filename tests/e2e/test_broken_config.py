@@ -411,6 +411,8 @@ AGENT_ROWS = [
     row("relay with a dot", "[relay fra1.test]\n", ("5: [relay fra1.test]", NAME)),
     row("relay without its keys", "[relay fra1]\n",
         ("5", "[relay fra1] has no host; write host = relay.example.net")),
+    row("at most fewer lanes than at least", RELAY.replace("KEY", "max_lanes = 1"),
+        ("6: relay fra1.max_lanes = 1", "fewer than lanes = 2; raise it, or lower lanes")),
     row("relay without a host key", "[relay fra1]\nhost = relay.test\n",
         ("5: relay fra1", "has neither host_key nor known_hosts_file; add host_key = ssh-ed25519 SHA256:...")),
     *rows_inside(RELAY.replace("host = relay.test\n", ""), "host",

@@ -257,6 +257,23 @@ def test_a_relay_whose_name_cannot_be_looked_up(networked):
     assert took < limit(3)
 
 
+def test_a_house_whose_ipv6_leads_nowhere(networked):
+    """It has an address and a route, and the system prefers it; so IPv4 is tried beside it, and not behind it."""
+    path = networked(host="relay.example", expect_up=False)
+    interface = path.hosts._links["pi", "router"]
+    path.hosts.ip("pi", "-6", "addr", "add", "2001:db8::2/64", "dev", interface, "nodad")
+    path.hosts.ip("pi", "-6", "neigh", "add", "2001:db8::1", "lladdr", "02:00:00:00:00:01", "dev", interface)
+    hosts = ETC_OF_NETNS / path.hosts.namespaces["pi"] / "hosts"
+    hosts.write_text(f"2001:db8::1 relay.example\n{path.hosts.address('vm', 'router')} relay.example\n")
+    took = []
+    for _ in range(4):
+        seconds_until(path.up_at_relay, "the lane is up")
+        sessions = path.sessions()
+        path.kill_sessions()
+        took.append(seconds_until(lambda: path.sessions() and not set(path.sessions()) & set(sessions), "another session"))
+    assert min(took) < 1.9  # tried one behind the other, IPv6 alone would cost 2 s
+
+
 # ---- clocks ----
 
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import time
+from collections import Counter
 
 import pytest
 
@@ -70,3 +71,25 @@ def test_200_stalled_transfers_each_way(path):
         tls.close()
     wait_until(lambda: sum(lane["streams"] for lane in path.status()["lanes"]) == 0, "all streams are gone")
     assert path.visit("GET", "/bytes/1000").body.size == 1000
+
+
+@pytest.mark.parametrize("keys, admitted, refusal", [({"agent_keys": {"max_streams": 60}}, 60, 502),
+                                                     ({"max_streams": 30}, 60, 503)], ids=["agent's", "relay's"])
+def test_no_more_than_max_streams_stand_still(daemons, started, folder, keys, admitted, refusal):
+    """The agent's counts connections to services, the relay's those that each of two lanes carries."""
+    path = WholePath(daemons, started, folder, lanes=2, **keys)
+    try:
+        wait_until(lambda: path.lane_states() == ["up", "up"], "both lanes are up")
+        visitors = [path.visitor() for _ in range(admitted + 20)]
+        for number, visitor in enumerate(visitors):  # a POST takes no stream that another one has left
+            visitor.send(f"POST /bytes/{HUGE}/{number} HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n")
+        statuses = [visitor.head().status for visitor in visitors]
+        assert Counter(statuses) == {200: admitted, refusal: 20}
+        assert path.streams() <= admitted + 2 * 16  # warm ones, beside those of the agent
+        for visitor in visitors:
+            visitor.break_off()
+        wait_until(lambda: path.visit("GET", "/bytes/1000").status == 200, "there is room again")
+        if "agent_keys" in keys:
+            assert "as many streams as max_streams admits are in use" in path.agent.log()
+    finally:
+        path.close()

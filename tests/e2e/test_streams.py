@@ -167,6 +167,31 @@ def test_a_thief_is_faster_than_the_relay(path):
     wait_until(lambda: path.visit("GET", "/echo").status == 200, "the site works again")
 
 
+# ---- warm ones ----
+
+
+@pytest.mark.slow
+def test_more_are_warm_while_many_are_asked_for(edge):
+    """Two at first, sixteen at most, and fewer again when ten seconds have seen no visitor wait."""
+    gate = threading.Event()
+    edge.agent.serve = lambda stream: gate.wait(PATIENCE_S) and stream.answer("late")
+
+    def warm():
+        return sum(stream.answered and stream.item is None and stream.socket.fileno() >= 0 for stream in edge.agent.streams)
+
+    wait_until(lambda: warm() == 2, "two streams are warm")
+    visitors = [edge.visitor() for _ in range(60)]
+    for visitor in visitors:
+        visitor.send(f"POST / HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: 0\r\n\r\n")
+    wait_until(lambda: len(edge.agent.requests) == 60 and warm() == 16, "sixteen are warm beside those in use")
+    assert sum(stream.answered for stream in edge.agent.streams) == 76
+    gate.set()
+    assert [visitor.reply("POST").body.data for visitor in visitors] == [b"late"] * 60
+    wait_until(lambda: warm() < 16, "fewer are warm")
+    for visitor in visitors:
+        visitor.close()
+
+
 # ---- openings and answers ----
 
 

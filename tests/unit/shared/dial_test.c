@@ -268,6 +268,88 @@ static void test_silent(void **state)
     close(fd);
 }
 
+static void close_full(int fd, const int fill[4])
+{
+    for (int i = 0; i < 4; i++)
+        close(fill[i]);
+    close(fd);
+}
+
+static void know(struct dial_names *names, const char *host, struct loop *l, const uint32_t *addresses,
+                 size_t n)
+{
+    *names = (struct dial_names){ 0 };
+    strcpy(names->names[0].host, host);
+    names->names[0].until_ms = loop_now_ms(l) + 5000;
+    names->names[0].n = n;
+    for (size_t i = 0; i < n; i++) {
+        struct sockaddr_in *known = (struct sockaddr_in *)&names->names[0].found[i];
+
+        known->sin_family = AF_INET;
+        known->sin_addr.s_addr = htonl(addresses[i]);
+    }
+}
+
+/* The first address leads nowhere: who is silent there delays the next one by a moment, who refuses not even by that. */
+static void test_the_next_address_does_not_wait_for_the_first(void **state)
+{
+    const uint32_t silent_first[] = { INADDR_LOOPBACK, INADDR_LOOPBACK + 1 };
+    const uint32_t refused_first[] = { INADDR_LOOPBACK + 2, INADDR_LOOPBACK + 2, INADDR_LOOPBACK + 1 };
+    struct loop *l = *state;
+    struct dial_names names;
+    struct result r = { 0 };
+    uint16_t port;
+    int fill[4], full = full_listener(&port, fill), fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in addr = { .sin_family = AF_INET,
+                                .sin_port = htons(port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
+    int64_t began_ms = loop_now_ms(l);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    know(&names, "two.invalid", l, silent_first, 2);
+    dial_start(l, "two.invalid", port, 60000, &names, on_done, &r);
+    loop_until(l, &r.done);
+    assert_int_equal(r.code, ERR_NONE);
+    assert_in_range(loop_now_ms(l) - began_ms, DIAL_TURN_MS, 10000); /* and not half of the minute */
+    stream_stop(r.s);
+    loop_until(l, &r.ended);
+    r = (struct result){ 0 };
+    know(&names, "two.invalid", l, refused_first, 3);
+    dial_start(l, "two.invalid", port, 60000, &names, on_done, &r);
+    loop_until(l, &r.done);
+    assert_int_equal(r.code, ERR_NONE);
+    stream_stop(r.s);
+    loop_until(l, &r.ended);
+    close(fd);
+    r = (struct result){ 0 };
+    know(&names, "two.invalid", l, silent_first, 2);
+    dial_start(l, "two.invalid", port, 1000, &names, on_done, &r); /* one silent, one refused */
+    loop_until(l, &r.done);
+    assert_int_equal(r.code, ERR_TIMEOUT);
+    close_full(full, fill);
+}
+
+/* The kernel would ask again after 1, 3 and 7 s. */
+static void test_asked_again(void **state)
+{
+    struct loop *l = *state;
+    struct result r = { 0 };
+    uint16_t port;
+    int fill[4], full = full_listener(&port, fill);
+
+    dial_again(dial_start(l, "127.0.0.1", port, 1300, NULL, on_done, &r));
+    loop_until(l, &r.done);
+    assert_int_equal(r.code, ERR_TIMEOUT);
+    r = (struct result){ 0 };
+    dial_again(dial_start(l, "127.0.0.1", port, 60000, NULL, on_done, &r));
+    for (int64_t until_ms = loop_now_ms(l) + 1200; loop_now_ms(l) < until_ms;)
+        uv_run(&l->uv, UV_RUN_ONCE);
+    close_full(full, fill);
+    loop_until(l, &r.done); /* the next one is refused, and the earlier ones are not waited for */
+    assert_int_equal(r.code, ERR_PEER);
+}
+
 static void test_stopped_in_every_state(void **state)
 {
     static const char *const hosts[] = { "127.0.0.1", "localhost", "no-such-host.invalid" };
@@ -283,6 +365,8 @@ static void test_stopped_in_every_state(void **state)
 
             for (int n = 0; n < rounds && !r.done; n++)
                 uv_run(&l->uv, UV_RUN_NOWAIT);
+            if (!r.done && rounds % 2 == 1)
+                dial_again(d);
             if (!r.done)
                 dial_stop(d);
             r.done = false;
@@ -304,6 +388,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_name_nobody_knows_any_more, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_refused, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_silent, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_the_next_address_does_not_wait_for_the_first, loop_make,
+                                        loop_end),
+        cmocka_unit_test_setup_teardown(test_asked_again, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_stopped_in_every_state, loop_make, loop_end),
     };
 

@@ -206,7 +206,8 @@ static void assert_clean_after_a_start(const struct bench *b, const char *state_
 
     assert_non_null(s);
     assert_int_equal(store_load(s, "a.com", &m, NULL), 0);
-    assert_true(m.certs[META_ECDSA].there || b->progress->done == 0);
+    /* One in four has an RSA key, and that may be the first that was finished. */
+    assert_true(m.certs[META_ECDSA].there || m.certs[META_RSA].there || b->progress->done == 0);
     meta_free(&m);
     store_free(s);
     snprintf(path, sizeof path, "%s/certs/a.com", state_dir);
