@@ -1,6 +1,8 @@
 /* What the relay tells people by its control socket: how its sites are, who may connect, the internal root. */
+#include "relay/admin/metrics.h"
 #include "relay/relay_parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct domains_status {
@@ -53,6 +55,24 @@ void relay_add_status(void *parts, json_t *status)
     json_object_set_new(status, "domains", domains.list);
     json_object_set_new(status, "tcp",
                         r && r->lanes ? lanes_ports_status(r->lanes, counts_of_port, r) : json_array());
+}
+
+void relay_add_metrics(void *parts, struct metrics *m)
+{
+    json_t *status = json_object();
+
+    relay_add_status(parts, status);
+    relay_metrics_add(m, status);
+    json_decref(status);
+}
+
+/* Its workers have had a snapshot since they listen. */
+bool relay_ready(void *parts, char *why, size_t room)
+{
+    const struct relay *r = parts;
+
+    snprintf(why, room, "visitors are not served");
+    return r->edge && r->lanes && !r->ending;
 }
 
 /* ---- agents and invitations ---- */

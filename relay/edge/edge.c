@@ -1,7 +1,7 @@
 #include "relay/edge/edge.h"
 
-#include "relay/edge/listen.h"
 #include "relay/edge/worker.h"
+#include "shared/listen.h"
 #include "shared/mem.h"
 
 #include <arpa/inet.h>
