@@ -343,9 +343,11 @@ static void agent_add_status(void *parts, json_t *status)
 
 static void agent_add_metrics(void *parts, struct metrics *m)
 {
+    const struct agent *a = parts;
     json_t *status = json_object();
 
     agent_add_status(parts, status);
+    json_object_set_new(status, "dns_updates", a && a->dns ? dns_outcomes(a->dns) : json_array());
     agent_metrics_add(m, status);
     json_decref(status);
 }

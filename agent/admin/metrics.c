@@ -51,6 +51,12 @@ static const struct metrics_column records[] = {
       METRICS_GAUGE, NULL, "last_change", NULL, 0 },
 };
 
+static const struct metrics_labels update_labels = { "provider", "provider", "outcome", "outcome" };
+static const struct metrics_column updates[] = {
+    { "dns_updates_total", "Looks at a DNS name at its provider, by what became of them.", METRICS_COUNTER,
+      NULL, "updates", NULL, 0 },
+};
+
 static const struct metrics_labels port_labels = { "port", "name", NULL, NULL };
 static const struct metrics_column ports[] = {
     { "tcp_connections_total", "Connections by the port of a [tcp NAME].", METRICS_COUNTER, NULL,
@@ -115,6 +121,7 @@ void agent_metrics_add(struct metrics *m, const json_t *status)
     TABLE(m, each_service, &site_labels, sites);
     TABLE(m, each_cert, &cert_labels, certs);
     TABLE(m, each_record, &record_labels, records);
+    TABLE(m, json_object_get(status, "dns_updates"), &update_labels, updates);
     TABLE(m, json_object_get(status, "tcp"), &port_labels, ports);
     json_decref(each_lane);
     json_decref(each_cert);

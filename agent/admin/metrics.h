@@ -5,6 +5,6 @@
 
 #include <jansson.h>
 
-/* status: as /v1/status has it, with relays, domains and tcp. */
+/* status: as /v1/status has it, with relays, domains and tcp; and with dns_updates, as outcomes_status has it. */
 void agent_metrics_add(struct metrics *m, const json_t *status);
 #endif

@@ -2,8 +2,8 @@
 
 #include "shared/metrics_json.h"
 
-#define TABLE(m, status, list, labels, columns) \
-    metrics_put_table(m, json_object_get(status, list), labels, columns, sizeof columns / sizeof columns[0])
+#define TABLE(m, list, labels, columns) \
+    metrics_put_table(m, list, labels, columns, sizeof columns / sizeof columns[0])
 
 /* ---- lanes ---- */
 
@@ -27,17 +27,64 @@ static const struct metrics_column lanes[] = {
 static const struct metrics_labels site_labels = { "domain", "name", NULL, NULL };
 static const struct metrics_column sites[] = {
     { "domain_up", "Whether the site is served: 1 when it is.", METRICS_GAUGE, NULL, "state", "up", 0 },
-    { "domain_requests_total", "Requests for the site.", METRICS_COUNTER, NULL, "requests", NULL, 0 },
+    { "received_bytes_total", "Contents of requests for the site.", METRICS_COUNTER, NULL, "bytes_in", NULL,
+      0 },
+    { "sent_bytes_total", "Contents of responses of the site.", METRICS_COUNTER, NULL, "bytes_out", NULL, 0 },
     { "domain_errors_total", "Requests for the site that the relay had to answer in place of its service.",
       METRICS_COUNTER, NULL, "errors", NULL, 0 },
     { "domain_parked_requests", "Requests that wait for the house now.", METRICS_GAUGE, NULL, "parked", NULL,
       0 },
-    { "certificate_expiry_timestamp_seconds", "Until when the site's certificate is good, in Unix time.",
-      METRICS_GAUGE, "cert", "not_after", NULL, 0 },
-    { "certificate_failing",
-      "Whether the last attempt to get or renew the certificate failed: 1 when it did.", METRICS_GAUGE,
-      "cert", "state", "failing", 0 },
 };
+
+/* ---- certificates ---- */
+
+enum { SOON_S = 7 * 24 * 3600 };
+
+static const struct metrics_column certs[] = {
+    { "certificate_expiry_timestamp_seconds", "Until when the site's certificate is good, in Unix time.",
+      METRICS_GAUGE, NULL, "not_after", NULL, 0 },
+    { "certificate_remaining_seconds", "The same from now on; negative once it has expired.", METRICS_GAUGE,
+      NULL, "left", NULL, 0 },
+    { "certificate_renewal_failing", "Whether the last try to get or renew it failed: 1 when it did.",
+      METRICS_GAUGE, NULL, "failing", NULL, 0 },
+    { "certificate_expires_soon", "Whether it ends within 7 days while its renewal fails: 1 when it does.",
+      METRICS_GAUGE, NULL, "soon", NULL, 0 },
+};
+
+/* One object for each site: {name, failing, soon}, and {not_after, left} where there is a certificate. */
+static json_t *certificates(const json_t *domains, int64_t now)
+{
+    static const struct metrics_column not_after = { .in = "cert", .key = "not_after" };
+    json_t *list = json_array();
+    const json_t *domain;
+    double ends;
+    size_t i;
+
+    json_array_foreach(domains, i, domain)
+    {
+        const json_t *cert = json_object_get(domain, "cert");
+        int failing = json_is_string(json_object_get(cert, "last_error"));
+        json_t *one = json_pack("{s:O, s:i}", "name", json_object_get(domain, "name"), "failing", failing);
+        bool known = metrics_value_of(domain, &not_after, &ends);
+
+        json_object_set_new(one, "soon", json_integer(failing && known && ends - (double)now < SOON_S));
+        if (known) {
+            json_object_set_new(one, "not_after", json_real(ends));
+            json_object_set_new(one, "left", json_real(ends - (double)now));
+        }
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static void put_orders(struct metrics *m, const struct manager_counts *orders)
+{
+    metrics_family(m, "certificate_orders_total", METRICS_COUNTER,
+                   "Tries to get or renew a certificate, by what became of them.");
+    metrics_put(m, (double)orders->issued, "outcome", "issued", NULL);
+    metrics_put(m, (double)orders->failed, "outcome", "failed", NULL);
+    metrics_put(m, (double)orders->held, "outcome", "held", NULL);
+}
 
 /* ---- ports ---- */
 
@@ -51,9 +98,79 @@ static const struct metrics_column ports[] = {
     { "tcp_sent_bytes_total", "Bytes to visitors of the port.", METRICS_COUNTER, NULL, "bytes_out", NULL, 0 },
 };
 
-void relay_metrics_add(struct metrics *m, const json_t *status)
+/* Of those beyond the limit, the sum of each class. */
+static void put_requests(struct metrics *m, const json_t *domains)
 {
-    TABLE(m, status, "lanes", &lane_labels, lanes);
-    TABLE(m, status, "domains", &site_labels, sites);
-    TABLE(m, status, "tcp", &port_labels, ports);
+    static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx", "none" };
+    const json_t *domain;
+    size_t i;
+
+    metrics_family(
+        m, "requests_total", METRICS_COUNTER,
+        "Requests for the site, by the class of their status; none: they ended without an answer.");
+    for (size_t class = 0; class < sizeof classes / sizeof classes[0]; class ++) {
+        const struct metrics_column column = { .in = "answers", .key = classes[class] };
+        double others = 0, value = 0;
+
+        json_array_foreach(domains, i, domain)
+        {
+            if (!metrics_value_of(domain, &column, &value))
+                continue;
+            if (i < METRICS_DOMAINS)
+                metrics_put(m, value, "domain", metrics_text(domain, "name"), "code", classes[class], NULL);
+            else
+                others += value;
+        }
+        if (json_array_size(domains) > METRICS_DOMAINS)
+            metrics_put(m, others, "domain", "other", "code", classes[class], NULL);
+    }
+}
+
+/* ---- what workers have counted ---- */
+
+static void put_histogram(struct metrics *m, const char *name, const char *help,
+                          const struct histogram_sum *h)
+{
+    metrics_family(m, name, METRICS_HISTOGRAM, help);
+    metrics_put_histogram(m, h);
+}
+
+static void put_tally(struct metrics *m, const struct tally_sum *t)
+{
+    static const char *const handshakes[TALLY_HANDSHAKES] = {
+        [TALLY_FULL] = "full", [TALLY_RESUMED] = "resumed", [TALLY_FAILED] = "failed"
+    };
+
+    put_histogram(m, "edge_latency_seconds",
+                  "From the head of a request to the head of its answer, as the visitor waits for it.",
+                  &t->edge);
+    put_histogram(m, "service_latency_seconds",
+                  "From a request's head on the lane to the head of its service's answer.", &t->service);
+    put_histogram(m, "lane_latency_seconds", "Until the agent has answered a new stream of a lane.",
+                  &t->lane);
+    metrics_family(m, "tls_handshakes_total", METRICS_COUNTER, "TLS handshakes of visitors.");
+    for (int i = 0; i < TALLY_HANDSHAKES; i++)
+        metrics_put(m, (double)t->handshakes[i], "result", handshakes[i], NULL);
+    metrics_one(m, "parked_requests_total", METRICS_COUNTER, "Requests that had to wait for the house.",
+                (double)t->parked);
+    metrics_family(m, "refused_requests_total", METRICS_COUNTER,
+                   "Requests and connections that were not served, by the reason.");
+    for (int i = 0; i < TALLY_REFUSALS; i++)
+        metrics_put(m, (double)t->refusals[i], "reason", tally_refusal_text((enum tally_refusal)i), NULL);
+}
+
+void relay_metrics_add(struct metrics *m, const json_t *status, const struct relay_counted *counted,
+                       int64_t now)
+{
+    const json_t *domains = json_object_get(status, "domains");
+    json_t *each_cert = certificates(domains, now);
+
+    TABLE(m, json_object_get(status, "lanes"), &lane_labels, lanes);
+    TABLE(m, domains, &site_labels, sites);
+    put_requests(m, domains);
+    TABLE(m, each_cert, &site_labels, certs);
+    put_orders(m, &counted->orders);
+    TABLE(m, json_object_get(status, "tcp"), &port_labels, ports);
+    put_tally(m, &counted->tally);
+    json_decref(each_cert);
 }

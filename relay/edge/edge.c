@@ -259,6 +259,12 @@ void edge_stream_consumed(struct edge *edge, uint64_t lane, uint64_t stream, uin
     post_to_owner(edge, &(struct mail){ .type = MAIL_CONSUMED, .lane = lane, .stream = stream, .n = total });
 }
 
+void edge_add_tally(const struct edge *edge, struct tally_sum *sum)
+{
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        worker_add_tally(edge->workers[i], sum);
+}
+
 /* ---- end ---- */
 
 void edge_drain(struct edge *edge)

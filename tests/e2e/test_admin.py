@@ -94,13 +94,15 @@ def test_check(daemons, role, folder):
     assert "one address" in run(f"tunnel-{role}", "-c", open_to_all.conf, "--check").err
 
 
-def test_a_held_port(daemons, role, place):
+def test_a_held_port(daemons, role, place, ctl):
     """The daemon says who holds it and goes on, and takes it once it is free."""
     with listening(place):
         daemon = daemons(role, admin_listen=place.listen).start()
         told = daemon.get("/v1/status").json["admin"]
         assert told["state"] == "waiting" and f"pid {os.getpid()} (" in told["last_error"]
         daemon.wait_log("the admin listener has to wait")
+        shown = ctl("status", at=daemon)
+        assert shown.code == 0 and f"no admin listener (/metrics) for now: {told['last_error']}\n" in shown.out
         assert daemon.post("/v1/reload").status == 200 and not daemon.get("/v1/status").json["admin"]["state"] == "up"
     if daemon.role == "relay":
         assert daemon.post("/v1/reload").status == 200  # a reload does not wait until it is tried again
