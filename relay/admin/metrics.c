@@ -22,6 +22,44 @@ static const struct metrics_column lanes[] = {
       "bytes_out", NULL, 0 },
 };
 
+/* {agent: {state: how many}} */
+static json_t *by_agent(const json_t *list)
+{
+    json_t *agents = json_object();
+    const json_t *lane;
+    size_t i;
+
+    json_array_foreach(list, i, lane)
+    {
+        const char *agent = metrics_text(lane, "agent"), *state = metrics_text(lane, "state");
+        json_t *states = json_object_get(agents, agent);
+
+        if (!states) {
+            states = json_object();
+            json_object_set_new(agents, agent, states);
+        }
+        json_object_set_new(states, state,
+                            json_integer(json_integer_value(json_object_get(states, state)) + 1));
+    }
+    return agents;
+}
+
+static void put_lane_states(struct metrics *m, const json_t *list)
+{
+    static const char *const states[] = { "opening", "up", "busy", "draining", "dead" };
+    json_t *agents = by_agent(list), *counts;
+    const char *agent;
+
+    metrics_family(m, "lanes", METRICS_GAUGE, "Lanes of each agent, by their state.");
+    json_object_foreach(agents, agent, counts)
+    {
+        for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+            metrics_put(m, (double)json_integer_value(json_object_get(counts, states[i])), "agent", agent,
+                        "state", states[i], NULL);
+    }
+    json_decref(agents);
+}
+
 /* ---- sites ---- */
 
 static const struct metrics_labels site_labels = { "domain", "name", NULL, NULL };
@@ -165,6 +203,7 @@ void relay_metrics_add(struct metrics *m, const json_t *status, const struct rel
     const json_t *domains = json_object_get(status, "domains");
     json_t *each_cert = certificates(domains, now);
 
+    put_lane_states(m, json_object_get(status, "lanes"));
     TABLE(m, json_object_get(status, "lanes"), &lane_labels, lanes);
     TABLE(m, domains, &site_labels, sites);
     put_requests(m, domains);

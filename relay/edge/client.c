@@ -372,6 +372,7 @@ static void on_received(void *user, const char *bytes, size_t n)
         read_first(c, bytes, n);
         return;
     }
+    c->heard = true;
     rc = wire_feed(&c->wire, bytes, n, &c->plain, &why);
     if (rc < 0) {
         char peer[64];
@@ -507,7 +508,7 @@ static void release(struct client *c)
     if (--c->pending > 0)
         return;
     drop_requests(c);
-    if (c->wire.tls && !tls_established(c->wire.tls))
+    if (c->heard && c->wire.tls && !tls_established(c->wire.tls))
         histogram_count(&c->host->tally->handshakes[TALLY_FAILED], 1);
     wire_free(&c->wire);
     first_free(&c->first);

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 import subprocess
 
@@ -109,6 +110,11 @@ def test_who_is_not_served_and_why(edge_with_admin, places):
     with pytest.raises(ssl.SSLError):
         connect(edge.port, context(edge.root), "unknown.test")
     wait_until(lambda: counted('tls_handshakes_total{result="failed"}') == 1, "the handshake is known to have failed")
+    socket.create_connection(("127.0.0.1", edge.port)).close()  # as who looks whether somebody listens
+    full = counted('tls_handshakes_total{result="full"}')
+    assert edge.visit().status == 200  # behind that one
+    assert counted('tls_handshakes_total{result="full"}') == full + 1
+    assert counted('tls_handshakes_total{result="failed"}') == 1
     assert "other.test" not in place.ask("/metrics").text and "unknown.test" not in place.ask("/metrics").text
 
     edge.agent.leave()

@@ -55,6 +55,26 @@ static void test_sites_and_certificates(void **state)
     json_decref(status);
 }
 
+static void test_lanes_by_state(void **state)
+{
+    json_t *status = json_pack("{s:[{s:s, s:s, s:i}, {s:s, s:s, s:i}, {s:s, s:s, s:i}]}", "lanes", "agent",
+                               "pi", "state", "up", "lane", 1, "agent", "nas", "state", "dead", "lane", 2,
+                               "agent", "pi", "state", "up", "lane", 3);
+    const struct relay_counted counted = { .orders = { 0, 0, 0 } };
+    struct buf out = { 0 };
+    struct metrics m;
+
+    (void)state;
+    metrics_begin(&m, &out, "relay");
+    relay_metrics_add(&m, status, &counted, NOW);
+    assert_has(&out, "\ntunnel_relay_lanes{agent=\"pi\",state=\"up\"} 2\n");
+    assert_has(&out, "\ntunnel_relay_lanes{agent=\"pi\",state=\"dead\"} 0\n");
+    assert_has(&out, "\ntunnel_relay_lanes{agent=\"nas\",state=\"dead\"} 1\n");
+    assert_has(&out, "\ntunnel_relay_lane_up{agent=\"pi\",lane=\"3\"} 1\n");
+    buf_free(&out);
+    json_decref(status);
+}
+
 /* On its way to the end the relay has nothing to tell of. */
 static void test_nothing_there(void **state)
 {
@@ -76,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sites_and_certificates),
+        cmocka_unit_test(test_lanes_by_state),
         cmocka_unit_test(test_nothing_there),
     };
 
