@@ -193,7 +193,11 @@ static void on_again(uv_timer_t *timer)
 
 static struct place place_of(const struct admin_conf *conf)
 {
-    return conf->listen->n == 0 ? (struct place){ 0 } : (struct place){ true, conf->listen->list[0] };
+    struct place place = { .wanted = conf->listen->n > 0 };
+
+    if (place.wanted)
+        place.address = conf->listen->list[0];
+    return place;
 }
 
 struct admin *admin_start(struct loop *loop, const struct admin_conf *conf, struct inherited *inherited,

@@ -52,7 +52,7 @@ static void add_value(struct buf *out, double value)
         buf_printf(out, " %.9g\n", value);
 }
 
-void metrics_put(struct metrics *m, double value, ...)
+void metrics_put_labels(struct metrics *m, double value, ...)
 {
     const char *name, *before = "{";
     va_list labels;
@@ -89,7 +89,7 @@ void metrics_put_histogram(struct metrics *m, const struct histogram_sum *h)
 void metrics_one(struct metrics *m, const char *name, enum metrics_type type, const char *help, double value)
 {
     metrics_family(m, name, type, help);
-    metrics_put(m, value, NULL);
+    metrics_put(m, value);
 }
 
 /* ---- the process ---- */
@@ -100,7 +100,7 @@ static void put_process(struct metrics *m, const char *name, enum metrics_type t
 {
     snprintf(m->family, sizeof m->family, "process_%s", name);
     begin_family(m, type, help);
-    metrics_put(m, value, NULL);
+    metrics_put(m, value);
 }
 
 /* The sum of the lines that begin with this, in bytes; -1: the kernel does not tell. */
@@ -174,7 +174,7 @@ void metrics_of_process(struct buf *out, const char *role)
 
     metrics_begin(&m, out, role);
     metrics_family(&m, "build_info", METRICS_GAUGE, "The version that runs; always 1.");
-    metrics_put(&m, 1, "version", TUNNEL_VERSION, NULL);
+    metrics_put(&m, 1, "version", TUNNEL_VERSION);
     if (private_bytes >= 0)
         metrics_one(&m, "memory_private_bytes", METRICS_GAUGE, "Memory in use that no other process shares.",
                     private_bytes);

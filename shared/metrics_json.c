@@ -73,14 +73,14 @@ static void put_column(struct metrics *m, const json_t *list, const struct metri
             add_other(&others, column->type, value);
         else if (labels->second)
             metrics_put(m, value, labels->label, label_text(object, labels->key, first, sizeof first),
-                        labels->second, label_text(object, labels->second_key, second, sizeof second), NULL);
+                        labels->second, label_text(object, labels->second_key, second, sizeof second));
         else
-            metrics_put(m, value, labels->label, label_text(object, labels->key, first, sizeof first), NULL);
+            metrics_put(m, value, labels->label, label_text(object, labels->key, first, sizeof first));
     }
     if (others.n > 0 && labels->second)
-        metrics_put(m, others.value, labels->label, "other", labels->second, "other", NULL);
+        metrics_put(m, others.value, labels->label, "other", labels->second, "other");
     else if (others.n > 0)
-        metrics_put(m, others.value, labels->label, "other", NULL);
+        metrics_put(m, others.value, labels->label, "other");
 }
 
 void metrics_put_table(struct metrics *m, const json_t *list, const struct metrics_labels *labels,

@@ -55,7 +55,7 @@ static void put_lane_states(struct metrics *m, const json_t *list)
     {
         for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
             metrics_put(m, (double)json_integer_value(json_object_get(counts, states[i])), "agent", agent,
-                        "state", states[i], NULL);
+                        "state", states[i]);
     }
     json_decref(agents);
 }
@@ -119,9 +119,9 @@ static void put_orders(struct metrics *m, const struct manager_counts *orders)
 {
     metrics_family(m, "certificate_orders_total", METRICS_COUNTER,
                    "Tries to get or renew a certificate, by what became of them.");
-    metrics_put(m, (double)orders->issued, "outcome", "issued", NULL);
-    metrics_put(m, (double)orders->failed, "outcome", "failed", NULL);
-    metrics_put(m, (double)orders->held, "outcome", "held", NULL);
+    metrics_put(m, (double)orders->issued, "outcome", "issued");
+    metrics_put(m, (double)orders->failed, "outcome", "failed");
+    metrics_put(m, (double)orders->held, "outcome", "held");
 }
 
 /* ---- ports ---- */
@@ -155,12 +155,12 @@ static void put_requests(struct metrics *m, const json_t *domains)
             if (!metrics_value_of(domain, &column, &value))
                 continue;
             if (i < METRICS_DOMAINS)
-                metrics_put(m, value, "domain", metrics_text(domain, "name"), "code", classes[class], NULL);
+                metrics_put(m, value, "domain", metrics_text(domain, "name"), "code", classes[class]);
             else
                 others += value;
         }
         if (json_array_size(domains) > METRICS_DOMAINS)
-            metrics_put(m, others, "domain", "other", "code", classes[class], NULL);
+            metrics_put(m, others, "domain", "other", "code", classes[class]);
     }
 }
 
@@ -188,13 +188,13 @@ static void put_tally(struct metrics *m, const struct tally_sum *t)
                   &t->lane);
     metrics_family(m, "tls_handshakes_total", METRICS_COUNTER, "TLS handshakes of visitors.");
     for (int i = 0; i < TALLY_HANDSHAKES; i++)
-        metrics_put(m, (double)t->handshakes[i], "result", handshakes[i], NULL);
+        metrics_put(m, (double)t->handshakes[i], "result", handshakes[i]);
     metrics_one(m, "parked_requests_total", METRICS_COUNTER, "Requests that had to wait for the house.",
                 (double)t->parked);
     metrics_family(m, "refused_requests_total", METRICS_COUNTER,
                    "Requests and connections that were not served, by the reason.");
     for (int i = 0; i < TALLY_REFUSALS; i++)
-        metrics_put(m, (double)t->refusals[i], "reason", tally_refusal_text((enum tally_refusal)i), NULL);
+        metrics_put(m, (double)t->refusals[i], "reason", tally_refusal_text((enum tally_refusal)i));
 }
 
 void relay_metrics_add(struct metrics *m, const json_t *status, const struct relay_counted *counted,

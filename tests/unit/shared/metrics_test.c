@@ -24,9 +24,9 @@ static void test_samples(void **state)
     (void)state;
     metrics_begin(&m, &out, "relay");
     metrics_family(&m, "things", METRICS_GAUGE, "Things.");
-    metrics_put(&m, 3, NULL);
-    metrics_put(&m, 0.0015, "a", "x", NULL);
-    metrics_put(&m, 12345678901234.0, "a", "back\\ \"quote\"\nline", "b", "ü", NULL);
+    metrics_put(&m, 3);
+    metrics_put(&m, 0.0015, "a", "x");
+    metrics_put(&m, 12345678901234.0, "a", "back\\ \"quote\"\nline", "b", "ü");
     metrics_one(&m, "others_total", METRICS_COUNTER, "Others.", -1);
     assert_text(&out, "# HELP tunnel_relay_things Things.\n# TYPE tunnel_relay_things gauge\n"
                       "tunnel_relay_things 3\ntunnel_relay_things{a=\"x\"} 0.0015\n"
