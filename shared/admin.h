@@ -32,7 +32,7 @@ struct admin *admin_start(struct loop *loop, const struct admin_conf *conf, stru
                           const struct admin_functions *functions, void *user, void (*ended)(void *user),
                           struct err *e);
 /* Further routes, whose functions get another user; NULL and 0 take them back. They stay over a reload. */
-void admin_more_routes(struct admin *a, const struct http_route *routes, size_t n, void *user);
+void admin_more_routes(struct admin *a, const struct http_route *list, size_t n, void *user);
 /* {listen, state (off|up|waiting), last_error}; of one that has ended (NULL): off. */
 json_t *admin_status(const struct admin *a);
 /* A reload: prepare, then one of the others. *key is the option that the error is about. */
