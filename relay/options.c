@@ -48,7 +48,7 @@ static const struct opt_kind kinds[] = {
 
 static const struct opt options[] = {
     DAEMON_OPTIONS("relay", struct relay_conf, "/var/lib/tunnel-relay", "/run/tunnel-relay/control.sock",
-                   "relay.d/*.ini"),
+                   "127.0.0.1:9180", "relay.d/*.ini"),
     { "relay", "listen_https", OPT_LISTEN, offsetof(struct relay_conf, listen_https), .def = ":443",
       .help = "Addresses and ports where visitors are served over TLS." },
     { "relay", "listen_http", OPT_LISTEN, offsetof(struct relay_conf, listen_http), .def = ":80",
@@ -443,6 +443,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
             "is empty, and nobody could be served; give a port or address (such as :443, the default)");
     if (publish_check(&relay_conf_of(conf)->publish, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", NULL, "publish", "%s", why.text);
+    daemon_conf_check(conf, "relay", &relay_conf_of(conf)->base, errors);
     check_proxy_listeners(conf, errors);
     check_limits(conf, errors);
     check_workers(conf, errors);

@@ -4,6 +4,7 @@
  *                                                                     reload ⟲  */
 #include "shared/daemon.h"
 
+#include "shared/admin.h"
 #include "shared/control.h"
 #include "shared/daemon_args.h"
 #include "shared/log.h"
@@ -35,6 +36,7 @@ struct daemon {
     struct unix_listener socket;
     int state_fd;
     struct control *control; /* NULL once it has ended */
+    struct admin *admin;     /* likewise */
     void *parts;
     uv_timer_t watchdog, drain;
     bool draining;
@@ -133,6 +135,19 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program)
     return rc;
 }
 
+static struct admin_conf admin_conf_of(const struct daemon_conf *own)
+{
+    return (struct admin_conf){ &own->admin_listen, own->admin_password_file };
+}
+
+void daemon_conf_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,
+                       struct opt_errors *errors)
+{
+    const struct admin_conf admin = admin_conf_of(own);
+
+    admin_check(conf, kind, &admin, errors);
+}
+
 void daemon_default_name(char *text, size_t room)
 {
     char host[256] = "";
@@ -152,6 +167,20 @@ void daemon_default_name(char *text, size_t room)
 
 /* ---- reload: prepare everything that can fail, then switch over ---- */
 
+static void prepare_parts(struct daemon *d, const struct opt_conf *next, struct opt_errors *errors)
+{
+    const struct admin_conf admin = admin_conf_of(conf_of(d, next));
+    struct err why = { 0 };
+    const char *key;
+
+    if (admin_prepare(d->admin, &admin, &key, &why) != 0)
+        opt_errors_add_at(errors, next, d->program->role, NULL, key, "%s", why.text);
+    else if (d->program->prepare)
+        d->program->prepare(d->parts, next, errors); /* last: nobody would give back what it has prepared */
+    if (errors->n > 0)
+        admin_abandon(d->admin);
+}
+
 static int daemon_reload(void *user, struct opt_errors *errors)
 {
     struct daemon *d = user;
@@ -168,8 +197,8 @@ static int daemon_reload(void *user, struct opt_errors *errors)
         opt_check_reload(d->conf, next, errors);
     if (next && errors->n == 0 && log_prepare(conf_of(d, next)->log, &log_fd, &why) != 0)
         opt_errors_add_at(errors, next, d->program->role, NULL, "log", "%s", why.text);
-    if (next && errors->n == 0 && d->program->prepare)
-        d->program->prepare(d->parts, next, errors); /* last: nobody would give back what it has prepared */
+    if (next && errors->n == 0)
+        prepare_parts(d, next, errors);
     if (!next || errors->n > 0) {
         for (size_t i = 0; i < errors->n; i++)
             log_error("configuration error", kv_str("error", errors->lines[i]));
@@ -181,6 +210,7 @@ static int daemon_reload(void *user, struct opt_errors *errors)
     }
     log_commit(log_fd);
     log_set_level((enum log_level)conf_of(d, next)->log_level);
+    admin_commit(d->admin);
     d->program->reload(d->parts, next);
     opt_conf_free(d->conf);
     d->conf = next;
@@ -222,7 +252,30 @@ static void add_status(void *user, json_t *status)
     struct daemon *d = user;
 
     json_object_set_new(status, "name", json_string(conf_of(d, d->conf)->name));
+    json_object_set_new(status, "admin", admin_status(d->admin));
     d->program->add_status(d->parts, status);
+}
+
+/* ---- what the admin listener asks ---- */
+
+static void add_metrics(void *user, struct buf *out)
+{
+    const struct daemon *d = user;
+    struct metrics m;
+
+    metrics_of_process(out, d->program->role);
+    metrics_begin(&m, out, d->program->role);
+    d->program->add_metrics(d->parts, &m);
+}
+
+static bool is_ready(void *user, char *why, size_t room)
+{
+    const struct daemon *d = user;
+
+    if (!d->draining && d->parts)
+        return d->program->ready(d->parts, why, room);
+    snprintf(why, room, "stopping");
+    return false;
 }
 
 /* ---- end ---- */
@@ -236,7 +289,7 @@ static void close_timer(uv_timer_t *timer)
 /* What keeps the loop alive beyond the work itself goes last. */
 static void end_if_done(struct daemon *d)
 {
-    if (d->control || d->parts)
+    if (d->control || d->parts || d->admin)
         return;
     close_timer(&d->watchdog);
     close_timer(&d->drain);
@@ -251,6 +304,14 @@ static void on_control_ended(void *user)
     end_if_done(d);
 }
 
+static void on_admin_ended(void *user)
+{
+    struct daemon *d = user;
+
+    d->admin = NULL;
+    end_if_done(d);
+}
+
 static void on_parts_ended(void *user)
 {
     struct daemon *d = user;
@@ -258,6 +319,8 @@ static void on_parts_ended(void *user)
     d->parts = NULL;
     if (d->control)
         control_more_routes(d->control, NULL, 0, NULL);
+    if (d->admin)
+        admin_drain(d->admin); /* until now it told who asked that we are not ready */
     end_if_done(d);
 }
 
@@ -267,6 +330,8 @@ static void cut(struct daemon *d)
         d->program->cut(d->parts);
     if (d->control)
         control_stop(d->control);
+    if (d->admin)
+        admin_stop(d->admin);
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -341,6 +406,15 @@ static int start_control(struct daemon *d, struct err *e)
     return 0;
 }
 
+static int start_admin(struct daemon *d, struct err *e)
+{
+    static const struct admin_functions functions = { add_metrics, is_ready };
+    const struct admin_conf conf = admin_conf_of(conf_of(d, d->conf));
+
+    d->admin = admin_start(&d->loop, &conf, &d->inherited, &functions, d, on_admin_ended, e);
+    return d->admin ? 0 : -1;
+}
+
 static int start_log(struct daemon *d, struct err *e)
 {
     int fd;
@@ -361,7 +435,7 @@ static int start_all(struct daemon *d, struct err *e)
         return -1;
     d->parts = d->program->start(&d->loop, d->conf, &d->inherited,
                                  &(struct daemon_parts_ended){ on_parts_ended, d }, e);
-    return d->parts ? start_control(d, e) : -1;
+    return d->parts && start_control(d, e) == 0 ? start_admin(d, e) : -1;
 }
 
 /* The lower, soft limit is for programs that use select(). */

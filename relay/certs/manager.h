@@ -13,6 +13,11 @@ struct manager;
 
 enum { MANAGER_JOBS = 8 }; /* at once */
 
+/* Orders since the start, by what became of them. held: a name does not lead here, and nobody was asked. */
+struct manager_counts {
+    uint64_t issued, failed, held;
+};
+
 struct manager_events {
     void (*changed)(void *user); /* publish: a site has another certificate */
     void (*told)(void *user, const char *site,
@@ -53,6 +58,7 @@ struct store *manager_store(struct manager *m, struct err *e);
 /* What lies in the store has become another thing. */
 void manager_load_again(struct manager *m, const char *site);
 
+const struct manager_counts *manager_counts(const struct manager *m);
 /* cert {} of a domain in /v1/status; more of it for /v1/certs. New references. */
 json_t *manager_status(const struct manager *m, const char *site);
 json_t *manager_certs(const struct manager *m, const char *site);

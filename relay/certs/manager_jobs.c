@@ -147,6 +147,13 @@ static void log_end(const struct managed *d, const struct obtain_result *r)
                   kv_str("error", r->why.text));
 }
 
+static void count(struct manager_counts *c, const struct obtain_result *r)
+{
+    c->issued += r->installed;
+    c->failed += r->end == OBTAIN_FAILED;
+    c->held += r->end == OBTAIN_HELD;
+}
+
 static void on_obtained(void *user)
 {
     struct manager_job *j = user;
@@ -160,6 +167,7 @@ static void on_obtained(void *user)
         manager_set_meta(m, d, &r->meta, r->installed);
     r->loaded = false; /* it is the site's now */
     note_held(m, d, r);
+    count(&m->counts, r);
     d->job = NULL;
     answer(j, r->end == OBTAIN_WELL, r->why.text[0] ? r->why.text : "it was stopped");
     free_job(j);

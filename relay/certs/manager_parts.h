@@ -54,6 +54,7 @@ struct manager {
     struct managed *gone; /* forgotten while a job was theirs */
     uv_timer_t tick;
     size_t jobs;
+    struct manager_counts counts;
     bool ending, closed;
 };
 

@@ -82,6 +82,11 @@ static const struct managed *shown_by(const struct manager *m, const char *site)
     return d ? manager_shown(m, d) : NULL;
 }
 
+const struct manager_counts *manager_counts(const struct manager *m)
+{
+    return &m->counts;
+}
+
 json_t *manager_status(const struct manager *m, const char *site)
 {
     const struct managed *d = shown_by(m, site);

@@ -1,7 +1,7 @@
 #include "relay/edge/edge.h"
 
-#include "relay/edge/listen.h"
 #include "relay/edge/worker.h"
+#include "shared/listen.h"
 #include "shared/mem.h"
 
 #include <arpa/inet.h>
@@ -257,6 +257,12 @@ void edge_stream_ended(struct edge *edge, uint64_t lane, uint64_t stream, enum l
 void edge_stream_consumed(struct edge *edge, uint64_t lane, uint64_t stream, uint64_t total)
 {
     post_to_owner(edge, &(struct mail){ .type = MAIL_CONSUMED, .lane = lane, .stream = stream, .n = total });
+}
+
+void edge_add_tally(const struct edge *edge, struct tally_sum *sum)
+{
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        worker_add_tally(edge->workers[i], sum);
 }
 
 /* ---- end ---- */

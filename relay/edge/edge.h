@@ -6,6 +6,7 @@
 #define RELAY_EDGE_EDGE_H
 #include "relay/edge/access_log.h"
 #include "relay/edge/snapshot.h"
+#include "relay/edge/tally.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
 #include "shared/notify.h"
@@ -44,6 +45,7 @@ void edge_stream_consumed(struct edge *edge, uint64_t lane, uint64_t stream, uin
 /* Whom sshd sees as this address and port of ours. False when that is nobody: then it is a real one. */
 bool edge_real_address(const struct edge *edge, const char *address, unsigned port,
                        struct sockaddr_storage *real);
+void edge_add_tally(const struct edge *edge, struct tally_sum *sum);
 void edge_drain(struct edge *edge); /* no new connection; requests in progress go on */
 void edge_stop(struct edge *edge);  /* ends at once */
 #endif

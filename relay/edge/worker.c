@@ -42,6 +42,7 @@ struct worker {
     struct client_host host;
     struct buf sealed;
     struct round round;
+    struct tally tally;
     struct request_ids ids;
     struct guest *clients;
     size_t clients_n, clients_room;
@@ -71,8 +72,11 @@ static void tell(struct worker *w, enum mail_type type, uint64_t lane, uint64_t 
     mailbox_post(w->conf.to_control, &(struct mail){ .type = type, .lane = lane, .stream = stream });
 }
 
-static void on_proved(void *user, uint64_t lane)
+static void on_proved(void *user, uint64_t lane, uint64_t took_us)
 {
+    struct worker *w = user;
+
+    histogram_add(&w->tally.lane, took_us);
     tell(user, MAIL_PROVED, lane, 0);
 }
 
@@ -251,6 +255,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .round = &w->round,
                                     .ids = &w->ids,
                                     .access_log = conf->access_log,
+                                    .tally = &w->tally,
                                     .snapshot = current_snapshot,
                                     .ssh = conf->ssh_port != 0,
                                     .spliced = on_spliced,
@@ -258,6 +263,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .ended = on_client_ended,
                                     .user = w };
     round_init(&w->round, &w->loop.uv);
+    tally_init(&w->tally, &w->loop.uv);
     mailbox_init(&w->mailbox, &w->loop.uv, on_mail, w);
     return w;
 }
@@ -317,6 +323,7 @@ static bool admit(struct worker *w, int fd, uint64_t *place)
         peer = (struct sockaddr_storage){ 0 }; /* he has gone already, and so counts for nobody */
     if (crowd_admit(w->conf.crowd, &peer, &rules->trusted, &rules->crowd, place))
         return true;
+    tally_refuse(&w->tally, TALLY_CROWD);
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(fd);
     return false;
@@ -391,6 +398,7 @@ static void end_if_done(struct worker *w)
     if (w->stopping && alone && w->splices_n == 0 && !w->pool && !w->parking &&
         !uv_is_closing((uv_handle_t *)&w->mailbox.async)) {
         round_close(&w->round);
+        tally_close(&w->tally);
         mailbox_close(&w->mailbox, NULL);
     }
 }
@@ -454,6 +462,11 @@ static void on_mail(void *user, const struct mail *mail)
 void worker_post(struct worker *w, const struct mail *mail)
 {
     mailbox_post(&w->mailbox, mail);
+}
+
+void worker_add_tally(const struct worker *w, struct tally_sum *sum)
+{
+    tally_merge(sum, &w->tally);
 }
 
 void worker_free(struct worker *w)

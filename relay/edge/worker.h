@@ -8,6 +8,7 @@
 #include "relay/edge/places.h"
 #include "relay/edge/pool.h"
 #include "relay/edge/snapshot.h"
+#include "relay/edge/tally.h"
 #include "shared/err.h"
 
 #include <stdint.h>
@@ -32,7 +33,8 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e);
 must_check int worker_add_listener(struct worker *w, int fd, struct entrance entrance, struct err *e);
 must_check int worker_run(struct worker *w, struct err *e);
 
-void worker_post(struct worker *w, const struct mail *mail); /* from any thread */
+void worker_post(struct worker *w, const struct mail *mail);          /* from any thread */
+void worker_add_tally(const struct worker *w, struct tally_sum *sum); /* from any thread */
 /* After MAIL_WORKER_ENDED, or instead of worker_run. */
 void worker_free(struct worker *w);
 #endif

@@ -3,6 +3,7 @@
 #include "shared/ctl/cert_state.h"
 #include "shared/ctl/dns_state.h"
 #include "shared/ctl/table.h"
+#include "shared/value.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -460,6 +461,19 @@ static bool is_understood(const json_t *status)
     return true;
 }
 
+/* Visitors are served all the same. */
+static void print_admin_trouble(const json_t *status)
+{
+    const char *why = ctl_text(json_object_get(status, "admin"), "last_error");
+    struct buf shown = { 0 };
+
+    if (!*why)
+        return;
+    value_show(&shown, str_of(why), 0);
+    printf("no admin listener (/metrics) for now: %s\n", buf_text(&shown));
+    buf_free(&shown);
+}
+
 static enum ctl_exit show(struct ctl *c, const json_t *status)
 {
     bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
@@ -469,6 +483,7 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
     ctl_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
     printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), ctl_text(status, "role"),
            ctl_text(status, "name"), plain(c), ctl_text(status, "version"), up);
+    print_admin_trouble(status);
     lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
     if (!is_relay)

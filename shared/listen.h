@@ -1,6 +1,6 @@
-/* relay/edge/listen.h - listening TCP sockets, and who holds a port that we cannot have. */
-#ifndef RELAY_EDGE_LISTEN_H
-#define RELAY_EDGE_LISTEN_H
+/* shared/listen.h - listening TCP sockets, and who holds a port that we cannot have. */
+#ifndef SHARED_LISTEN_H
+#define SHARED_LISTEN_H
 #include "shared/notify.h"
 #include "shared/opt.h"
 
@@ -10,6 +10,9 @@ must_check int listen_sockets(const struct opt_address *addr, struct inherited *
                               int *fds, struct err *e);
 /* One socket, bound, which does not listen yet: listen_begin does. Errors as above. */
 must_check int listen_bind(const struct opt_address *addr, int *fd, struct err *e);
+/* One socket that listens. other: where we listen ourselves, or NULL; the two may overlap. Errors as above. */
+must_check int listen_beside(const struct opt_address *addr, const struct opt_address *other, int *fd,
+                             struct err *e);
 must_check int listen_begin(int fd, const struct opt_address *addr, struct err *e);
 /* For all addresses a supervisor may have made two sockets, one for each family. 1: there is no second one. */
 must_check int listen_second(const struct opt_address *addr, struct inherited *inherited, unsigned n,

@@ -1,4 +1,4 @@
-#include "relay/edge/listen.h"
+#include "shared/listen.h"
 
 #include "shared/file.h"
 
@@ -195,6 +195,16 @@ int listen_bind(const struct opt_address *wanted, int *fd, struct err *e)
     struct sockaddr_storage addr = own_address(wanted);
 
     *fd = bind_socket(&addr, wanted->any, false, false);
+    return *fd >= 0 ? 0 : refuse(errno, &addr, wanted->any, e);
+}
+
+int listen_beside(const struct opt_address *wanted, const struct opt_address *other, int *fd, struct err *e)
+{
+    struct sockaddr_storage addr = own_address(wanted);
+
+    if (!other || port_of(&other->addr) != port_of(&wanted->addr))
+        return open_own(&addr, wanted->any, 1, fd, e);
+    *fd = bind_socket(&addr, wanted->any, true, true);
     return *fd >= 0 ? 0 : refuse(errno, &addr, wanted->any, e);
 }
 
