@@ -8,7 +8,9 @@
 #include "shared/control.h"
 #include "shared/daemon_args.h"
 #include "shared/log.h"
+#include "shared/mem.h"
 #include "shared/notify.h"
+#include "shared/privs.h"
 #include "shared/state_dir.h"
 #include "shared/unix_socket.h"
 #include "shared/opt_print.h"
@@ -40,6 +42,7 @@ struct daemon {
     void *parts;
     uv_timer_t watchdog, drain;
     bool draining;
+    char *became; /* whom, when root has started us and it is not root's */
 };
 
 static int daemon_run(struct daemon *d);
@@ -132,6 +135,7 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program)
     opt_errors_free(&errors);
     opt_conf_free(d.conf);
     free(d.conf_full_path);
+    free(d.became);
     return rc;
 }
 
@@ -218,6 +222,15 @@ static int daemon_reload(void *user, struct opt_errors *errors)
     return 0;
 }
 
+static void tell_ready(const struct daemon *d)
+{
+    char text[NOTIFY_TEXT] = "";
+
+    if (d->program->state_text)
+        d->program->state_text(d->parts, text, sizeof text);
+    notify_ready(text);
+}
+
 static void on_hangup(void *user)
 {
     const struct daemon *d = user;
@@ -228,7 +241,7 @@ static void on_hangup(void *user)
     if (daemon_reload(user, &errors) != 0)
         opt_errors_free(&errors); /* said in the log */
     if (!d->draining)             /* a supervisor must not take what is stopping for ready */
-        notify_ready();
+        tell_ready(d);
 }
 
 /* ---- what the control socket asks ---- */
@@ -368,6 +381,57 @@ static void daemon_end(struct daemon *d)
     log_close();
 }
 
+/* ---- whose process it is ---- */
+
+static int give_paths(const struct daemon *d, const struct privs_user *user, struct err *e)
+{
+    const struct daemon_conf *own = conf_of(d, d->conf);
+    struct daemon_paths more = { 0 };
+
+    if (d->program->paths)
+        d->program->paths(d->conf, &more);
+    if (privs_give_folder(own->control_socket, user, e) != 0 ||
+        (more.socket && privs_give_folder(more.socket, user, e) != 0))
+        return -1;
+    if (own->log[0] == '/' && privs_give_file(own->log, 0640, user, e) != 0)
+        return -1;
+    return more.log && more.log[0] == '/' ? privs_give_file(more.log, 0640, user, e) : 0;
+}
+
+/* What root may read and the user may not would be missed by the first reload, at the latest. */
+static int load_again(struct daemon *d, const struct privs_user *user, struct err *e)
+{
+    struct opt_errors errors = { 0 };
+    struct opt_conf *again = opt_load(d->program->schema, d->conf_path, &errors);
+
+    for (size_t i = 0; i < errors.n; i++)
+        log_error("configuration error", kv_str("error", errors.lines[i]));
+    opt_errors_free(&errors);
+    if (!again)
+        return err_set(e, ERR_INPUT,
+                       "started by root, this is to run as %s, who owns the state folder %s, but that user "
+                       "cannot load %s; let him read what it names, or give the folder to root",
+                       user->name, conf_of(d, d->conf)->state_dir, d->conf_path);
+    opt_conf_free(d->conf);
+    d->conf = again;
+    return 0;
+}
+
+/* Started by root, a daemon becomes the owner of its state folder, before there is anything that belongs to root: what it
+ * makes is that user's, and a reload can do all that the start could. */
+static int become_owner(struct daemon *d, struct err *e)
+{
+    struct privs_user user;
+
+    if (!privs_owner(conf_of(d, d->conf)->state_dir, &user))
+        return 0;
+    if (give_paths(d, &user, e) != 0 || privs_become(&user, d->program->low_ports, e) != 0 ||
+        load_again(d, &user, e) != 0)
+        return -1;
+    d->became = mem_copy(user.name);
+    return 0;
+}
+
 /* ---- start and run ---- */
 
 static void on_watchdog_due(uv_timer_t *timer)
@@ -457,8 +521,10 @@ static int daemon_run(struct daemon *d)
 
     signal(SIGPIPE, SIG_IGN);
     allow_many_descriptors();
+    privs_keep_from_children();
     /* Inherited descriptors first: whatever we open ourselves must not be taken for one of them. */
-    if (inherited_read(&d->inherited, &why) != 0 || loop_init(&d->loop, &why) != 0) {
+    if (inherited_read(&d->inherited, &why) != 0 || become_owner(d, &why) != 0 ||
+        loop_init(&d->loop, &why) != 0) {
         log_error("cannot start", kv_str("error", why.text));
         return 1;
     }
@@ -471,7 +537,10 @@ static int daemon_run(struct daemon *d)
         log_info("started", kv_str("program", d->program->schema->program), kv_str("version", TUNNEL_VERSION),
                  kv_str("name", conf_of(d, d->conf)->name), kv_str("config", d->conf_path),
                  kv_str("socket", conf_of(d, d->conf)->control_socket));
-        notify_ready();
+        if (d->became)
+            log_info("started by root, it is its state folder's owner from now on",
+                     kv_str("user", d->became));
+        tell_ready(d);
         loop_run(&d->loop);
         log_info("stopped");
     } else {

@@ -18,6 +18,11 @@ struct daemon_parts_ended {
     void *user;
 };
 
+/* Where a program writes beside its state folder and what struct daemon_conf says; NULL: nowhere. */
+struct daemon_paths {
+    const char *socket, *log;
+};
+
 struct daemon_program {
     const char *role; /* "relay" or "agent": the kind of the section that begins with struct daemon_conf */
     const struct opt_schema *schema;
@@ -35,10 +40,15 @@ struct daemon_program {
      * NULL as above. */
     void (*add_metrics)(void *parts, struct metrics *m);
     bool (*ready)(void *parts, char *why, size_t room);
+    /* What a supervisor is told beside that the daemon is ready: "" when there is nothing. NULL: never anything. */
+    void (*state_text)(void *parts, char *text, size_t room);
     void (*drain)(void *parts);      /* finish what is in progress, take nothing new */
     void (*cut)(void *parts);        /* end at once */
     const struct http_route *routes; /* of the control socket, beyond those of shared/control.h */
     size_t routes_n;
+    /* For a start by root, who may do what the owner of the state folder may not. NULL: no such paths. */
+    void (*paths)(const struct opt_conf *conf, struct daemon_paths *paths);
+    bool low_ports; /* it listens on ports below 1024, after its start, too */
     /* What --dump prints besides the configuration, from the state folder; NULL: nothing. */
     void (*add_dump)(struct buf *out, const struct opt_conf *conf);
 };

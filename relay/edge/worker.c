@@ -258,6 +258,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .tally = &w->tally,
                                     .snapshot = current_snapshot,
                                     .ssh = conf->ssh_port != 0,
+                                    .https_port = conf->https_port,
                                     .spliced = on_spliced,
                                     .passed = on_passed,
                                     .ended = on_client_ended,
@@ -268,23 +269,11 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     return w;
 }
 
-/* Redirects to https:// lead to the first socket that speaks it. */
-static void note_port(struct worker *w, int fd)
-{
-    struct sockaddr_in6 here = { 0 }; /* the port lies alike in both families */
-    socklen_t size = sizeof here;
-
-    if (w->host.https_port == 0 && getsockname(fd, (struct sockaddr *)&here, &size) == 0)
-        w->host.https_port = ntohs(here.sin6_port);
-}
-
 int worker_add_listener(struct worker *w, int fd, struct entrance entrance, struct err *e)
 {
     static const struct door_kind kind = { .name = "visitors", .leaves_some = true, .came = on_came };
     struct listener *l = mem_new(sizeof *l);
 
-    if (entrance.secure)
-        note_port(w, fd);
     l->entrance = entrance;
     l->worker = w;
     l->next = w->listeners;
@@ -431,6 +420,18 @@ static void follow(struct worker *w, struct snapshot *takes)
     snapshot_release(before);
 }
 
+/* A port that was waited for. */
+static void listen_too(struct worker *w, const struct mail *mail)
+{
+    struct entrance entrance = { mail->stream & 1, mail->stream & 2 };
+    struct err why = { 0 };
+
+    if (w->draining || w->stopping)
+        close((int)mail->n);
+    else if (worker_add_listener(w, (int)mail->n, entrance, &why) != 0)
+        log_error("a port of visitors cannot be had", kv_str("error", why.text));
+}
+
 static void on_mail(void *user, const struct mail *mail)
 {
     struct worker *w = user;
@@ -445,6 +446,7 @@ static void on_mail(void *user, const struct mail *mail)
         if (w->pool)
             pool_note_consumed(w->pool, mail->lane, mail->stream, mail->n);
         break;
+    case MAIL_LISTEN: listen_too(w, mail); break;
     case MAIL_DRAIN:
         w->draining = true;
         close_doors(w);

@@ -2,6 +2,7 @@
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/cert_state.h"
 #include "shared/ctl/dns_state.h"
+#include "shared/ctl/listeners_state.h"
 #include "shared/ctl/table.h"
 #include "shared/value.h"
 
@@ -450,6 +451,8 @@ static bool is_understood(const json_t *status)
 
     if (!is_relay && strcmp(ctl_text(status, "role"), "agent") != 0)
         return false;
+    if (json_object_get(status, "listeners") && !is_list_of_objects(json_object_get(status, "listeners")))
+        return false;
     if (!is_list_of_objects(lanes) || !is_list_of_objects(json_object_get(status, "domains")) ||
         (json_object_get(status, "tcp") && !is_list_of_objects(json_object_get(status, "tcp"))))
         return false;
@@ -484,13 +487,15 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
     printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), ctl_text(status, "role"),
            ctl_text(status, "name"), plain(c), ctl_text(status, "version"), up);
     print_admin_trouble(status);
+    listeners_state_print_reasons(status);
     lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
     if (!is_relay)
         cert_state_print_notices(status);
     if (has_ports(status))
         ports_well = is_relay ? show_relay_ports(c, status) : show_agent_ports(c, status);
-    return lanes_well && domains_well && ports_well ? CTL_WELL : CTL_FAILING;
+    return listeners_state_is_well(status) && lanes_well && domains_well && ports_well ? CTL_WELL
+                                                                                       : CTL_FAILING;
 }
 
 /* The same judgement as of the table, for --json. */
@@ -499,6 +504,8 @@ static enum ctl_exit judge(const json_t *status)
     const json_t *entry, *lane;
     size_t i, j;
 
+    if (!listeners_state_is_well(status))
+        return CTL_FAILING;
     json_array_foreach(json_object_get(status, "lanes"), i,
                        entry) if (!is_lane_well(entry)) return CTL_FAILING;
     json_array_foreach(json_object_get(status, "relays"), i, entry) json_array_foreach(

@@ -55,8 +55,11 @@ def test_status_of_the_relay(relay):
     status = relay.get("/v1/status").json
     assert 0 <= status.pop("uptime_s") < 60
     version = relay.get("/v1/version").json["version"]
-    assert status == {"role": "relay", "version": version, "name": "e2e", "admin": OFF, "lanes": [],
-                      "domains": [], "tcp": []}
+    (listener,) = status["listeners"]
+    assert listener.pop("since")
+    assert listener == {"listen": relay.listen_https, "kind": "https", "state": "up", "holder": None, "last_error": None}
+    assert status == {"role": "relay", "version": version, "name": "e2e", "admin": OFF, "lanes": [], "domains": [], "tcp": [],
+                      "listeners": [listener]}
 
 
 def test_status_of_the_agent(agent):
@@ -203,7 +206,7 @@ def test_a_request_in_progress_is_still_answered(daemons, role):
         held.send(b"\r\n")
         reply = held.reply()
         assert reply.status == 200 and reply.fields["connection"] == "close"
-        ended = {"uptime_s": 0, "public": None}  # nobody looks for the house's address any more
+        ended = {"uptime_s": 0, "public": None, "listeners": []}  # nobody looks for the house's address, or listens, any more
         assert {**reply.json, **ended} == {**before, **ended}
         assert held.closed()
     assert daemon.wait() == 0
