@@ -51,8 +51,6 @@ SSL_CTX *manager_context(struct manager *m, const struct manager_site *site, boo
 void manager_forget_unused(struct manager *m);
 
 bool manager_has(const struct manager *m, const char *site);
-/* Somebody wants it to be tried now (DNS has changed, an agent has come): failures before do not count. */
-void manager_try_again(struct manager *m, const char *site);
 /* The store, for those who bring certificates; NULL with the reason. */
 struct store *manager_store(struct manager *m, struct err *e);
 /* What lies in the store has become another thing. */

@@ -1,4 +1,4 @@
-/* relay/certs/manager_parts.h - what the files of the manager share: manager.c, manager_jobs.c, manager_status.c. */
+/* relay/certs/manager_parts.h - what the files of the manager share: manager.c and manager_*.c. */
 #ifndef RELAY_CERTS_MANAGER_PARTS_H
 #define RELAY_CERTS_MANAGER_PARTS_H
 #include "relay/certs/manager.h"
@@ -59,18 +59,38 @@ struct manager {
 };
 
 /* manager.c */
-struct managed *manager_find(const struct manager *m, const char *site);
+void manager_wake(struct manager *m); /* looks at all sites in the next round of the loop */
 /* It is time to look again whether names lead here that did not. */
 bool manager_looks_out(const struct manager *m, const struct managed *d);
+void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, bool other_certificate);
+void manager_job_ended(struct manager *m, struct managed *d); /* its job is no more */
+void manager_task_ended(struct manager *m);                   /* one that is no site's job */
+
+/* manager_sites.c */
+struct managed *manager_find(const struct manager *m, const char *site);
 /* Somebody serves it, or what it covers. */
 bool manager_wants(const struct manager *m, const struct managed *d);
 /* Whose certificate it shows: its own, or a wildcard's. */
 const struct managed *manager_shown(const struct manager *m, const struct managed *d);
-void manager_wake(struct manager *m); /* looks at all sites in the next round of the loop */
 struct due_site manager_due(const struct manager *m, const struct managed *d);
-void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, bool other_certificate);
-void manager_job_ended(struct manager *m, struct managed *d); /* its job is no more */
+void manager_set_configured(struct manager *m, struct managed *d);
+void manager_load(struct manager *m, struct managed *d); /* from the store */
+/* Those in trouble: the disk may have been mended. True when there is something to publish. */
+bool manager_load_troubled(struct manager *m);
+void manager_show(struct manager *m, struct managed *d); /* the certificates that it has */
+void manager_free_site(struct managed *d);
+void manager_free_gone(struct manager *m); /* whose job has ended */
+
+/* manager_told.c */
 void manager_tell(struct manager *m, struct managed *d);
+/* When one of its certificates ends soon, and cannot be renewed. */
+void manager_shout(const struct manager *m, struct managed *d, time_t now);
+
+/* manager_status.c */
+const char *manager_last_error(const struct managed *d);
+
+/* manager_deploy.c */
+void manager_deploy(struct manager *m, const struct managed *d);
 
 /* manager_jobs.c */
 void manager_obtain(struct manager *m, struct managed *d);

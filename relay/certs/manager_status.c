@@ -15,7 +15,7 @@ static const struct meta_cert *shown(const struct managed *d)
     return ecdsa->there ? ecdsa : rsa->there ? rsa : NULL;
 }
 
-static const char *last_error(const struct managed *d)
+const char *manager_last_error(const struct managed *d)
 {
     return d->trouble ? d->trouble : d->meta.last_error ? d->meta.last_error : d->seen;
 }
@@ -100,7 +100,8 @@ json_t *manager_status(const struct manager *m, const char *site)
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "state", state_of(d, manager_wants(m, d), cert, now),
                      "issuer", text_or_null(issuer_of(m, d, cert, now)), "not_after",
                      time_or_null(cert ? cert->facts.not_after : 0), "names", names_of(cert), "next_attempt",
-                     time_or_null(next_attempt(m, d, now, &why)), "last_error", text_or_null(last_error(d)));
+                     time_or_null(next_attempt(m, d, now, &why)), "last_error",
+                     text_or_null(manager_last_error(d)));
 }
 
 static json_t *left_out(const struct managed *d)

@@ -1,0 +1,311 @@
+/* THE LIFE OF A SITE, as far as its certificates go:
+ *
+ *   a snapshot asks for it -> described, loaded from the store -> shown: its own certificate, or a wildcard's that covers it
+ *                          -> no snapshot asks for it any more: forgotten here; the store keeps what it has */
+#include "relay/certs/manager_parts.h"
+#include "shared/domain.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- sites ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+struct managed *manager_find(const struct manager *m, const char *site)
+{
+    struct managed *d = m->first;
+
+    while (d && strcmp(d->names[0], site) != 0)
+        d = d->next;
+    return d;
+}
+
+/* The same agent's wildcard that covers every name of d; NULL when there is none. */
+static struct managed *wildcard_of(const struct manager *m, const struct managed *d)
+{
+    for (struct managed *w = m->first; w; w = w->next) {
+        size_t n = 0;
+
+        if (w == d || !(w->wanted || w->spare) || strncmp(w->names[0], "*.", 2) != 0 ||
+            !same_text(w->agent, d->agent) || !same_text(w->issuer, d->issuer))
+            continue;
+        while (n < d->names_n && domain_matches(w->names[0], d->names[n]))
+            n++;
+        if (n == d->names_n)
+            return w;
+    }
+    return NULL;
+}
+
+bool manager_wants(const struct manager *m, const struct managed *d)
+{
+    if (d->wanted || !d->spare)
+        return d->wanted;
+    for (const struct managed *other = m->first; other; other = other->next)
+        if (other->wanted && wildcard_of(m, other) == d)
+            return true;
+    return false;
+}
+
+const struct managed *manager_shown(const struct manager *m, const struct managed *d)
+{
+    const struct managed *w = d->covered ? wildcard_of(m, d) : NULL;
+
+    return w ? w : d;
+}
+
+static void free_names(struct managed *d)
+{
+    for (size_t i = 0; i < d->names_n; i++)
+        free(d->names[i]);
+    free(d->names);
+    free(d->issuer);
+    free(d->agent);
+}
+
+void manager_free_site(struct managed *d)
+{
+    if (d->asked)
+        http_later_error(d->asked, 410, "this site is no longer served here");
+    free_names(d);
+    free(d->configured);
+    free(d->trouble);
+    free(d->seen);
+    free(d->warning);
+    json_decref(d->told);
+    SSL_CTX_free(d->tls);
+    meta_free(&d->meta);
+    free(d);
+}
+
+struct due_site manager_due(const struct manager *m, const struct managed *d)
+{
+    return (struct due_site){ (const char *const *)d->names, d->names_n, m->issuers, d->issuer,
+                              d->configured };
+}
+
+void manager_set_configured(struct manager *m, struct managed *d)
+{
+    struct due_site due = manager_due(m, d);
+
+    free(d->configured);
+    d->configured = due_print(&due);
+}
+
+static bool is_same(const struct managed *d, const struct manager_site *site)
+{
+    if (d->names_n != site->names_n || !same_text(d->issuer, site->issuer) ||
+        !same_text(d->agent, site->agent))
+        return false;
+    for (size_t i = 0; i < d->names_n; i++)
+        if (strcmp(d->names[i], site->names[i]) != 0)
+            return false;
+    return d->wanted == site->wanted && d->spare == site->spare && d->orders_per_day == site->orders_per_day;
+}
+
+static void describe(struct manager *m, struct managed *d, const struct manager_site *site)
+{
+    free_names(d);
+    d->names = mem_new(site->names_n * sizeof *d->names);
+    d->names_n = site->names_n;
+    for (size_t i = 0; i < site->names_n; i++)
+        d->names[i] = mem_copy(site->names[i]);
+    d->issuer = mem_copy(site->issuer);
+    d->agent = mem_copy(site->agent);
+    d->wanted = site->wanted;
+    d->spare = site->spare;
+    d->orders_per_day = site->orders_per_day;
+    d->look_again_ms = 0;
+    manager_set_configured(m, d);
+    manager_wake(m);
+}
+
+/* ---- the store ---- */
+
+struct store *manager_store(struct manager *m, struct err *e)
+{
+    if (!m->store)
+        m->store = store_open(m->state_dir, e);
+    return m->store;
+}
+
+void manager_show(struct manager *m, struct managed *d)
+{
+    bool any = d->meta.certs[META_ECDSA].there || d->meta.certs[META_RSA].there;
+    struct err why = { 0 };
+    SSL_CTX *tls = any ? store_context(m->store, &d->meta, &why) : NULL;
+
+    if (any && !tls) {
+        log_error("a certificate in the store cannot be used", kv_str("domain", d->names[0]),
+                  kv_str("error", why.text));
+        return; /* the one before stays */
+    }
+    SSL_CTX_free(d->tls);
+    d->tls = tls;
+}
+
+static bool has_quota(struct manager *m, struct err *e)
+{
+    if (!m->quota)
+        m->quota = quota_open(m->state_dir, e);
+    return m->quota;
+}
+
+/* What there is, is served, also when nothing may be ordered because nobody knows what has been. */
+void manager_load(struct manager *m, struct managed *d)
+{
+    struct err why = { 0 };
+    struct meta meta;
+    char *before = d->trouble;
+
+    d->trouble = NULL;
+    d->loaded = false;
+    if (manager_store(m, &why) && store_load(m->store, d->names[0], &meta, &why) == 0) {
+        meta_free(&d->meta);
+        d->meta = meta;
+        d->loaded = true;
+        manager_show(m, d);
+        if (!has_quota(m, &why))
+            err_wrap(&why, "no certificate can be ordered");
+    }
+    if (why.code != ERR_NONE) {
+        d->trouble = mem_copy(why.text);
+        d->load_again_ms = loop_now_ms(m->loop) + MANAGER_HELD_MS;
+        if (!before || strcmp(before, why.text) != 0)
+            log_error("what is known of a site's certificates cannot be read", kv_str("domain", d->names[0]),
+                      kv_str("error", why.text));
+    }
+    free(before);
+}
+
+/* Sites in trouble: the disk may have been mended. True when there is something to publish. */
+bool manager_load_troubled(struct manager *m)
+{
+    bool any = false;
+
+    for (struct managed *d = m->first; d; d = d->next) {
+        if (!d->trouble || d->job || loop_now_ms(m->loop) < d->load_again_ms)
+            continue;
+        if (d->loaded && !has_quota(m, NULL)) {
+            d->load_again_ms = loop_now_ms(m->loop) + MANAGER_HELD_MS;
+            continue;
+        }
+        manager_load(m, d);
+        any = any || d->loaded;
+    }
+    return any;
+}
+
+static struct managed *add(struct manager *m, const struct manager_site *site)
+{
+    struct managed *d = mem_new(sizeof *d);
+
+    describe(m, d, site);
+    meta_init(&d->meta, d->names[0]);
+    d->here = -1;
+    d->next = m->first;
+    m->first = d;
+    manager_load(m, d);
+    return d;
+}
+
+void manager_load_again(struct manager *m, const char *site)
+{
+    struct managed *d = manager_find(m, site);
+
+    if (!d || d->job)
+        return; /* the job's end loads it */
+    manager_load(m, d);
+    manager_wake(m);
+    m->events.changed(m->user);
+}
+
+/* ---- while a snapshot is made ---- */
+
+/* One certificate does for all that a wildcard covers, as long as that can be had: its own is not ordered then. */
+static bool has_wildcard(const struct manager *m, const struct managed *d)
+{
+    const struct managed *w = wildcard_of(m, d);
+    time_t now = time(NULL);
+
+    if (!w || (w->trouble && !w->tls) || (w->look_again_ms != 0 && !w->tls))
+        return false;
+    for (int slot = 0; slot < META_SLOTS; slot++)
+        if (w->meta.certs[slot].there && w->meta.certs[slot].revoked_at == 0 &&
+            now < w->meta.certs[slot].facts.not_after)
+            return chain_has_name(&w->meta.certs[slot].facts.chain, w->names[0]);
+    return !w->meta.last_error && !d->tls; /* it is on its way */
+}
+
+static bool is_trusted(const struct managed *d)
+{
+    for (int slot = 0; slot < META_SLOTS; slot++)
+        if (d->meta.certs[slot].there && facts_is_staging(&d->meta.certs[slot].facts))
+            return false;
+    return true;
+}
+
+SSL_CTX *manager_context(struct manager *m, const struct manager_site *site, bool *trusted)
+{
+    struct managed *d = manager_find(m, site->names[0]);
+    const struct managed *shown;
+
+    if (!d)
+        d = add(m, site);
+    else if (!is_same(d, site))
+        describe(m, d, site);
+    d->used = true;
+    d->covered = has_wildcard(m, d);
+    shown = manager_shown(m, d);
+    *trusted = is_trusted(shown);
+    if (shown->tls)
+        SSL_CTX_up_ref(shown->tls);
+    return shown->tls;
+}
+
+void manager_forget_unused(struct manager *m)
+{
+    for (struct managed **at = &m->first; *at;) {
+        struct managed *d = *at;
+
+        if (d->used) {
+            d->used = false;
+            at = &d->next;
+            continue;
+        }
+        *at = d->next;
+        if (d->job) {
+            manager_cancel(d);
+            d->next = m->gone;
+            m->gone = d;
+        } else {
+            manager_free_site(d);
+        }
+    }
+}
+
+void manager_free_gone(struct manager *m)
+{
+    for (struct managed **at = &m->gone; *at;) {
+        struct managed *d = *at;
+
+        if (d->job) {
+            at = &d->next;
+        } else {
+            *at = d->next;
+            manager_free_site(d);
+        }
+    }
+}
+
+bool manager_has(const struct manager *m, const char *site)
+{
+    return manager_find(m, site) != NULL;
+}
