@@ -66,6 +66,9 @@ static void on_tick(uv_timer_t *timer)
     changed = manager_load_troubled(m);
     for (struct managed *d = m->first, *next; d; d = next) {
         next = d->next;
+        changed = manager_show_good(m, d, now) || changed;
+        changed = manager_wildcard_changed(d, now) || changed;
+        manager_tell_state(m, d, now);
         manager_shout(m, d, now);
         if (m->jobs < MANAGER_JOBS && d->revokes && !d->job)
             manager_revoke(m, d);

@@ -17,7 +17,7 @@ struct manager_job {
     struct obtain_result result;
     char **names; /* copies: what the site is may change meanwhile */
     char *issuer, *agent, *configured;
-    bool revokes, orders;
+    bool revokes, orders, cancelled;
     bool asked; /* asked: a person waits for what becomes of it */
     enum revoke_reason reason;
 };
@@ -97,8 +97,10 @@ static void begin(struct manager_job *j, void (*run)(struct job *job, void *user
 
 void manager_cancel(struct managed *d)
 {
-    if (d->job)
-        job_cancel(d->job->job);
+    if (!d->job)
+        return;
+    d->job->cancelled = true;
+    job_cancel(d->job->job);
 }
 
 bool manager_is_ordering(const struct managed *d)
@@ -168,6 +170,8 @@ static void on_obtained(void *user)
     r->loaded = false; /* it is the site's now */
     note_held(m, d, r);
     count(&m->counts, r);
+    if (j->cancelled)
+        d->look_again_ms = 0; /* whoever wants it by now need not wait */
     d->job = NULL;
     answer(j, r->end == OBTAIN_WELL, r->why.text[0] ? r->why.text : "it was stopped");
     free_job(j);

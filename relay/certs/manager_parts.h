@@ -13,6 +13,8 @@ enum {
 
 struct manager_job;
 
+enum manager_wildcard { WILDCARD_NONE, WILDCARD_DOES, WILDCARD_ENDS /* soon, and is not renewed */ };
+
 /* One site. A text that may be missing is NULL. */
 struct managed {
     struct managed *next;
@@ -21,11 +23,13 @@ struct managed {
     char *issuer, *agent, *configured;
     unsigned orders_per_day;
     bool wanted, spare, used, loaded; /* loaded: the store could be read */
-    bool covered;                     /* by the certificate of a wildcard, which serves it or is about to */
-    struct meta meta;                 /* as it is on disk, or was when a job began */
+    enum manager_wildcard as_wildcard;
+    bool covered;          /* by the certificate of a wildcard, which serves it or is about to */
+    struct meta meta;      /* as it is on disk, or was when a job began */
     char *trouble;         /* why the disk cannot be read, or nothing can be counted: nothing is ordered */
     int64_t load_again_ms; /* while there is trouble */
     SSL_CTX *tls;
+    unsigned tls_shown;      /* what is in tls (store_shown) */
     struct manager_job *job; /* NULL: there is none */
     bool revokes;            /* a person waits for it to be revoked */
     enum revoke_reason reason;
@@ -38,6 +42,7 @@ struct managed {
     int64_t look_out_ms;                  /* when names that were left out are looked at again */
     time_t shouted;
     json_t *told;
+    const char *told_state; /* its state when it was told; a constant, or NULL */
 };
 
 struct manager {
@@ -78,15 +83,22 @@ void manager_load(struct manager *m, struct managed *d); /* from the store */
 /* Those in trouble: the disk may have been mended. True when there is something to publish. */
 bool manager_load_troubled(struct manager *m);
 void manager_show(struct manager *m, struct managed *d); /* the certificates that it has */
+/* Again, when one of them has ended or was revoked, and the other one is good. True when there is something to publish. */
+bool manager_show_good(struct manager *m, struct managed *d, time_t now);
+/* What it covers may be served with it now, or has to have its own. */
+bool manager_wildcard_changed(struct managed *d, time_t now);
 void manager_free_site(struct managed *d);
 void manager_free_gone(struct manager *m); /* whose job has ended */
 
 /* manager_told.c */
 void manager_tell(struct manager *m, struct managed *d);
+/* When its state is another one than when this was called last. */
+void manager_tell_state(struct manager *m, struct managed *d, time_t now);
 /* When one of its certificates ends soon, and cannot be renewed. */
 void manager_shout(const struct manager *m, struct managed *d, time_t now);
 
 /* manager_status.c */
+const char *manager_state(const struct manager *m, const struct managed *d, time_t now); /* a constant */
 const char *manager_last_error(const struct managed *d);
 
 /* manager_deploy.c */

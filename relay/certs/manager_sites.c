@@ -140,7 +140,10 @@ void manager_show(struct manager *m, struct managed *d)
 {
     bool any = d->meta.certs[META_ECDSA].there || d->meta.certs[META_RSA].there;
     struct err why = { 0 };
-    SSL_CTX *tls = any ? store_context(m->store, &d->meta, &why) : NULL;
+    time_t now = time(NULL);
+    SSL_CTX *tls = any ? store_context(m->store, &d->meta, now, &why) : NULL;
+
+    d->tls_shown = store_shown(&d->meta, now);
 
     if (any && !tls) {
         log_error("a certificate in the store cannot be used", kv_str("domain", d->names[0]),
@@ -149,6 +152,14 @@ void manager_show(struct manager *m, struct managed *d)
     }
     SSL_CTX_free(d->tls);
     d->tls = tls;
+}
+
+bool manager_show_good(struct manager *m, struct managed *d, time_t now)
+{
+    if (!d->loaded || store_shown(&d->meta, now) == d->tls_shown)
+        return false;
+    manager_show(m, d);
+    return true;
 }
 
 static bool has_quota(struct manager *m, struct err *e)
@@ -203,10 +214,33 @@ bool manager_load_troubled(struct manager *m)
     return any;
 }
 
+/* One that was forgotten, whose job has not ended yet: a second one would work in the same folder of the store. */
+static struct managed *take_back(struct manager *m, const struct manager_site *site)
+{
+    struct managed **at = &m->gone, *d;
+
+    while (*at && strcmp((*at)->names[0], site->names[0]) != 0)
+        at = &(*at)->next;
+    d = *at;
+    if (!d)
+        return NULL;
+    *at = d->next;
+    d->next = m->first;
+    m->first = d;
+    d->told_state = NULL;
+    json_decref(d->told);
+    d->told = NULL;
+    describe(m, d, site);
+    return d;
+}
+
 static struct managed *add(struct manager *m, const struct manager_site *site)
 {
-    struct managed *d = mem_new(sizeof *d);
+    struct managed *d = take_back(m, site);
 
+    if (d)
+        return d;
+    d = mem_new(sizeof *d);
     describe(m, d, site);
     meta_init(&d->meta, d->names[0]);
     d->here = -1;
@@ -229,19 +263,60 @@ void manager_load_again(struct manager *m, const char *site)
 
 /* ---- while a snapshot is made ---- */
 
+static bool covers_its_names(const struct managed *w, enum meta_slot slot, time_t now)
+{
+    return meta_is_good(&w->meta, slot, now) && chain_has_name(&w->meta.certs[slot].facts.chain, w->names[0]);
+}
+
+/* A wildcard's certificate, as what it covers may rely on it. In the second half of the time for its renewal sites get their own,
+ * in time to have one before it ends. */
+static enum manager_wildcard wildcard_now(const struct managed *w, time_t now)
+{
+    enum manager_wildcard best = WILDCARD_NONE;
+
+    for (int slot = 0; slot < META_SLOTS; slot++) {
+        if (!covers_its_names(w, (enum meta_slot)slot, now))
+            continue;
+        if (!renewal_may_leave_out(&w->meta.certs[slot].renewal, now))
+            return WILDCARD_DOES;
+        best = WILDCARD_ENDS;
+    }
+    return best;
+}
+
+bool manager_wildcard_changed(struct managed *d, time_t now)
+{
+    enum manager_wildcard before = d->as_wildcard;
+
+    if (strncmp(d->names[0], "*.", 2) == 0)
+        d->as_wildcard = wildcard_now(d, now);
+    return d->as_wildcard != before;
+}
+
 /* One certificate does for all that a wildcard covers, as long as that can be had: its own is not ordered then. */
-static bool has_wildcard(const struct manager *m, const struct managed *d)
+static bool has_wildcard(const struct manager *m, const struct managed *d, time_t now)
 {
     const struct managed *w = wildcard_of(m, d);
-    time_t now = time(NULL);
 
     if (!w || (w->trouble && !w->tls) || (w->look_again_ms != 0 && !w->tls))
         return false;
-    for (int slot = 0; slot < META_SLOTS; slot++)
-        if (w->meta.certs[slot].there && w->meta.certs[slot].revoked_at == 0 &&
-            now < w->meta.certs[slot].facts.not_after)
-            return chain_has_name(&w->meta.certs[slot].facts.chain, w->names[0]);
-    return !w->meta.last_error && !d->tls; /* it is on its way */
+    switch (wildcard_now(w, now)) {
+    case WILDCARD_DOES: return true;
+    case WILDCARD_NONE: return !w->tls && !w->meta.last_error && !d->tls; /* it is on its way */
+    case WILDCARD_ENDS: break;
+    }
+    return false;
+}
+
+/* Until its own certificate is there, or while that is not good, a wildcard's does that is. */
+static const struct managed *shown_to_visitors(const struct manager *m, const struct managed *d, time_t now)
+{
+    const struct managed *w = wildcard_of(m, d);
+    bool own = meta_is_good(&d->meta, META_ECDSA, now) || meta_is_good(&d->meta, META_RSA, now);
+
+    if (!w || (!d->covered && (own || wildcard_now(w, now) == WILDCARD_NONE)))
+        return d;
+    return w;
 }
 
 static bool is_trusted(const struct managed *d)
@@ -256,14 +331,15 @@ SSL_CTX *manager_context(struct manager *m, const struct manager_site *site, boo
 {
     struct managed *d = manager_find(m, site->names[0]);
     const struct managed *shown;
+    time_t now = time(NULL);
 
     if (!d)
         d = add(m, site);
     else if (!is_same(d, site))
         describe(m, d, site);
     d->used = true;
-    d->covered = has_wildcard(m, d);
-    shown = manager_shown(m, d);
+    d->covered = has_wildcard(m, d, now);
+    shown = shown_to_visitors(m, d, now);
     *trusted = is_trusted(shown);
     if (shown->tls)
         SSL_CTX_up_ref(shown->tls);
@@ -282,7 +358,7 @@ void manager_forget_unused(struct manager *m)
         }
         *at = d->next;
         if (d->job) {
-            manager_cancel(d);
+            manager_cancel(d); /* the site may be back before its job has ended: take_back */
             d->next = m->gone;
             m->gone = d;
         } else {

@@ -20,6 +20,20 @@ void manager_tell(struct manager *m, struct managed *d)
     m->events.told(m->user, d->names[0], cert);
 }
 
+/* What changes without a job: the disk fails or is mended, a certificate ends. */
+void manager_tell_state(struct manager *m, struct managed *d, time_t now)
+{
+    const char *state = manager_state(m, d, now);
+
+    if (state == d->told_state)
+        return;
+    d->told_state = state;
+    manager_tell(m, d);
+    for (struct managed *other = m->first; other; other = other->next)
+        if (other->covered && manager_shown(m, other) == d)
+            manager_tell(m, other);
+}
+
 /* Whoever runs the site may not be who runs the relay. */
 static void tell_agent(const struct manager *m, const struct managed *d, const char *hours)
 {

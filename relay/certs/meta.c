@@ -88,6 +88,13 @@ static void set_said(char **text, const char *value)
     *text = mem_copy_n(value, n);
 }
 
+bool meta_is_good(const struct meta *m, enum meta_slot slot, int64_t now)
+{
+    const struct meta_cert *cert = &m->certs[slot];
+
+    return cert->there && cert->revoked_at == 0 && now < cert->facts.not_after;
+}
+
 void meta_init(struct meta *m, const char *name)
 {
     *m = (struct meta){ .name = mem_copy(name) };

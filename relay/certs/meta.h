@@ -65,6 +65,9 @@ void meta_free(struct meta *m);
 void meta_set(char **text, const char *value); /* copies; NULL clears */
 void meta_cert_free(struct meta_cert *cert);   /* leaves none */
 
+/* There is one, it was not revoked, and has not ended. */
+bool meta_is_good(const struct meta *m, enum meta_slot slot, int64_t now);
+
 /* What is written says all; what is read lacks facts and `there`, which come from the files. */
 json_t *meta_write(const struct meta *m); /* a new reference */
 must_check int meta_read(struct meta *m, const json_t *doc, struct err *e);

@@ -379,17 +379,30 @@ static int use_pair(const struct store *s, const struct meta *m, enum meta_slot 
     return rc;
 }
 
-SSL_CTX *store_context(const struct store *s, const struct meta *m, struct err *e)
+/* Whoever offers both kinds would get the one that has ended otherwise. */
+unsigned store_shown(const struct meta *m, int64_t now)
 {
+    unsigned good = 0, all = 0;
+
+    for (unsigned i = 0; i < META_SLOTS; i++) {
+        all |= m->certs[i].there ? 1U << i : 0;
+        good |= meta_is_good(m, (enum meta_slot)i, now) ? 1U << i : 0;
+    }
+    return good ? good : all;
+}
+
+SSL_CTX *store_context(const struct store *s, const struct meta *m, int64_t now, struct err *e)
+{
+    unsigned shown = store_shown(m, now);
     SSL_CTX *ctx;
 
-    if (!m->certs[META_ECDSA].there && !m->certs[META_RSA].there) {
+    if (!shown) {
         err_set(e, ERR_MISSING, "there is no certificate of %s yet", m->name);
         return NULL;
     }
     ctx = tls_site_context();
     for (unsigned i = 0; i < META_SLOTS; i++)
-        if (use_pair(s, m, (enum meta_slot)i, ctx, e) != 0) {
+        if ((shown & 1U << i) && use_pair(s, m, (enum meta_slot)i, ctx, e) != 0) {
             SSL_CTX_free(ctx);
             return NULL;
         }

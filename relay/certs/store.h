@@ -62,6 +62,8 @@ must_check int store_forget(const struct store *s, const char *name, struct err 
 must_check int store_order_key(const struct store *s, const char *name, char **path, struct err *e);
 /* Where fullchain.pem and privkey.pem of this kind of key lie: two paths, which the caller frees. False: there is none. */
 bool store_pair(const struct store *s, const struct meta *m, enum meta_slot slot, char **chain, char **key);
-/* A TLS context with every certificate there is. NULL with the reason. */
-SSL_CTX *store_context(const struct store *s, const struct meta *m, struct err *e);
+/* The kinds of key whose certificates are to be shown now, a bit for each: those that are good; when none is, all that there are. */
+unsigned store_shown(const struct meta *m, int64_t now);
+/* A TLS context with these. NULL with the reason. */
+SSL_CTX *store_context(const struct store *s, const struct meta *m, int64_t now, struct err *e);
 #endif

@@ -9,11 +9,6 @@
 
 /* ---- judge ---- */
 
-static bool still_good(const struct meta_cert *cert, int64_t now)
-{
-    return cert->there && cert->revoked_at == 0 && now < cert->facts.not_after;
-}
-
 static int check_names(const struct facts *found, const struct facts *old, const char *const *names, size_t n,
                        struct err *e)
 {
@@ -52,6 +47,7 @@ static int judge(const struct store_offer *o, const struct meta *m, int64_t now,
                  struct err *e)
 {
     const struct meta_cert *old;
+    enum meta_slot slot;
 
     if (facts_read(o->chain_pem, strlen(o->chain_pem), found, e) != 0 ||
         chain_check(&found->chain, o->key, o->names, o->names_n, (time_t)now, e) != 0)
@@ -59,8 +55,9 @@ static int judge(const struct store_offer *o, const struct meta *m, int64_t now,
     if (o->import && facts_is_staging(found))
         return err_set(e, ERR_INPUT, "it is from a staging environment (%s), which no browser trusts",
                        found->ca);
-    old = &m->certs[found->rsa ? META_RSA : META_ECDSA];
-    return still_good(old, now) ? check_against(o, found, old, now, e) : 0;
+    slot = found->rsa ? META_RSA : META_ECDSA;
+    old = &m->certs[slot];
+    return meta_is_good(m, slot, now) ? check_against(o, found, old, now, e) : 0;
 }
 
 int store_judge(const struct store_offer *o, const struct meta *m, int64_t now, struct err *e)

@@ -1,0 +1,350 @@
+/* The certificates of sites over time, with jobs that end as a test says: nobody is asked for anything. */
+#include "relay/certs/manager.h"
+#include "relay/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "shared/str.h"
+#include "tests/unit/capture.h"
+#include "tests/unit/loop_fixture.h"
+#include "tests/unit/relay/certs/maker.h"
+#include "tests/unit/temp.h"
+
+enum { DAY = 86400 };
+
+/* ---- a job that a test plays ---- */
+
+static struct {
+    struct maker *maker;
+    atomic_int runs, at_once, most_at_once;
+    atomic_bool waits; /* until it is cancelled */
+    atomic_bool well;
+} fake;
+
+static void issue(const struct store *s, const char *name, struct made_order *o, struct meta *m)
+{
+    struct made made;
+    struct err e = { 0 };
+    struct store_offer offer = { .names = &name, .names_n = 1, .issuer = "acme", .origin = "ordered" };
+
+    o->names = &name;
+    o->names_n = 1;
+    made = maker_issue(fake.maker, o);
+    offer.chain_pem = made.pem;
+    offer.key = made.key;
+    offer.directory = "https://ca.test/dir";
+    if (store_install(s, &offer, m, time(NULL), &e) != 0)
+        fail_msg("%s", e.text);
+    made_free(&made);
+}
+
+void obtain_run(const struct obtain_ask *ask, struct obtain_result *r)
+{
+    struct made_order o = { .from = time(NULL) - 60, .life_s = 90 * DAY, .type = KEY_ECDSA };
+    int running = ++fake.at_once;
+
+    if (running > fake.most_at_once)
+        fake.most_at_once = running;
+    r->here = -1;
+    r->end = OBTAIN_STOPPED;
+    r->loaded = store_load(ask->store, ask->site.names[0], &r->meta, &r->why) == 0;
+    meta_set(&r->meta.configured, ask->site.configured);
+    fake.runs++;
+    while (fake.waits && job_sleep(ask->job, 3600 * 1000))
+        continue;
+    if (job_cancelled(ask->job)) {
+        err_set(&r->why, ERR_STOPPED, "it was stopped");
+        job_sleep(NULL, 50); /* whoever asks a CA does not end at once */
+    } else if (fake.well) {
+        issue(ask->store, ask->site.names[0], &o, &r->meta);
+        r->installed = true;
+        r->end = OBTAIN_WELL;
+    } else {
+        r->end = OBTAIN_FAILED;
+        err_set(&r->why, ERR_PEER, "no");
+        meta_set(&r->meta.last_error, "no");
+        renewal_failed(&r->meta.retry, time(NULL), RENEWAL_SOON, 0, 0);
+    }
+    for (int slot = 0; slot < META_SLOTS; slot++)
+        r->meta.certs[slot].ari_next_look = time(NULL) + DAY; /* it was looked at */
+    fake.at_once--;
+}
+
+void obtain_result_free(struct obtain_result *r)
+{
+    if (r->loaded)
+        meta_free(&r->meta);
+    *r = (struct obtain_result){ 0 };
+}
+
+/* ---- a relay with its manager ---- */
+
+struct bench {
+    struct temp *temp;
+    struct loop loop;
+    struct opt_conf *conf;
+    struct manager *m;
+    struct obtain_help help;
+    char told[16], error[200];
+    int changes;
+    bool ended;
+};
+
+static void on_changed(void *user)
+{
+    struct bench *b = user;
+
+    b->changes++;
+}
+
+static void on_told(void *user, const char *site, const json_t *cert)
+{
+    struct bench *b = user;
+    const char *error = json_string_value(json_object_get(cert, "last_error"));
+
+    (void)site;
+    snprintf(b->told, sizeof b->told, "%s", json_string_value(json_object_get(cert, "state")));
+    snprintf(b->error, sizeof b->error, "%s", error ? error : "");
+}
+
+static void on_notice(void *user, const char *agent, const char *level, const char *text)
+{
+    (void)user, (void)agent, (void)level, (void)text;
+}
+
+static void on_ended(void *user)
+{
+    struct bench *b = user;
+
+    b->ended = true;
+}
+
+static const struct manager_events events = { on_changed, on_told, on_notice, on_ended };
+
+static void begin(struct bench *b, struct temp *t)
+{
+    static const char text[] = "[acme]\ndirectory = https://ca.test/dir\npreflight = off\n";
+
+    alarm(LOOP_FIXTURE_PATIENCE_S);
+    *b = (struct bench){ .temp = t };
+    memset(&fake, 0, sizeof fake);
+    fake.maker = maker_new("R10");
+    fake.well = true;
+    assert_int_equal(loop_init(&b->loop, NULL), 0);
+    b->conf = opt_load_text(&relay_schema, "relay.ini", text, strlen(text), &(struct opt_errors){ 0 });
+    assert_non_null(b->conf);
+    b->m = manager_start(&b->loop, b->conf, t->folder, &b->help, &events, b);
+}
+
+static void end(struct bench *b)
+{
+    manager_stop(b->m);
+    loop_until(&b->loop, &b->ended);
+    loop_run(&b->loop);
+    loop_free(&b->loop);
+    opt_conf_free(b->conf);
+    maker_free(fake.maker);
+    alarm(0);
+}
+
+/* As a snapshot does it. NULL: there is no certificate yet. The reference is given back: the manager keeps one. */
+static SSL_CTX *publish(struct bench *b, const char *const *sites, size_t n)
+{
+    SSL_CTX *tls = NULL;
+    bool trusted;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct manager_site site = { .names = &sites[i],
+                                           .names_n = 1,
+                                           .agent = "pi",
+                                           .orders_per_day = 100,
+                                           .wanted = strncmp(sites[i], "*.", 2) != 0,
+                                           .spare = strncmp(sites[i], "*.", 2) == 0 };
+
+        SSL_CTX_free(tls);
+        tls = manager_context(b->m, &site, &trusted);
+    }
+    manager_forget_unused(b->m);
+    SSL_CTX_free(tls);
+    return tls;
+}
+
+#define SITES(...)                          \
+    ((const char *const[]){ __VA_ARGS__ }), \
+        sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *)
+
+static bool is_told(const struct bench *b, const char *state)
+{
+    return strcmp(b->told, state) == 0;
+}
+
+#define UNTIL(b, condition) \
+    while (!(condition))    \
+    uv_run(&(b)->loop.uv, UV_RUN_ONCE)
+
+/* Something is in the store before the relay starts. */
+static void store_has(struct bench *b, const char *name, enum key_type type, int64_t age_s, int64_t life_s)
+{
+    struct made_order o = { .from = time(NULL) - age_s, .life_s = life_s, .type = type };
+    struct store *s = store_open(b->temp->folder, NULL);
+    struct meta m;
+
+    assert_non_null(s);
+    assert_int_equal(store_load(s, name, &m, NULL), 0);
+    issue(s, name, &o, &m);
+    meta_free(&m);
+    store_free(s);
+}
+
+static int certificates_in(SSL_CTX *tls)
+{
+    int n = 0;
+
+    for (long where = SSL_CERT_SET_FIRST; SSL_CTX_set_current_cert(tls, where) == 1;
+         where = SSL_CERT_SET_NEXT)
+        n++;
+    return n;
+}
+
+/* ---- tests ---- */
+
+static void test_a_pair_that_ends_is_shown_no_more(void **state)
+{
+    struct bench b;
+    SSL_CTX *tls;
+
+    begin(&b, *state);
+    fake.well = false; /* it cannot be renewed */
+    store_has(&b, "a.com", KEY_ECDSA, 1, 5);
+    store_has(&b, "a.com", KEY_RSA2048, 1, 90 * DAY);
+    tls = publish(&b, SITES("a.com"));
+    assert_int_equal(certificates_in(tls), 2);
+    UNTIL(&b, publish(&b, SITES("a.com")) != tls);
+    assert_true(b.changes > 0);
+    tls = publish(&b, SITES("a.com"));
+    assert_int_equal(certificates_in(tls), 1);
+    assert_int_equal(EVP_PKEY_base_id(X509_get0_pubkey(SSL_CTX_get0_certificate(tls))), EVP_PKEY_RSA);
+    end(&b);
+}
+
+static void test_who_comes_back_has_one_job(void **state)
+{
+    struct bench b;
+
+    begin(&b, *state);
+    fake.waits = true;
+    publish(&b, SITES("a.com"));
+    UNTIL(&b, fake.runs == 1);
+    publish(&b, SITES("b.com")); /* a.com's agent has gone */
+    fake.waits = false;
+    publish(&b, SITES("a.com", "b.com"));
+    UNTIL(&b, publish(&b, SITES("b.com", "a.com")) != NULL);
+    assert_int_equal(fake.runs, 3); /* of a.com the one that was cancelled, and one more */
+    assert_true(fake.most_at_once <= 2);
+    end(&b);
+}
+
+/* What a wildcard covers relies on its certificate as long as that will be renewed in time. */
+static void test_who_is_covered_gets_his_own_in_good_time(void **state)
+{
+    struct bench b;
+    SSL_CTX *wildcard, *own;
+
+    begin(&b, *state);
+    store_has(&b, "*.a.com", KEY_ECDSA, 0, 90 * DAY);
+    publish(&b, SITES("*.a.com", "x.a.com"));
+    loop_settle(&b.loop);
+    assert_string_equal(b.told, "valid");
+    wildcard = publish(&b, SITES("x.a.com", "*.a.com"));
+    assert_ptr_equal(publish(&b, SITES("*.a.com", "x.a.com")), wildcard);
+    assert_int_equal(fake.runs, 0);
+    end(&b);
+
+    temp_remove(state);
+    temp_make(state);
+    begin(&b, *state);
+    fake.well = false;
+    store_has(&b, "*.a.com", KEY_ECDSA, 80 * DAY,
+              90 * DAY); /* since 20 days ago it should have been renewed */
+    wildcard = publish(&b, SITES("x.a.com", "*.a.com"));
+    assert_ptr_equal(publish(&b, SITES("*.a.com", "x.a.com")), wildcard); /* until there is another one */
+    UNTIL(&b, fake.runs >= 2);
+    UNTIL(&b, fake.at_once == 0);
+    assert_ptr_equal(publish(&b, SITES("*.a.com", "x.a.com")), wildcard);
+    fake.well = true;
+    manager_reload(b.m, b.conf);
+    UNTIL(&b, (own = publish(&b, SITES("*.a.com", "x.a.com"))) != wildcard);
+    assert_int_equal(X509_check_host(SSL_CTX_get0_certificate(own), "x.a.com", 0, 0, NULL), 1);
+    end(&b);
+}
+
+static void ask(struct bench *b,
+                void (*answer)(struct manager *, const struct http_request *, struct http_reply *),
+                int *status, char *text, size_t room)
+{
+    const struct http_request request = { .name = STR("a.com") };
+    struct http_reply reply = { .status = 200 };
+
+    answer(b->m, &request, &reply);
+    *status = reply.later ? 0 : reply.status;
+    snprintf(text, room, "%s", buf_text(&reply.body));
+    buf_free(&reply.body);
+}
+
+static void test_trouble_is_told_when_it_begins(void **state)
+{
+    struct bench b;
+    char text[400];
+    int status;
+
+    begin(&b, *state);
+    store_has(&b, "a.com", KEY_ECDSA, 1, 90 * DAY);
+    assert_int_equal(mkdir(temp_path(*state, "acme"), 0700), 0);
+    temp_file(*state, "acme/limits.json", "{", 0600);
+    assert_non_null(publish(&b, SITES("a.com")));
+    UNTIL(&b, b.told[0]);
+    assert_string_equal(b.told, "failing");
+    assert_non_null(strstr(b.error, "limits.json"));
+    assert_int_equal(fake.runs, 0);
+    ask(&b, manager_answer_renew, &status, text, sizeof text);
+    assert_int_equal(status, 500);
+    assert_non_null(strstr(text, "limits.json"));
+    end(&b);
+}
+
+static void test_an_end_is_told(void **state)
+{
+    struct bench b;
+
+    begin(&b, *state);
+    fake.waits = true;
+    store_has(&b, "a.com", KEY_ECDSA, 80 * DAY, 80 * DAY + 3);
+    publish(&b, SITES("a.com"));
+    fake.waits = fake.well = false;
+    UNTIL(&b, is_told(&b, "failing"));
+    UNTIL(&b, is_told(&b, "expired"));
+    assert_string_equal(b.error, "no");
+    end(&b);
+}
+
+#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_make, temp_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_A_FOLDER(test_a_pair_that_ends_is_shown_no_more),
+        IN_A_FOLDER(test_who_comes_back_has_one_job),
+        IN_A_FOLDER(test_who_is_covered_gets_his_own_in_good_time),
+        IN_A_FOLDER(test_trouble_is_told_when_it_begins),
+        IN_A_FOLDER(test_an_end_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
