@@ -38,7 +38,8 @@ static bool has_work(struct manager *m, const struct managed *d, time_t now)
     if (d->forced)
         return true;
     return manager_wants(m, d) &&
-           (manager_looks_out(m, d) || (!is_held(m, d) && due_anything(&due, &d->meta, now)));
+           (manager_looks_out(m, d) ||
+            (!is_held(m, d) && (d->kept.chain_pem || due_anything(&due, &d->meta, now))));
 }
 
 /* So that every site has its turn, also while others are held up again and again. */
@@ -69,6 +70,7 @@ static void on_tick(uv_timer_t *timer)
         changed = manager_show_good(m, d, now) || changed;
         changed = manager_wildcard_changed(d, now) || changed;
         manager_tell_state(m, d, now);
+        manager_deploy(m, d);
         manager_shout(m, d, now);
         if (m->jobs < MANAGER_JOBS && d->revokes && !d->job)
             manager_revoke(m, d);
@@ -98,6 +100,7 @@ void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, 
     if (!other_certificate || m->ending)
         return;
     manager_show(m, d);
+    d->to_deploy = d->to_deploy || store_deploys(m->store, d->names[0]);
     manager_deploy(m, d);
     m->events.changed(m->user);
 }

@@ -7,8 +7,7 @@
 enum {
     MANAGER_HELD_MS = 60 * 1000, /* between two looks whether a name leads to us, or at a disk in trouble */
     MANAGER_LOOK_OUT_MS = 5 * 60 * 1000, /* between two looks at names that are left out */
-    MANAGER_HELD_LONGEST_MS = 24 * 3600 * 1000,
-    MANAGER_SHOUT_S = 7 * 24 * 3600, /* what is left of a certificate when its renewal fails */
+    MANAGER_SHOUT_S = 7 * 24 * 3600,     /* what is left of a certificate when its renewal fails */
 };
 
 struct manager_job;
@@ -33,13 +32,16 @@ struct managed {
     struct manager_job *job; /* NULL: there is none */
     bool revokes;            /* a person waits for it to be revoked */
     enum revoke_reason reason;
-    bool forced;                          /* a person waits for another one */
-    struct http_later *asked;             /* who gets the answer; NULL: nobody */
-    int64_t held_since_ms, look_again_ms; /* by the preflight; 0: not held */
-    char *seen;                           /* what it has seen */
-    char *warning;                        /* and what was odd, last time */
-    int here;                             /* how many names lead here while tries fail; -1: not looked at */
-    int64_t look_out_ms;                  /* when names that were left out are looked at again */
+    bool forced;              /* a person waits for another one */
+    struct http_later *asked; /* who gets the answer; NULL: nobody */
+    int64_t look_again_ms;    /* held by the preflight, or by our own disk; 0: not held */
+    struct kept kept;         /* issued, and not on disk */
+    char *disk;               /* why the last job could not do its work: our own disk; NULL: it could */
+    bool to_deploy, deploying;
+    char *seen;          /* what it has seen */
+    char *warning;       /* and what was odd, last time */
+    int here;            /* how many names lead here while tries fail; -1: not looked at */
+    int64_t look_out_ms; /* when names that were left out are looked at again */
     time_t shouted;
     json_t *told;
     const char *told_state; /* its state when it was told; a constant, or NULL */
@@ -102,7 +104,8 @@ const char *manager_state(const struct manager *m, const struct managed *d, time
 const char *manager_last_error(const struct managed *d);
 
 /* manager_deploy.c */
-void manager_deploy(struct manager *m, const struct managed *d);
+/* Runs deploy_hook for the site when that is due: also one that an earlier start of the relay did not see the end of. */
+void manager_deploy(struct manager *m, struct managed *d);
 
 /* manager_jobs.c */
 void manager_obtain(struct manager *m, struct managed *d);

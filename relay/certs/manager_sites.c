@@ -78,6 +78,8 @@ void manager_free_site(struct managed *d)
     free(d->configured);
     free(d->trouble);
     free(d->seen);
+    free(d->disk);
+    kept_free(&d->kept);
     free(d->warning);
     json_decref(d->told);
     SSL_CTX_free(d->tls);
@@ -136,15 +138,20 @@ struct store *manager_store(struct manager *m, struct err *e)
     return m->store;
 }
 
+/* One that is newer than what is in the store goes first. */
+static SSL_CTX *make_context(const struct manager *m, const struct managed *d, time_t now, struct err *e)
+{
+    return d->kept.chain_pem ? kept_context(&d->kept, e) : store_context(m->store, &d->meta, now, e);
+}
+
 void manager_show(struct manager *m, struct managed *d)
 {
-    bool any = d->meta.certs[META_ECDSA].there || d->meta.certs[META_RSA].there;
-    struct err why = { 0 };
     time_t now = time(NULL);
-    SSL_CTX *tls = any ? store_context(m->store, &d->meta, now, &why) : NULL;
+    bool any = d->kept.chain_pem || store_shown(&d->meta, now) != 0;
+    struct err why = { 0 };
+    SSL_CTX *tls = any ? make_context(m, d, now, &why) : NULL;
 
     d->tls_shown = store_shown(&d->meta, now);
-
     if (any && !tls) {
         log_error("a certificate in the store cannot be used", kv_str("domain", d->names[0]),
                   kv_str("error", why.text));
@@ -182,6 +189,7 @@ void manager_load(struct manager *m, struct managed *d)
         meta_free(&d->meta);
         d->meta = meta;
         d->loaded = true;
+        d->to_deploy = !d->deploying && store_deploys(m->store, d->names[0]);
         manager_show(m, d);
         if (!has_quota(m, &why))
             err_wrap(&why, "no certificate can be ordered");

@@ -20,7 +20,7 @@ static const struct meta_cert *shown(const struct managed *d, time_t now)
 
 const char *manager_last_error(const struct managed *d)
 {
-    return d->trouble ? d->trouble : d->meta.last_error ? d->meta.last_error : d->seen;
+    return d->trouble ? d->trouble : d->disk ? d->disk : d->meta.last_error ? d->meta.last_error : d->seen;
 }
 
 const char *manager_state(const struct manager *m, const struct managed *d, time_t now)
@@ -31,7 +31,7 @@ const char *manager_state(const struct manager *m, const struct managed *d, time
         return "ordering";
     if (cert && now >= cert->facts.not_after)
         return "expired";
-    if (d->trouble || d->meta.last_error)
+    if (d->trouble || d->disk || d->meta.last_error)
         return "failing";
     if (cert)
         return cert->revoked_at != 0 ? "failing" : "valid";

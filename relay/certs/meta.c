@@ -14,7 +14,7 @@ enum { FILE_VERSION = 1, TEXT_BYTES = 64 * 1024, SAID_BYTES = 1000 };
 
 /* ---- rows ---- */
 
-enum kind { TEXT, TIME, COUNT };
+enum kind { TEXT, TIME, LATER_TIME /* which older files lack */, COUNT };
 
 /* One member of an object, and the field that it is. */
 struct row {
@@ -50,7 +50,8 @@ static const struct row meta_rows[] = {
     { "next_try", TIME, META(retry.next_try) },       { "last_error", TEXT, META(last_error) },
     { "order_url", TEXT, META(order.url) },           { "order_issuer", TEXT, META(order.issuer) },
     { "order_key_type", TEXT, META(order.key_type) }, { "order_began", TIME, META(order.at) },
-    { "configured", TEXT, META(configured) },         { "staging_passed", TEXT, META(staging_passed) },
+    { "held_since", LATER_TIME, META(held_since) },         { "configured", TEXT, META(configured) },
+    { "staging_passed", TEXT, META(staging_passed) },
 };
 
 static const struct row left_rows[] = {
@@ -149,6 +150,7 @@ static void write_rows(json_t *out, const void *object, const struct row *rows, 
 
         switch (rows[i].kind) {
         case TEXT: json_object_set_new(out, rows[i].key, text_or_null(*(char *const *)field)); break;
+        case LATER_TIME:
         case TIME: json_object_set_new(out, rows[i].key, time_or_null(*(const int64_t *)field)); break;
         case COUNT: json_object_set_new(out, rows[i].key, json_integer(*(const uint32_t *)field)); break;
         }
@@ -213,7 +215,9 @@ static int read_row(void *object, const struct row *row, const json_t *doc, stru
     const char *text;
     int64_t n;
 
-    if (row->kind != COUNT && json_is_null(json_object_get(doc, row->key)))
+    const json_t *value = json_object_get(doc, row->key);
+
+    if ((row->kind != COUNT && json_is_null(value)) || (row->kind == LATER_TIME && !value))
         return 0;
     switch (row->kind) {
     case TEXT:
@@ -221,6 +225,7 @@ static int read_row(void *object, const struct row *row, const json_t *doc, stru
             return -1;
         meta_set((char **)(void *)field, text);
         return 0;
+    case LATER_TIME:
     case TIME: return json_get_time(doc, row->key, (int64_t *)(void *)field, e);
     case COUNT: break;
     }

@@ -88,13 +88,33 @@ static int look_at_name(struct attempt *t, const char *name, struct err *why)
     return rc;
 }
 
+/* For a day since the first look that held it back, whatever restarts meanwhile. */
+static bool was_held_long(struct meta *m, int64_t now)
+{
+    if (m->held_since > now)
+        m->held_since = now; /* the clock has gone back */
+    return m->held_since != 0 && now - m->held_since >= OBTAIN_HELD_LONGEST_S;
+}
+
+/* Nothing is ordered, so nothing is left out. */
+static int hold(struct attempt *t)
+{
+    meta_take_back(t->m, NULL);
+    if (t->m->held_since == 0)
+        t->m->held_since = time(NULL);
+    if (store_save(t->ask->store, t->m, &t->r->why) != 0)
+        return -1;
+    t->r->end = OBTAIN_HELD;
+    return -1;
+}
+
 /* Names that do not lead here are left out, as long as there are others. */
 int obtain_look_ahead(struct attempt *t)
 {
     const struct due_site *site = &t->ask->site;
     size_t here = 0;
 
-    if (!t->ask->preflight || !t->by->conf->preflight || t->ask->forced || !is_first(t->m))
+    if (!t->by->conf->preflight || t->ask->forced || !is_first(t->m) || was_held_long(t->m, time(NULL)))
         return 0;
     meta_take_back(t->m, NULL);
     for (size_t i = 0; i < site->names_n; i++) {
@@ -115,11 +135,10 @@ int obtain_look_ahead(struct attempt *t)
     }
     if (here > 0) {
         t->r->why = (struct err){ 0 };
+        t->m->held_since = 0;
         return obtain_save(t);
     }
-    meta_take_back(t->m, NULL); /* nothing is ordered, so nothing is left out */
-    t->r->end = OBTAIN_HELD;
-    return -1;
+    return hold(t);
 }
 
 /* While failures hold the next try off: when more names lead here than did, somebody has mended what was wrong. */

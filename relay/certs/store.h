@@ -42,7 +42,8 @@ struct store_offer {
     const char *const
         *wanted; /* all names of the site, also those that are left out this time; NULL: the same */
     size_t wanted_n;
-    bool import; /* not asked for by us: it has to be better than what is there */
+    bool deploys; /* a program is to be run then: noted until store_deployed */
+    bool import;  /* not asked for by us: it has to be better than what is there */
     uint32_t random;
 };
 
@@ -62,6 +63,11 @@ must_check int store_forget(const struct store *s, const char *name, struct err 
 must_check int store_order_key(const struct store *s, const char *name, char **path, struct err *e);
 /* Where fullchain.pem and privkey.pem of this kind of key lie: two paths, which the caller frees. False: there is none. */
 bool store_pair(const struct store *s, const struct meta *m, enum meta_slot slot, char **chain, char **key);
+/* A program is to be run for a certificate that came: it was not begun, or its end was not seen. */
+bool store_deploys(const struct store *s, const char *name);
+void store_deploy_begins(const struct store *s, const char *name);
+/* What has begun has ended; what came meanwhile stays noted. */
+void store_deployed(const struct store *s, const char *name);
 /* The kinds of key whose certificates are to be shown now, a bit for each: those that are good; when none is, all that there are. */
 unsigned store_shown(const struct meta *m, int64_t now);
 /* A TLS context with these. NULL with the reason. */

@@ -26,9 +26,10 @@ static struct {
     atomic_int runs, at_once, most_at_once;
     atomic_bool waits; /* until it is cancelled */
     atomic_bool well;
+    atomic_bool disk_full; /* what is issued is kept */
 } fake;
 
-static void issue(const struct store *s, const char *name, struct made_order *o, struct meta *m)
+static void issue(const struct store *s, const char *name, struct made_order *o, struct meta *m, bool deploys)
 {
     struct made made;
     struct err e = { 0 };
@@ -40,6 +41,7 @@ static void issue(const struct store *s, const char *name, struct made_order *o,
     offer.chain_pem = made.pem;
     offer.key = made.key;
     offer.directory = "https://ca.test/dir";
+    offer.deploys = deploys;
     if (store_install(s, &offer, m, time(NULL), &e) != 0)
         fail_msg("%s", e.text);
     made_free(&made);
@@ -62,8 +64,16 @@ void obtain_run(const struct obtain_ask *ask, struct obtain_result *r)
     if (job_cancelled(ask->job)) {
         err_set(&r->why, ERR_STOPPED, "it was stopped");
         job_sleep(NULL, 50); /* whoever asks a CA does not end at once */
+    } else if (fake.disk_full) {
+        struct made made;
+
+        o.names = ask->site.names;
+        o.names_n = ask->site.names_n;
+        made = maker_issue(fake.maker, &o);
+        r->kept = (struct kept){ made.pem, made.key, mem_copy("acme"), KEY_ECDSA };
+        err_set(&r->why, ERR_SYSTEM, "no room");
     } else if (fake.well) {
-        issue(ask->store, ask->site.names[0], &o, &r->meta);
+        issue(ask->store, ask->site.names[0], &o, &r->meta, true);
         r->installed = true;
         r->end = OBTAIN_WELL;
     } else {
@@ -81,6 +91,7 @@ void obtain_result_free(struct obtain_result *r)
 {
     if (r->loaded)
         meta_free(&r->meta);
+    kept_free(&r->kept);
     *r = (struct obtain_result){ 0 };
 }
 
@@ -198,7 +209,7 @@ static void store_has(struct bench *b, const char *name, enum key_type type, int
 
     assert_non_null(s);
     assert_int_equal(store_load(s, name, &m, NULL), 0);
-    issue(s, name, &o, &m);
+    issue(s, name, &o, &m, true);
     meta_free(&m);
     store_free(s);
 }
@@ -334,6 +345,60 @@ static void test_an_end_is_told(void **state)
     end(&b);
 }
 
+static void test_what_cannot_be_written_is_served_from_memory(void **state)
+{
+    struct bench b;
+    SSL_CTX *tls;
+
+    begin(&b, *state);
+    fake.disk_full = true;
+    assert_null(publish(&b, SITES("a.com")));
+    UNTIL(&b, is_told(&b, "failing"));
+    assert_string_equal(b.error,
+                        "no room; it is served from memory, and written as soon as that can be done");
+    tls = publish(&b, SITES("a.com"));
+    SSL_CTX_up_ref(tls); /* so that no other one has its place in memory */
+    assert_int_equal(X509_check_host(SSL_CTX_get0_certificate(tls), "a.com", 0, 0, NULL), 1);
+    fake.disk_full = false;
+    manager_reload(b.m, b.conf); /* else it is tried again in a minute */
+    UNTIL(&b, is_told(&b, "valid"));
+    assert_ptr_not_equal(publish(&b, SITES("a.com")), tls);
+    SSL_CTX_free(tls);
+    end(&b);
+}
+
+/* Noted by an earlier start of the relay, which did not see its end. */
+static void test_a_deployment_that_was_cut_off_is_made_up_for(void **state)
+{
+    static const char script[] = "#!/bin/sh\necho $TUNNEL_DOMAIN >> ${TUNNEL_CERT%%/certs/*}/told\n";
+    char text[300];
+    struct bench b;
+    struct store *s;
+    struct opt_conf *conf;
+
+    begin(&b, *state);
+    snprintf(text, sizeof text, "[acme]\ndirectory = https://ca.test/dir\ndeploy_hook = %s\n",
+             temp_file(*state, "hook", script, 0755));
+    conf = opt_load_text(&relay_schema, "relay.ini", text, strlen(text), &(struct opt_errors){ 0 });
+    assert_non_null(conf);
+    manager_reload(b.m, conf);
+    store_has(&b, "a.com", KEY_ECDSA, 0, 90 * DAY);
+    assert_int_equal(access(temp_path(*state, "certs/a.com/deploy.due"), F_OK), 0);
+    publish(&b, SITES("a.com"));
+    UNTIL(&b, access(temp_path(*state, "certs/a.com/deploy.due"), F_OK) != 0);
+    manager_stop(b.m); /* which waits for the program */
+    loop_until(&b.loop, &b.ended);
+    assert_int_equal(access(temp_path(*state, "told"), F_OK), 0);
+    s = store_open(b.temp->folder, NULL);
+    assert_false(store_deploys(s, "a.com"));
+    store_free(s);
+    opt_conf_free(conf);
+    loop_run(&b.loop);
+    loop_free(&b.loop);
+    opt_conf_free(b.conf);
+    maker_free(fake.maker);
+}
+
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, temp_make, temp_remove)
 
 int main(void)
@@ -344,6 +409,8 @@ int main(void)
         IN_A_FOLDER(test_who_is_covered_gets_his_own_in_good_time),
         IN_A_FOLDER(test_trouble_is_told_when_it_begins),
         IN_A_FOLDER(test_an_end_is_told),
+        IN_A_FOLDER(test_what_cannot_be_written_is_served_from_memory),
+        IN_A_FOLDER(test_a_deployment_that_was_cut_off_is_made_up_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,12 +4,14 @@
 #include "relay/options.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <cmocka.h>
 
@@ -28,6 +30,8 @@ static struct {
     const char *fails_for; /* the name that is to blame; NULL: the whole order */
     const char *blames;    /* another name that it says is to blame; NULL: the same */
     enum acme_class class;
+    int fails_type;    /* a kind of key that it does not take; -1: it takes all */
+    bool fills_disk;   /* when it issues, nothing can be written any more */
     const char *noted; /* the URL that an order has; NULL: it never came so far */
     int64_t life_s;
 } ca;
@@ -58,6 +62,16 @@ static bool concerns(const struct order_ask *ask)
     return !ca.fails_for;
 }
 
+static void disk_is_full(bool full)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = full ? 0 : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
 int order_run(const struct order_ask *ask, struct order_result *result, struct err *e)
 {
     const struct made_order made = { ask->names, ask->names_n, time(NULL) - 60, ca.life_s, ask->key };
@@ -72,8 +86,10 @@ int order_run(const struct order_ask *ask, struct order_result *result, struct e
     result->orders = 1;
     if (ca.noted)
         ask->note(ask->user, ca.noted);
-    if (concerns(ask))
+    if (concerns(ask) || (int)ask->key == ca.fails_type)
         return fail_order(ask, result, e);
+    if (ca.fills_disk)
+        disk_is_full(true);
     pair = maker_issue(ca.maker, &made);
     result->chain_pem = pair.pem;
     result->key = pair.key;
@@ -130,7 +146,8 @@ struct bench {
     struct quota *quota;
     struct obtain_help help;
     struct obtain_result r;
-    bool forced, preflight, look_again;
+    bool forced, look_again;
+    struct kept kept; /* by the last one */
     int here;
 };
 
@@ -143,6 +160,7 @@ static void bench_begin(struct bench *b, struct temp *t, const char *text)
     ca.maker = maker_new("R10");
     ca.life_s = 90 * DAY;
     ca.class = ACME_CONFIG;
+    ca.fails_type = -1;
     elsewhere = NULL;
     *b = (struct bench){ .here = -1, .help = { begin, end, look, b } };
     b->conf = opt_load_text(&relay_schema, "relay.ini", text, strlen(text), &errors);
@@ -156,6 +174,7 @@ static void bench_begin(struct bench *b, struct temp *t, const char *text)
 
 static void bench_end(struct bench *b)
 {
+    kept_free(&b->kept);
     obtain_result_free(&b->r);
     quota_free(b->quota);
     store_free(b->store);
@@ -179,7 +198,6 @@ static enum obtain_end obtain(struct bench *b, size_t n, const char *const *name
                               .store = b->store,
                               .quota = b->quota,
                               .help = &b->help,
-                              .preflight = b->preflight,
                               .forced = b->forced,
                               .look_again = b->look_again,
                               .here = b->here };
@@ -188,7 +206,13 @@ static enum obtain_end obtain(struct bench *b, size_t n, const char *const *name
     assert_int_equal(strlen(print), 64);
     obtain_result_free(&b->r);
     ask.site.configured = print;
+    ask.kept = &b->kept;
     obtain_run(&ask, &b->r);
+    if (!b->r.keep) {
+        kept_free(&b->kept);
+        b->kept = b->r.kept;
+        b->r.kept = (struct kept){ 0 };
+    }
     free(print);
     return b->r.end;
 }
@@ -348,7 +372,6 @@ static void test_what_does_not_lead_here_is_not_ordered(void **state)
     struct bench b;
 
     bench_begin(&b, *state, "[acme]\ndirectory = https://ca.test/dir\n");
-    b.preflight = true;
     elsewhere = "a.com";
     assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_HELD);
     assert_string_equal(b.r.why.text, "it leads elsewhere");
@@ -372,8 +395,8 @@ static void test_mended_dns_is_noticed_while_tries_fail(void **state)
 
     bench_begin(&b, *state, "[acme]\ndirectory = https://ca.test/dir\n");
     ca.fails_at = "ca.test";
-    elsewhere = "a.com";
     assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    elsewhere = "a.com";
     b.look_again = true;
     assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
     assert_int_equal(b.r.here, 0);
@@ -429,6 +452,106 @@ static void test_a_pair_that_is_needed_stays(void **state)
     bench_end(&b);
 }
 
+static void test_one_kind_of_key_does_not_hold_up_the_other(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state,
+                "[acme]\ndirectory = https://ca.test/dir\npreflight = off\nkey_types = ecdsa rsa\n");
+    ca.fails_type = KEY_ECDSA;
+    ca.class = ACME_REFUSED;
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    assert_int_equal(ca.asked, 2);
+    assert_true(b.r.meta.certs[META_RSA].there && b.r.installed);
+    assert_string_equal(b.r.why.text, "with a key of the kind ecdsa: the authority says no");
+    assert_string_equal(b.r.meta.last_error, b.r.why.text); /* also when the other went well after it */
+    assert_true(b.r.meta.retry.next_try >= time(NULL) + DAY - 5);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_int_equal(ca.asked, 2);
+    ca.fails_type = -1;
+    b.forced = true;
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_true(b.r.meta.certs[META_ECDSA].there);
+    bench_end(&b);
+}
+
+/* It would fail for the same reason, and count once more. */
+static void test_names_that_fail_fail_once(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state,
+                "[acme]\ndirectory = https://ca.test/dir\npreflight = off\nkey_types = ecdsa rsa\n");
+    ca.fails_at = "ca.test";
+    ca.fails_for = "a.com";
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    assert_int_equal(ca.asked, 1);
+    bench_end(&b);
+}
+
+static void test_our_own_disk_is_nobodys_refusal(void **state)
+{
+    struct bench b;
+    SSL_CTX *tls;
+
+    bench_begin(&b, *state, plain);
+    ca.fills_disk = true;
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_STOPPED);
+    assert_non_null(strstr(b.r.why.text, "what acme has issued: cannot write "));
+    assert_int_equal(b.r.meta.issuers_n, 0);
+    assert_int_equal(b.r.meta.retry.failures, 0);
+    assert_non_null(b.kept.chain_pem);
+    tls = kept_context(&b.kept, NULL);
+    assert_int_equal(X509_check_host(SSL_CTX_get0_certificate(tls), "a.com", 0, 0, NULL), 1);
+    SSL_CTX_free(tls);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_STOPPED); /* still */
+    assert_true(b.r.keep && b.kept.chain_pem);
+    disk_is_full(false);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_true(b.r.installed && b.r.meta.certs[META_ECDSA].there);
+    assert_null(b.kept.chain_pem);
+    assert_int_equal(ca.asked, 1);
+    bench_end(&b);
+}
+
+static void test_what_cannot_be_counted_is_not_ordered(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state, plain);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL); /* which notes what the authority suggests */
+    b.forced = true;
+    disk_is_full(true);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_STOPPED);
+    disk_is_full(false);
+    assert_non_null(strstr(b.r.why.text, "nothing can be ordered: cannot write "));
+    assert_int_equal(ca.asked, 1);
+    assert_int_equal(b.r.meta.issuers[0].failures, 0);
+    bench_end(&b);
+}
+
+/* Counted from the first look on, on disk. */
+static void test_a_look_holds_nothing_back_for_more_than_a_day(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state, "[acme]\ndirectory = https://ca.test/dir\n");
+    elsewhere = "a.com";
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_HELD);
+    assert_true(b.r.meta.held_since >= time(NULL) - 5);
+    b.r.meta.held_since -= DAY - 60;
+    assert_int_equal(store_save(b.store, &b.r.meta, NULL), 0);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_HELD);
+    assert_true(b.r.meta.held_since < time(NULL) - DAY / 2); /* as it was */
+    b.r.meta.held_since -= 60;
+    assert_int_equal(store_save(b.store, &b.r.meta, NULL), 0);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_int_equal(ca.asked, 1);
+    assert_true(b.r.meta.held_since == 0);
+    bench_end(&b);
+}
+
 static void test_limits_are_kept_here(void **state)
 {
     struct bench b;
@@ -460,6 +583,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mended_dns_is_noticed_while_tries_fail, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_two_kinds_of_keys, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_a_pair_that_is_needed_stays, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_one_kind_of_key_does_not_hold_up_the_other, temp_make,
+                                        temp_remove),
+        cmocka_unit_test_setup_teardown(test_names_that_fail_fail_once, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_our_own_disk_is_nobodys_refusal, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_counted_is_not_ordered, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_a_look_holds_nothing_back_for_more_than_a_day, temp_make,
+                                        temp_remove),
         cmocka_unit_test_setup_teardown(test_limits_are_kept_here, temp_make, temp_remove),
     };
 
