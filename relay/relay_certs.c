@@ -50,12 +50,12 @@ static int choose(const struct relay *r, const char *site, const struct policy *
 
 /* ---- from an authority ---- */
 
-/* So that nobody who has a key burns what an authority allows us: what it may claim, twice a day. */
-static unsigned orders_per_day(const struct relay *r, const char *agent)
+/* So that nobody who has a key burns what an authority allows us: what follows from what it may claim. */
+static unsigned sites_max(const struct relay *r, const char *agent)
 {
     const struct relay_agent_conf *conf = agent ? opt_values(r->conf, "agent", agent) : NULL;
 
-    return agent ? 2 * (unsigned)(conf ? conf->max_domains : RELAY_MAX_DOMAINS) : 0;
+    return agent ? (unsigned)(conf ? conf->max_domains : RELAY_MAX_DOMAINS) : 0;
 }
 
 /* Somebody serves it, so these are all its names. */
@@ -85,7 +85,7 @@ static SSL_CTX *from_authority(struct relay *r, const struct lanes_site *site, c
     struct manager_site asked = { .names = public,
                                   .issuer = issuer,
                                   .agent = site->agent,
-                                  .orders_per_day = orders_per_day(r, site->agent),
+                                  .sites_max = sites_max(r, site->agent),
                                   .wanted = is_wanted(r, site),
                                   .spare = is_spare(r, site, issuer) };
     SSL_CTX *tls;

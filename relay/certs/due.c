@@ -222,3 +222,13 @@ int64_t due_next(const struct due_site *s, const struct meta *m, int64_t now, co
     }
     return next;
 }
+
+unsigned due_orders_a_day(const struct due_site *s)
+{
+    const struct issuer *by;
+    size_t orders = 0;
+
+    for (size_t i = 0; (by = candidate(s, i)); i++)
+        orders += by->key_types_n * (by->staging ? 2 : 1);
+    return 2 * (unsigned)orders;
+}

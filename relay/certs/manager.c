@@ -29,11 +29,11 @@ bool manager_looks_out(const struct manager *m, const struct managed *d)
     return (d->meta.left_out_n > 0 || d->meta.last_error) && loop_now_ms(m->loop) >= d->look_out_ms;
 }
 
-static bool has_work(struct manager *m, const struct managed *d, time_t now)
+static bool has_work(const struct manager *m, const struct managed *d, time_t now)
 {
     const struct due_site due = manager_due(m, d);
 
-    if (d->job || d->trouble || d->covered)
+    if (d->job || d->trouble || d->covered || m->imports)
         return false;
     if (d->forced)
         return true;
@@ -80,6 +80,7 @@ static void on_tick(uv_timer_t *timer)
             continue;
         move_to_end(m, d);
     }
+    manager_clear_old(m, now);
     uv_timer_start(&m->tick, on_tick, TICK_MS, 0);
     if (changed)
         m->events.changed(m->user);
@@ -122,6 +123,7 @@ void manager_job_ended(struct manager *m, struct managed *d)
     if (!m->ending && manager_find(m, d->names[0]) == d)
         manager_tell(m, d);
     manager_free_gone(m);
+    manager_import_waiting(m);
     manager_wake(m);
     end_if_done(m);
 }
@@ -175,6 +177,7 @@ void manager_stop(struct manager *m)
     if (m->ending)
         return;
     m->ending = true;
+    manager_import_end(m);
     for (struct managed *d = m->first; d; d = d->next)
         manager_cancel(d);
     uv_close((uv_handle_t *)&m->tick, on_tick_closed);
@@ -192,6 +195,7 @@ static void end_if_done(struct manager *m)
         next = d->next;
         manager_free_site(d);
     }
+    manager_old_free(&m->old);
     issuers_release(m->issuers);
     quota_free(m->quota);
     store_free(m->store);

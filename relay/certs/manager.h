@@ -32,9 +32,10 @@ struct manager_site {         /* as the configuration and the claims have it; bo
     size_t names_n;
     const char *issuer; /* NAME of an [acme NAME]; NULL: any authority, in their order */
     const char *agent;  /* who claims it; NULL: nobody, it is in our own configuration */
-    unsigned orders_per_day;
-    bool wanted; /* somebody serves it: a certificate is ordered when there is none */
-    bool spare;  /* a wildcard that is worth one as soon as a site is served that it covers */
+    unsigned
+        sites_max; /* how many the agent may have; what may be ordered for it in a day follows from that */
+    bool wanted;   /* somebody serves it: a certificate is ordered when there is none */
+    bool spare;    /* a wildcard that is worth one as soon as a site is served that it covers */
 };
 
 /* Borrows conf until manager_reload gives another, and help. Nothing is on disk before the first site asks. */

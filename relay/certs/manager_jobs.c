@@ -43,10 +43,10 @@ static struct manager_job *new_job(struct manager *m, struct managed *d)
         .quota = m->quota,
         .help = m->help,
         .agent = j->agent,
-        .orders_per_day = d->orders_per_day,
         .kept = &d->kept, /* which stays as it is until the job has ended */
         .forced = d->forced,
     };
+    j->ask.orders_per_day = d->sites_max * due_orders_a_day(&j->ask.site);
     return j;
 }
 
@@ -102,6 +102,14 @@ void manager_cancel(struct managed *d)
         return;
     d->job->cancelled = true;
     job_cancel(d->job->job);
+}
+
+bool manager_interrupt(struct managed *d)
+{
+    if (!d->job || d->job->asked)
+        return false;
+    manager_cancel(d);
+    return true;
 }
 
 bool manager_is_ordering(const struct managed *d)

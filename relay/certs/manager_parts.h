@@ -20,7 +20,7 @@ struct managed {
     char **names;
     size_t names_n;
     char *issuer, *agent, *configured;
-    unsigned orders_per_day;
+    unsigned sites_max;
     bool wanted, spare, used, loaded; /* loaded: the store could be read */
     enum manager_wildcard as_wildcard;
     bool covered;          /* by the certificate of a wildcard, which serves it or is about to */
@@ -47,6 +47,13 @@ struct managed {
     const char *told_state; /* its state when it was told; a constant, or NULL */
 };
 
+/* Names that have folders in the store, still to be looked at. */
+struct manager_old {
+    char **names;
+    size_t n;
+    int64_t next_ms; /* when they are listed again */
+};
+
 struct manager {
     struct loop *loop;
     const struct opt_conf *conf;
@@ -59,6 +66,8 @@ struct manager {
     struct quota *quota;
     struct managed *first;
     struct managed *gone; /* forgotten while a job was theirs */
+    struct manager_old old;
+    struct manager_import *imports; /* that wait for jobs to end */
     uv_timer_t tick;
     size_t jobs;
     struct manager_counts counts;
@@ -75,6 +84,8 @@ void manager_task_ended(struct manager *m);                   /* one that is no 
 
 /* manager_sites.c */
 struct managed *manager_find(const struct manager *m, const char *site);
+/* One that no snapshot asks for any more, and whose job has not ended yet. */
+struct managed *manager_find_gone(const struct manager *m, const char *site);
 /* Somebody serves it, or what it covers. */
 bool manager_wants(const struct manager *m, const struct managed *d);
 /* Whose certificate it shows: its own, or a wildcard's. */
@@ -107,9 +118,19 @@ const char *manager_last_error(const struct managed *d);
 /* Runs deploy_hook for the site when that is due: also one that an earlier start of the relay did not see the end of. */
 void manager_deploy(struct manager *m, struct managed *d);
 
+/* manager_old.c */
+void manager_clear_old(struct manager *m, int64_t now);
+void manager_old_free(struct manager_old *o);
+
+/* manager_import.c */
+void manager_import_waiting(struct manager *m); /* those that nothing holds up any more */
+void manager_import_end(struct manager *m);     /* nobody waits any longer */
+
 /* manager_jobs.c */
 void manager_obtain(struct manager *m, struct managed *d);
 void manager_revoke(struct manager *m, struct managed *d);
 void manager_cancel(struct managed *d);
+/* Cancels its job, unless a person waits for that. True when there is one that ends soon. */
+bool manager_interrupt(struct managed *d);
 bool manager_is_ordering(const struct managed *d);
 #endif

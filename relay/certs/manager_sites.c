@@ -18,13 +18,21 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+static struct managed *find_in(struct managed *list, const char *site)
+{
+    while (list && strcmp(list->names[0], site) != 0)
+        list = list->next;
+    return list;
+}
+
 struct managed *manager_find(const struct manager *m, const char *site)
 {
-    struct managed *d = m->first;
+    return find_in(m->first, site);
+}
 
-    while (d && strcmp(d->names[0], site) != 0)
-        d = d->next;
-    return d;
+struct managed *manager_find_gone(const struct manager *m, const char *site)
+{
+    return find_in(m->gone, site);
 }
 
 /* The same agent's wildcard that covers every name of d; NULL when there is none. */
@@ -109,7 +117,7 @@ static bool is_same(const struct managed *d, const struct manager_site *site)
     for (size_t i = 0; i < d->names_n; i++)
         if (strcmp(d->names[i], site->names[i]) != 0)
             return false;
-    return d->wanted == site->wanted && d->spare == site->spare && d->orders_per_day == site->orders_per_day;
+    return d->wanted == site->wanted && d->spare == site->spare && d->sites_max == site->sites_max;
 }
 
 static void describe(struct manager *m, struct managed *d, const struct manager_site *site)
@@ -123,7 +131,7 @@ static void describe(struct manager *m, struct managed *d, const struct manager_
     d->agent = mem_copy(site->agent);
     d->wanted = site->wanted;
     d->spare = site->spare;
-    d->orders_per_day = site->orders_per_day;
+    d->sites_max = site->sites_max;
     d->look_again_ms = 0;
     manager_set_configured(m, d);
     manager_wake(m);
@@ -225,13 +233,12 @@ bool manager_load_troubled(struct manager *m)
 /* One that was forgotten, whose job has not ended yet: a second one would work in the same folder of the store. */
 static struct managed *take_back(struct manager *m, const struct manager_site *site)
 {
-    struct managed **at = &m->gone, *d;
+    struct managed *d = manager_find_gone(m, site->names[0]), **at = &m->gone;
 
-    while (*at && strcmp((*at)->names[0], site->names[0]) != 0)
-        at = &(*at)->next;
-    d = *at;
     if (!d)
         return NULL;
+    while (*at != d)
+        at = &(*at)->next;
     *at = d->next;
     d->next = m->first;
     m->first = d;

@@ -50,7 +50,7 @@ static const struct row meta_rows[] = {
     { "next_try", TIME, META(retry.next_try) },       { "last_error", TEXT, META(last_error) },
     { "order_url", TEXT, META(order.url) },           { "order_issuer", TEXT, META(order.issuer) },
     { "order_key_type", TEXT, META(order.key_type) }, { "order_began", TIME, META(order.at) },
-    { "held_since", LATER_TIME, META(held_since) },         { "configured", TEXT, META(configured) },
+    { "held_since", LATER_TIME, META(held_since) },   { "configured", TEXT, META(configured) },
     { "staging_passed", TEXT, META(staging_passed) },
 };
 

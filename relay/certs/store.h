@@ -15,7 +15,13 @@
 
 struct store;
 
-enum { STORE_NAME_BYTES = 280, STORE_KEPT = 4 /* old versions of a name */ };
+enum {
+    STORE_NAME_BYTES = 280,
+    STORE_KEPT = 4, /* old versions of a name */
+    STORE_OLD_S =
+        30 * 24 *
+        3600, /* how long a name that no site has any more is kept after the end of its certificate */
+};
 
 /* Makes STATE_DIR/certs, holds it (ERR_TAKEN: another process does), and clears away what a kill has left. */
 struct store *store_open(const char *state_dir, struct err *e);
@@ -55,6 +61,9 @@ must_check int store_install(const struct store *s, const struct store_offer *o,
                              struct err *e);
 /* The pair of this kind of key is wanted no more; the other stays. */
 must_check int store_drop(const struct store *s, struct meta *m, enum meta_slot slot, struct err *e);
+/* Nothing of the name is worth anything any more: its last certificate ended STORE_OLD_S ago; or where there is none, nothing has
+ * happened since then. */
+bool store_is_old(const struct store *s, const char *name, int64_t now);
 /* All of the name, its old versions too. */
 must_check int store_forget(const struct store *s, const char *name, struct err *e);
 

@@ -8,9 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <cmocka.h>
 
+#include "shared/file.h"
+#include "shared/http/answer.h"
+#include "shared/json.h"
 #include "shared/str.h"
 #include "tests/unit/capture.h"
 #include "tests/unit/loop_fixture.h"
@@ -175,7 +179,7 @@ static SSL_CTX *publish(struct bench *b, const char *const *sites, size_t n)
         const struct manager_site site = { .names = &sites[i],
                                            .names_n = 1,
                                            .agent = "pi",
-                                           .orders_per_day = 100,
+                                           .sites_max = 100,
                                            .wanted = strncmp(sites[i], "*.", 2) != 0,
                                            .spare = strncmp(sites[i], "*.", 2) == 0 };
 
@@ -309,6 +313,108 @@ static void ask(struct bench *b,
     buf_free(&reply.body);
 }
 
+/* An answer that comes later. */
+struct heard {
+    bool done;
+    int status;
+    char text[400];
+};
+
+static void on_answered(void *conn, const struct http_reply *reply)
+{
+    struct heard *h = conn;
+
+    *h = (struct heard){ .done = true, .status = reply->status };
+    snprintf(h->text, sizeof h->text, "%.*s", (int)reply->body.len, buf_bytes(&reply->body));
+}
+
+static void import(struct bench *b, const char *name, struct heard *h)
+{
+    const struct made_order o = { &name, 1, time(NULL) - 60, 30 * DAY, KEY_RSA2048 };
+    struct made made = maker_issue(fake.maker, &o);
+    struct http_request request = { 0 };
+    struct http_reply reply = { .status = 200 };
+    struct buf key = { 0 };
+    json_t *content;
+
+    assert_int_equal(signer_save(made.key, temp_path(b->temp, "imported.pem"), NULL), 0);
+    assert_int_equal(file_read(temp_path(b->temp, "imported.pem"), 10000, &key, NULL), 0);
+    content = json_pack("{s:s, s:s, s:s}", "chain", made.pem, "key", buf_text(&key), "origin", "elsewhere");
+    request.json = content;
+    *h = (struct heard){ 0 };
+    manager_answer_import(b->m, &request, &reply);
+    if (reply.later)
+        *reply.later = (struct http_later){ on_answered, h };
+    else
+        on_answered(h, &reply);
+    json_decref(content);
+    buf_free(&reply.body);
+    buf_free(&key);
+    made_free(&made);
+}
+
+/* The order that is under way ends for it, and what is brought does. */
+static void test_an_import_waits_for_the_order_under_way(void **state)
+{
+    struct bench b;
+    struct heard heard;
+    SSL_CTX *tls;
+
+    begin(&b, *state);
+    fake.waits = true;
+    publish(&b, SITES("a.com"));
+    UNTIL(&b, fake.runs == 1);
+    import(&b, "a.com", &heard);
+    assert_false(heard.done);
+    loop_until(&b.loop, &heard.done);
+    assert_int_equal(heard.status, 200);
+    assert_non_null(strstr(heard.text, "\"taken\""));
+    tls = publish(&b, SITES("a.com"));
+    assert_int_equal(EVP_PKEY_base_id(X509_get0_pubkey(SSL_CTX_get0_certificate(tls))), EVP_PKEY_RSA);
+    end(&b);
+}
+
+static void test_an_import_does_not_stop_what_a_person_waits_for(void **state)
+{
+    struct bench b;
+    struct heard asked = { 0 }, heard;
+    const struct http_request request = { .name = STR("a.com") };
+    struct http_reply reply = { .status = 200 };
+
+    begin(&b, *state);
+    store_has(&b, "a.com", KEY_ECDSA, 0, 90 * DAY);
+    publish(&b, SITES("a.com"));
+    fake.waits = true;
+    manager_answer_renew(b.m, &request, &reply);
+    assert_non_null(reply.later);
+    *reply.later = (struct http_later){ on_answered, &asked };
+    UNTIL(&b, fake.runs > 0 && fake.at_once == 1);
+    import(&b, "a.com", &heard);
+    assert_true(heard.done && !asked.done);
+    assert_non_null(strstr(heard.text, "tunnelctl certs renew or revoke is at work for it"));
+    end(&b); /* which ends both */
+    assert_int_equal(asked.status, 502);
+}
+
+static void test_folders_of_sites_that_are_no_more_go(void **state)
+{
+    struct bench b;
+
+    begin(&b, *state);
+    store_has(&b, "lately.com", KEY_ECDSA, 0, 3600);
+    store_has(&b, "a.com", KEY_ECDSA, 0, 90 * DAY);
+    assert_int_equal(mkdir(temp_path(*state, "certs/long.com"), 0700), 0);
+    assert_int_equal(
+        utimes(temp_path(*state, "certs/long.com"),
+               (struct timeval[2]){ { time(NULL) - 31 * DAY, 0 }, { time(NULL) - 31 * DAY, 0 } }),
+        0);
+    publish(&b, SITES("a.com"));
+    UNTIL(&b, access(temp_path(*state, "certs/long.com"), F_OK) != 0);
+    end(&b);
+    assert_int_equal(access(temp_path(*state, "certs/lately.com/fullchain.pem"), F_OK), 0);
+    assert_int_equal(access(temp_path(*state, "certs/a.com/fullchain.pem"), F_OK), 0);
+}
+
 static void test_trouble_is_told_when_it_begins(void **state)
 {
     struct bench b;
@@ -409,6 +515,9 @@ int main(void)
         IN_A_FOLDER(test_who_is_covered_gets_his_own_in_good_time),
         IN_A_FOLDER(test_trouble_is_told_when_it_begins),
         IN_A_FOLDER(test_an_end_is_told),
+        IN_A_FOLDER(test_an_import_waits_for_the_order_under_way),
+        IN_A_FOLDER(test_an_import_does_not_stop_what_a_person_waits_for),
+        IN_A_FOLDER(test_folders_of_sites_that_are_no_more_go),
         IN_A_FOLDER(test_what_cannot_be_written_is_served_from_memory),
         IN_A_FOLDER(test_a_deployment_that_was_cut_off_is_made_up_for),
     };

@@ -291,6 +291,24 @@ static void test_what_is_good_is_shown_alone(void **state)
     bench_end(&b);
 }
 
+static void test_how_long_a_name_is_kept(void **state)
+{
+    struct bench b = { 0 };
+
+    bench_begin(&b, *state, "R10");
+    assert_int_equal(store_save(b.store, &b.meta, NULL), 0);
+    assert_false(store_is_old(b.store, "a.com", time(NULL)));
+    assert_true(store_is_old(b.store, "a.com", time(NULL) + STORE_OLD_S + 1));
+    renewal_failed(&b.meta.retry, start, RENEWAL_SOON, 0, 0);
+    assert_int_equal(store_save(b.store, &b.meta, NULL), 0);
+    assert_false(store_is_old(b.store, "a.com", start + STORE_OLD_S - 1));
+    assert_true(store_is_old(b.store, "a.com", start + STORE_OLD_S));
+    assert_string_equal(install(&b, usual), ""); /* 90 days, less an hour */
+    assert_false(store_is_old(b.store, "a.com", start + 90 * DAY - 3601 + STORE_OLD_S));
+    assert_true(store_is_old(b.store, "a.com", start + 90 * DAY - 3600 + STORE_OLD_S));
+    bench_end(&b);
+}
+
 /* Somebody lets another program read it: that is no reason to order another one. */
 static void test_a_key_that_others_can_read_is_used(void **state)
 {
@@ -452,6 +470,7 @@ int main(void)
         IN_A_FOLDER(test_a_few_old_ones_stay),
         IN_A_FOLDER(test_a_damaged_note_does_not_cost_the_certificate),
         IN_A_FOLDER(test_a_damaged_pair_is_none),
+        IN_A_FOLDER(test_how_long_a_name_is_kept),
         IN_A_FOLDER(test_what_is_good_is_shown_alone),
         IN_A_FOLDER(test_a_key_that_others_can_read_is_used),
         IN_A_FOLDER(test_a_pair_that_cannot_be_read_is_not_missing),
