@@ -50,7 +50,8 @@ struct meta {
     char *name;
     struct meta_cert certs[META_SLOTS];
     struct renewal_retry retry;
-    char *last_error;   /* NULL: nothing went wrong last time */
+    char *last_error; /* NULL: nothing went wrong last time */
+    char *dns;        /* what it said of the names when that was looked at last, while tries fail: a digest */
     int64_t held_since; /* a first order by a look beforehand; 0: it is not */
     struct meta_order order;
     char *configured;     /* what failures were counted for; another text resets them. The manager's own */

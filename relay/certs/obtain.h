@@ -22,6 +22,9 @@ struct obtain_help { /* from other parts; functions are called on the job's thre
     /* Does the name lead to us? -1 when not, and what was seen. warning: room for what is odd nevertheless; "": nothing. */
     int (*look)(void *user, const struct issuer *by, const char *name, struct job *job,
                 char warning[OBTAIN_WARNING_BYTES], struct err *e);
+    /* Adds what the public's DNS says of the name to `out`, in any form: only whether it changes is of interest. */
+    int (*dns)(void *user, const struct issuer *by, const char *name, struct job *job, struct buf *out,
+               struct err *e);
     void *user;
 };
 

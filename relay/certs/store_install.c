@@ -181,6 +181,7 @@ int store_install(const struct store *s, const struct store_offer *o, struct met
     describe(&next.certs[slot], o, &found, now);
     renewal_reset(&next.retry);
     next.last_error = NULL;
+    next.dns = NULL;
     next.order = (struct meta_order){ 0 };
     next.held_since = 0;
     if ((o->deploys && note_deployment(s, m->name, e) != 0) ||
@@ -192,6 +193,7 @@ int store_install(const struct store *s, const struct store_offer *o, struct met
     }
     meta_cert_free(&m->certs[slot]);
     meta_set(&m->last_error, NULL);
+    meta_set(&m->dns, NULL);
     meta_order_ended(m);
     *m = next;
     drop_order_key(s, m->name);

@@ -137,6 +137,21 @@ static int look(void *user, const struct issuer *by, const char *name, struct jo
     return elsewhere && strcmp(name, elsewhere) == 0 ? err_set(e, ERR_PEER, "it leads elsewhere") : 0;
 }
 
+static const char *dns_says; /* NULL: it cannot be asked */
+
+static int dns(void *user, const struct issuer *by, const char *name, struct job *job, struct buf *out,
+               struct err *e)
+{
+    (void)user;
+    (void)by;
+    (void)name;
+    (void)job;
+    if (!dns_says)
+        return err_set(e, ERR_PEER, "no resolver answers");
+    buf_printf(out, "%s", dns_says);
+    return 0;
+}
+
 /* ---- a relay's folder, and a site in it ---- */
 
 struct bench {
@@ -161,8 +176,8 @@ static void bench_begin(struct bench *b, struct temp *t, const char *text)
     ca.life_s = 90 * DAY;
     ca.class = ACME_CONFIG;
     ca.fails_type = -1;
-    elsewhere = NULL;
-    *b = (struct bench){ .here = -1, .help = { begin, end, look, b } };
+    elsewhere = dns_says = NULL;
+    *b = (struct bench){ .here = -1, .help = { begin, end, look, dns, b } };
     b->conf = opt_load_text(&relay_schema, "relay.ini", text, strlen(text), &errors);
     assert_non_null(b->conf);
     b->issuers = issuers_new(b->conf, t->folder, NULL);
@@ -408,6 +423,33 @@ static void test_mended_dns_is_noticed_while_tries_fail(void **state)
     bench_end(&b);
 }
 
+/* With preflight = off nobody looks whether the names lead here. */
+static void test_changed_dns_hastens_the_next_try(void **state)
+{
+    static const struct {
+        const char *says;
+        int asked; /* orders, so far */
+    } looks[] = { { NULL, 1 }, { "192.0.2.1", 1 }, { "192.0.2.1", 1 },
+                  { NULL, 1 }, { "192.0.2.2", 2 }, { "192.0.2.2", 2 } };
+    struct bench b;
+
+    bench_begin(&b, *state, plain);
+    ca.fails_at = "ca.test";
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    b.look_again = true;
+    for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++) {
+        dns_says = looks[i].says;
+        assert_int_equal(obtain(&b, SITE("a.com")),
+                         looks[i].asked > looks[i > 0 ? i - 1 : 0].asked ? OBTAIN_FAILED : OBTAIN_WELL);
+        assert_int_equal(ca.asked, looks[i].asked);
+    }
+    ca.fails_at = NULL;
+    dns_says = "192.0.2.3";
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_true(b.r.installed && !b.r.meta.dns);
+    bench_end(&b);
+}
+
 static void test_two_kinds_of_keys(void **state)
 {
     struct bench b;
@@ -581,6 +623,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_order_is_taken_up_again, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_what_does_not_lead_here_is_not_ordered, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_mended_dns_is_noticed_while_tries_fail, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_changed_dns_hastens_the_next_try, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_two_kinds_of_keys, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_a_pair_that_is_needed_stays, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_one_kind_of_key_does_not_hold_up_the_other, temp_make,
