@@ -22,9 +22,10 @@ static void add_apart(struct publication *p, struct snap_site *added, const stru
 
     if (!tls)
         log_error("no certificate", kv_str("domain", names[0]), kv_str("error", why.text));
-    for (size_t i = 0; tls && i < n; i++)
-        snapshot_add_name_with(p->snapshot, added, names[i], tls,
-                               relay_certificate_covers(tls, &shown, names[i]));
+    for (size_t i = 0; tls && i < n; i++) {
+        snapshot_add_name(p->snapshot, added, names[i], relay_certificate_covers(tls, &shown, names[i]));
+        snapshot_show_apart(p->snapshot, tls);
+    }
     SSL_CTX_free(tls);
 }
 

@@ -192,7 +192,8 @@ static void watch_dns(struct attempt *t)
 {
     char *now = dns_now(t);
 
-    if (now && t->m->dns && strcmp(now, t->m->dns) != 0 && renewal_hasten(&t->m->retry, time(NULL)))
+    if (now && t->m->dns && strcmp(now, t->m->dns) != 0 && renewal_hasten(&t->m->retry, time(NULL)) &&
+        renewal_may_try(&t->m->retry, time(NULL)))
         log_info("DNS has changed, so a certificate is tried for again", kv_str("domain", t->m->name));
     if (now)
         meta_set(&t->m->dns, now);

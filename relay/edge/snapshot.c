@@ -118,19 +118,18 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
     return site;
 }
 
-void snapshot_add_name_with(struct snapshot *s, struct snap_site *site, const char *name, SSL_CTX *tls,
-                            bool trusted)
-{
-    s->names = mem_grow(s->names, (s->names_n + 1) * sizeof *s->names);
-    s->names[s->names_n++] = (struct name){ arena_copy(&s->texts, name), site, tls, trusted };
-    s->sorted = false;
-    if (tls)
-        SSL_CTX_up_ref(tls);
-}
-
 void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name, bool trusted)
 {
-    snapshot_add_name_with(s, site, name, NULL, trusted);
+    s->names = mem_grow(s->names, (s->names_n + 1) * sizeof *s->names);
+    s->names[s->names_n++] =
+        (struct name){ .host = arena_copy(&s->texts, name), .site = site, .trusted = trusted };
+    s->sorted = false;
+}
+
+void snapshot_show_apart(struct snapshot *s, SSL_CTX *tls)
+{
+    SSL_CTX_up_ref(tls);
+    s->names[s->names_n - 1].tls = tls;
 }
 
 void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority,

@@ -13,7 +13,6 @@
 #include "shared/lane_types.h"
 #include "shared/policy.h"
 #include "shared/proxy2.h"
-#include "shared/str.h"
 
 #include <openssl/ssl.h>
 #include <stdint.h>
@@ -88,9 +87,8 @@ const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, cons
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
                                     const struct policy *policy, struct counts *counts);
 void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name, bool trusted);
-/* The same for one that shows another certificate than its site. */
-void snapshot_add_name_with(struct snapshot *s, struct snap_site *site, const char *name, SSL_CTX *tls,
-                            bool trusted);
+void snapshot_show_apart(struct snapshot *s,
+                         SSL_CTX *tls); /* by the name added last, in place of its site's */
 bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to);
