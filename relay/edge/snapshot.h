@@ -58,7 +58,7 @@ struct snap_site {
     bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
 };
 
-struct snap_rules { /* what counts for every connection, whatever it asks for */
+struct snap_rules {       /* what counts for every connection, whatever it asks for */
     struct cidrs trusted; /* proxies whose word is taken */
     struct h1_limits limits;
     bool http2; /* is offered to those who come with TLS */
