@@ -165,6 +165,8 @@ static void count(struct manager_counts *c, const struct obtain_result *r)
     c->issued += r->installed;
     c->failed += r->end == OBTAIN_FAILED;
     c->held += r->end == OBTAIN_HELD;
+}
+
 /* What could not be written is the site's from now on, in place of what it had. True when it shows another certificate. */
 static bool note_kept(struct manager *m, struct managed *d, struct obtain_result *r)
 {
