@@ -32,9 +32,10 @@ struct manager_site {         /* as the configuration and the claims have it; bo
     size_t names_n;
     const char *issuer; /* NAME of an [acme NAME]; NULL: any authority, in their order */
     const char *agent;  /* who claims it; NULL: nobody, it is in our own configuration */
-    unsigned orders_per_day;
-    bool wanted; /* somebody serves it: a certificate is ordered when there is none */
-    bool spare;  /* a wildcard that is worth one as soon as a site is served that it covers */
+    unsigned
+        sites_max; /* how many the agent may have; what may be ordered for it in a day follows from that */
+    bool wanted;   /* somebody serves it: a certificate is ordered when there is none */
+    bool spare;    /* a wildcard that is worth one as soon as a site is served that it covers */
 };
 
 /* Borrows conf until manager_reload gives another, and help. Nothing is on disk before the first site asks. */
@@ -51,8 +52,6 @@ SSL_CTX *manager_context(struct manager *m, const struct manager_site *site, boo
 void manager_forget_unused(struct manager *m);
 
 bool manager_has(const struct manager *m, const char *site);
-/* Somebody wants it to be tried now (DNS has changed, an agent has come): failures before do not count. */
-void manager_try_again(struct manager *m, const char *site);
 /* The store, for those who bring certificates; NULL with the reason. */
 struct store *manager_store(struct manager *m, struct err *e);
 /* What lies in the store has become another thing. */
