@@ -51,7 +51,8 @@ ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
 $(error a library is missing: one of $(PKGS). Run 'sh scripts/setup build' to see and install what is needed)
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS   := $(shell pkg-config --libs $(filter-out libcurl,$(PKGS))) # shared/http/libcurl.c loads that one
+# shared/http/libcurl.c loads that one itself; libatomic is for ARMv6 (Pi 1, Zero), whose processor has no atomics of 64 bits.
+PKG_LIBS   := $(shell pkg-config --libs $(filter-out libcurl,$(PKGS))) -latomic
 endif
 
 SRC        := $(shell find relay agent shared tests -name '*.c')
