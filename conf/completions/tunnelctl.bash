@@ -8,7 +8,7 @@ _tunnelctl_names() {
 
 _tunnelctl() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-    local commands='status check invite join agents revoke add remove certs dns reload version'
+    local commands='status check invite join agents revoke add remove certs dns doctor reload version'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -33,6 +33,7 @@ _tunnelctl() {
         renew | revoke) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
         import) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
         esac ;;
+    doctor,-*) mapfile -t COMPREPLY < <(compgen -W '--before' -- "$word") ;;
     dns,-*) mapfile -t COMPREPLY < <(compgen -W '--dry-run --out' -- "$word") ;;
     dns,*) case $before in
         dns) mapfile -t COMPREPLY < <(compgen -W 'sync providers import' -- "$word") ;;
@@ -40,7 +41,7 @@ _tunnelctl() {
         import) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         esac ;;
     check,*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-    remove,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
+    remove,* | doctor,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
     revoke,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names agents NAME)" -- "$word") ;;
     esac
 }

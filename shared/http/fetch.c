@@ -199,12 +199,12 @@ static int finish(struct run *r, CURLcode rc, struct err *e)
     const char *address = NULL;
     long status = 0;
 
+    r->lib->easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+    r->reply->status = (int)status;
     if (rc != CURLE_OK)
         return explain(r, rc, e);
-    r->lib->easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
     if (r->lib->easy_getinfo(r->curl, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address)
         snprintf(r->reply->address, sizeof r->reply->address, "%s", address);
-    r->reply->status = (int)status;
     return 0;
 }
 
