@@ -58,6 +58,7 @@ static void on_look(uv_timer_t *timer)
         on_renewal_due(&r->renewal);
     guests_tick(r->guests, loop_now_ms(r->loop));
     dns01_tick(r->dns01);
+    ban_book_tick(r->bans);
     if (begin_due(r->begin, now) || others)
         relay_publish_soon(r);
 }
@@ -103,12 +104,34 @@ static void on_challenge(void *user, const char *agent, const struct lane_msg *m
     guests_hear(r->guests, agent, m, loop_now_ms(r->loop));
 }
 
-static void on_guest_answered(void *user, const char *agent, const struct lane_msg *m)
+static void say_to_agent(void *user, const char *agent, const struct lane_msg *m)
 {
     struct relay *r = user;
 
     if (r->lanes)
         lanes_say(r->lanes, agent, m);
+}
+
+static void on_ban(void *user, const char *agent, const struct lane_msg *m)
+{
+    struct relay *r = user;
+
+    ban_book_hear(r->bans, agent, m);
+}
+
+static void on_bans_changed(void *user, bool by_agent)
+{
+    if (by_agent)
+        relay_publish_later(user);
+    else
+        relay_publish_soon(user);
+}
+
+static const struct cidrs *trusted_proxies(void *user)
+{
+    const struct relay *r = user;
+
+    return &relay_conf_of(r->conf)->trusted_proxies;
 }
 
 static bool guest_serves(void *user, const char *agent, const char *name)
@@ -173,7 +196,8 @@ static void on_edge_ended(void *user)
 }
 
 static const struct lanes_events lanes_events = { on_lanes_changed,      on_stream_ended, on_stream_consumed,
-                                                  on_real_address_asked, on_challenge,    on_lanes_ended };
+                                                  on_real_address_asked, on_challenge,    on_ban,
+                                                  on_lanes_ended };
 static const struct edge_events edge_events = { on_lane_proved, on_lane_silent, on_stream_aborted,
                                                 on_challenges_shown, on_edge_ended };
 
@@ -223,7 +247,7 @@ static void start_handles(struct relay *r)
 {
     r->board = board_new(on_challenges_changed, r);
     r->ways = ways_start(r->loop, r->board);
-    r->guests_host = (struct guests_host){ on_guest_answered, guest_serves, r };
+    r->guests_host = (struct guests_host){ say_to_agent, guest_serves, r };
     r->guests = guests_new(r->board, &r->guests_host);
     uv_timer_init(&r->loop->uv, &r->publish);
     uv_timer_init(&r->loop->uv, &r->renewal);
@@ -262,6 +286,8 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     if (!r->certs)
         return -1;
     r->files = files_new(r->conf);
+    r->bans_host = (struct ban_book_host){ on_bans_changed, say_to_agent, trusted_proxies, r };
+    r->bans = ban_book_open(conf->base.state_dir, &r->bans_host);
     r->begin = begin_new();
     r->placeholders = placeholders_new();
     if (policies_load(&r->policies, r->conf, &domain, e) != 0)
@@ -357,6 +383,7 @@ static void end_if_done(struct relay *r)
     policies_free(&r->policies);
     policies_free(&r->next_policies);
     fixed_free(r->fixed);
+    ban_book_free(r->bans);
     access_log_release(r->access_log);
     if (!r->failed)
         r->ended.call(r->ended.user);

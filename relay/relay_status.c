@@ -100,11 +100,38 @@ static void answer_root(void *parts, const struct http_request *request, struct 
     certs_root_pem(r->certs, &reply->body);
 }
 
+/* ---- bans ---- */
+
+static void answer_bans(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    (void)request;
+    ban_book_answer_list(r->bans, reply);
+}
+
+static void answer_ban(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    ban_book_answer_add(r->bans, request, reply);
+}
+
+static void answer_unban(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    ban_book_answer_remove(r->bans, request, reply);
+}
+
 const struct http_route relay_routes[] = {
     { "GET", "/v1/agents", answer_agents },
     { "POST", "/v1/invite", answer_invite },
     { "DELETE", "/v1/agents/*", answer_revoke },
     { "GET", "/v1/root.pem", answer_root },
+    { "GET", "/v1/bans", answer_bans },
+    { "POST", "/v1/bans", answer_ban },
+    { "DELETE", "/v1/bans/*", answer_unban },
     { "GET", "/v1/certs", relay_answer_certs },
     { "POST", "/v1/certs/*/renew", relay_answer_renew },
     { "POST", "/v1/certs/*/revoke", relay_answer_cert_revoke },

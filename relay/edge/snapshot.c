@@ -270,6 +270,7 @@ void snapshot_release(struct snapshot *s)
         free(s->sites[i]);
     }
     snapshot_free_ports(s);
+    snapshot_free_bans(s);
     SSL_CTX_free(s->tls_begin);
     SSL_CTX_free(s->tls_fallback);
     challenges_release(s->challenges);

@@ -13,7 +13,7 @@ struct ctl {
     enum client_side side;
     bool json, colour;
     bool dry_run;                       /* --dry-run: of dns sync */
-    const char *domains, *lasts, *host; /* --domains, --for, --host: of invite */
+    const char *domains, *lasts, *host; /* --domains, --for, --host: of invite; --for: of ban, too */
     const char *out;                    /* --out: of dns import */
     const char *dns;                    /* --dns: of add */
     const char *reason;                 /* --reason: of certs revoke */
@@ -33,6 +33,8 @@ enum ctl_exit ctl_revoke(struct ctl *c);
 enum ctl_exit ctl_add(struct ctl *c);
 enum ctl_exit ctl_remove(struct ctl *c);
 enum ctl_exit ctl_certs(struct ctl *c);
+enum ctl_exit ctl_ban(struct ctl *c);
+enum ctl_exit ctl_unban(struct ctl *c);
 enum ctl_exit ctl_certs_import(struct ctl *c); /* behind certs import */
 enum ctl_exit ctl_dns(struct ctl *c);
 enum ctl_exit ctl_dns_providers(struct ctl *c); /* behind dns providers */

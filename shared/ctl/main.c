@@ -21,6 +21,8 @@ static const struct {
     { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove },
     { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
+    { "ban", "[ADDRESS]", "refuse a visitor's address; without one, who is refused", ctl_ban },
+    { "unban", "ADDRESS", "refuse it no longer", ctl_unban },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
 };
@@ -29,7 +31,7 @@ static void print_help(void)
 {
     printf("usage: tunnelctl [--socket PATH | --relay | --agent] [--json] COMMAND\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        printf("  %-8s%-8s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        printf("  %-7s%-10s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
     printf("\n"
            "      add DOMAIN SERVICE [--dns P]   such as: add a.com http://127.0.0.1:80\n"
            "      certs renew DOMAIN             order another one now\n"
@@ -42,6 +44,7 @@ static void print_help(void)
            "      --dns NAME     for add: the [provider] that keeps its records; or manual\n"
            "      --domains LIST for invite: names that the agent may serve, in quotes\n"
            "      --for TIME     for invite: how long the token is good, 1s to 7d; 1h\n"
+           "                     for ban: how long it holds, such as 30d; 1d\n"
            "      --host HOST    for invite: where agents reach this machine, when it is\n"
            "                     not its first public address\n"
            "      --reason WHY   for certs revoke: unspecified, key-compromise, superseded\n"
@@ -64,8 +67,10 @@ static enum ctl_exit run_command(struct ctl *c)
 
     c->argc--;
     c->argv++;
-    if ((c->domains || c->lasts || c->host) && strcmp(name, "invite") != 0)
-        return ctl_wrong_usage("--domains, --for and --host are for invite, not for %s", name);
+    if ((c->domains || c->host) && strcmp(name, "invite") != 0)
+        return ctl_wrong_usage("--domains and --host are for invite, not for %s", name);
+    if (c->lasts && strcmp(name, "invite") != 0 && strcmp(name, "ban") != 0)
+        return ctl_wrong_usage("--for is for invite and ban, not for %s", name);
     if (c->dns && strcmp(name, "add") != 0)
         return ctl_wrong_usage("--dns is for add, not for %s", name);
     if (c->out && strcmp(name, "dns") != 0)

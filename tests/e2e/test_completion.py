@@ -41,6 +41,7 @@ def test_commands_are_those_of_the_help() -> None:
     (["dns", ""], {"sync", "providers", "import"}),
     (["certs", ""], {"renew", "revoke", "import"}),
     (["add", "--"], {"--dns"}),
+    (["ban", "--"], {"--for"}),
     (["invite", "--domains", ""], set()),
 ])
 def test_what_follows(words: list[str], wanted: set[str]) -> None:
