@@ -21,7 +21,7 @@ static const struct {
     { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove },
     { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
-    { "ban", "[ADDRESS]", "refuse a visitor's address; without one, who is refused", ctl_ban },
+    { "ban", "[ADDR]", "refuse a visitor's address; without one, who is refused", ctl_ban },
     { "unban", "ADDRESS", "refuse it no longer", ctl_unban },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
@@ -31,7 +31,7 @@ static void print_help(void)
 {
     printf("usage: tunnelctl [--socket PATH | --relay | --agent] [--json] COMMAND\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        printf("  %-7s%-10s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        printf("  %-8s%-8s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
     printf("\n"
            "      add DOMAIN SERVICE [--dns P]   such as: add a.com http://127.0.0.1:80\n"
            "      certs renew DOMAIN             order another one now\n"
