@@ -399,10 +399,21 @@ static void answer_unban(void *parts, const struct http_request *request, struct
     agent_bans_answer_remove(&a->bans, request, reply);
 }
 
+static void answer_log(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    (void)parts;
+    (void)request;
+    http_reply_error(reply, 404, "requests are seen by the relay alone; run tunnelctl log on its machine");
+}
+
 static const struct http_route routes[] = {
-    { "POST", "/v1/join", answer_join },         { "GET", "/v1/dns", answer_dns },
-    { "POST", "/v1/dns/sync", answer_dns_sync }, { "GET", "/v1/bans", answer_bans },
-    { "POST", "/v1/bans", answer_ban },          { "DELETE", "/v1/bans/*", answer_unban },
+    { "POST", "/v1/join", answer_join },
+    { "GET", "/v1/dns", answer_dns },
+    { "POST", "/v1/dns/sync", answer_dns_sync },
+    { "GET", "/v1/bans", answer_bans },
+    { "POST", "/v1/bans", answer_ban },
+    { "DELETE", "/v1/bans/*", answer_unban },
+    { "GET", "/v1/log", answer_log },
 };
 
 /* ---- end ---- */

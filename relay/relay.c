@@ -23,6 +23,7 @@ enum {
 };
 
 static void end_if_done(struct relay *r);
+static void close_tap(struct relay *r);
 
 /* ---- renewal ---- */
 
@@ -190,6 +191,7 @@ static void on_edge_ended(void *user)
     struct relay *r = user;
 
     r->edge = NULL;
+    close_tap(r);
     if (r->lanes)
         lanes_drain(r->lanes); /* the lanes carried what was in progress until now */
     end_if_done(r);
@@ -241,6 +243,14 @@ static void on_manager_ended(void *user)
 static const struct manager_events manager_events = { on_certs_changed, on_cert_told, on_notice,
                                                       on_manager_ended };
 
+static void on_tap_closed(void *user)
+{
+    struct relay *r = user;
+
+    r->pending--;
+    end_if_done(r);
+}
+
 /* ---- start, reload ---- */
 
 static void start_handles(struct relay *r)
@@ -253,7 +263,9 @@ static void start_handles(struct relay *r)
     uv_timer_init(&r->loop->uv, &r->renewal);
     uv_timer_init(&r->loop->uv, &r->look);
     r->publish.data = r->renewal.data = r->look.data = r;
-    r->pending = 4;
+    r->tap = log_tap_start(r->loop, on_tap_closed, r);
+    access_log_set_tap(r->access_log, r->tap);
+    r->pending = 5;
 }
 
 static int start_access_log(struct relay *r, const struct relay_conf *conf, struct err *e)
@@ -403,6 +415,14 @@ static void on_timer_closed(uv_handle_t *handle)
     on_closed(handle->data);
 }
 
+/* Not before the last worker has ended. */
+static void close_tap(struct relay *r)
+{
+    if (r->tap)
+        log_tap_close(r->tap);
+    r->tap = NULL;
+}
+
 static void begin_end(struct relay *r)
 {
     if (r->ending)
@@ -414,6 +434,8 @@ static void begin_end(struct relay *r)
         manager_stop(r->manager);
         dns01_stop(r->dns01, on_closed, r);
     }
+    if (!r->edge)
+        close_tap(r);
     uv_close((uv_handle_t *)&r->publish, on_timer_closed);
     uv_close((uv_handle_t *)&r->renewal, on_timer_closed);
     uv_close((uv_handle_t *)&r->look, on_timer_closed);

@@ -46,7 +46,8 @@ struct relay {
     struct ban_book *bans;
     struct ban_book_host bans_host;
     struct access_log *access_log;
-    int access_log_fd; /* prepared, for the reload that follows */
+    struct log_tap *tap; /* NULL once closed */
+    int access_log_fd;   /* prepared, for the reload that follows */
     struct ledger ledger;
     uv_timer_t publish, renewal, look;
     int64_t renewed_ms; /* when it was tried last */
@@ -84,6 +85,6 @@ void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is 
 
 /* relay_status.c */
 void relay_add_status(void *parts, json_t *status);
-enum { RELAY_ROUTES_N = 11 };
+enum { RELAY_ROUTES_N = 12 };
 extern const struct http_route relay_routes[RELAY_ROUTES_N];
 #endif

@@ -124,6 +124,16 @@ static void answer_unban(void *parts, const struct http_request *request, struct
     ban_book_answer_remove(r->bans, request, reply);
 }
 
+static void answer_log(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    if (r->tap)
+        log_tap_answer(r->tap, access_log_writes(r->access_log), request, reply);
+    else
+        http_reply_error(reply, 503, "the relay is stopping");
+}
+
 const struct http_route relay_routes[] = {
     { "GET", "/v1/agents", answer_agents },
     { "POST", "/v1/invite", answer_invite },
@@ -132,6 +142,7 @@ const struct http_route relay_routes[] = {
     { "GET", "/v1/bans", answer_bans },
     { "POST", "/v1/bans", answer_ban },
     { "DELETE", "/v1/bans/*", answer_unban },
+    { "GET", "/v1/log", answer_log },
     { "GET", "/v1/certs", relay_answer_certs },
     { "POST", "/v1/certs/*/renew", relay_answer_renew },
     { "POST", "/v1/certs/*/revoke", relay_answer_cert_revoke },

@@ -8,7 +8,7 @@ _tunnelctl_names() {
 
 _tunnelctl() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-    local commands='status check invite join agents revoke add remove certs dns ban unban reload version'
+    local commands='status check invite join agents revoke add remove certs dns log top ban unban reload version'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -27,6 +27,7 @@ _tunnelctl() {
     ,*) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
     invite,-*) mapfile -t COMPREPLY < <(compgen -W '--domains --for --host' -- "$word") ;;
     add,-*) mapfile -t COMPREPLY < <(compgen -W '--dns' -- "$word") ;;
+    log,-*) mapfile -t COMPREPLY < <(compgen -W '--follow' -- "$word") ;;
     ban,-*) mapfile -t COMPREPLY < <(compgen -W '--for' -- "$word") ;;
     unban,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names ban ADDRESS)" -- "$word") ;;
     certs,-*) mapfile -t COMPREPLY < <(compgen -W '--reason' -- "$word") ;;

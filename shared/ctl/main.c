@@ -21,6 +21,8 @@ static const struct {
     { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove },
     { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
+    { "log", "[-f]", "last lines of the access log; -f: as it happens (relay)", ctl_log },
+    { "top", "", "live traffic by domain, lane and port", ctl_top },
     { "ban", "[ADDR]", "refuse a visitor's address; without one, who is refused", ctl_ban },
     { "unban", "ADDRESS", "refuse it no longer", ctl_unban },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
@@ -79,6 +81,8 @@ static enum ctl_exit run_command(struct ctl *c)
         return ctl_wrong_usage("--reason is for certs revoke, not for %s", name);
     if (c->dry_run && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync, not for %s", name);
+    if (c->follow && strcmp(name, "log") != 0)
+        return ctl_wrong_usage("-f is for log, not for %s", name);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(c);
@@ -95,18 +99,26 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },  { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },         { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' }, { "for", required_argument, NULL, 'f' },
-        { "host", required_argument, NULL, 'o' },    { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },       { "out", required_argument, NULL, 't' },
-        { "dns", required_argument, NULL, 'p' },     { "reason", required_argument, NULL, 'w' },
-        { "version", no_argument, NULL, 'v' },       { 0 },
+        { "socket", required_argument, NULL, 's' },
+        { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },
+        { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' },
+        { "for", required_argument, NULL, 'l' },
+        { "host", required_argument, NULL, 'o' },
+        { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },
+        { "out", required_argument, NULL, 't' },
+        { "dns", required_argument, NULL, 'p' },
+        { "reason", required_argument, NULL, 'w' },
+        { "version", no_argument, NULL, 'v' },
+        { "follow", no_argument, NULL, 'f' },
+        { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
 
-    while ((given = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+    while ((given = getopt_long(argc, argv, "hf", known, NULL)) != -1) {
         switch (given) {
         case 's': c.socket = optarg; break;
         case 'r':
@@ -117,7 +129,8 @@ int main(int argc, char **argv)
             break;
         case 'j': c.json = true; break;
         case 'd': c.domains = optarg; break;
-        case 'f': c.lasts = optarg; break;
+        case 'l': c.lasts = optarg; break;
+        case 'f': c.follow = true; break;
         case 'n': c.dry_run = true; break;
         case 't': c.out = optarg; break;
         case 'p': c.dns = optarg; break;

@@ -42,6 +42,7 @@ def test_commands_are_those_of_the_help() -> None:
     (["certs", ""], {"renew", "revoke", "import"}),
     (["add", "--"], {"--dns"}),
     (["ban", "--"], {"--for"}),
+    (["log", "--"], {"--follow"}),
     (["invite", "--domains", ""], set()),
 ])
 def test_what_follows(words: list[str], wanted: set[str]) -> None:
