@@ -18,7 +18,9 @@ struct ctl {
     const char *out;                    /* --out: of dns import */
     const char *dns;                    /* --dns: of add */
     const char *reason;                 /* --reason: of certs revoke */
-    int argc;                           /* what follows the command's name */
+    const char *config, *state_dir;     /* --config, --state-dir, --force: of restore */
+    bool force;
+    int argc; /* what follows the command's name */
     char **argv;
 };
 
@@ -36,6 +38,8 @@ enum ctl_exit ctl_remove(struct ctl *c);
 enum ctl_exit ctl_certs(struct ctl *c);
 enum ctl_exit ctl_ban(struct ctl *c);
 enum ctl_exit ctl_unban(struct ctl *c);
+enum ctl_exit ctl_backup(struct ctl *c);
+enum ctl_exit ctl_restore(struct ctl *c);
 enum ctl_exit ctl_log(struct ctl *c);
 enum ctl_exit ctl_top(struct ctl *c);
 enum ctl_exit ctl_certs_import(struct ctl *c); /* behind certs import */

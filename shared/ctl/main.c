@@ -25,6 +25,8 @@ static const struct {
     { "top", "", "live traffic by domain, lane and port", ctl_top },
     { "ban", "[ADDR]", "refuse a visitor's address; without one, who is refused", ctl_ban },
     { "unban", "ADDRESS", "refuse it no longer", ctl_unban },
+    { "backup", "FILE", "keys, enrolments, certificates, state and ini files: one file", ctl_backup },
+    { "restore", "FILE", "put all of that where it was, on this machine or a new one", ctl_restore },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
 };
@@ -51,6 +53,9 @@ static void print_help(void)
            "                     not its first public address\n"
            "      --reason WHY   for certs revoke: unspecified, key-compromise, superseded\n"
            "                     or ceased\n"
+           "      --config FILE  for restore: where its configuration is, when that is not\n"
+           "                     /etc/tunnel; with --state-dir, the folder of its state\n"
+           "      --force        for restore: overwrite what is there\n"
            "      --socket PATH  the daemon's control socket; also $TUNNEL_SOCKET\n"
            "      --relay        the relay at %s\n"
            "      --agent        the agent at %s\n"
@@ -81,6 +86,8 @@ static enum ctl_exit run_command(struct ctl *c)
         return ctl_wrong_usage("--reason is for certs revoke, not for %s", name);
     if (c->dry_run && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync, not for %s", name);
+    if ((c->config || c->state_dir || c->force) && strcmp(name, "restore") != 0)
+        return ctl_wrong_usage("--config, --state-dir and --force are for restore, not for %s", name);
     if (c->follow && strcmp(name, "log") != 0)
         return ctl_wrong_usage("-f is for log, not for %s", name);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -99,21 +106,15 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },
-        { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },
-        { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' },
-        { "for", required_argument, NULL, 'l' },
-        { "host", required_argument, NULL, 'o' },
-        { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },
-        { "out", required_argument, NULL, 't' },
-        { "dns", required_argument, NULL, 'p' },
-        { "reason", required_argument, NULL, 'w' },
-        { "version", no_argument, NULL, 'v' },
-        { "follow", no_argument, NULL, 'f' },
-        { 0 },
+        { "socket", required_argument, NULL, 's' },    { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },           { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' },   { "for", required_argument, NULL, 'l' },
+        { "host", required_argument, NULL, 'o' },      { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },         { "out", required_argument, NULL, 't' },
+        { "dns", required_argument, NULL, 'p' },       { "reason", required_argument, NULL, 'w' },
+        { "version", no_argument, NULL, 'v' },         { "follow", no_argument, NULL, 'f' },
+        { "force", no_argument, NULL, 'F' },           { "config", required_argument, NULL, 'c' },
+        { "state-dir", required_argument, NULL, 'S' }, { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
@@ -130,6 +131,9 @@ int main(int argc, char **argv)
         case 'j': c.json = true; break;
         case 'd': c.domains = optarg; break;
         case 'l': c.lasts = optarg; break;
+        case 'F': c.force = true; break;
+        case 'c': c.config = optarg; break;
+        case 'S': c.state_dir = optarg; break;
         case 'f': c.follow = true; break;
         case 'n': c.dry_run = true; break;
         case 't': c.out = optarg; break;

@@ -43,6 +43,7 @@ def test_commands_are_those_of_the_help() -> None:
     (["add", "--"], {"--dns"}),
     (["ban", "--"], {"--for"}),
     (["log", "--"], {"--follow"}),
+    (["restore", "--"], {"--config", "--state-dir", "--force"}),
     (["invite", "--domains", ""], set()),
 ])
 def test_what_follows(words: list[str], wanted: set[str]) -> None:
