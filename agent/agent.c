@@ -319,9 +319,9 @@ static json_t *domains_status(const struct agent *a)
 
     for (i = 0; (d = opt_section(a->conf, "domain", i, &name)); i++)
         if (!*d->service)
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:n, s:s, s:s, s:[]}", "name", name, "service",
-                                            "service_state", "unknown", "service_detail", "", "routes"));
+            json_array_append_new(list, json_pack("{s:s, s:n, s:s, s:n, s:s, s:[]}", "name", name, "service",
+                                                  "service_state", "unknown", "service_since",
+                                                  "service_detail", "", "routes"));
     json_array_foreach(list, i, domain)
     {
         name = json_string_value(json_object_get(domain, "name"));

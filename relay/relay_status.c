@@ -1,6 +1,8 @@
 /* What the relay tells people by its control socket: how its sites are, who may connect, the internal root. */
 #include "relay/relay_parts.h"
 
+#include "shared/json.h"
+
 #include <string.h>
 
 struct domains_status {
@@ -31,6 +33,8 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
     json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
     json_object_set_new(domain, "last_error", entry->trouble ? json_string(entry->trouble) : json_null());
+    json_object_set_new(domain, "last_error_since",
+                        entry->trouble ? json_time(entry->trouble_since) : json_null());
     json_object_set_new(domain, "cert", relay_cert_status(d->relay, site->name));
     json_array_append_new(d->list, domain);
 }

@@ -13,7 +13,7 @@ struct ctl {
     enum client_side side;
     bool json, colour;
     bool dry_run;                       /* --dry-run: of dns sync */
-    bool follow;                        /* -f: of log */
+    bool follow, watch;                 /* -f: of log; --watch: of status */
     const char *domains, *lasts, *host; /* --domains, --for, --host: of invite; --for: of ban, too */
     const char *out;                    /* --out: of dns import */
     const char *dns;                    /* --dns: of add */
@@ -26,6 +26,7 @@ struct ctl {
 
 /* One command: prints, and returns its exit code. */
 enum ctl_exit ctl_status(struct ctl *c);
+enum ctl_exit ctl_status_domain(struct ctl *c, const char *name); /* behind status */
 enum ctl_exit ctl_check(struct ctl *c);
 enum ctl_exit ctl_reload(struct ctl *c);
 enum ctl_exit ctl_version(struct ctl *c);

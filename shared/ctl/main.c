@@ -11,7 +11,7 @@ static const struct {
     const char *name, *arguments, *help;
     enum ctl_exit (*run)(struct ctl *c);
 } commands[] = {
-    { "status", "", "what is up, what is not, since when, and the remedy", ctl_status },
+    { "status", "[NAME]", "what is up, what is not, since when, and the remedy", ctl_status },
     { "check", "[FILE]", "everything that is wrong with a configuration", ctl_check },
     { "invite", "NAME", "let an agent in: prints the line to run on its machine (relay)", ctl_invite },
     { "join", "TOKEN", "pair this agent with the relay that made the token (agent)", ctl_join },
@@ -53,6 +53,7 @@ static void print_help(void)
            "                     not its first public address\n"
            "      --reason WHY   for certs revoke: unspecified, key-compromise, superseded\n"
            "                     or ceased\n"
+           "      --watch        for status: again every two seconds, until ctrl-C\n"
            "      --config FILE  for restore: where its configuration is, when that is not\n"
            "                     /etc/tunnel; with --state-dir, the folder of its state\n"
            "      --force        for restore: overwrite what is there\n"
@@ -88,6 +89,8 @@ static enum ctl_exit run_command(struct ctl *c)
         return ctl_wrong_usage("--dry-run is for dns sync, not for %s", name);
     if ((c->config || c->state_dir || c->force) && strcmp(name, "restore") != 0)
         return ctl_wrong_usage("--config, --state-dir and --force are for restore, not for %s", name);
+    if (c->watch && strcmp(name, "status") != 0)
+        return ctl_wrong_usage("--watch is for status, not for %s", name);
     if (c->follow && strcmp(name, "log") != 0)
         return ctl_wrong_usage("-f is for log, not for %s", name);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -106,15 +109,25 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },    { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },           { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' },   { "for", required_argument, NULL, 'l' },
-        { "host", required_argument, NULL, 'o' },      { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },         { "out", required_argument, NULL, 't' },
-        { "dns", required_argument, NULL, 'p' },       { "reason", required_argument, NULL, 'w' },
-        { "version", no_argument, NULL, 'v' },         { "follow", no_argument, NULL, 'f' },
-        { "force", no_argument, NULL, 'F' },           { "config", required_argument, NULL, 'c' },
-        { "state-dir", required_argument, NULL, 'S' }, { 0 },
+        { "socket", required_argument, NULL, 's' },
+        { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },
+        { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' },
+        { "for", required_argument, NULL, 'l' },
+        { "host", required_argument, NULL, 'o' },
+        { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },
+        { "out", required_argument, NULL, 't' },
+        { "dns", required_argument, NULL, 'p' },
+        { "reason", required_argument, NULL, 'w' },
+        { "version", no_argument, NULL, 'v' },
+        { "follow", no_argument, NULL, 'f' },
+        { "force", no_argument, NULL, 'F' },
+        { "config", required_argument, NULL, 'c' },
+        { "state-dir", required_argument, NULL, 'S' },
+        { "watch", no_argument, NULL, 'W' },
+        { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
@@ -131,6 +144,7 @@ int main(int argc, char **argv)
         case 'j': c.json = true; break;
         case 'd': c.domains = optarg; break;
         case 'l': c.lasts = optarg; break;
+        case 'W': c.watch = true; break;
         case 'F': c.force = true; break;
         case 'c': c.config = optarg; break;
         case 'S': c.state_dir = optarg; break;
