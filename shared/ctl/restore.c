@@ -165,7 +165,7 @@ static int check_way(const struct restore *r, const char *path, struct err *e)
     struct stat st;
     int rc = 0;
 
-    for (const char *slash = path + n; rc == 0 && (slash = strchr(slash + 1, '/'));) {
+    for (const char *slash = path + n; rc == 0 && *slash && (slash = strchr(slash + 1, '/'));) {
         char *folder = mem_copy_n(path, (size_t)(slash - path));
 
         if (lstat(folder, &st) == 0 && !S_ISDIR(st.st_mode))
