@@ -25,6 +25,8 @@ _tunnelctl() {
     case $command,$word in
     ,-*) mapfile -t COMPREPLY < <(compgen -W '--socket --relay --agent --json --help --version' -- "$word") ;;
     ,*) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
+    status,-*) mapfile -t COMPREPLY < <(compgen -W '--watch' -- "$word") ;;
+    status,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
     invite,-*) mapfile -t COMPREPLY < <(compgen -W '--domains --for --host' -- "$word") ;;
     add,-*) mapfile -t COMPREPLY < <(compgen -W '--dns' -- "$word") ;;
     log,-*) mapfile -t COMPREPLY < <(compgen -W '--follow' -- "$word") ;;

@@ -440,11 +440,16 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
 {
     bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
     bool lanes_well, domains_well, ports_well = true;
+    struct buf name = { 0 }, version = { 0 };
     char up[32];
 
     ctl_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
-    printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), ctl_text(status, "role"),
-           ctl_text(status, "name"), plain(c), ctl_text(status, "version"), up);
+    value_show(&name, str_of(ctl_text(status, "name")), 0);
+    value_show(&version, str_of(ctl_text(status, "version")), 0);
+    printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), is_relay ? "relay" : "agent", buf_text(&name),
+           plain(c), buf_text(&version), up);
+    buf_free(&name);
+    buf_free(&version);
     print_problems(c, status);
     lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);

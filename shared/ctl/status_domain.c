@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { WHAT_WIDTH = 14 };
+
 /* ---- lines ---- */
 
 /* "  state         up, for 3d 4h"; nothing where there is no value. */
@@ -19,8 +21,12 @@ static void line(const char *what, const char *value)
 
     if (!*value)
         return;
+    value_show(&shown, str_of(what), 0);
+    do
+        buf_add_text(&shown, " ");
+    while (shown.len < WHAT_WIDTH);
     value_show(&shown, str_of(value), 0);
-    printf("  %-14s%s\n", what, buf_text(&shown));
+    printf("  %s\n", buf_text(&shown));
     buf_free(&shown);
 }
 

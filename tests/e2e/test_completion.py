@@ -43,6 +43,7 @@ def test_commands_are_those_of_the_help() -> None:
     (["add", "--"], {"--dns"}),
     (["ban", "--"], {"--for"}),
     (["log", "--"], {"--follow"}),
+    (["status", "--"], {"--watch"}),
     (["restore", "--"], {"--config", "--state-dir", "--force"}),
     (["invite", "--domains", ""], set()),
 ])
