@@ -163,7 +163,8 @@ static void away(struct problems *p, const json_t *domain)
     const char *agent = json_string_value(json_array_get(agents, 0));
     char *why;
 
-    if (is(domain, "state", "up") || is(domain, "state", "pending") || p->away++ >= SAID_MAX)
+    if (!*ctl_text(domain, "state") || is(domain, "state", "up") || is(domain, "state", "pending") ||
+        p->away++ >= SAID_MAX)
         return;
     if (agent)
         why = mem_format("%s: no lane of agent %s is up; look at tunnelctl status on its machine",
