@@ -48,7 +48,8 @@ static int put_path(char block[BLOCK], const char *path, struct err *e)
         memcpy(block + PREFIX_AT, path, (size_t)(cut - path));
         cut++;
     }
-    memcpy(block, cut, strlen(cut)); /* without a NUL where it fills the field */
+    for (size_t i = 0; cut[i]; i++) /* without a NUL where it fills the field */
+        block[i] = cut[i];
     return 0;
 }
 

@@ -18,7 +18,7 @@ void manifest_sum(struct str content, char out[MANIFEST_SUM_BYTES])
 
     if (EVP_Digest(content.p, content.n, sum, &n, EVP_sha256(), NULL) != 1)
         abort(); /* SHA-256 is always there */
-    for (unsigned i = 0; i < n && 2 * i + 2 < MANIFEST_SUM_BYTES; i++)
+    for (size_t i = 0; i < n && 2 * i + 2 < MANIFEST_SUM_BYTES; i++)
         snprintf(out + 2 * i, 3, "%02x", sum[i]);
 }
 
