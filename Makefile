@@ -187,7 +187,7 @@ install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr
 	install -m 644 $(MAN8:%=conf/man/%) $(DESTDIR)$(mandir)/man8
 	install -D -m 644 conf/completions/tunnelctl.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/tunnelctl
 	install -D -m 644 conf/completions/_tunnelctl $(DESTDIR)$(prefix)/share/zsh/site-functions/_tunnelctl
-	install -m 644 conf/relay.ini conf/agent.ini $(DESTDIR)$(docdir)/examples
+	install -m 644 conf/relay.ini conf/agent.ini conf/prometheus/tunnel.rules.yml conf/grafana/tunnel.json $(DESTDIR)$(docdir)/examples
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(docdir)
 
 uninstall: ## remove what install put there (configuration and state stay)

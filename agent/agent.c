@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include "agent/admin/metrics.h"
 #include "agent/bans.h"
 #include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
@@ -347,6 +348,28 @@ static void agent_add_status(void *parts, json_t *status)
     json_object_set_new(status, "notices", a && a->words ? words_notices_status(a->words) : json_array());
 }
 
+static void agent_add_metrics(void *parts, struct metrics *m)
+{
+    const struct agent *a = parts;
+    json_t *status = json_object();
+
+    agent_add_status(parts, status);
+    json_object_set_new(status, "dns_updates", a && a->dns ? dns_outcomes(a->dns) : json_array());
+    agent_metrics_add(m, status);
+    json_decref(status);
+}
+
+static bool agent_ready(void *parts, char *why, size_t room)
+{
+    const struct agent *a = parts;
+
+    for (size_t i = 0; i < a->relays_n; i++)
+        if (a->relays[i] && supervise_is_up(a->relays[i]))
+            return true;
+    snprintf(why, room, "no lane to a relay is up");
+    return a->relays_n == 0;
+}
+
 static void answer_join(void *parts, const struct http_request *request, struct http_reply *reply)
 {
     struct agent *a = parts;
@@ -477,6 +500,8 @@ const struct daemon_program agent_program = {
     .start = agent_start,
     .reload = agent_reload,
     .add_status = agent_add_status,
+    .add_metrics = agent_add_metrics,
+    .ready = agent_ready,
     .drain = agent_drain,
     .cut = agent_cut,
     .routes = routes,

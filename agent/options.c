@@ -52,7 +52,7 @@ static const struct opt_kind kinds[] = {
 
 static const struct opt options[] = {
     DAEMON_OPTIONS("agent", struct agent_conf, "/var/lib/tunnel-agent", "/run/tunnel-agent/control.sock",
-                   "agent.d/*.ini"),
+                   "127.0.0.1:9181", "agent.d/*.ini"),
     { "agent", "max_streams", OPT_NUMBER, offsetof(struct agent_conf, max_streams), .def = "4000", .min = 1,
       .max = 100000, .flags = OPT_RELOAD,
       .help = "How many connections to services there may be at once. A further one is refused." },
@@ -569,6 +569,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
         check_relay(conf, name, r, errors);
     for (size_t i = 0; (p = opt_section(conf, "provider", i, &name)); i++)
         dns_check_provider(conf, name, p, errors);
+    daemon_conf_check(conf, "agent", &agent_conf_of(conf)->base, errors);
     address_check(conf, errors);
     check_resolvers(conf, errors);
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { MAX_WORKERS = 64 };
@@ -47,7 +48,7 @@ static const struct opt_kind kinds[] = {
 
 static const struct opt options[] = {
     DAEMON_OPTIONS("relay", struct relay_conf, "/var/lib/tunnel-relay", "/run/tunnel-relay/control.sock",
-                   "relay.d/*.ini"),
+                   "127.0.0.1:9180", "relay.d/*.ini"),
     { "relay", "listen_https", OPT_LISTEN, offsetof(struct relay_conf, listen_https), .def = ":443",
       .help = "Addresses and ports where visitors are served over TLS." },
     { "relay", "listen_http", OPT_LISTEN, offsetof(struct relay_conf, listen_http), .def = ":80",
@@ -175,15 +176,15 @@ static const struct opt options[] = {
     { "domain", "upstream", OPT_TEXT, offsetof(struct relay_domain_conf, upstream), .flags = OPT_RELOAD,
       .sample = "127.0.0.1:1337",
       .help =
-          "HOST:PORT of an HTTP server, such as the port of a hand-made ssh -R. It wins over agents that claim the same "
-          "name. A name is looked up anew after 5 seconds." },
+          "HOST:PORT or http://HOST:PORT of an HTTP server, such as the port of a hand-made ssh -R. It wins over agents "
+          "that claim the same name. A name is looked up anew after 5 seconds." },
     { "domain", "aliases", OPT_DOMAINS, offsetof(struct relay_domain_conf, aliases), .def = "",
       .flags = OPT_RELOAD, .sample = "www.sassy-cat-pics.com",
       .help = "Further host names of the same site, with upstream." },
     { "domain", "route", OPT_PAIRS, offsetof(struct relay_domain_conf, routes), .flags = OPT_RELOAD,
-      .sample = "/api = 127.0.0.1:9000",
+      .sample = "/api = http://127.0.0.1:9000",
       .help =
-          "A path, with all below it, that goes to this HTTP server (HOST:PORT) and to no agent. Of several the longest "
+          "A path, with all below it, that goes to this HTTP server (as in upstream) and to no agent. Of several the longest "
           "one that covers the request's path wins; the path is passed on as it is." },
     POLICY_OPTIONS(struct relay_domain_conf, policy, .sample = "both"),
     { "domain", "cert_file", OPT_PATH, offsetof(struct relay_domain_conf, cert_file), .flags = OPT_RELOAD,
@@ -264,7 +265,19 @@ const struct relay_domain_conf *relay_domain(const struct opt_conf *conf, const 
 
 int relay_upstream(struct host_port *out, const char *text, struct err *e)
 {
-    return host_port_read(out, str_of(text), 0, "not HOST:PORT (such as 127.0.0.1:1337)", e);
+    static const char scheme[] = "http://";
+    struct str at = str_of(text);
+    bool named = strncasecmp(text, scheme, sizeof scheme - 1) == 0;
+
+    if (named) {
+        at = str_of(text + sizeof scheme - 1);
+        if (at.n > 0 && at.p[at.n - 1] == '/') /* http://HOST/ says no more than http://HOST */
+            at.n--;
+    } else if (strstr(text, "://"))
+        return err_set(
+            e, ERR_INPUT,
+            "the relay itself reaches servers by HTTP without TLS; write HOST:PORT or http://HOST:PORT");
+    return host_port_read(out, at, named ? 80 : 0, "not HOST:PORT (such as 127.0.0.1:1337)", e);
 }
 
 /* The section before, or of the same number, that has this host name already; NULL when none has. */
@@ -430,6 +443,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
             "is empty, and nobody could be served; give a port or address (such as :443, the default)");
     if (publish_check(&relay_conf_of(conf)->publish, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", NULL, "publish", "%s", why.text);
+    daemon_conf_check(conf, "relay", &relay_conf_of(conf)->base, errors);
     check_proxy_listeners(conf, errors);
     check_limits(conf, errors);
     check_workers(conf, errors);

@@ -50,7 +50,7 @@ extern const struct opt_schema relay_schema;
 
 /* The section of a site, by its own name; NULL when there is none. */
 const struct relay_domain_conf *relay_domain(const struct opt_conf *conf, const char *name);
-/* Reads upstream; what the configuration holds is well. */
+/* Reads upstream, HOST:PORT or http://HOST:PORT; what the configuration holds is well. */
 must_check int relay_upstream(struct host_port *out, const char *text, struct err *e);
 /* Owned by conf. */
 const struct relay_conf *relay_conf_of(const struct opt_conf *conf);

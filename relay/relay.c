@@ -197,11 +197,27 @@ static void on_edge_ended(void *user)
     end_if_done(r);
 }
 
+/* What systemctl status shows of it. */
+static void relay_state_text(void *parts, char *text, size_t room)
+{
+    const struct relay *r = parts;
+
+    edge_waiting_text(r ? r->edge : NULL, text, room);
+}
+
+static void on_listeners_changed(void *user)
+{
+    char text[NOTIFY_TEXT];
+
+    relay_state_text(user, text, sizeof text);
+    notify_status(text);
+}
+
 static const struct lanes_events lanes_events = { on_lanes_changed,      on_stream_ended, on_stream_consumed,
                                                   on_real_address_asked, on_challenge,    on_ban,
                                                   on_lanes_ended };
-static const struct edge_events edge_events = { on_lane_proved, on_lane_silent, on_stream_aborted,
-                                                on_challenges_shown, on_edge_ended };
+static const struct edge_events edge_events = { on_lane_proved,      on_lane_silent,       on_stream_aborted,
+                                                on_challenges_shown, on_listeners_changed, on_edge_ended };
 
 static void on_certs_changed(void *user)
 {
@@ -467,6 +483,12 @@ static void relay_cut(void *parts)
         lanes_drain(r->lanes);
 }
 
+static void relay_paths(const struct opt_conf *conf, struct daemon_paths *paths)
+{
+    paths->socket = relay_conf_of(conf)->lane_socket;
+    paths->log = relay_conf_of(conf)->access_log;
+}
+
 const struct daemon_program relay_program = {
     .role = "relay",
     .schema = &relay_schema,
@@ -474,10 +496,14 @@ const struct daemon_program relay_program = {
     .prepare = relay_prepare,
     .reload = relay_reload,
     .add_status = relay_add_status,
+    .add_metrics = relay_add_metrics,
+    .ready = relay_ready,
+    .state_text = relay_state_text,
     .drain = relay_drain,
     .cut = relay_cut,
     .routes = relay_routes,
     .routes_n = RELAY_ROUTES_N,
-
+    .paths = relay_paths,
+    .low_ports = true,
     .add_dump = roster_add_dump,
 };

@@ -21,16 +21,57 @@ struct choice {
     const char *name; /* of an [acme NAME]; NULL: any authority */
 };
 
-static int choose(const struct relay *r, const char *site, const struct policy *policy, struct choice *out,
-                  struct err *e)
+/* By its name alone, whatever is configured for public ones. */
+static bool is_local(const struct relay *r, const char *site, const struct policy *policy, const char *name)
+{
+    struct err ignored;
+
+    if (files_has(r->files, site) || !issuer_is_local(name))
+        return false;
+    if (!policy->issuer)
+        return true;
+    /* A private authority may know a name of the LAN, where a site that is called so asks for it by name. */
+    return !issuer_is_local(site) && issuer_check(r->conf, policy->issuer, &ignored) == 0 &&
+           strcmp(policy->issuer, issuer_words[ISSUER_FILES]) != 0;
+}
+
+/* One certificate of our own root does for all names. */
+static bool is_all_internal(const struct relay *r, const struct policy *policy)
+{
+    return policy->issuer ? strcmp(policy->issuer, issuer_words[ISSUER_INTERNAL]) == 0
+                          : issuer_by_default(r->conf) == ISSUER_INTERNAL;
+}
+
+size_t relay_names_apart(const struct relay *r, const char *site, const struct policy *policy,
+                         const char **names, size_t n)
+{
+    const bool own = is_local(r, site, policy, names[0]);
+    const char **apart = mem_new(n * sizeof *apart);
+    size_t together = 0, others = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (is_all_internal(r, policy) || is_local(r, site, policy, names[i]) == own)
+            names[together++] = names[i];
+        else
+            apart[others++] = names[i];
+    for (size_t i = 0; i < others; i++)
+        names[together + i] = apart[i];
+    free(apart);
+    return together;
+}
+
+static int choose(const struct relay *r, const char *site, const struct policy *policy, const char *name,
+                  struct choice *out, struct err *e)
 {
     const char *asked = policy->issuer;
 
     *out = (struct choice){ ISSUER_ACME, NULL };
     if (files_has(r->files, site))
         out->kind = ISSUER_FILES;
+    else if (is_local(r, site, policy, name))
+        out->kind = ISSUER_INTERNAL;
     else if (!asked)
-        out->kind = issuer_is_local(site) ? ISSUER_INTERNAL : issuer_by_default(r->conf);
+        out->kind = issuer_by_default(r->conf);
     else if (issuer_check(r->conf, asked, e) != 0)
         return err_wrap(e, "issuer = %s", asked);
     else if (strcmp(asked, issuer_words[ISSUER_INTERNAL]) == 0)
@@ -50,12 +91,12 @@ static int choose(const struct relay *r, const char *site, const struct policy *
 
 /* ---- from an authority ---- */
 
-/* So that nobody who has a key burns what an authority allows us: what it may claim, twice a day. */
-static unsigned orders_per_day(const struct relay *r, const char *agent)
+/* So that nobody who has a key burns what an authority allows us: what follows from what it may claim. */
+static unsigned sites_max(const struct relay *r, const char *agent)
 {
     const struct relay_agent_conf *conf = agent ? opt_values(r->conf, "agent", agent) : NULL;
 
-    return agent ? 2 * (unsigned)(conf ? conf->max_domains : RELAY_MAX_DOMAINS) : 0;
+    return agent ? (unsigned)(conf ? conf->max_domains : RELAY_MAX_DOMAINS) : 0;
 }
 
 /* Somebody serves it, so these are all its names. */
@@ -81,22 +122,15 @@ static bool is_spare(const struct relay *r, const struct lanes_site *site, const
 static SSL_CTX *from_authority(struct relay *r, const struct lanes_site *site, const char *const *names,
                                size_t n, const char *issuer, struct relay_shown *shown)
 {
-    const char **public = mem_new(n * sizeof *public);
-    struct manager_site asked = { .names = public,
-                                  .issuer = issuer,
-                                  .agent = site->agent,
-                                  .orders_per_day = orders_per_day(r, site->agent),
-                                  .wanted = is_wanted(r, site),
-                                  .spare = is_spare(r, site, issuer) };
-    SSL_CTX *tls;
+    const struct manager_site asked = { .names = names,
+                                        .names_n = n,
+                                        .issuer = issuer,
+                                        .agent = site->agent,
+                                        .sites_max = sites_max(r, site->agent),
+                                        .wanted = is_wanted(r, site),
+                                        .spare = is_spare(r, site, issuer) };
 
-    for (size_t i = 0; i < n; i++)
-        if (issuer_is_local(names[0]) || !issuer_is_local(names[i]))
-    public[asked.names_n++] = names[i]; /* no public authority knows the others */
-    tls = asked.names_n > 0 && public[0] == names[0] ? manager_context(r->manager, &asked, &shown->trusted)
-                                                     : NULL;
-    free(public);
-    return tls;
+    return manager_context(r->manager, &asked, &shown->trusted);
 }
 
 /* ---- what is shown ---- */
@@ -106,7 +140,7 @@ static SSL_CTX *shown_now(struct relay *r, const struct lanes_site *site, const 
 {
     struct choice by;
 
-    if (choose(r, site->name, policy, &by, e) != 0)
+    if (choose(r, site->name, policy, names[0], &by, e) != 0)
         return NULL;
     shown->may_lack_names = by.kind == ISSUER_ACME; /* of files it is the operator's affair */
     if (by.kind == ISSUER_FILES) {
@@ -168,19 +202,31 @@ struct listing {
     json_t *list;
 };
 
-static void add_cert(void *user, const struct lanes_site *site)
+static void add_entry(const struct listing *l, const char *site)
 {
-    const struct listing *l = user;
     struct relay *r = l->relay;
     json_t *entry;
 
-    if (!files_has(r->files, site->name) && r->manager && manager_has(r->manager, site->name)) {
-        entry = manager_certs(r->manager, site->name);
+    if (!files_has(r->files, site) && r->manager && manager_has(r->manager, site)) {
+        entry = manager_certs(r->manager, site);
     } else {
-        entry = relay_cert_status(r, site->name);
-        json_object_set_new(entry, "name", json_string(site->name));
+        entry = relay_cert_status(r, site);
+        json_object_set_new(entry, "name", json_string(site));
     }
     json_array_append_new(l->list, entry);
+}
+
+/* An alias with a certificate apart from its site's is listed like a site. */
+static void add_cert(void *user, const struct lanes_site *site)
+{
+    const struct listing *l = user;
+    const struct relay *r = l->relay;
+
+    add_entry(l, site->name);
+    for (size_t i = 0; i < site->aliases_n; i++)
+        if ((r->manager && manager_has(r->manager, site->aliases[i])) ||
+            certs_has(r->certs, site->aliases[i]))
+            add_entry(l, site->aliases[i]);
 }
 
 void relay_answer_certs(void *parts, const struct http_request *request, struct http_reply *reply)

@@ -1,5 +1,6 @@
 /* What the jobs that order certificates need of the relay's other parts: ways to meet challenges, and a look beforehand. All
  * but the start, the reload and the end is called on jobs' threads. */
+#include "relay/certs/dns_said.h"
 #include "relay/certs/preflight.h"
 #include "relay/certs/spread.h"
 #include "relay/options.h"
@@ -104,6 +105,19 @@ static int look(void *user, const struct issuer *by, const char *name, struct jo
     return rc;
 }
 
+/* The resolvers keep nothing for longer than the records allow. */
+static int dns(void *user, const struct issuer *by, const char *name, struct job *job, struct buf *out,
+               struct err *e)
+{
+    struct lookup resolvers;
+
+    (void)user;
+    if (lookup_open(&resolvers, &by->conf->resolvers, e) != 0)
+        return -1;
+    resolvers.job = job;
+    return dns_said(&resolvers, name, out, e);
+}
+
 /* ---- start, reload, end ---- */
 
 void relay_orders_start(struct relay *r)
@@ -111,7 +125,7 @@ void relay_orders_start(struct relay *r)
     uv_mutex_init(&r->published_lock);
     r->errands = errands_hold(lanes_errands(r->lanes));
     r->dns01 = dns01_start(r->loop, r->conf, relay_conf_of(r->conf)->base.state_dir, r->errands);
-    r->help = (struct obtain_help){ begin, end, look, r };
+    r->help = (struct obtain_help){ begin, end, look, dns, r };
     relay_orders_reload(r);
 }
 

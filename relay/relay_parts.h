@@ -69,7 +69,12 @@ struct relay_shown {
 };
 /* Visitors of this name of the site can be sent to it. */
 bool relay_certificate_covers(SSL_CTX *tls, const struct relay_shown *shown, const char *name);
-/* The TLS context of a site; what it is goes to *shown. The reference is the caller's. NULL with the reason. */
+/* Names of the LAN and public ones have certificates of their own. Puts those first that go with the site's own name, which stays the
+ * first, and returns how many these are. */
+size_t relay_names_apart(const struct relay *r, const char *site, const struct policy *policy,
+                         const char **names, size_t n);
+/* The TLS context for names of a site that go together; what it is goes to *shown. The reference is the caller's. NULL with the
+ * reason. */
 SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const struct policy *policy,
                            const char *const *names, size_t n, struct relay_shown *shown, struct err *e);
 json_t *relay_cert_status(const struct relay *r, const char *site);
@@ -85,6 +90,8 @@ void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is 
 
 /* relay_status.c */
 void relay_add_status(void *parts, json_t *status);
+void relay_add_metrics(void *parts, struct metrics *m);
+bool relay_ready(void *parts, char *why, size_t room);
 enum { RELAY_ROUTES_N = 12 };
 extern const struct http_route relay_routes[RELAY_ROUTES_N];
 #endif

@@ -15,38 +15,64 @@ struct publication {
     struct snapshot *snapshot;
 };
 
+/* With a certificate apart from the site's. One that cannot be had shows nothing: the others are served. */
+static void add_apart(struct publication *p, struct snap_site *added, const struct lanes_site *site,
+                      const struct policy *policy, const char *const *names, size_t n)
+{
+    struct relay_shown shown = { 0 };
+    struct err why = { 0 };
+    SSL_CTX *tls = relay_certificate(p->relay, site, policy, names, n, &shown, &why);
+
+    if (!tls)
+        log_error("no certificate", kv_str("domain", names[0]), kv_str("error", why.text));
+    for (size_t i = 0; tls && i < n; i++) {
+        snapshot_add_name(p->snapshot, added, names[i], relay_certificate_covers(tls, &shown, names[i]));
+        snapshot_show_apart(p->snapshot, tls);
+    }
+    SSL_CTX_free(tls);
+}
+
+/* tls: NULL when it ends the TLS of its visitors itself. */
+static void add_served(struct publication *p, const struct lanes_site *site, const struct policy *policy,
+                       const char **names, struct counts *counts)
+{
+    const bool passes = policy->tls == POLICY_PASSTHROUGH;
+    const size_t n = site->aliases_n + 1,
+                 together = passes ? n : relay_names_apart(p->relay, site->name, policy, names, n);
+    struct relay_shown shown = { 0 };
+    struct err why = { 0 };
+    struct snap_site *added;
+    SSL_CTX *tls = passes ? NULL : relay_certificate(p->relay, site, policy, names, together, &shown, &why);
+
+    if (!tls && !passes) {
+        log_error("no certificate", kv_str("domain", site->name), kv_str("error", why.text));
+        return;
+    }
+    added = snapshot_add_site(p->snapshot, site->name, tls, policy, counts);
+    snapshot_set_agent(p->snapshot, added, site->agent);
+    added->away_since = site->away_since;
+    added->trusted_cert = shown.trusted;
+    for (size_t i = 0; i < together; i++)
+        snapshot_add_name(p->snapshot, added, names[i], relay_certificate_covers(tls, &shown, names[i]));
+    if (together < n)
+        add_apart(p, added, site, policy, names + together, n - together);
+    SSL_CTX_free(tls);
+}
+
 static void add_site(void *user, const struct lanes_site *site)
 {
     struct publication *p = user;
     const char **names = mem_new((site->aliases_n + 1) * sizeof(char *));
-    struct err why = { 0 };
     struct ledger_entry *entry = ledger_keep(&p->relay->ledger, site->name);
     struct arena texts = { 0 };
     struct policy policy;
-    struct relay_shown shown = { 0 };
-    struct snap_site *added;
-    SSL_CTX *tls;
-    bool passes;
 
     names[0] = site->name;
     for (size_t i = 0; i < site->aliases_n; i++)
         names[i + 1] = site->aliases[i];
     policies_for(&p->relay->policies, site, &policy, &texts);
     ledger_note_trouble(entry, policies_trouble(site, &policy, &texts));
-    passes = policy.tls == POLICY_PASSTHROUGH;
-    tls =
-        passes ? NULL : relay_certificate(p->relay, site, &policy, names, site->aliases_n + 1, &shown, &why);
-    if (tls || passes) {
-        added = snapshot_add_site(p->snapshot, site->name, tls, &policy, entry->counts);
-        snapshot_set_agent(p->snapshot, added, site->agent);
-        added->away_since = site->away_since;
-        added->trusted_cert = shown.trusted;
-        for (size_t i = 0; i <= site->aliases_n; i++)
-            snapshot_add_name(p->snapshot, added, names[i], relay_certificate_covers(tls, &shown, names[i]));
-        SSL_CTX_free(tls);
-    } else {
-        log_error("no certificate", kv_str("domain", site->name), kv_str("error", why.text));
-    }
+    add_served(p, site, &policy, names, entry->counts);
     arena_free(&texts);
     free(names);
 }

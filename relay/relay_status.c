@@ -1,8 +1,10 @@
 /* What the relay tells people by its control socket: how its sites are, who may connect, the internal root. */
+#include "relay/admin/metrics.h"
 #include "relay/relay_parts.h"
 
 #include "shared/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct domains_status {
@@ -19,6 +21,17 @@ static void note_parked(json_t *domain, long long parked)
         json_object_set_new(domain, "state", json_string("parked"));
 }
 
+/* How many requests ended with a status of each class; with "none" those that nobody has answered. */
+static json_t *answers_status(const struct counts *counts)
+{
+    static const char *const classes[COUNTS_CLASSES] = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" };
+    json_t *answers = json_object();
+
+    for (int i = 0; i < COUNTS_CLASSES; i++)
+        json_object_set_new(answers, classes[i], json_integer((json_int_t)atomic_load(&counts->answers[i])));
+    return answers;
+}
+
 static void add_domain_status(void *user, const struct lanes_site *site)
 {
     struct domains_status *d = user;
@@ -32,6 +45,9 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     note_parked(domain, atomic_load(&counts->parked));
     json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
     json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
+    json_object_set_new(domain, "answers", answers_status(counts));
+    json_object_set_new(domain, "bytes_in", json_integer((json_int_t)atomic_load(&counts->bytes_in)));
+    json_object_set_new(domain, "bytes_out", json_integer((json_int_t)atomic_load(&counts->bytes_out)));
     json_object_set_new(domain, "last_error", entry->trouble ? json_string(entry->trouble) : json_null());
     json_object_set_new(domain, "last_error_since",
                         entry->trouble ? json_time(entry->trouble_since) : json_null());
@@ -54,9 +70,34 @@ void relay_add_status(void *parts, json_t *status)
     if (r && r->lanes)
         fixed_each_site(r->fixed, add_domain_status, &domains);
     json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
+    json_object_set_new(status, "listeners", edge_listeners(r ? r->edge : NULL));
     json_object_set_new(status, "domains", domains.list);
     json_object_set_new(status, "tcp",
                         r && r->lanes ? lanes_ports_status(r->lanes, counts_of_port, r) : json_array());
+}
+
+void relay_add_metrics(void *parts, struct metrics *m)
+{
+    const struct relay *r = parts;
+    json_t *status = json_object();
+    struct relay_counted counted = { 0 };
+
+    relay_add_status(parts, status);
+    if (r && r->edge)
+        edge_add_tally(r->edge, &counted.tally);
+    if (r && r->manager)
+        counted.orders = *manager_counts(r->manager);
+    relay_metrics_add(m, status, &counted, time(NULL));
+    json_decref(status);
+}
+
+/* Its workers have had a snapshot since they listen. */
+bool relay_ready(void *parts, char *why, size_t room)
+{
+    const struct relay *r = parts;
+
+    snprintf(why, room, "visitors are not served");
+    return r->edge && r->lanes && !r->ending;
 }
 
 /* ---- agents and invitations ---- */

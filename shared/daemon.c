@@ -4,10 +4,13 @@
  *                                                                     reload ⟲  */
 #include "shared/daemon.h"
 
+#include "shared/admin.h"
 #include "shared/control.h"
 #include "shared/daemon_args.h"
 #include "shared/log.h"
+#include "shared/mem.h"
 #include "shared/notify.h"
+#include "shared/privs.h"
 #include "shared/state_dir.h"
 #include "shared/unix_socket.h"
 #include "shared/opt_print.h"
@@ -35,9 +38,11 @@ struct daemon {
     struct unix_listener socket;
     int state_fd;
     struct control *control; /* NULL once it has ended */
+    struct admin *admin;     /* likewise */
     void *parts;
     uv_timer_t watchdog, drain;
     bool draining;
+    char *became; /* whom, when root has started us and it is not root's */
 };
 
 static int daemon_run(struct daemon *d);
@@ -130,7 +135,21 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program)
     opt_errors_free(&errors);
     opt_conf_free(d.conf);
     free(d.conf_full_path);
+    free(d.became);
     return rc;
+}
+
+static struct admin_conf admin_conf_of(const struct daemon_conf *own)
+{
+    return (struct admin_conf){ &own->admin_listen, own->admin_password_file };
+}
+
+void daemon_conf_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,
+                       struct opt_errors *errors)
+{
+    const struct admin_conf admin = admin_conf_of(own);
+
+    admin_check(conf, kind, &admin, errors);
 }
 
 void daemon_default_name(char *text, size_t room)
@@ -152,6 +171,20 @@ void daemon_default_name(char *text, size_t room)
 
 /* ---- reload: prepare everything that can fail, then switch over ---- */
 
+static void prepare_parts(struct daemon *d, const struct opt_conf *next, struct opt_errors *errors)
+{
+    const struct admin_conf admin = admin_conf_of(conf_of(d, next));
+    struct err why = { 0 };
+    const char *key;
+
+    if (admin_prepare(d->admin, &admin, &key, &why) != 0)
+        opt_errors_add_at(errors, next, d->program->role, NULL, key, "%s", why.text);
+    else if (d->program->prepare)
+        d->program->prepare(d->parts, next, errors); /* last: nobody would give back what it has prepared */
+    if (errors->n > 0)
+        admin_abandon(d->admin);
+}
+
 static int daemon_reload(void *user, struct opt_errors *errors)
 {
     struct daemon *d = user;
@@ -168,8 +201,8 @@ static int daemon_reload(void *user, struct opt_errors *errors)
         opt_check_reload(d->conf, next, errors);
     if (next && errors->n == 0 && log_prepare(conf_of(d, next)->log, &log_fd, &why) != 0)
         opt_errors_add_at(errors, next, d->program->role, NULL, "log", "%s", why.text);
-    if (next && errors->n == 0 && d->program->prepare)
-        d->program->prepare(d->parts, next, errors); /* last: nobody would give back what it has prepared */
+    if (next && errors->n == 0)
+        prepare_parts(d, next, errors);
     if (!next || errors->n > 0) {
         for (size_t i = 0; i < errors->n; i++)
             log_error("configuration error", kv_str("error", errors->lines[i]));
@@ -181,11 +214,21 @@ static int daemon_reload(void *user, struct opt_errors *errors)
     }
     log_commit(log_fd);
     log_set_level((enum log_level)conf_of(d, next)->log_level);
+    admin_commit(d->admin);
     d->program->reload(d->parts, next);
     opt_conf_free(d->conf);
     d->conf = next;
     log_info("reloaded", kv_str("config", d->conf_path));
     return 0;
+}
+
+static void tell_ready(const struct daemon *d)
+{
+    char text[NOTIFY_TEXT] = "";
+
+    if (d->program->state_text)
+        d->program->state_text(d->parts, text, sizeof text);
+    notify_ready(text);
 }
 
 static void on_hangup(void *user)
@@ -198,7 +241,7 @@ static void on_hangup(void *user)
     if (daemon_reload(user, &errors) != 0)
         opt_errors_free(&errors); /* said in the log */
     if (!d->draining)             /* a supervisor must not take what is stopping for ready */
-        notify_ready();
+        tell_ready(d);
 }
 
 /* ---- what the control socket asks ---- */
@@ -222,7 +265,30 @@ static void add_status(void *user, json_t *status)
     struct daemon *d = user;
 
     json_object_set_new(status, "name", json_string(conf_of(d, d->conf)->name));
+    json_object_set_new(status, "admin", admin_status(d->admin));
     d->program->add_status(d->parts, status);
+}
+
+/* ---- what the admin listener asks ---- */
+
+static void add_metrics(void *user, struct buf *out)
+{
+    const struct daemon *d = user;
+    struct metrics m;
+
+    metrics_of_process(out, d->program->role);
+    metrics_begin(&m, out, d->program->role);
+    d->program->add_metrics(d->parts, &m);
+}
+
+static bool is_ready(void *user, char *why, size_t room)
+{
+    const struct daemon *d = user;
+
+    if (!d->draining && d->parts)
+        return d->program->ready(d->parts, why, room);
+    snprintf(why, room, "stopping");
+    return false;
 }
 
 /* ---- end ---- */
@@ -236,7 +302,7 @@ static void close_timer(uv_timer_t *timer)
 /* What keeps the loop alive beyond the work itself goes last. */
 static void end_if_done(struct daemon *d)
 {
-    if (d->control || d->parts)
+    if (d->control || d->parts || d->admin)
         return;
     close_timer(&d->watchdog);
     close_timer(&d->drain);
@@ -251,6 +317,14 @@ static void on_control_ended(void *user)
     end_if_done(d);
 }
 
+static void on_admin_ended(void *user)
+{
+    struct daemon *d = user;
+
+    d->admin = NULL;
+    end_if_done(d);
+}
+
 static void on_parts_ended(void *user)
 {
     struct daemon *d = user;
@@ -258,6 +332,8 @@ static void on_parts_ended(void *user)
     d->parts = NULL;
     if (d->control)
         control_more_routes(d->control, NULL, 0, NULL);
+    if (d->admin)
+        admin_drain(d->admin); /* until now it told who asked that we are not ready */
     end_if_done(d);
 }
 
@@ -267,6 +343,8 @@ static void cut(struct daemon *d)
         d->program->cut(d->parts);
     if (d->control)
         control_stop(d->control);
+    if (d->admin)
+        admin_stop(d->admin);
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -301,6 +379,57 @@ static void daemon_end(struct daemon *d)
     if (d->state_fd >= 0)
         close(d->state_fd);
     log_close();
+}
+
+/* ---- whose process it is ---- */
+
+static int give_paths(const struct daemon *d, const struct privs_user *user, struct err *e)
+{
+    const struct daemon_conf *own = conf_of(d, d->conf);
+    struct daemon_paths more = { 0 };
+
+    if (d->program->paths)
+        d->program->paths(d->conf, &more);
+    if (privs_give_folder(own->control_socket, user, e) != 0 ||
+        (more.socket && privs_give_folder(more.socket, user, e) != 0))
+        return -1;
+    if (own->log[0] == '/' && privs_give_file(own->log, 0640, user, e) != 0)
+        return -1;
+    return more.log && more.log[0] == '/' ? privs_give_file(more.log, 0640, user, e) : 0;
+}
+
+/* What root may read and the user may not would be missed by the first reload, at the latest. */
+static int load_again(struct daemon *d, const struct privs_user *user, struct err *e)
+{
+    struct opt_errors errors = { 0 };
+    struct opt_conf *again = opt_load(d->program->schema, d->conf_path, &errors);
+
+    for (size_t i = 0; i < errors.n; i++)
+        log_error("configuration error", kv_str("error", errors.lines[i]));
+    opt_errors_free(&errors);
+    if (!again)
+        return err_set(e, ERR_INPUT,
+                       "started by root, this is to run as %s, who owns the state folder %s, but that user "
+                       "cannot load %s; let him read what it names, or give the folder to root",
+                       user->name, conf_of(d, d->conf)->state_dir, d->conf_path);
+    opt_conf_free(d->conf);
+    d->conf = again;
+    return 0;
+}
+
+/* Started by root, a daemon becomes the owner of its state folder, before there is anything that belongs to root: what it
+ * makes is that user's, and a reload can do all that the start could. */
+static int become_owner(struct daemon *d, struct err *e)
+{
+    struct privs_user user;
+
+    if (!privs_owner(conf_of(d, d->conf)->state_dir, &user))
+        return 0;
+    if (give_paths(d, &user, e) != 0 || privs_become(&user, d->program->low_ports, e) != 0 ||
+        load_again(d, &user, e) != 0)
+        return -1;
+    d->became = mem_copy(user.name);
+    return 0;
 }
 
 /* ---- start and run ---- */
@@ -341,6 +470,15 @@ static int start_control(struct daemon *d, struct err *e)
     return 0;
 }
 
+static int start_admin(struct daemon *d, struct err *e)
+{
+    static const struct admin_functions functions = { add_metrics, is_ready };
+    const struct admin_conf conf = admin_conf_of(conf_of(d, d->conf));
+
+    d->admin = admin_start(&d->loop, &conf, &d->inherited, &functions, d, on_admin_ended, e);
+    return d->admin ? 0 : -1;
+}
+
 static int start_log(struct daemon *d, struct err *e)
 {
     int fd;
@@ -361,7 +499,7 @@ static int start_all(struct daemon *d, struct err *e)
         return -1;
     d->parts = d->program->start(&d->loop, d->conf, &d->inherited,
                                  &(struct daemon_parts_ended){ on_parts_ended, d }, e);
-    return d->parts ? start_control(d, e) : -1;
+    return d->parts && start_control(d, e) == 0 ? start_admin(d, e) : -1;
 }
 
 /* The lower, soft limit is for programs that use select(). */
@@ -383,8 +521,10 @@ static int daemon_run(struct daemon *d)
 
     signal(SIGPIPE, SIG_IGN);
     allow_many_descriptors();
+    privs_keep_from_children();
     /* Inherited descriptors first: whatever we open ourselves must not be taken for one of them. */
-    if (inherited_read(&d->inherited, &why) != 0 || loop_init(&d->loop, &why) != 0) {
+    if (inherited_read(&d->inherited, &why) != 0 || become_owner(d, &why) != 0 ||
+        loop_init(&d->loop, &why) != 0) {
         log_error("cannot start", kv_str("error", why.text));
         return 1;
     }
@@ -397,7 +537,10 @@ static int daemon_run(struct daemon *d)
         log_info("started", kv_str("program", d->program->schema->program), kv_str("version", TUNNEL_VERSION),
                  kv_str("name", conf_of(d, d->conf)->name), kv_str("config", d->conf_path),
                  kv_str("socket", conf_of(d, d->conf)->control_socket));
-        notify_ready();
+        if (d->became)
+            log_info("started by root, it is its state folder's owner from now on",
+                     kv_str("user", d->became));
+        tell_ready(d);
         loop_run(&d->loop);
         log_info("stopped");
     } else {

@@ -145,6 +145,8 @@ int file_check_secret(const char *path, struct err *e)
         return err_set(e, ERR_INPUT,
                        "%s has mode %04o, so others can reach the secret in it; run: chmod 600 %s", path,
                        (unsigned)st.st_mode & 07777u, path);
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
+        return err_errno(e, errno, "cannot read %s as user %d; chown it to that user", path, (int)geteuid());
     return 0;
 }
 
@@ -173,5 +175,8 @@ void file_describe_process(pid_t pid, char *out, size_t room)
         snprintf(out, room, "pid %d (%.*s)", (int)pid, (int)name.len - 1, buf_bytes(&name));
     else
         snprintf(out, room, "pid %d", (int)pid);
+    for (char *p = out; *p; p++) /* a program chooses its name, and has any bytes in it */
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
     buf_free(&name);
 }

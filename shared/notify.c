@@ -37,9 +37,30 @@ static void tell(const char *state)
     close(fd);
 }
 
-void notify_ready(void)
+/* Each line is an assignment, so the text is to be one line, whatever a program that it names is called. */
+static void tell_with_status(const char *state, const char *status)
 {
-    tell("READY=1");
+    char text[NOTIFY_TEXT + 40];
+    size_t n = (size_t)snprintf(text, sizeof text, "%s", state);
+
+    snprintf(text + n, sizeof text - n, "STATUS=%s", status);
+    for (char *p = text + n; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    tell(text);
+}
+
+void notify_ready(const char *status)
+{
+    if (*status)
+        tell_with_status("READY=1\n", status);
+    else
+        tell("READY=1");
+}
+
+void notify_status(const char *status)
+{
+    tell_with_status("", status);
 }
 
 void notify_reloading(void)

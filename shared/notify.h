@@ -9,7 +9,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-void notify_ready(void);
+enum { NOTIFY_TEXT = 1000 }; /* room for what a person is told */
+
+void notify_ready(const char *status); /* with what there is to say, or "" */
+void notify_status(const char *status);
 void notify_reloading(void); /* notify_ready says when it is over */
 void notify_stopping(void);
 void notify_watchdog(void); /* still alive */

@@ -51,7 +51,8 @@ static int take_lock(const char *folder, struct err *e)
     struct stat st;
 
     if (fd < 0) {
-        err_errno(e, errno, "cannot open %s", path);
+        err_errno(e, errno, "cannot open %s as user %d; chown -R its folder to that user", path,
+                  (int)geteuid());
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK && fstat(fd, &st) == 0)
             refuse_taken(folder, &st, e);

@@ -122,7 +122,8 @@ static int bind_and_listen(struct unix_listener *l, const struct sockaddr_un *ad
     if (l->fd < 0)
         return err_errno(e, errno, "cannot make a socket");
     if (bind(l->fd, (const struct sockaddr *)addr, sizeof *addr) != 0)
-        return err_errno(e, errno, "cannot make the socket %s", addr->sun_path);
+        return err_errno(e, errno, "cannot make the socket %s as user %d; chown its folder to that user",
+                         addr->sun_path, (int)geteuid());
     if (lstat(addr->sun_path, &st) == 0) {
         l->device = st.st_dev;
         l->inode = st.st_ino;

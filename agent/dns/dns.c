@@ -6,6 +6,7 @@
 
 #include "agent/dns/check.h"
 #include "agent/dns/memory.h"
+#include "agent/dns/outcomes.h"
 #include "agent/dns/relays.h"
 #include "agent/dns/sync.h"
 #include "agent/dns/wanted.h"
@@ -30,6 +31,7 @@ struct dns {
     struct memory memory;
     json_t *remembered; /* of accounts, until they are started */
     struct names names;
+    struct outcomes outcomes;
     struct account **accounts; /* of the configuration */
     size_t accounts_n, alive;  /* alive: accounts, hooks, address, timer */
     struct relays relays;
@@ -136,6 +138,7 @@ static void on_looked(void *user, struct dns_name *n, const struct dns_name *bef
             tell_change(d, n, &n->families[i]);
         tell_trouble(n, &n->families[i], &before->families[i]);
     }
+    outcomes_note(&d->outcomes, n, before);
     if (d->watch)
         watch_soon(d->watch);
     if (n->gone && n->trouble == DNS_OK)
@@ -458,6 +461,11 @@ static json_t *all_status(const struct dns *d)
                      providers);
 }
 
+json_t *dns_outcomes(const struct dns *d)
+{
+    return outcomes_status(&d->outcomes);
+}
+
 void dns_answer_status(struct dns *d, const struct http_request *request, struct http_reply *reply)
 {
     if (!str_eq(request->query, "public") || d->waiting_n == STATUS_WAITING || d->stopping) {
@@ -533,6 +541,7 @@ static void end_if_done(struct dns *d)
     free(d->accounts);
     json_decref(d->remembered);
     memory_close(&d->memory);
+    outcomes_free(&d->outcomes);
     free(d);
     ended(user);
 }

@@ -25,6 +25,7 @@ json_t *dns_public_status(const struct dns *d); /* `public` of /v1/status. A new
 json_t *dns_site_status(const struct dns *d,
                         const char *site); /* `dns` of one of its domains[]; NULL: it has none */
 /* GET /v1/dns; with ?public the public is asked first. */
+json_t *dns_outcomes(const struct dns *d); /* see agent/dns/outcomes.h; a new reference */
 void dns_answer_status(struct dns *d, const struct http_request *request, struct http_reply *reply);
 void dns_answer_sync(struct dns *d, const struct http_request *request,
                      struct http_reply *reply); /* POST /v1/dns/sync */

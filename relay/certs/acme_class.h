@@ -9,7 +9,7 @@ enum acme_class {
     ACME_REFUSED,  /* the same will be refused again: wait until the configuration is changed */
     ACME_ACCOUNT,  /* the account cannot be used until the operator has done something */
     ACME_REPLACED, /* what it `replaces` was replaced already: order without */
-    ACME_STOPPED,  /* the job was cancelled */
+    ACME_STOPPED,  /* the job was cancelled, or our own disk fails: it is nobody's refusal */
     /* Only seen by those who talk to the CA, which have an answer to each. */
     ACME_BAD_NONCE,
     ACME_NOT_READY,

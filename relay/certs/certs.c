@@ -188,13 +188,25 @@ time_t certs_root_ends(const struct certs *c)
     return ASN1_TIME_to_tm(X509_get0_notAfter(internal_ca_root(c->ca)), &tm) == 1 ? timegm(&tm) : 0;
 }
 
-json_t *certs_status(const struct certs *c, const char *site)
+static const struct cert *find(const struct certs *c, const char *site)
 {
     const struct cert *cert = c->first;
-    json_t *names = json_array();
 
     while (cert && strcmp(cert->names[0], site) != 0)
         cert = cert->next;
+    return cert;
+}
+
+bool certs_has(const struct certs *c, const char *site)
+{
+    return find(c, site) != NULL;
+}
+
+json_t *certs_status(const struct certs *c, const char *site)
+{
+    const struct cert *cert = find(c, site);
+    json_t *names = json_array();
+
     for (size_t i = 0; cert && i < cert->names_n; i++)
         json_array_append_new(names, json_string(cert->names[i]));
     if (!cert)

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <time.h>
 
 struct certs;
@@ -26,6 +27,7 @@ void certs_forget_unused(struct certs *c);
 void certs_root_pem(const struct certs *c, struct buf *out);
 time_t certs_root_ends(
     const struct certs *c); /* when no certificate of the root's is worth anything any more */
+bool certs_has(const struct certs *c, const char *site); /* one whose first name this is */
 /* cert {} of a domain in /v1/status. A new reference. */
 json_t *certs_status(const struct certs *c, const char *site);
 #endif

@@ -166,10 +166,7 @@ bool due_wants(const struct due_site *s, enum meta_slot slot)
 
 bool due_is_well(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now)
 {
-    const struct meta_cert *cert = &m->certs[slot];
-
-    return cert->there && cert->revoked_at == 0 && now < cert->facts.not_after &&
-           !due_order(s, m, slot == META_RSA ? KEY_RSA2048 : KEY_ECDSA, now);
+    return meta_is_good(m, slot, now) && !due_order(s, m, slot == META_RSA ? KEY_RSA2048 : KEY_ECDSA, now);
 }
 
 bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now)
@@ -224,4 +221,14 @@ int64_t due_next(const struct due_site *s, const struct meta *m, int64_t now, co
         *why = now_because ? now_because : renewal_why(&cert->renewal);
     }
     return next;
+}
+
+unsigned due_orders_a_day(const struct due_site *s)
+{
+    const struct issuer *by;
+    size_t orders = 0;
+
+    for (size_t i = 0; (by = candidate(s, i)); i++)
+        orders += by->key_types_n * (by->staging ? 2 : 1);
+    return 2 * (unsigned)orders;
 }

@@ -44,5 +44,8 @@ bool due_orders(const struct due_site *s, const struct meta *m, int64_t now);
 bool due_anything(const struct due_site *s, const struct meta *m, int64_t now);
 /* The moment of the next order, as far as it is known; 0: there is none. *why is a constant. */
 int64_t due_next(const struct due_site *s, const struct meta *m, int64_t now, const char **why);
+/* How many orders one site may honestly need in a day: twice all that its authorities could be asked for, one order for each kind of
+ * key, and one in the staging area where that goes first. */
+unsigned due_orders_a_day(const struct due_site *s);
 bool due_is_left_out(const struct meta *m, const char *name);
 #endif

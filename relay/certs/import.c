@@ -152,7 +152,8 @@ static int check_site(const struct import_sites *sites, const char *name, struct
     if (sites->names_of(sites->user, name, &names) > 0 && strcmp(names[0], name) != 0)
         return err_set(e, ERR_INPUT, "it is an alias of %s, which the certificate does not cover", names[0]);
     if (sites->is_busy(sites->user, name))
-        return err_set(e, ERR_INPUT, "an order for it is under way; try again in a minute");
+        return err_set(e, ERR_INPUT,
+                       "tunnelctl certs renew or revoke is at work for it; import again when that has ended");
     return 0;
 }
 
@@ -177,6 +178,20 @@ static json_t *describe(const struct import *in, json_t *takes_results)
     return json_pack("{s:o, s:s, s:o, s:o, s:o}", "names", names, "key_type", in->facts.key_type, "ca",
                      json_any_text(in->facts.ca), "not_after", json_time((time_t)in->facts.not_after),
                      "results", takes_results);
+}
+
+bool import_waits(const struct import_sites *sites, const json_t *content)
+{
+    struct import in = { .origin = "" };
+    bool waits = false;
+
+    if (import_read(&in, content, NULL) == 0)
+        for (size_t i = 0; i < in.facts.names_n; i++)
+            if (!goes_with_another(&in, sites, in.facts.names[i]) &&
+                sites->interrupt(sites->user, in.facts.names[i]))
+                waits = true;
+    import_free(&in);
+    return waits;
 }
 
 json_t *import_take(const struct store *s, const struct import_sites *sites, const json_t *content,

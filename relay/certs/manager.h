@@ -13,6 +13,11 @@ struct manager;
 
 enum { MANAGER_JOBS = 8 }; /* at once */
 
+/* Orders since the start, by what became of them. held: a name does not lead here, and nobody was asked. */
+struct manager_counts {
+    uint64_t issued, failed, held;
+};
+
 struct manager_events {
     void (*changed)(void *user); /* publish: a site has another certificate */
     void (*told)(void *user, const char *site,
@@ -27,9 +32,10 @@ struct manager_site {         /* as the configuration and the claims have it; bo
     size_t names_n;
     const char *issuer; /* NAME of an [acme NAME]; NULL: any authority, in their order */
     const char *agent;  /* who claims it; NULL: nobody, it is in our own configuration */
-    unsigned orders_per_day;
-    bool wanted; /* somebody serves it: a certificate is ordered when there is none */
-    bool spare;  /* a wildcard that is worth one as soon as a site is served that it covers */
+    unsigned
+        sites_max; /* how many the agent may have; what may be ordered for it in a day follows from that */
+    bool wanted;   /* somebody serves it: a certificate is ordered when there is none */
+    bool spare;    /* a wildcard that is worth one as soon as a site is served that it covers */
 };
 
 /* Borrows conf until manager_reload gives another, and help. Nothing is on disk before the first site asks. */
@@ -46,13 +52,12 @@ SSL_CTX *manager_context(struct manager *m, const struct manager_site *site, boo
 void manager_forget_unused(struct manager *m);
 
 bool manager_has(const struct manager *m, const char *site);
-/* Somebody wants it to be tried now (DNS has changed, an agent has come): failures before do not count. */
-void manager_try_again(struct manager *m, const char *site);
 /* The store, for those who bring certificates; NULL with the reason. */
 struct store *manager_store(struct manager *m, struct err *e);
 /* What lies in the store has become another thing. */
 void manager_load_again(struct manager *m, const char *site);
 
+const struct manager_counts *manager_counts(const struct manager *m);
 /* cert {} of a domain in /v1/status; more of it for /v1/certs. New references. */
 json_t *manager_status(const struct manager *m, const char *site);
 json_t *manager_certs(const struct manager *m, const char *site);

@@ -17,7 +17,7 @@ struct manager_job {
     struct obtain_result result;
     char **names; /* copies: what the site is may change meanwhile */
     char *issuer, *agent, *configured;
-    bool revokes, orders;
+    bool revokes, orders, cancelled;
     bool asked; /* asked: a person waits for what becomes of it */
     enum revoke_reason reason;
 };
@@ -43,9 +43,10 @@ static struct manager_job *new_job(struct manager *m, struct managed *d)
         .quota = m->quota,
         .help = m->help,
         .agent = j->agent,
-        .orders_per_day = d->orders_per_day,
+        .kept = &d->kept, /* which stays as it is until the job has ended */
         .forced = d->forced,
     };
+    j->ask.orders_per_day = d->sites_max * due_orders_a_day(&j->ask.site);
     return j;
 }
 
@@ -97,8 +98,18 @@ static void begin(struct manager_job *j, void (*run)(struct job *job, void *user
 
 void manager_cancel(struct managed *d)
 {
-    if (d->job)
-        job_cancel(d->job->job);
+    if (!d->job)
+        return;
+    d->job->cancelled = true;
+    job_cancel(d->job->job);
+}
+
+bool manager_interrupt(struct managed *d)
+{
+    if (!d->job || d->job->asked)
+        return false;
+    manager_cancel(d);
+    return true;
 }
 
 bool manager_is_ordering(const struct managed *d)
@@ -119,14 +130,16 @@ static void run_obtain(struct job *job, void *user)
 static void note_held(struct manager *m, struct managed *d, const struct obtain_result *r)
 {
     int64_t now = loop_now_ms(m->loop);
-    bool held = r->end == OBTAIN_HELD;
+    bool held = r->end == OBTAIN_HELD, disk = r->end == OBTAIN_STOPPED && r->why.code != ERR_STOPPED;
 
     free(d->seen);
     d->seen = held ? mem_copy(r->why.text) : NULL;
-    if (!held)
-        d->held_since_ms = 0;
-    else if (d->held_since_ms == 0)
-        d->held_since_ms = now;
+    free(d->disk);
+    d->disk =
+        !disk ? NULL
+        : d->kept.chain_pem
+            ? mem_format("%s; it is served from memory, and written as soon as that can be done", r->why.text)
+            : mem_copy(r->why.text);
     d->here = d->meta.last_error ? (r->here >= 0 ? r->here : d->here) : -1;
     if (r->looked) {
         free(d->warning);
@@ -147,6 +160,29 @@ static void log_end(const struct managed *d, const struct obtain_result *r)
                   kv_str("error", r->why.text));
 }
 
+static void count(struct manager_counts *c, const struct obtain_result *r)
+{
+    c->issued += r->installed;
+    c->failed += r->end == OBTAIN_FAILED;
+    c->held += r->end == OBTAIN_HELD;
+}
+
+/* What could not be written is the site's from now on, in place of what it had. True when it shows another certificate. */
+static bool note_kept(struct manager *m, struct managed *d, struct obtain_result *r)
+{
+    bool new = r->kept.chain_pem;
+
+    if (!new && (r->keep || r->end == OBTAIN_STOPPED))
+        return false;
+    if (!new && !d->kept.chain_pem)
+        return false;
+    kept_free(&d->kept);
+    d->kept = r->kept;
+    r->kept = (struct kept){ 0 };
+    manager_show(m, d);
+    return true;
+}
+
 static void on_obtained(void *user)
 {
     struct manager_job *j = user;
@@ -159,7 +195,12 @@ static void on_obtained(void *user)
     if (r->loaded)
         manager_set_meta(m, d, &r->meta, r->installed);
     r->loaded = false; /* it is the site's now */
+    if (note_kept(m, d, r) && !m->ending)
+        m->events.changed(m->user);
     note_held(m, d, r);
+    count(&m->counts, r);
+    if (j->cancelled)
+        d->look_again_ms = 0; /* whoever wants it by now need not wait */
     d->job = NULL;
     answer(j, r->end == OBTAIN_WELL, r->why.text[0] ? r->why.text : "it was stopped");
     free_job(j);
@@ -170,8 +211,6 @@ void manager_obtain(struct manager *m, struct managed *d)
 {
     struct manager_job *j = new_job(m, d);
 
-    j->ask.preflight =
-        d->held_since_ms == 0 || loop_now_ms(m->loop) - d->held_since_ms < MANAGER_HELD_LONGEST_MS;
     j->ask.here = d->here;
     j->ask.look_again = manager_looks_out(m, d);
     if (j->ask.look_again)

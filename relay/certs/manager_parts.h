@@ -1,43 +1,19 @@
-/* relay/certs/manager_parts.h - what the files of the manager share: manager.c, manager_jobs.c, manager_status.c. */
+/* relay/certs/manager_parts.h - what the files of the manager share: manager.c and manager_*.c. */
 #ifndef RELAY_CERTS_MANAGER_PARTS_H
 #define RELAY_CERTS_MANAGER_PARTS_H
-#include "relay/certs/manager.h"
-#include "relay/certs/revoke.h"
+#include "relay/certs/managed.h"
 
 enum {
     MANAGER_HELD_MS = 60 * 1000, /* between two looks whether a name leads to us, or at a disk in trouble */
     MANAGER_LOOK_OUT_MS = 5 * 60 * 1000, /* between two looks at names that are left out */
-    MANAGER_HELD_LONGEST_MS = 24 * 3600 * 1000,
-    MANAGER_SHOUT_S = 7 * 24 * 3600, /* what is left of a certificate when its renewal fails */
+    MANAGER_SHOUT_S = 7 * 24 * 3600,     /* what is left of a certificate when its renewal fails */
 };
 
-struct manager_job;
-
-/* One site. A text that may be missing is NULL. */
-struct managed {
-    struct managed *next;
+/* Names that have folders in the store, still to be looked at. */
+struct manager_old {
     char **names;
-    size_t names_n;
-    char *issuer, *agent, *configured;
-    unsigned orders_per_day;
-    bool wanted, spare, used, loaded; /* loaded: the store could be read */
-    bool covered;                     /* by the certificate of a wildcard, which serves it or is about to */
-    struct meta meta;                 /* as it is on disk, or was when a job began */
-    char *trouble;         /* why the disk cannot be read, or nothing can be counted: nothing is ordered */
-    int64_t load_again_ms; /* while there is trouble */
-    SSL_CTX *tls;
-    struct manager_job *job; /* NULL: there is none */
-    bool revokes;            /* a person waits for it to be revoked */
-    enum revoke_reason reason;
-    bool forced;                          /* a person waits for another one */
-    struct http_later *asked;             /* who gets the answer; NULL: nobody */
-    int64_t held_since_ms, look_again_ms; /* by the preflight; 0: not held */
-    char *seen;                           /* what it has seen */
-    char *warning;                        /* and what was odd, last time */
-    int here;                             /* how many names lead here while tries fail; -1: not looked at */
-    int64_t look_out_ms;                  /* when names that were left out are looked at again */
-    time_t shouted;
-    json_t *told;
+    size_t n;
+    int64_t next_ms; /* when they are listed again */
 };
 
 struct manager {
@@ -52,28 +28,50 @@ struct manager {
     struct quota *quota;
     struct managed *first;
     struct managed *gone; /* forgotten while a job was theirs */
+    struct manager_old old;
+    struct manager_import *imports; /* that wait for jobs to end */
     uv_timer_t tick;
     size_t jobs;
+    struct manager_counts counts;
     bool ending, closed;
 };
 
 /* manager.c */
-struct managed *manager_find(const struct manager *m, const char *site);
+void manager_wake(struct manager *m); /* looks at all sites in the next round of the loop */
 /* It is time to look again whether names lead here that did not. */
 bool manager_looks_out(const struct manager *m, const struct managed *d);
-/* Somebody serves it, or what it covers. */
-bool manager_wants(const struct manager *m, const struct managed *d);
-/* Whose certificate it shows: its own, or a wildcard's. */
-const struct managed *manager_shown(const struct manager *m, const struct managed *d);
-void manager_wake(struct manager *m); /* looks at all sites in the next round of the loop */
-struct due_site manager_due(const struct manager *m, const struct managed *d);
 void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, bool other_certificate);
 void manager_job_ended(struct manager *m, struct managed *d); /* its job is no more */
+void manager_task_ended(struct manager *m);                   /* one that is no site's job */
+
+/* manager_told.c */
 void manager_tell(struct manager *m, struct managed *d);
+/* When its state is another one than when this was called last. */
+void manager_tell_state(struct manager *m, struct managed *d, time_t now);
+/* When one of its certificates ends soon, and cannot be renewed. */
+void manager_shout(const struct manager *m, struct managed *d, time_t now);
+
+/* manager_status.c */
+const char *manager_state(const struct manager *m, const struct managed *d, time_t now); /* a constant */
+const char *manager_last_error(const struct managed *d);
+
+/* manager_deploy.c */
+/* Runs deploy_hook for the site when that is due: also one that an earlier start of the relay did not see the end of. */
+void manager_deploy(struct manager *m, struct managed *d);
+
+/* manager_old.c */
+void manager_clear_old(struct manager *m, int64_t now);
+void manager_old_free(struct manager_old *o);
+
+/* manager_import.c */
+void manager_import_waiting(struct manager *m); /* those that nothing holds up any more */
+void manager_import_end(struct manager *m);     /* nobody waits any longer */
 
 /* manager_jobs.c */
 void manager_obtain(struct manager *m, struct managed *d);
 void manager_revoke(struct manager *m, struct managed *d);
 void manager_cancel(struct managed *d);
+/* Cancels its job, unless a person waits for that. True when there is one that ends soon. */
+bool manager_interrupt(struct managed *d);
 bool manager_is_ordering(const struct managed *d);
 #endif

@@ -8,29 +8,34 @@
 #include <time.h>
 
 /* The one that is shown to most visitors. */
-static const struct meta_cert *shown(const struct managed *d)
+static const struct meta_cert *shown(const struct managed *d, time_t now)
 {
-    const struct meta_cert *ecdsa = &d->meta.certs[META_ECDSA], *rsa = &d->meta.certs[META_RSA];
+    unsigned there = store_shown(&d->meta, now);
 
-    return ecdsa->there ? ecdsa : rsa->there ? rsa : NULL;
+    for (unsigned i = 0; i < META_SLOTS; i++)
+        if (there & 1U << i)
+            return &d->meta.certs[i];
+    return NULL;
 }
 
-static const char *last_error(const struct managed *d)
+const char *manager_last_error(const struct managed *d)
 {
-    return d->trouble ? d->trouble : d->meta.last_error ? d->meta.last_error : d->seen;
+    return d->trouble ? d->trouble : d->disk ? d->disk : d->meta.last_error ? d->meta.last_error : d->seen;
 }
 
-static const char *state_of(const struct managed *d, bool wanted, const struct meta_cert *cert, time_t now)
+const char *manager_state(const struct manager *m, const struct managed *d, time_t now)
 {
+    const struct meta_cert *cert = shown(d, now);
+
     if (manager_is_ordering(d))
         return "ordering";
     if (cert && now >= cert->facts.not_after)
         return "expired";
-    if (d->trouble || d->meta.last_error)
+    if (d->trouble || d->disk || d->meta.last_error)
         return "failing";
     if (cert)
         return cert->revoked_at != 0 ? "failing" : "valid";
-    return wanted ? "waiting" : "none";
+    return manager_wants(m, d) ? "waiting" : "none";
 }
 
 static const char *issuer_of(const struct manager *m, const struct managed *d, const struct meta_cert *cert,
@@ -91,21 +96,26 @@ static int64_t last_try(const struct managed *d)
     return last;
 }
 
+const struct manager_counts *manager_counts(const struct manager *m)
+{
+    return &m->counts;
+}
+
 json_t *manager_status(const struct manager *m, const char *site)
 {
     const struct managed *d = shown_by(m, site);
-    const struct meta_cert *cert = d ? shown(d) : NULL;
-    const char *why = NULL;
     time_t now = time(NULL);
+    const struct meta_cert *cert = d ? shown(d, now) : NULL;
+    const char *why = NULL;
 
     if (!d)
         return json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:n}", "state", "none", "issuer", "not_after",
                          "names", "next_attempt", "last_try", "last_error");
-    return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "state", state_of(d, manager_wants(m, d), cert, now), "issuer",
-        text_or_null(issuer_of(m, d, cert, now)), "not_after", time_or_null(cert ? cert->facts.not_after : 0),
-        "names", names_of(cert), "next_attempt", time_or_null(next_attempt(m, d, now, &why)), "last_try",
-        time_or_null(last_try(d)), "last_error", text_or_null(last_error(d)));
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "state", manager_state(m, d, now), "issuer",
+                     text_or_null(issuer_of(m, d, cert, now)), "not_after",
+                     time_or_null(cert ? cert->facts.not_after : 0), "names", names_of(cert), "next_attempt",
+                     time_or_null(next_attempt(m, d, now, &why)), "last_try", time_or_null(last_try(d)),
+                     "last_error", text_or_null(manager_last_error(d)));
 }
 
 static json_t *left_out(const struct managed *d)
@@ -163,7 +173,7 @@ json_t *manager_certs(const struct manager *m, const char *site)
     json_object_set_new(entry, "name", json_string(site));
     if (!d)
         return entry;
-    cert = shown(d);
+    cert = shown(d, time(NULL));
     next = next_attempt(m, d, time(NULL), &why);
     json_object_set_new(entry, "days_left",
                         cert ? json_integer((cert->facts.not_after - time(NULL)) / 86400) : json_null());
@@ -190,7 +200,7 @@ static struct managed *asked_for(struct manager *m, const struct http_request *r
     if (!d)
         http_reply_error(reply, 404, "no site %s has a certificate from an authority; see tunnelctl certs",
                          name);
-    else if (d->trouble)
+    else if (!d->loaded)
         http_reply_error(reply, 500, "%s", d->trouble);
     else if (d->asked)
         http_reply_error(reply, 409, "%s is being seen to already; ask again in a moment", name);
@@ -204,6 +214,10 @@ void manager_answer_renew(struct manager *m, const struct http_request *request,
 
     if (!d)
         return;
+    if (d->trouble) { /* nothing can be counted; a revocation counts nothing */
+        http_reply_error(reply, 500, "%s", d->trouble);
+        return;
+    }
     if (issuers_count(m->issuers) == 0) {
         http_reply_error(reply, 409, "there is no authority to ask: relay.ini has no section [acme]");
         return;

@@ -14,7 +14,7 @@ enum { FILE_VERSION = 1, TEXT_BYTES = 64 * 1024, SAID_BYTES = 1000 };
 
 /* ---- rows ---- */
 
-enum kind { TEXT, TIME, COUNT };
+enum kind { TEXT, TIME, LATER_TIME, LATER_TEXT /* which older files lack */, COUNT };
 
 /* One member of an object, and the field that it is. */
 struct row {
@@ -46,11 +46,19 @@ static const struct row cert_rows[] = {
 };
 
 static const struct row meta_rows[] = {
-    { "failures", COUNT, META(retry.failures) },      { "last_try", TIME, META(retry.last_try) },
-    { "next_try", TIME, META(retry.next_try) },       { "last_error", TEXT, META(last_error) },
-    { "order_url", TEXT, META(order.url) },           { "order_issuer", TEXT, META(order.issuer) },
-    { "order_key_type", TEXT, META(order.key_type) }, { "order_began", TIME, META(order.at) },
-    { "configured", TEXT, META(configured) },         { "staging_passed", TEXT, META(staging_passed) },
+    { "failures", COUNT, META(retry.failures) },
+    { "last_try", TIME, META(retry.last_try) },
+    { "next_try", TIME, META(retry.next_try) },
+    { "last_error", TEXT, META(last_error) },
+    { "order_url", TEXT, META(order.url) },
+    { "order_issuer", TEXT, META(order.issuer) },
+    { "order_key_type", TEXT, META(order.key_type) },
+    { "order_began", TIME, META(order.at) },
+    { "asked_until", LATER_TIME, META(retry.asked_until) },
+    { "dns", LATER_TEXT, META(dns) },
+    { "held_since", LATER_TIME, META(held_since) },
+    { "configured", TEXT, META(configured) },
+    { "staging_passed", TEXT, META(staging_passed) },
 };
 
 static const struct row left_rows[] = {
@@ -88,6 +96,13 @@ static void set_said(char **text, const char *value)
     *text = mem_copy_n(value, n);
 }
 
+bool meta_is_good(const struct meta *m, enum meta_slot slot, int64_t now)
+{
+    const struct meta_cert *cert = &m->certs[slot];
+
+    return cert->there && cert->revoked_at == 0 && now < cert->facts.not_after;
+}
+
 void meta_init(struct meta *m, const char *name)
 {
     *m = (struct meta){ .name = mem_copy(name) };
@@ -96,7 +111,7 @@ void meta_init(struct meta *m, const char *name)
 static void free_texts(void *object, const struct row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (rows[i].kind == TEXT) {
+        if (rows[i].kind == TEXT || rows[i].kind == LATER_TEXT) {
             char **text = (char **)(void *)((char *)object + rows[i].at);
 
             free(*text);
@@ -141,7 +156,9 @@ static void write_rows(json_t *out, const void *object, const struct row *rows, 
         const void *field = (const char *)object + rows[i].at;
 
         switch (rows[i].kind) {
+        case LATER_TEXT:
         case TEXT: json_object_set_new(out, rows[i].key, text_or_null(*(char *const *)field)); break;
+        case LATER_TIME:
         case TIME: json_object_set_new(out, rows[i].key, time_or_null(*(const int64_t *)field)); break;
         case COUNT: json_object_set_new(out, rows[i].key, json_integer(*(const uint32_t *)field)); break;
         }
@@ -206,14 +223,19 @@ static int read_row(void *object, const struct row *row, const json_t *doc, stru
     const char *text;
     int64_t n;
 
-    if (row->kind != COUNT && json_is_null(json_object_get(doc, row->key)))
+    const json_t *value = json_object_get(doc, row->key);
+
+    if ((row->kind != COUNT && json_is_null(value)) ||
+        ((row->kind == LATER_TIME || row->kind == LATER_TEXT) && !value))
         return 0;
     switch (row->kind) {
+    case LATER_TEXT:
     case TEXT:
         if (json_get_text(doc, row->key, TEXT_BYTES, &text, e) != 0)
             return -1;
         meta_set((char **)(void *)field, text);
         return 0;
+    case LATER_TIME:
     case TIME: return json_get_time(doc, row->key, (int64_t *)(void *)field, e);
     case COUNT: break;
     }

@@ -51,6 +51,8 @@ struct meta {
     struct meta_cert certs[META_SLOTS];
     struct renewal_retry retry;
     char *last_error; /* NULL: nothing went wrong last time */
+    char *dns;        /* what it said of the names when that was looked at last, while tries fail: a digest */
+    int64_t held_since; /* a first order by a look beforehand; 0: it is not */
     struct meta_order order;
     char *configured;     /* what failures were counted for; another text resets them. The manager's own */
     char *staging_passed; /* the `configured` with which staging has succeeded */
@@ -64,6 +66,9 @@ void meta_init(struct meta *m, const char *name);
 void meta_free(struct meta *m);
 void meta_set(char **text, const char *value); /* copies; NULL clears */
 void meta_cert_free(struct meta_cert *cert);   /* leaves none */
+
+/* There is one, it was not revoked, and has not ended. */
+bool meta_is_good(const struct meta *m, enum meta_slot slot, int64_t now);
 
 /* What is written says all; what is read lacks facts and `there`, which come from the files. */
 json_t *meta_write(const struct meta *m); /* a new reference */

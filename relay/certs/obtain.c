@@ -1,6 +1,7 @@
 /* All that is done for one site's certificates, on a job's thread:
  *
- *   load -> adopt the configuration -> look at what the authority suggests -> choose an authority -> look beforehand
+ *   load -> adopt the configuration -> install what was issued and could not be written -> look at what the authority suggests
+ *        -> choose an authority -> look beforehand
  *        -> for each kind of key that is due: staging -> order -> install;  names that fail are left out, once
  *        -> drop what is not wanted any more
  *
@@ -12,6 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* How a kind of key has failed. ACME_OK: it has not. */
+struct failed {
+    enum acme_class class;
+    int64_t retry_after_ms;
+    bool by_name, held_back, ordered; /* ordered: the authority was there */
+    struct err why;
+};
 
 /* ---- the configuration ---- */
 
@@ -26,6 +35,7 @@ static int adopt(struct attempt *t)
     meta_take_back(m, NULL);
     meta_order_ended(m);
     meta_set(&m->last_error, NULL);
+    m->held_since = 0;
     for (size_t i = 0; i < m->issuers_n; i++)
         m->issuers[i].failures = 0;
     meta_set(&m->configured, t->ask->site.configured);
@@ -47,7 +57,7 @@ static void on_order_noted(void *user, const char *url)
         log_warn("cannot note an order", kv_str("domain", t->m->name), kv_str("error", why.text));
 }
 
-static void choose_names(struct attempt *t)
+void obtain_choose_names(struct attempt *t)
 {
     const struct due_site *site = &t->ask->site;
 
@@ -78,19 +88,23 @@ static const char *replaced_by(const struct attempt *t)
                : "";
 }
 
-static struct limits_order limits_of(const struct attempt *t, const char *directory, bool exempt)
+struct limits_order obtain_limits(const struct attempt *t, const char *directory, bool exempt)
 {
     return (struct limits_order){ directory, t->names, t->names_n, t->ask->agent, t->ask->orders_per_day,
                                   exempt };
 }
 
-/* Its free_at is when the next try is. */
+/* Its free_at is when the next try is. What cannot be counted is not ordered: our own disk fails. */
 static int may_order(struct attempt *t, const struct limits_order *o, struct order_result *result)
 {
     int64_t free_at = 0, now = time(NULL);
 
     if (quota_order(t->ask->quota, o, &free_at, &t->r->why) == 0)
         return 0;
+    if (t->r->why.code != ERR_LIMIT) {
+        result->class = ACME_STOPPED;
+        return err_wrap(&t->r->why, "nothing can be ordered");
+    }
     t->held_back = true;
     result->class = ACME_LATER;
     result->retry_after_ms = free_at > now ? (free_at - now) * 1000 : -1;
@@ -137,7 +151,7 @@ static void on_staging_noted(void *user, const char *url)
 /* What does not work there would not work in earnest, where failures count. */
 static int try_staging(struct attempt *t, struct order_result *result)
 {
-    const struct limits_order o = limits_of(t, t->by->staging_directory, false);
+    const struct limits_order o = obtain_limits(t, t->by->staging_directory, false);
     struct order_ask ask;
     int rc;
 
@@ -151,7 +165,10 @@ static int try_staging(struct attempt *t, struct order_result *result)
     if (rc != 0)
         return err_wrap(&t->r->why, "staging");
     meta_set(&t->m->staging_passed, t->ask->site.configured);
-    return obtain_save(t);
+    if (obtain_save(t) == 0)
+        return 0;
+    result->class = ACME_STOPPED;
+    return -1;
 }
 
 static bool wants_staging(const struct attempt *t)
@@ -166,44 +183,6 @@ static bool wants_staging(const struct attempt *t)
     return true;
 }
 
-static void log_certificate(const struct attempt *t, int64_t not_after)
-{
-    const time_t at = (time_t)not_after;
-    char text[32] = "";
-    struct tm tm;
-
-    if (gmtime_r(&at, &tm))
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    log_info("certificate", kv_str("domain", t->m->name), kv_str("issuer", t->by->name),
-             kv_str("not_after", text));
-}
-
-static int install(struct attempt *t, const struct order_result *result, const struct limits_order *o)
-{
-    const struct due_site *site = &t->ask->site;
-    const struct meta_cert *cert = &t->m->certs[due_slot(t->type)];
-    struct store_offer offer = { .chain_pem = result->chain_pem,
-                                 .key = result->key,
-                                 .names = t->names,
-                                 .names_n = t->names_n,
-                                 .issuer = t->by->name,
-                                 .directory = t->by->directory,
-                                 .profile = t->by->conf->profile[0] ? t->by->conf->profile : NULL,
-                                 .origin = "ordered",
-                                 .random = obtain_chance() };
-
-    if (!t->ask->forced) {
-        offer.wanted = site->names;
-        offer.wanted_n = site->names_n;
-    }
-    if (store_install(t->ask->store, &offer, t->m, time(NULL), &t->r->why) != 0)
-        return err_wrap(&t->r->why, "what %s has issued", t->by->name);
-    t->r->installed = true;
-    quota_issued(t->ask->quota, o, cert->facts.not_after - cert->facts.not_before);
-    log_certificate(t, cert->facts.not_after);
-    return 0;
-}
-
 static int order(struct attempt *t, struct order_result *result)
 {
     struct order_ask ask;
@@ -216,22 +195,22 @@ static int order(struct attempt *t, struct order_result *result)
     ask.note = on_order_noted;
     ask.resume_url = order_to_resume(t);
     ask.replaces = replaced_by(t);
-    o = limits_of(t, t->by->directory, ask.replaces[0]);
+    o = obtain_limits(t, t->by->directory, ask.replaces[0]);
     if (!ask.resume_url[0]) {
         if (may_order(t, &o, result) != 0)
             return -1;
         counted = 1;
     }
     rc = store_order_key(t->ask->store, t->m->name, &key_file, &t->r->why);
+    if (rc != 0)
+        result->class = ACME_STOPPED;
     if (rc == 0) {
         ask.key_file = key_file;
         rc = order_run(&ask, result, &t->r->why);
         count(t, &o, result, counted);
     }
-    if (rc == 0) {
-        rc = install(t, result, &o);
-        result->class = rc == 0 ? ACME_OK : ACME_REFUSED;
-    }
+    if (rc == 0)
+        rc = obtain_install(t, result, &o);
     free(key_file);
     return rc;
 }
@@ -290,17 +269,19 @@ static bool leave_out(struct attempt *t, const struct order_result *result)
     return obtain_save(t) == 0;
 }
 
-static void fail(struct attempt *t, const struct order_result *result)
+/* For the whole site: how it went wrong for the first kind of key that did. */
+static void fail(struct attempt *t, const struct failed *f)
 {
     enum renewal_patience patience =
-        result->class == ACME_REFUSED || result->class == ACME_ACCOUNT ? RENEWAL_SLOW : RENEWAL_SOON;
+        f->class == ACME_REFUSED || f->class == ACME_ACCOUNT ? RENEWAL_SLOW : RENEWAL_SOON;
     struct meta_issuer *had = meta_issuer_of(t->m, t->by->name);
-    int64_t at_least_s = result->retry_after_ms > 0 ? result->retry_after_ms / 1000 : 0, now = time(NULL);
+    int64_t at_least_s = f->retry_after_ms > 0 ? f->retry_after_ms / 1000 : 0, now = time(NULL);
     struct err why = { 0 };
 
+    t->r->why = f->why;
     t->r->end = OBTAIN_FAILED;
     meta_set(&t->m->last_error, t->r->why.text);
-    had->failures += t->held_back ? 0 : patience == RENEWAL_SLOW ? DUE_FALL_BACK : 1;
+    had->failures += f->held_back ? 0 : patience == RENEWAL_SLOW ? DUE_FALL_BACK : 1;
     had->last_try = now;
     meta_set(&had->last_error, t->r->why.text);
     renewal_failed(&t->m->retry, now, patience, at_least_s, obtain_chance());
@@ -309,15 +290,28 @@ static void fail(struct attempt *t, const struct order_result *result)
                  kv_str("error", why.text));
 }
 
-/* One kind of key. */
-static int get_one(struct attempt *t)
+static void note_failure(struct attempt *t, const struct order_result *result, struct failed *f)
 {
+    *f = (struct failed){ .class = result->class,
+                          .retry_after_ms = result->retry_after_ms,
+                          .by_name = result->failures_n > 0,
+                          .held_back = t->held_back,
+                          .ordered = result->orders > 0,
+                          .why = t->r->why };
+    if (t->by->key_types_n > 1)
+        err_wrap(&f->why, "with a key of the kind %s", key_type_text(t->type));
+}
+
+/* One kind of key. */
+static int get_one(struct attempt *t, struct failed *f)
+{
+    t->held_back = false;
     for (;;) {
         struct order_result result = { .retry_after_ms = -1 };
         bool again;
         int rc;
 
-        choose_names(t);
+        obtain_choose_names(t);
         rc = wants_staging(t) ? try_staging(t, &result) : 0;
         if (rc == 0) {
             order_result_free(&result);
@@ -325,16 +319,47 @@ static int get_one(struct attempt *t)
             rc = order(t, &result);
         }
         again = rc != 0 && result.class != ACME_STOPPED && leave_out(t, &result);
-        if (rc != 0 && result.class == ACME_STOPPED)
-            t->r->end = OBTAIN_STOPPED;
-        else if (rc != 0 && !again)
-            fail(t, &result);
+        if (rc != 0 && !again)
+            note_failure(t, &result, f);
         order_result_free(&result);
         if (!again)
             return rc;
         if (!t->ask->forced && !due_order(&t->ask->site, t->m, t->type, time(NULL)))
             return 0; /* what there is does for the others */
     }
+}
+
+/* What has failed for one kind of key may go with the other, when neither the names were to blame nor the authority away. */
+static bool may_go_on(const struct failed *f)
+{
+    return !f->by_name && !f->held_back && f->retry_after_ms <= 0 &&
+           (f->class == ACME_REFUSED || (f->class == ACME_LATER && f->ordered));
+}
+
+static int get_due(struct attempt *t, const bool due[ISSUER_KEY_TYPES])
+{
+    struct failed first = { 0 };
+
+    for (size_t i = 0; i < t->by->key_types_n; i++) {
+        struct failed f;
+
+        t->type = t->by->key_types[i];
+        if (!due[i] || get_one(t, &f) == 0)
+            continue;
+        if (first.class == ACME_OK || f.class == ACME_STOPPED)
+            first = f;
+        if (!may_go_on(&f))
+            break;
+    }
+    if (first.class == ACME_OK)
+        return 0;
+    if (first.class == ACME_STOPPED) {
+        t->r->end = OBTAIN_STOPPED;
+        t->r->why = first.why;
+    } else {
+        fail(t, &first);
+    }
+    return -1;
 }
 
 /* ---- all of it ---- */
@@ -363,11 +388,8 @@ static int get_all(struct attempt *t)
     if (obtain_look_ahead(t) != 0)
         return -1;
     take_back(t);
-    for (size_t i = 0; i < t->by->key_types_n; i++) {
-        t->type = t->by->key_types[i];
-        if (due[i] && get_one(t) != 0)
-            return -1;
-    }
+    if (get_due(t, due) != 0)
+        return -1;
     meta_issuer_of(t->m, t->by->name)->failures = 0;
     return obtain_save(t);
 }
@@ -409,7 +431,7 @@ static int go(struct attempt *t)
     t->r->loaded = true;
     if (renewal_mend_clock(&t->m->retry, time(NULL)) && obtain_save(t) != 0)
         return -1;
-    if (adopt(t) != 0 || obtain_suggestions(t) != 0)
+    if (adopt(t) != 0 || obtain_install_kept(t) != 0 || obtain_suggestions(t) != 0)
         return -1;
     t->by = due_issuer(site, t->m, time(NULL));
     return t->by ? ask_authority(t) : 0;
@@ -431,5 +453,6 @@ void obtain_result_free(struct obtain_result *r)
 {
     if (r->loaded)
         meta_free(&r->meta);
+    kept_free(&r->kept);
     *r = (struct obtain_result){ 0 };
 }

@@ -3,11 +3,15 @@
 #ifndef RELAY_CERTS_OBTAIN_H
 #define RELAY_CERTS_OBTAIN_H
 #include "relay/certs/due.h"
+#include "relay/certs/kept.h"
 #include "relay/certs/order.h"
 #include "relay/certs/quota.h"
 #include "relay/certs/store.h"
 
-enum { OBTAIN_WARNING_BYTES = 600 };
+enum {
+    OBTAIN_WARNING_BYTES = 600,
+    OBTAIN_HELD_LONGEST_S = 24 * 3600, /* that a look holds a first order back */
+};
 
 struct obtain_help { /* from other parts; functions are called on the job's thread */
     /* The ways to meet an authority's challenges; NULL: not that way. What is returned is given to `end` when all is done.
@@ -18,6 +22,9 @@ struct obtain_help { /* from other parts; functions are called on the job's thre
     /* Does the name lead to us? -1 when not, and what was seen. warning: room for what is odd nevertheless; "": nothing. */
     int (*look)(void *user, const struct issuer *by, const char *name, struct job *job,
                 char warning[OBTAIN_WARNING_BYTES], struct err *e);
+    /* Adds what the public's DNS says of the name to `out`, in any form: only whether it changes is of interest. */
+    int (*dns)(void *user, const struct issuer *by, const char *name, struct job *job, struct buf *out,
+               struct err *e);
     void *user;
 };
 
@@ -28,7 +35,7 @@ struct obtain_ask { /* all borrowed */
     const struct obtain_help *help;
     const char *agent; /* who claims the site; NULL: our own configuration */
     unsigned orders_per_day;
-    bool preflight; /* before the first order; a person, or a day of waiting, does without */
+    const struct kept *kept; /* by an earlier job's result; NULL: nothing */
     bool
         look_again; /* whether names lead here that did not: those left out for it, and all while tries fail */
     int here;       /* how many did at the last such look; -1: there was none */
@@ -49,6 +56,8 @@ struct obtain_result {
     struct meta meta; /* as it is on disk now */
     bool loaded;      /* meta is */
     bool installed;   /* there is another certificate than before */
+    struct kept kept; /* one that was issued, and could not be written; STOPPED then */
+    bool keep;        /* the one of the ask's, still */
     int here;         /* how many names lead here; -1: it was not looked at */
     bool looked;      /* beforehand; warning is what was odd */
     char warning[OBTAIN_WARNING_BYTES];

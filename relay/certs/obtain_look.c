@@ -2,9 +2,12 @@
 #include "relay/certs/obtain_parts.h"
 #include "relay/certs/renewal_info.h"
 #include "shared/log.h"
+#include "shared/mem.h"
 
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -88,13 +91,33 @@ static int look_at_name(struct attempt *t, const char *name, struct err *why)
     return rc;
 }
 
+/* For a day since the first look that held it back, whatever restarts meanwhile. */
+static bool was_held_long(struct meta *m, int64_t now)
+{
+    if (m->held_since > now)
+        m->held_since = now; /* the clock has gone back */
+    return m->held_since != 0 && now - m->held_since >= OBTAIN_HELD_LONGEST_S;
+}
+
+/* Nothing is ordered, so nothing is left out. */
+static int hold(struct attempt *t)
+{
+    meta_take_back(t->m, NULL);
+    if (t->m->held_since == 0)
+        t->m->held_since = time(NULL);
+    if (store_save(t->ask->store, t->m, &t->r->why) != 0)
+        return -1;
+    t->r->end = OBTAIN_HELD;
+    return -1;
+}
+
 /* Names that do not lead here are left out, as long as there are others. */
 int obtain_look_ahead(struct attempt *t)
 {
     const struct due_site *site = &t->ask->site;
     size_t here = 0;
 
-    if (!t->ask->preflight || !t->by->conf->preflight || t->ask->forced || !is_first(t->m))
+    if (!t->by->conf->preflight || t->ask->forced || !is_first(t->m) || was_held_long(t->m, time(NULL)))
         return 0;
     meta_take_back(t->m, NULL);
     for (size_t i = 0; i < site->names_n; i++) {
@@ -115,22 +138,18 @@ int obtain_look_ahead(struct attempt *t)
     }
     if (here > 0) {
         t->r->why = (struct err){ 0 };
+        t->m->held_since = 0;
         return obtain_save(t);
     }
-    meta_take_back(t->m, NULL); /* nothing is ordered, so nothing is left out */
-    t->r->end = OBTAIN_HELD;
-    return -1;
+    return hold(t);
 }
 
-/* While failures hold the next try off: when more names lead here than did, somebody has mended what was wrong. */
-int obtain_watch(struct attempt *t)
+/* More names lead here than did: somebody has mended what was wrong. */
+static int watch_names(struct attempt *t)
 {
     const struct due_site *site = &t->ask->site;
     int here = 0;
 
-    if (!t->ask->look_again || !t->by->conf->preflight || !t->m->last_error ||
-        renewal_may_try(&t->m->retry, time(NULL)))
-        return 0;
     for (size_t i = 0; i < site->names_n; i++) {
         struct err why = { 0 };
 
@@ -140,9 +159,55 @@ int obtain_watch(struct attempt *t)
             return err_set(&t->r->why, ERR_STOPPED, "%s", why.text);
     }
     t->r->here = here;
-    if (t->ask->here < 0 || here <= t->ask->here)
+    if (t->ask->here >= 0 && here > t->ask->here)
+        (void)renewal_hasten(&t->m->retry, time(NULL)); /* or it was due anyway */
+    return 0;
+}
+
+/* A digest of all that is said of the names; NULL when that cannot be had, so that nothing follows from it. */
+static char *dns_now(struct attempt *t)
+{
+    const struct due_site *site = &t->ask->site;
+    const struct obtain_help *help = t->ask->help;
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    struct buf said = { 0 };
+    char *print = NULL;
+    size_t i = 0;
+
+    while (i < site->names_n &&
+           help->dns(help->user, t->by, site->names[i], t->ask->job, &said, &(struct err){ 0 }) == 0)
+        i++;
+    if (i == site->names_n) {
+        print = mem_new(2 * sizeof digest + 1);
+        SHA256((const unsigned char *)buf_bytes(&said), said.len, digest);
+        for (i = 0; i < sizeof digest; i++)
+            snprintf(print + 2 * i, 3, "%02x", digest[i]);
+    }
+    buf_free(&said);
+    return print;
+}
+
+/* Also what no look at where the names lead would show: CAA, a delegated challenge, and all where preflight = off. */
+static void watch_dns(struct attempt *t)
+{
+    char *now = dns_now(t);
+
+    if (now && t->m->dns && strcmp(now, t->m->dns) != 0 && renewal_hasten(&t->m->retry, time(NULL)) &&
+        renewal_may_try(&t->m->retry, time(NULL)))
+        log_info("DNS has changed, so a certificate is tried for again", kv_str("domain", t->m->name));
+    if (now)
+        meta_set(&t->m->dns, now);
+    free(now);
+}
+
+/* While failures hold the next try off: has what was wrong been mended? */
+int obtain_watch(struct attempt *t)
+{
+    if (!t->ask->look_again || !t->m->last_error || renewal_may_try(&t->m->retry, time(NULL)))
         return 0;
-    renewal_reset(&t->m->retry);
+    if (t->by->conf->preflight && watch_names(t) != 0)
+        return -1;
+    watch_dns(t);
     return obtain_save(t);
 }
 

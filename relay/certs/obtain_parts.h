@@ -15,6 +15,13 @@ struct attempt {
     bool held_back; /* by what we have counted ourselves: no failure of the authority */
 };
 
+/* obtain.c */
+void obtain_choose_names(struct attempt *t);
+struct limits_order obtain_limits(const struct attempt *t, const char *directory, bool exempt);
+/* obtain_install.c: what was issued; -1 with result->class. What our own disk does not take is kept in t->r. */
+must_check int obtain_install(struct attempt *t, struct order_result *result, const struct limits_order *o);
+/* What an earlier job has kept. -1: the disk still fails. */
+must_check int obtain_install_kept(struct attempt *t);
 /* obtain_look.c */
 uint32_t obtain_chance(void);
 must_check int obtain_save(struct attempt *t);

@@ -248,6 +248,12 @@ static int open_and_prove(struct order *o)
 
 /* ---- finalize ---- */
 
+/* When our own disk fails the CA is not asked in vain: the order stays as it is, to be resumed. */
+static int key_fails(struct order *o, const struct err *e)
+{
+    return order_fail_err(o, e->code == ERR_SYSTEM || e->code == ERR_MISSING ? ACME_STOPPED : ACME_CONFIG, e);
+}
+
 static int make_key(struct order *o)
 {
     const struct order_ask *ask = o->ask;
@@ -256,14 +262,14 @@ static int make_key(struct order *o)
     if (o->resumed && ask->key_file && access(ask->key_file, R_OK) == 0) {
         o->result->key = signer_load(ask->key_file, &e);
         if (!o->result->key)
-            return order_fail_err(o, ACME_CONFIG, &e);
+            return key_fails(o, &e);
         if (o->at_ca.status != ACME_READY || signer_is(o->result->key, ask->key))
             return 0;
         signer_free(o->result->key); /* of another type than is wanted now, and used for nothing yet */
     }
     o->result->key = signer_make(ask->key);
     if (ask->key_file && signer_save(o->result->key, ask->key_file, &e) != 0)
-        return order_fail_err(o, ACME_CONFIG, &e);
+        return key_fails(o, &e);
     return 0;
 }
 

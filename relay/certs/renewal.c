@@ -12,7 +12,8 @@ enum {
     SPREAD_PART = 30,            /* of the life, a day at most: how much earlier by chance */
     FARTHEST_LOOK_S = 2 * DAY_S, /* that is never chosen */
     LOOK_S = 6 * HOUR_S,         /* between two looks at a suggestion, unless the authority says otherwise */
-    CLOCK_SLACK_S = 2,           /* clocks are set by little all the time */
+    HASTY_TRIES = 3,
+    CLOCK_SLACK_S = 2, /* clocks are set by little all the time */
 };
 
 static int64_t min_of(int64_t a, int64_t b)
@@ -142,7 +143,20 @@ void renewal_failed(struct renewal_retry *r, int64_t now, enum renewal_patience 
     if (wait < at_least_s)
         wait = min_of(at_least_s, LONGEST_WAIT_S);
     r->last_try = now;
+    r->asked_until = at_least_s > 0 ? now + min_of(at_least_s, LONGEST_WAIT_S) : 0;
     r->next_try = now + wait + by_chance(min_of(wait, DAY_S) / 8, random);
+}
+
+bool renewal_hasten(struct renewal_retry *r, int64_t now)
+{
+    int64_t at = r->failures > HASTY_TRIES ? r->last_try + HOUR_S : now;
+
+    if (at < r->asked_until)
+        at = r->asked_until;
+    if (at >= r->next_try)
+        return false;
+    r->next_try = at;
+    return true;
 }
 
 void renewal_reset(struct renewal_retry *r)

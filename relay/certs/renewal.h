@@ -50,6 +50,7 @@ bool renewal_may_look(int64_t next_look, int64_t now);
 struct renewal_retry {
     uint32_t failures; /* in a row */
     int64_t last_try, next_try;
+    int64_t asked_until; /* when the authority wants to be asked again; 0: it said nothing */
 };
 
 enum renewal_patience {
@@ -60,6 +61,9 @@ enum renewal_patience {
 /* 1, 10, 100 minutes, then daily, a little later by chance, and not before at_least_s (0: no such wish). */
 void renewal_failed(struct renewal_retry *r, int64_t now, enum renewal_patience patience, int64_t at_least_s,
                     uint32_t random);
+/* What it may have failed for has changed: the next try is now, as far as the authority lets us. What changes all the time hastens
+ * three tries, and then one in an hour. False: it stays as it is. */
+bool renewal_hasten(struct renewal_retry *r, int64_t now);
 /* Success; or another configuration, other DNS, or a person who wants it now. */
 void renewal_reset(struct renewal_retry *r);
 /* Also when the clock has gone back: renewal_mend_clock says until when to wait. */

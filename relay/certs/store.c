@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { META_BYTES = 1024 * 1024, KEY_BYTES = 64 * 1024 };
@@ -302,6 +303,38 @@ int store_save(const struct store *s, const struct meta *m, struct err *e)
     return rc;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A folder in which nothing is noted is as old as it was changed last. */
+static int64_t last_use(const struct store *s, const struct meta *m)
+{
+    int64_t last = later(m->retry.last_try, later(m->order.at, m->held_since));
+    char *folder = store_path(s, m->name, NULL);
+    struct stat st;
+
+    for (unsigned i = 0; i < META_SLOTS; i++)
+        last = later(last, m->certs[i].there ? m->certs[i].facts.not_after : 0);
+    if (last == 0 && stat(folder, &st) == 0)
+        last = st.st_mtime;
+    free(folder);
+    return last;
+}
+
+bool store_is_old(const struct store *s, const char *name, int64_t now)
+{
+    struct meta m;
+    int64_t last;
+
+    if (store_load(s, name, &m, NULL) != 0)
+        return false;
+    last = last_use(s, &m);
+    meta_free(&m);
+    return last != 0 && now - last >= STORE_OLD_S;
+}
+
 int store_forget(const struct store *s, const char *name, struct err *e)
 {
     char folder[STORE_NAME_BYTES], *path, *gone;
@@ -379,17 +412,30 @@ static int use_pair(const struct store *s, const struct meta *m, enum meta_slot 
     return rc;
 }
 
-SSL_CTX *store_context(const struct store *s, const struct meta *m, struct err *e)
+/* Whoever offers both kinds would get the one that has ended otherwise. */
+unsigned store_shown(const struct meta *m, int64_t now)
 {
+    unsigned good = 0, all = 0;
+
+    for (unsigned i = 0; i < META_SLOTS; i++) {
+        all |= m->certs[i].there ? 1U << i : 0;
+        good |= meta_is_good(m, (enum meta_slot)i, now) ? 1U << i : 0;
+    }
+    return good ? good : all;
+}
+
+SSL_CTX *store_context(const struct store *s, const struct meta *m, int64_t now, struct err *e)
+{
+    unsigned shown = store_shown(m, now);
     SSL_CTX *ctx;
 
-    if (!m->certs[META_ECDSA].there && !m->certs[META_RSA].there) {
+    if (!shown) {
         err_set(e, ERR_MISSING, "there is no certificate of %s yet", m->name);
         return NULL;
     }
     ctx = tls_site_context();
     for (unsigned i = 0; i < META_SLOTS; i++)
-        if (use_pair(s, m, (enum meta_slot)i, ctx, e) != 0) {
+        if ((shown & 1U << i) && use_pair(s, m, (enum meta_slot)i, ctx, e) != 0) {
             SSL_CTX_free(ctx);
             return NULL;
         }

@@ -15,7 +15,13 @@
 
 struct store;
 
-enum { STORE_NAME_BYTES = 280, STORE_KEPT = 4 /* old versions of a name */ };
+enum {
+    STORE_NAME_BYTES = 280,
+    STORE_KEPT = 4, /* old versions of a name */
+    STORE_OLD_S =
+        30 * 24 *
+        3600, /* how long a name that no site has any more is kept after the end of its certificate */
+};
 
 /* Makes STATE_DIR/certs, holds it (ERR_TAKEN: another process does), and clears away what a kill has left. */
 struct store *store_open(const char *state_dir, struct err *e);
@@ -42,7 +48,8 @@ struct store_offer {
     const char *const
         *wanted; /* all names of the site, also those that are left out this time; NULL: the same */
     size_t wanted_n;
-    bool import; /* not asked for by us: it has to be better than what is there */
+    bool deploys; /* a program is to be run then: noted until store_deployed */
+    bool import;  /* not asked for by us: it has to be better than what is there */
     uint32_t random;
 };
 
@@ -54,6 +61,9 @@ must_check int store_install(const struct store *s, const struct store_offer *o,
                              struct err *e);
 /* The pair of this kind of key is wanted no more; the other stays. */
 must_check int store_drop(const struct store *s, struct meta *m, enum meta_slot slot, struct err *e);
+/* Nothing of the name is worth anything any more: its last certificate ended STORE_OLD_S ago; or where there is none, nothing has
+ * happened since then. */
+bool store_is_old(const struct store *s, const char *name, int64_t now);
 /* All of the name, its old versions too. */
 must_check int store_forget(const struct store *s, const char *name, struct err *e);
 
@@ -62,6 +72,13 @@ must_check int store_forget(const struct store *s, const char *name, struct err 
 must_check int store_order_key(const struct store *s, const char *name, char **path, struct err *e);
 /* Where fullchain.pem and privkey.pem of this kind of key lie: two paths, which the caller frees. False: there is none. */
 bool store_pair(const struct store *s, const struct meta *m, enum meta_slot slot, char **chain, char **key);
-/* A TLS context with every certificate there is. NULL with the reason. */
-SSL_CTX *store_context(const struct store *s, const struct meta *m, struct err *e);
+/* A program is to be run for a certificate that came: it was not begun, or its end was not seen. */
+bool store_deploys(const struct store *s, const char *name);
+void store_deploy_begins(const struct store *s, const char *name);
+/* What has begun has ended; what came meanwhile stays noted. */
+void store_deployed(const struct store *s, const char *name);
+/* The kinds of key whose certificates are to be shown now, a bit for each: those that are good; when none is, all that there are. */
+unsigned store_shown(const struct meta *m, int64_t now);
+/* A TLS context with these. NULL with the reason. */
+SSL_CTX *store_context(const struct store *s, const struct meta *m, int64_t now, struct err *e);
 #endif

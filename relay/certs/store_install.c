@@ -1,18 +1,18 @@
 /* A new certificate is judged, and comes into the store when it is good, and not worse than what is in its place. */
 #include "relay/certs/store_parts.h"
 
+#include "shared/file.h"
+#include "shared/log.h"
 #include "shared/mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- judge ---- */
-
-static bool still_good(const struct meta_cert *cert, int64_t now)
-{
-    return cert->there && cert->revoked_at == 0 && now < cert->facts.not_after;
-}
 
 static int check_names(const struct facts *found, const struct facts *old, const char *const *names, size_t n,
                        struct err *e)
@@ -52,6 +52,7 @@ static int judge(const struct store_offer *o, const struct meta *m, int64_t now,
                  struct err *e)
 {
     const struct meta_cert *old;
+    enum meta_slot slot;
 
     if (facts_read(o->chain_pem, strlen(o->chain_pem), found, e) != 0 ||
         chain_check(&found->chain, o->key, o->names, o->names_n, (time_t)now, e) != 0)
@@ -59,8 +60,9 @@ static int judge(const struct store_offer *o, const struct meta *m, int64_t now,
     if (o->import && facts_is_staging(found))
         return err_set(e, ERR_INPUT, "it is from a staging environment (%s), which no browser trusts",
                        found->ca);
-    old = &m->certs[found->rsa ? META_RSA : META_ECDSA];
-    return still_good(old, now) ? check_against(o, found, old, now, e) : 0;
+    slot = found->rsa ? META_RSA : META_ECDSA;
+    old = &m->certs[slot];
+    return meta_is_good(m, slot, now) ? check_against(o, found, old, now, e) : 0;
 }
 
 int store_judge(const struct store_offer *o, const struct meta *m, int64_t now, struct err *e)
@@ -94,6 +96,76 @@ static void drop_order_key(const struct store *s, const char *name)
     free(path);
 }
 
+/* ---- what is to be run ---- */
+
+static char *note_path(const struct store *s, const char *name, const char *note)
+{
+    char *folder = store_path(s, name, NULL), *path = folder ? mem_format("%s/%s", folder, note) : NULL;
+
+    free(folder);
+    return path;
+}
+
+/* Before the certificate is there: a kill in between runs it once too often, and never too seldom. */
+static int note_deployment(const struct store *s, const char *name, struct err *e)
+{
+    char *folder = store_path(s, name, e), *path;
+    int rc = folder ? file_make_folder(folder, 0700, e) : -1, fd;
+
+    if (rc != 0) {
+        free(folder);
+        return -1;
+    }
+    path = mem_format("%s/" STORE_DEPLOY, folder);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    rc =
+        fd < 0 || close(fd) != 0 ? err_errno(e, errno, "cannot write %s", path) : file_sync_folder(folder, e);
+    free(path);
+    free(folder);
+    return rc;
+}
+
+bool store_deploys(const struct store *s, const char *name)
+{
+    char *due = note_path(s, name, STORE_DEPLOY), *begun = note_path(s, name, STORE_DEPLOY_BEGUN);
+    bool any = due && (access(due, F_OK) == 0 || access(begun, F_OK) == 0);
+
+    free(due);
+    free(begun);
+    return any;
+}
+
+void store_deploy_begins(const struct store *s, const char *name)
+{
+    char *due = note_path(s, name, STORE_DEPLOY), *begun = note_path(s, name, STORE_DEPLOY_BEGUN);
+
+    if (due && rename(due, begun) != 0 && errno != ENOENT)
+        log_warn("cannot note that a program was begun; it may be run twice", kv_str("path", due),
+                 kv_str("error", strerror(errno)));
+    free(due);
+    free(begun);
+}
+
+void store_deployed(const struct store *s, const char *name)
+{
+    char *begun = note_path(s, name, STORE_DEPLOY_BEGUN);
+
+    if (begun)
+        (void)unlink(begun); /* one that stays is run again at the next start */
+    free(begun);
+}
+
+static void forget_deployment(const struct store *s, const char *name)
+{
+    char *due = note_path(s, name, STORE_DEPLOY);
+
+    if (due)
+        (void)unlink(due);
+    free(due);
+}
+
+/* ---- all of it ---- */
+
 int store_install(const struct store *s, const struct store_offer *o, struct meta *m, int64_t now,
                   struct err *e)
 {
@@ -109,13 +181,19 @@ int store_install(const struct store *s, const struct store_offer *o, struct met
     describe(&next.certs[slot], o, &found, now);
     renewal_reset(&next.retry);
     next.last_error = NULL;
+    next.dns = NULL;
     next.order = (struct meta_order){ 0 };
-    if (store_write_version(s, &next, m, slot, o->key, e) != 0) {
+    next.held_since = 0;
+    if ((o->deploys && note_deployment(s, m->name, e) != 0) ||
+        store_write_version(s, &next, m, slot, o->key, e) != 0) {
+        if (o->deploys)
+            forget_deployment(s, m->name);
         meta_cert_free(&next.certs[slot]);
         return -1;
     }
     meta_cert_free(&m->certs[slot]);
     meta_set(&m->last_error, NULL);
+    meta_set(&m->dns, NULL);
     meta_order_ended(m);
     *m = next;
     drop_order_key(s, m->name);

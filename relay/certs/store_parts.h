@@ -15,6 +15,10 @@ struct store {
 /* The key of an order, in the name's folder. */
 #define STORE_ORDER_KEY "order.key"
 
+/* Two notes of a program that is to be run: it was not begun, and it has begun. Empty files. */
+#define STORE_DEPLOY       "deploy.due"
+#define STORE_DEPLOY_BEGUN "deploy.begun"
+
 /* One name's folder; free it. NULL with the reason for what is no name. */
 char *store_path(const struct store *s, const char *name, struct err *e);
 /* The file of this slot, "fullchain" or "privkey", in a version that holds these: an ECDSA pair has the plain name, and

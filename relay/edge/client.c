@@ -207,6 +207,7 @@ static enum client_state step_handshake(struct client *c)
 {
     if (!tls_established(c->wire.tls))
         return C_HANDSHAKE;
+    histogram_count(&c->host->tally->handshakes[tls_resumed(c->wire.tls) ? TALLY_RESUMED : TALLY_FULL], 1);
     if (tls_validates(c->wire.tls)) /* who wanted to see the certificate has seen it */
         return C_LINGER;
     return tls_speaks_http2(c->wire.tls) ? C_H2 : C_HEAD;
@@ -377,6 +378,7 @@ static void on_received(void *user, const char *bytes, size_t n)
         read_first(c, bytes, n);
         return;
     }
+    c->heard = true;
     rc = wire_feed(&c->wire, bytes, n, &c->plain, &why);
     if (rc < 0) {
         char peer[64];
@@ -512,6 +514,8 @@ static void release(struct client *c)
     if (--c->pending > 0)
         return;
     drop_requests(c);
+    if (c->heard && c->wire.tls && !tls_established(c->wire.tls))
+        histogram_count(&c->host->tally->handshakes[TALLY_FAILED], 1);
     wire_free(&c->wire);
     first_free(&c->first);
     buf_free(&c->plain);

@@ -10,6 +10,7 @@
 #include "relay/edge/parking.h"
 #include "relay/edge/pool.h"
 #include "relay/edge/round.h"
+#include "relay/edge/tally.h"
 #include "shared/stream.h"
 
 struct client;
@@ -24,6 +25,7 @@ struct client_host {
     struct round *round;
     struct request_ids *ids;
     struct access_log *access_log;
+    struct tally *tally;
     struct snapshot *(*snapshot)(void *user); /* the current one, borrowed */
     bool ssh; /* connections that begin with "SSH-" are handed over to `spliced` */
     /* Takes the stream. */

@@ -27,6 +27,7 @@ struct client {
     bool head_began, visitor_ended, draining, resets;
     bool waits;                     /* his request is parked */
     bool has_asked;                 /* at least once */
+    bool heard;                     /* bytes that are ours: not handed over to somebody else */
     bool asked_if_gone, would_tell; /* he has ended his side, and was sent what shows whether he is gone */
     bool half_ends;                 /* nothing more will be sent, but the visitor may go on */
     bool spoke_h2;

@@ -1,8 +1,9 @@
 #include "relay/edge/edge.h"
 
-#include "relay/edge/listen.h"
+#include "relay/edge/listeners.h"
 #include "relay/edge/worker.h"
 #include "shared/mem.h"
+#include "shared/port_policy.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct edge {
     struct mailbox mailbox;
     struct places places;
     struct crowd crowd;
+    struct listeners *listeners; /* NULL: nothing is waited for any more */
     struct worker **workers;
     uint64_t *shown; /* by each worker: serial of its challenges */
     uint64_t shown_by_all;
@@ -120,24 +122,43 @@ static int hand_out(struct edge *edge, const int *fds, struct entrance entrance,
     return rc;
 }
 
-static int add_listeners(struct edge *edge, const struct edge_conf *conf, bool secure,
+/* A port that was waited for: the workers run already. */
+static void send_out(struct edge *edge, const int *fds, struct entrance entrance)
+{
+    struct mail mail = { .type = MAIL_LISTEN, .stream = entrance.secure | entrance.proxied << 1 };
+
+    for (unsigned i = 0; i < edge->workers_n; i++) {
+        mail.n = (uint64_t)fds[i];
+        worker_post(edge->workers[i], &mail);
+    }
+}
+
+static int on_opened(void *user, const int *fds, struct entrance entrance, struct err *e)
+{
+    struct edge *edge = user;
+
+    if (edge->running == 0)
+        return hand_out(edge, fds, entrance, e);
+    send_out(edge, fds, entrance);
+    return 0;
+}
+
+static void on_listeners_changed(void *user)
+{
+    struct edge *edge = user;
+
+    edge->events->listeners_changed(edge->user);
+}
+
+static int add_listeners(struct edge *edge, struct loop *loop, const struct edge_conf *conf,
                          struct inherited *inherited, struct err *e)
 {
-    const struct opt_addresses *listen = secure ? conf->listen_https : conf->listen_http;
-    int *fds = mem_new(edge->workers_n * sizeof *fds);
-    int rc = 0, second;
+    const struct listeners_conf listeners = { conf->listen_https, conf->listen_http, conf->proxy_listeners,
+                                              edge->workers_n };
 
-    for (size_t i = 0; rc == 0 && i < listen->n; i++) {
-        struct entrance entrance = { secure, opt_addresses_have(conf->proxy_listeners, &listen->list[i]) };
-
-        rc = listen_sockets(&listen->list[i], inherited, edge->workers_n, fds, e);
-        if (rc == 0)
-            rc = hand_out(edge, fds, entrance, e);
-        second = rc == 0 ? listen_second(&listen->list[i], inherited, edge->workers_n, fds, e) : 1;
-        rc = second == 0 ? hand_out(edge, fds, entrance, e) : second < 0 ? -1 : rc;
-    }
-    free(fds);
-    return rc;
+    edge->listeners = listeners_start(loop, &listeners, inherited,
+                                      &(struct listeners_host){ on_opened, on_listeners_changed, edge }, e);
+    return edge->listeners ? 0 : -1;
 }
 
 /* Ids begin at random, and are left room to count up without an overflow. */
@@ -156,6 +177,8 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
 {
     const unsigned n = conf->workers;
     const struct pool_limits limits = { n, conf->max_streams, conf->max_buffered / n };
+    const struct opt_addresses *https = conf->listen_https;
+    const uint16_t https_port = https->n > 0 ? (uint16_t)port_policy_port(&https->list[0]) : 0;
     uint64_t first_id = random_id(n);
 
     edge->workers = mem_new(n * sizeof(void *));
@@ -166,6 +189,7 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
     for (unsigned i = 0; i < n; i++) {
         const struct worker_conf worker = { .limits = limits,
                                             .ssh_port = conf->ssh_port,
+                                            .https_port = https_port,
                                             .first_id = first_id + i,
                                             .index = i,
                                             .to_control = &edge->mailbox,
@@ -219,8 +243,7 @@ struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct 
     mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
     rc = make_workers(edge, conf, takes, e);
     snapshot_release(takes);
-    if (rc == 0 && add_listeners(edge, conf, true, inherited, e) == 0 &&
-        add_listeners(edge, conf, false, inherited, e) == 0 && run_workers(edge, e) == 0)
+    if (rc == 0 && add_listeners(edge, loop, conf, inherited, e) == 0 && run_workers(edge, e) == 0)
         return edge;
     edge->failed = true;
     edge_stop(edge);
@@ -259,15 +282,39 @@ void edge_stream_consumed(struct edge *edge, uint64_t lane, uint64_t stream, uin
     post_to_owner(edge, &(struct mail){ .type = MAIL_CONSUMED, .lane = lane, .stream = stream, .n = total });
 }
 
+void edge_add_tally(const struct edge *edge, struct tally_sum *sum)
+{
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        worker_add_tally(edge->workers[i], sum);
+}
+
+json_t *edge_listeners(const struct edge *edge)
+{
+    return listeners_status(edge ? edge->listeners : NULL);
+}
+
+void edge_waiting_text(const struct edge *edge, char *text, size_t room)
+{
+    listeners_text(edge ? edge->listeners : NULL, text, room);
+}
+
 /* ---- end ---- */
+
+static void stop_listeners(struct edge *edge)
+{
+    listeners_stop(edge->listeners);
+    edge->listeners = NULL;
+}
 
 void edge_drain(struct edge *edge)
 {
+    stop_listeners(edge);
     post_all(edge, &(struct mail){ .type = MAIL_DRAIN });
 }
 
 void edge_stop(struct edge *edge)
 {
+    stop_listeners(edge);
     post_all(edge, &(struct mail){ .type = MAIL_STOP });
 }
 

@@ -6,10 +6,13 @@
 #define RELAY_EDGE_EDGE_H
 #include "relay/edge/access_log.h"
 #include "relay/edge/snapshot.h"
+#include "relay/edge/tally.h"
 #include "shared/lane_msg.h"
 #include "shared/loop.h"
 #include "shared/notify.h"
 #include "shared/opt.h"
+
+#include <jansson.h>
 
 struct edge_events {
     void (*lane_proved)(void *user, uint64_t lane); /* a stream of it has been answered rightly */
@@ -18,7 +21,8 @@ struct edge_events {
                            uint64_t stream); /* its visitor is gone: tell the agent */
     /* Every worker shows the challenges of a snapshot, of this serial or a later one. */
     void (*challenges_shown)(void *user, uint64_t serial);
-    void (*ended)(void *user); /* every worker has ended; last */
+    void (*listeners_changed)(void *user); /* a port that was waited for is had */
+    void (*ended)(void *user);             /* every worker has ended; last */
 };
 
 struct edge;
@@ -33,7 +37,7 @@ struct edge_conf {
     uint16_t ssh_port;             /* where the local sshd listens; 0: SSH on listen_https is refused */
 };
 
-/* Listens on all addresses (an inherited socket is used where one matches) and starts the workers, with a first
+/* Listens on all addresses (an inherited socket is used where one matches; what another program holds is waited for) and starts the workers, with a first
  * snapshot: nobody is to be told that a site is unknown only because he was early. */
 struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct inherited *inherited,
                         struct snapshot *takes, const struct edge_events *events, void *user, struct err *e);
@@ -44,6 +48,10 @@ void edge_stream_consumed(struct edge *edge, uint64_t lane, uint64_t stream, uin
 /* Whom sshd sees as this address and port of ours. False when that is nobody: then it is a real one. */
 bool edge_real_address(const struct edge *edge, const char *address, unsigned port,
                        struct sockaddr_storage *real);
+void edge_add_tally(const struct edge *edge, struct tally_sum *sum);
+json_t *edge_listeners(const struct edge *edge); /* listeners[] of /v1/status; NULL: an empty list */
+/* What a supervisor is told of ports that are waited for; "": none is. */
+void edge_waiting_text(const struct edge *edge, char *text, size_t room);
 void edge_drain(struct edge *edge); /* no new connection; requests in progress go on */
 void edge_stop(struct edge *edge);  /* ends at once */
 #endif

@@ -121,6 +121,7 @@ struct exchange *exchange_new(const struct visitor_side *side, const struct clie
     h1_body_init(&x->request, head->framing, head->content_length);
     headers_add_request(&x->request_head, head, visitor);
     counts_add(&site->counts->requests, 1);
+    meter_begin(&x->meter, host->tally, site->counts);
     x->access = access_request_new(host->access_log, site, head, visitor, side->ops->tls_version(side->user));
     if (head->framing == H1_LENGTH && head->content_length > x->max_body) {
         exchange_answer(x, EXCHANGE_TOO_LARGE);
@@ -171,6 +172,7 @@ static void send_request(struct exchange *x)
     x->sent_head = true;
     x->sends++;
     access_request_sent(x->access);
+    meter_sent(&x->meter);
 }
 
 /* ---- the request's body ---- */
@@ -233,6 +235,7 @@ static void send_request_body(struct exchange *x, struct buf *plain)
         switch (event) {
         case H1_BODY_DATA:
             access_request_in(x->access, data.n);
+            meter_in(&x->meter, data.n);
             x->body_bytes += (int64_t)data.n;
             if (x->body_bytes > x->max_body) {
                 note_too_large(x);
@@ -460,6 +463,7 @@ void exchange_free(struct exchange *x)
     access_request_end(x->access, x->lane,
                        x->tunnelled ? tunnelled_is_over(x->tunnelled) : x->response_done && !x->broken);
     tunnelled_free(x->tunnelled);
+    meter_end(&x->meter);
     exchange_forget_request(x);
     free(x->alone);
     free(x);

@@ -103,26 +103,28 @@ static bool follow_site(struct exchange *x, const struct h1_head *head)
 
 static const struct {
     int status;
+    enum tally_refusal refusal;
     const char *cause, *text;
 } causes[] = {
-    [EXCHANGE_BAD_BODY] = { 400, NULL, "The request could not be understood." },
-    [EXCHANGE_TOO_LARGE] = { 413, NULL, "The request is larger than this site takes." },
-    [EXCHANGE_NOT_HTTP] = { 502, "broken",
+    [EXCHANGE_BAD_BODY] = { 400, TALLY_MALFORMED, NULL, "The request could not be understood." },
+    [EXCHANGE_TOO_LARGE] = { 413, TALLY_TOO_LARGE, NULL, "The request is larger than this site takes." },
+    [EXCHANGE_NOT_HTTP] = { 502, TALLY_BROKEN, "broken",
                             "The service behind this site answered in a way that could not be understood." },
-    [EXCHANGE_OFFLINE] = { 503, "offline", "The server behind this site is offline." },
-    [EXCHANGE_BUSY] = { 503, "busy", "The server behind this site cannot take a request at the moment." },
-    [EXCHANGE_REFUSED] = { 502, "refused",
+    [EXCHANGE_OFFLINE] = { 503, TALLY_AWAY, "offline", "The server behind this site is offline." },
+    [EXCHANGE_BUSY] = { 503, TALLY_BUSY, "busy",
+                        "The server behind this site cannot take a request at the moment." },
+    [EXCHANGE_REFUSED] = { 502, TALLY_UNREACHABLE, "refused",
                            "The server behind this site is online, but its service refused the connection." },
-    [EXCHANGE_UNREACHABLE] = { 502, "unreachable",
+    [EXCHANGE_UNREACHABLE] = { 502, TALLY_UNREACHABLE, "unreachable",
                                "The server behind this site is online, but its service cannot be reached from there." },
-    [EXCHANGE_SILENT] = { 504, "silent",
+    [EXCHANGE_SILENT] = { 504, TALLY_SILENT, "silent",
                           "The server behind this site is online, but its service does not answer." },
-    [EXCHANGE_BROKE_OFF] = { 502, "broken",
+    [EXCHANGE_BROKE_OFF] = { 502, TALLY_BROKEN, "broken",
                              "The service behind this site broke off before it had answered." },
-    [EXCHANGE_LOST] = { 502, "lost",
+    [EXCHANGE_LOST] = { 502, TALLY_BROKEN, "lost",
                         "The connection to the server behind this site was lost before it had answered. The request may "
                         "have reached it." },
-    [EXCHANGE_NO_SITE] = { 404, NULL, "There is no such site here." },
+    [EXCHANGE_NO_SITE] = { 404, TALLY_UNKNOWN, NULL, "There is no such site here." },
 };
 
 /* When this service was first found to be down, of all that have asked for it since it last answered. That is only kept
@@ -180,6 +182,8 @@ void exchange_answer(struct exchange *x, enum exchange_cause cause)
     page.with_body = strcmp(x->method, "HEAD") != 0;
     page.close = !x->visitor_keeps;
     page_add(&out, &page);
+    meter_page(&x->meter, page.status);
+    tally_refuse(x->host->tally, causes[cause].refusal);
     access_request_page(x->access, page.status, (struct str){ buf_bytes(&out), out.len });
     x->side.ops->answer(x->side.user, (struct str){ buf_bytes(&out), out.len });
     x->began = true;
@@ -277,6 +281,7 @@ static bool park(struct exchange *x, const struct h1_head *head, size_t plain_by
     if (!parking_enter(x->host->parking, &x->parked, &place))
         return false;
     x->ended = false;
+    histogram_count(&x->host->tally->parked, 1);
     access_request_detach(x->access, x->lane);
     snapshot_release(x->snapshot); /* the site is found anew */
     x->snapshot = NULL;

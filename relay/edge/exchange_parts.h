@@ -3,6 +3,7 @@
 #define RELAY_EDGE_EXCHANGE_PARTS_H
 #include "relay/edge/access_request.h"
 #include "relay/edge/exchange.h"
+#include "relay/edge/meter.h"
 #include "relay/edge/parking.h"
 #include "relay/edge/tunnelled.h"
 
@@ -15,6 +16,7 @@ struct exchange {
     struct purpose_alone *alone;   /* NULL: its stream may be shared, one request after another */
     struct service_side service;   /* without ops: none, or it has ended */
     struct access_request *access; /* NULL: it is not logged */
+    struct meter meter;
 
     struct tunnelled *tunnelled; /* after an upgrade: nothing else is left of it then */
 

@@ -26,6 +26,7 @@ static void note_that_it_works(struct exchange *x)
 static void begin_response(struct exchange *x)
 {
     access_request_answered(x->access, x->response->status);
+    meter_answered(&x->meter, x->response->status);
     note_that_it_works(x);
     buf_free(&x->request_body);
 }
@@ -75,8 +76,9 @@ static void upgrade(struct exchange *x)
 {
     note_that_it_works(x);
     access_request_answered(x->access, x->response->status);
+    meter_answered(&x->meter, x->response->status);
     access_request_detach(x->access, x->lane);
-    x->tunnelled = tunnelled_new(&x->side, x->service.ops->upstream(x->service.user), x->access);
+    x->tunnelled = tunnelled_new(&x->side, x->service.ops->upstream(x->service.user), x->access, &x->meter);
     x->service.ops = NULL;
     exchange_forget_request(x);
 }
@@ -136,6 +138,7 @@ static size_t read_response_head(struct exchange *x, const char *bytes, size_t n
 static void pass_body_on(struct exchange *x, struct str data)
 {
     access_request_out(x->access, data.n);
+    meter_out(&x->meter, data.n);
     x->side.ops->body(x->side.user, x->framing, data.p, data.n);
 }
 
@@ -179,6 +182,7 @@ void exchange_read_response(struct exchange *x, const char *bytes, size_t n)
     } while (n > 0 && !x->response_done && !x->broken && !x->tunnelled);
     if (x->tunnelled) {
         access_request_out(x->access, n);
+        meter_out(&x->meter, n);
         x->side.ops->send(x->side.user, bytes, n);
     } else if (n > 0) {
         x->service_keeps = false; /* more than it was asked for */

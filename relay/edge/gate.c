@@ -13,9 +13,11 @@
 static void log_answer(const struct gate *g, int status, const struct buf *answer)
 {
     struct str name = g->head->why ? g->server_name : h1_text(g->head, g->head->host);
-    struct access_request *access =
-        access_request_new(g->access_log, snapshot_find(g->snapshot, name), g->head, g->visitor, g->tls);
+    const struct snap_site *site = snapshot_find(g->snapshot, name);
+    struct access_request *access = access_request_new(g->access_log, site, g->head, g->visitor, g->tls);
 
+    if (site)
+        counts_answered(site->counts, status);
     access_request_page(access, status, (struct str){ buf_bytes(answer), answer->len });
     access_request_end(access, 0, true);
 }
@@ -39,6 +41,13 @@ static bool answer(const struct gate *g, int status, const char *text, struct bu
     page_add(out, &page);
     log_answer(g, status, out);
     return true;
+}
+
+static bool refuse(const struct gate *g, enum tally_refusal why, int status, const char *text,
+                   struct buf *out)
+{
+    tally_refuse(g->tally, why);
+    return answer(g, status, text, out);
 }
 
 /* A connection whose TLS we have ended was made for another site, or before this one took that upon itself. */
@@ -81,21 +90,21 @@ static bool answer_validator(const struct gate *g, struct buf *out)
 
 void gate_refuse_head(const struct gate *g, struct buf *out)
 {
-    answer(g, g->head->status, "The request could not be understood.", out);
+    refuse(g, TALLY_MALFORMED, g->head->status, "The request could not be understood.", out);
 }
 
 bool gate_answers(const struct gate *g, const struct snap_site *site, struct buf *out)
 {
     if (str_eq(h1_text(g->head, g->head->method), "CONNECT"))
-        return answer(g, 405, "This is not a proxy.", out);
+        return refuse(g, TALLY_MALFORMED, 405, "This is not a proxy.", out);
     if (answer_validator(g, out))
         return true;
     if (snapshot_bans(g->snapshot, &g->visitor->addr) ||
         (site && snapshot_site_bans(g->snapshot, site, &g->visitor->addr)))
         return answer(g, 403, "This address is not served here.", out);
     if (!site || (!g->visitor->https && site->policy.https == POLICY_ONLY))
-        return answer(g, 404, "There is no such site here.", out);
+        return refuse(g, TALLY_UNKNOWN, 404, "There is no such site here.", out);
     if (is_misdirected(g, site))
-        return answer(g, 421, "This connection was made for another site.", out);
+        return refuse(g, TALLY_MISDIRECTED, 421, "This connection was made for another site.", out);
     return redirect(g, site, out);
 }

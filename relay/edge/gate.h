@@ -5,10 +5,12 @@
 #include "relay/edge/access_log.h"
 #include "relay/edge/headers.h"
 #include "relay/edge/snapshot.h"
+#include "relay/edge/tally.h"
 
 struct gate {
     const struct snapshot *snapshot;
     struct access_log *access_log;
+    struct tally *tally;
     const struct h1_head *head; /* a whole one, or a refused one */
     const struct headers_visitor *visitor;
     struct str server_name; /* as sent in the handshake; "" for none */

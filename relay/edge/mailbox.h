@@ -11,6 +11,7 @@ enum mail_type {
     MAIL_SNAPSHOT, /* to a worker: p is a snapshot, which it takes */
     MAIL_ENDED,    /* n: how */
     MAIL_CONSUMED, /* n: how many bytes in all */
+    MAIL_LISTEN,   /* to a worker: n is a listening socket, which it takes; stream: 1 secure, 2 proxied */
     MAIL_DRAIN,
     MAIL_STOP,
     MAIL_PROVED, /* to the control plane */

@@ -168,7 +168,7 @@ static void on_moved(void *user, struct upstream *u, enum upstream_state before)
     retry_succeeded(&l->retry);
     l->retry_at_ms = 0;
     l->proved_at_ms = loop_now_ms(l->pool->loop);
-    l->pool->events->proved(l->pool->user, l->id);
+    l->pool->events->proved(l->pool->user, l->id, upstream_age_us(u));
 }
 
 static void on_failed(void *user, struct upstream *u)

@@ -13,7 +13,7 @@ struct pool;
 /* To the worker. */
 struct pool_events {
     uint64_t (*next_id)(void *user); /* for a new stream: unique in the whole relay */
-    void (*proved)(void *user, uint64_t lane);
+    void (*proved)(void *user, uint64_t lane, uint64_t took_us); /* a stream, since it was opened */
     void (*silent)(void *user, uint64_t lane);
     void (*aborted)(void *user, uint64_t lane, uint64_t stream);
     void (*ended)(void *user); /* after pool_stop, when the last stream has closed */

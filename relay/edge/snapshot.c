@@ -121,8 +121,15 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
 void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name, bool trusted)
 {
     s->names = mem_grow(s->names, (s->names_n + 1) * sizeof *s->names);
-    s->names[s->names_n++] = (struct name){ arena_copy(&s->texts, name), site, trusted };
+    s->names[s->names_n++] =
+        (struct name){ .host = arena_copy(&s->texts, name), .site = site, .trusted = trusted };
     s->sorted = false;
+}
+
+void snapshot_show_apart(struct snapshot *s, SSL_CTX *tls)
+{
+    SSL_CTX_up_ref(tls);
+    s->names[s->names_n - 1].tls = tls;
 }
 
 void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority,
@@ -269,6 +276,8 @@ void snapshot_release(struct snapshot *s)
         free(s->sites[i]->own.lanes);
         free(s->sites[i]);
     }
+    for (size_t i = 0; i < s->names_n; i++)
+        SSL_CTX_free(s->names[i].tls);
     snapshot_free_ports(s);
     snapshot_free_bans(s);
     SSL_CTX_free(s->tls_begin);
@@ -328,12 +337,14 @@ const char *snapshot_nameless(const struct snapshot *s, const char *address)
 
 SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates)
 {
-    const struct snap_site *site;
+    const struct name *found;
 
     if (validates)
         return challenges_tls(s->challenges, server_name);
-    site = snapshot_find(s, server_name);
-    return site ? site->tls : s->tls_fallback;
+    found = find(s, server_name);
+    if (!found)
+        return s->tls_fallback;
+    return found->tls ? found->tls : found->site->tls;
 }
 
 const struct challenges *snapshot_challenges(const struct snapshot *s)

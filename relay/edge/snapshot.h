@@ -13,7 +13,6 @@
 #include "shared/lane_types.h"
 #include "shared/policy.h"
 #include "shared/proxy2.h"
-#include "shared/str.h"
 
 #include <openssl/ssl.h>
 #include <stdint.h>
@@ -59,8 +58,7 @@ struct snap_site {
     bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
 };
 
-/* What counts for every connection, whatever it asks for. */
-struct snap_rules {
+struct snap_rules {       /* what counts for every connection, whatever it asks for */
     struct cidrs trusted; /* proxies whose word is taken */
     struct h1_limits limits;
     bool http2; /* is offered to those who come with TLS */
@@ -88,6 +86,8 @@ const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, cons
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
                                     const struct policy *policy, struct counts *counts);
 void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name, bool trusted);
+void snapshot_show_apart(struct snapshot *s,
+                         SSL_CTX *tls); /* by the name added last, in place of its site's */
 bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to);

@@ -10,6 +10,7 @@
 struct name {
     const char *host; /* normalized */
     const struct snap_site *site;
+    SSL_CTX *tls; /* NULL: the site's */
     bool trusted;
 };
 

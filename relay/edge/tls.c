@@ -256,6 +256,11 @@ static bool speaks(const struct tls *t, struct str protocol)
     return n == protocol.n && memcmp(name, protocol.p, n) == 0;
 }
 
+bool tls_resumed(const struct tls *t)
+{
+    return SSL_session_reused(t->pipe.ssl) == 1;
+}
+
 bool tls_speaks_http2(const struct tls *t)
 {
     return speaks(t, STR("h2"));

@@ -40,6 +40,7 @@ bool tls_established(const struct tls *t);
 void tls_write(struct tls *t, const char *bytes, size_t n);
 /* Adds to the output what a visitor reads and takes no notice of. False: this version of TLS has no such thing. */
 must_check bool tls_probe(struct tls *t);
+bool tls_resumed(const struct tls *t);            /* an earlier session; only once established */
 bool tls_speaks_http2(const struct tls *t);       /* as was agreed; only once established */
 bool tls_validates(const struct tls *t);          /* likewise: the handshake was all that was wanted */
 void tls_end(struct tls *t);                      /* adds a close_notify to the output */

@@ -15,6 +15,7 @@ struct tunnelled {
     struct visitor_side side;
     struct upstream *upstream; /* NULL: it has ended */
     struct access_request *access;
+    struct meter *meter;
     bool visitor_ended; /* and the service has been told */
     bool broken;
 };
@@ -47,13 +48,14 @@ static void keep_visitor(const struct tunnelled *t, bool kept)
 }
 
 struct tunnelled *tunnelled_new(const struct visitor_side *side, struct upstream *upstream,
-                                struct access_request *access)
+                                struct access_request *access, struct meter *meter)
 {
     struct tunnelled *t = mem_new(sizeof *t);
 
     t->side = *side;
     t->upstream = upstream;
     t->access = access;
+    t->meter = meter;
     upstream_upgrade(upstream, &upstream_events, t);
     stream_find_vanished(side->ops->connection(side->user));
     stream_find_vanished(upstream_stream(upstream));
@@ -72,6 +74,7 @@ static void send_up(struct tunnelled *t, struct buf *plain)
 
         upstream_write(t->upstream, buf_bytes(plain), n);
         access_request_in(t->access, n);
+        meter_in(t->meter, n);
         buf_take(plain, n);
     }
     if (plain->len > 0)
@@ -97,6 +100,7 @@ static void on_received(void *user, const char *bytes, size_t n)
     struct tunnelled *t = user;
 
     access_request_out(t->access, n);
+    meter_out(t->meter, n);
     t->side.ops->send(t->side.user, bytes, n);
     visitor_run(&t->side);
 }

@@ -76,6 +76,7 @@ struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, 
     u->owner_user = user;
     u->loop = loop;
     u->lane = lane->id;
+    u->opened_us = uv_hrtime() / 1000;
     u->id = id;
     credit_init(&u->credit);
     u->plain = snap_lane_is_plain(lane);

@@ -43,6 +43,7 @@ struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, 
 void upstream_take(struct upstream *u, const struct snap_target *target, const struct purpose_alone *alone,
                    const struct upstream_events *events, void *user);
 bool upstream_ready(const struct upstream *u);
+uint64_t upstream_age_us(const struct upstream *u); /* since it was opened */
 bool upstream_used_before(const struct upstream *u);
 void upstream_write(struct upstream *u, const void *bytes, size_t n);
 /* How many bytes of a body the service's end still has room for. What stands in no body may be written regardless. */

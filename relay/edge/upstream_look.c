@@ -13,6 +13,11 @@ enum upstream_state upstream_state(const struct upstream *u)
     return u->state;
 }
 
+uint64_t upstream_age_us(const struct upstream *u)
+{
+    return uv_hrtime() / 1000 - u->opened_us;
+}
+
 bool upstream_taken(const struct upstream *u)
 {
     return u->events != NULL;

@@ -15,7 +15,7 @@ struct upstream {
     struct loop *loop;
     struct counts *counts; /* of its lane */
     enum upstream_state state;
-    uint64_t id, lane;
+    uint64_t id, lane, opened_us;
     char agent[33]; /* "" of a plain one */
     struct proof proof;
 

@@ -43,6 +43,7 @@ struct worker {
     struct client_host host;
     struct buf sealed;
     struct round round;
+    struct tally tally;
     struct request_ids ids;
     struct guest *clients;
     size_t clients_n, clients_room;
@@ -72,8 +73,11 @@ static void tell(struct worker *w, enum mail_type type, uint64_t lane, uint64_t 
     mailbox_post(w->conf.to_control, &(struct mail){ .type = type, .lane = lane, .stream = stream });
 }
 
-static void on_proved(void *user, uint64_t lane)
+static void on_proved(void *user, uint64_t lane, uint64_t took_us)
 {
+    struct worker *w = user;
+
+    histogram_add(&w->tally.lane, took_us);
     tell(user, MAIL_PROVED, lane, 0);
 }
 
@@ -253,25 +257,18 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .round = &w->round,
                                     .ids = &w->ids,
                                     .access_log = conf->access_log,
+                                    .tally = &w->tally,
                                     .snapshot = current_snapshot,
                                     .ssh = conf->ssh_port != 0,
+                                    .https_port = conf->https_port,
                                     .spliced = on_spliced,
                                     .passed = on_passed,
                                     .ended = on_client_ended,
                                     .user = w };
     round_init(&w->round, &w->loop.uv);
+    tally_init(&w->tally, &w->loop.uv);
     mailbox_init(&w->mailbox, &w->loop.uv, on_mail, w);
     return w;
-}
-
-/* Redirects to https:// lead to the first socket that speaks it. */
-static void note_port(struct worker *w, int fd)
-{
-    struct sockaddr_in6 here = { 0 }; /* the port lies alike in both families */
-    socklen_t size = sizeof here;
-
-    if (w->host.https_port == 0 && getsockname(fd, (struct sockaddr *)&here, &size) == 0)
-        w->host.https_port = ntohs(here.sin6_port);
 }
 
 int worker_add_listener(struct worker *w, int fd, struct entrance entrance, struct err *e)
@@ -279,8 +276,6 @@ int worker_add_listener(struct worker *w, int fd, struct entrance entrance, stru
     static const struct door_kind kind = { .name = "visitors", .leaves_some = true, .came = on_came };
     struct listener *l = mem_new(sizeof *l);
 
-    if (entrance.secure)
-        note_port(w, fd);
     l->entrance = entrance;
     l->worker = w;
     l->next = w->listeners;
@@ -320,6 +315,7 @@ static bool admit(struct worker *w, int fd, uint64_t *place)
     if (!snapshot_bans(w->snapshot, &peer) &&
         crowd_admit(w->conf.crowd, &peer, &rules->trusted, &rules->crowd, place))
         return true;
+    tally_refuse(&w->tally, TALLY_CROWD);
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(fd);
     return false;
@@ -394,6 +390,7 @@ static void end_if_done(struct worker *w)
     if (w->stopping && alone && w->splices_n == 0 && !w->pool && !w->parking &&
         !uv_is_closing((uv_handle_t *)&w->mailbox.async)) {
         round_close(&w->round);
+        tally_close(&w->tally);
         mailbox_close(&w->mailbox, NULL);
     }
 }
@@ -426,6 +423,18 @@ static void follow(struct worker *w, struct snapshot *takes)
     snapshot_release(before);
 }
 
+/* A port that was waited for. */
+static void listen_too(struct worker *w, const struct mail *mail)
+{
+    struct entrance entrance = { mail->stream & 1, mail->stream & 2 };
+    struct err why = { 0 };
+
+    if (w->draining || w->stopping)
+        close((int)mail->n);
+    else if (worker_add_listener(w, (int)mail->n, entrance, &why) != 0)
+        log_error("a port of visitors cannot be had", kv_str("error", why.text));
+}
+
 static void on_mail(void *user, const struct mail *mail)
 {
     struct worker *w = user;
@@ -440,6 +449,7 @@ static void on_mail(void *user, const struct mail *mail)
         if (w->pool)
             pool_note_consumed(w->pool, mail->lane, mail->stream, mail->n);
         break;
+    case MAIL_LISTEN: listen_too(w, mail); break;
     case MAIL_DRAIN:
         w->draining = true;
         close_doors(w);
@@ -457,6 +467,11 @@ static void on_mail(void *user, const struct mail *mail)
 void worker_post(struct worker *w, const struct mail *mail)
 {
     mailbox_post(&w->mailbox, mail);
+}
+
+void worker_add_tally(const struct worker *w, struct tally_sum *sum)
+{
+    tally_merge(sum, &w->tally);
 }
 
 void worker_free(struct worker *w)

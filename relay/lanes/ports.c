@@ -1,7 +1,7 @@
 #include "relay/lanes/ports.h"
 
-#include "relay/edge/listen.h"
 #include "relay/lanes/port_list.h"
+#include "shared/listen.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 #include "shared/port_policy.h"

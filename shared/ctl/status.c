@@ -2,6 +2,7 @@
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/cert_state.h"
 #include "shared/ctl/dns_state.h"
+#include "shared/ctl/listeners_state.h"
 #include "shared/ctl/problems.h"
 #include "shared/ctl/table.h"
 #include "shared/ctl/watch.h"
@@ -415,6 +416,8 @@ static bool is_understood(const json_t *status)
 
     if (!is_relay && strcmp(ctl_text(status, "role"), "agent") != 0)
         return false;
+    if (json_object_get(status, "listeners") && !is_list_of_objects(json_object_get(status, "listeners")))
+        return false;
     if (!is_list_of_objects(lanes) || !is_list_of_objects(json_object_get(status, "domains")) ||
         (json_object_get(status, "tcp") && !is_list_of_objects(json_object_get(status, "tcp"))))
         return false;
@@ -426,13 +429,30 @@ static bool is_understood(const json_t *status)
     return true;
 }
 
+/* Visitors are served all the same. */
+static void print_admin_trouble(const json_t *status)
+{
+    const char *why = ctl_text(json_object_get(status, "admin"), "last_error");
+    struct buf shown = { 0 };
+
+    if (!*why)
+        return;
+    value_show(&shown, str_of(why), 0);
+    printf("  no admin listener (/metrics) for now: %s\n", buf_text(&shown));
+    buf_free(&shown);
+}
+
 static void print_problems(const struct ctl *c, const json_t *status)
 {
     struct buf lines = { 0 };
 
     problems_add(&lines, status);
-    if (lines.len > 0)
-        printf("\n%swrong%s\n%s", bold(c), plain(c), buf_text(&lines));
+    if (lines.len > 0 || !listeners_state_is_well(status) ||
+        *ctl_text(json_object_get(status, "admin"), "last_error"))
+        printf("\n%swrong%s\n", bold(c), plain(c));
+    listeners_state_print_reasons(status);
+    fputs(buf_text(&lines), stdout);
+    print_admin_trouble(status);
     buf_free(&lines);
 }
 
@@ -457,7 +477,8 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
         cert_state_print_notices(status);
     if (has_ports(status))
         ports_well = is_relay ? show_relay_ports(c, status) : show_agent_ports(c, status);
-    return lanes_well && domains_well && ports_well ? CTL_WELL : CTL_FAILING;
+    return listeners_state_is_well(status) && lanes_well && domains_well && ports_well ? CTL_WELL
+                                                                                       : CTL_FAILING;
 }
 
 /* The same judgement as of the table, for --json. */
@@ -466,6 +487,8 @@ static enum ctl_exit judge(const json_t *status)
     const json_t *entry, *lane;
     size_t i, j;
 
+    if (!listeners_state_is_well(status))
+        return CTL_FAILING;
     json_array_foreach(json_object_get(status, "lanes"), i,
                        entry) if (!is_lane_well(entry)) return CTL_FAILING;
     json_array_foreach(json_object_get(status, "relays"), i, entry) json_array_foreach(

@@ -143,24 +143,26 @@ static void print(struct table *table, size_t left_out)
 
 static void show_domains(const json_t *now, const json_t *before, double seconds)
 {
-    static const char *const headings[] = { "DOMAIN", "STATE",    "REQUESTS/S", "ERRORS/S",
-                                            "PARKED", "REQUESTS", "ERRORS" };
+    static const char *const headings[] = { "DOMAIN", "STATE", "REQUESTS/S", "ERRORS/S",
+                                            "PARKED", "IN",    "OUT",        "REQUESTS" };
     static const char *const keys[2] = { "name", NULL }, *const counts[2] = { "requests", "errors" };
     struct line *lines;
     size_t n = sort(now, before, keys, counts, &lines);
     struct table table;
 
-    table_init(&table, 7, headings);
+    table_init(&table, 8, headings);
     for (size_t i = 0; i < n && i < SHOWN; i++) {
-        struct rate requests, errors, parked, all, bad;
+        struct rate requests, errors, parked, in, out, all;
         const struct line *l = &lines[i];
 
         table_row(&table,
                   (const char *const[]){ ctl_text(l->now, "name"), ctl_text(l->now, "state"),
                                          per_second(l->now, l->before, "requests", seconds, &requests),
                                          per_second(l->now, l->before, "errors", seconds, &errors),
-                                         number(l->now, "parked", &parked), number(l->now, "requests", &all),
-                                         number(l->now, "errors", &bad) });
+                                         number(l->now, "parked", &parked),
+                                         bytes_per_second(l->now, l->before, "bytes_in", seconds, &in),
+                                         bytes_per_second(l->now, l->before, "bytes_out", seconds, &out),
+                                         number(l->now, "requests", &all) });
     }
     print(&table, n > SHOWN ? n - SHOWN : 0);
     free(lines);

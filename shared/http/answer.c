@@ -15,6 +15,8 @@ static const char *reason(int status)
         const char *text;
     } reasons[] = { { 200, "OK" },
                     { 400, "Bad Request" },
+                    { 401, "Unauthorized" },
+                    { 403, "Forbidden" },
                     { 404, "Not Found" },
                     { 405, "Method Not Allowed" },
                     { 408, "Request Timeout" },
@@ -65,7 +67,7 @@ void http_reply_error(struct http_reply *reply, int status, const char *fmt, ...
 
 static struct http_reply reply_new(void)
 {
-    return (struct http_reply){ .status = 200, .type = "application/json" };
+    return (struct http_reply){ .status = 200, .type = "application/json", .fields = "" };
 }
 
 /* ---- later ---- */
@@ -194,8 +196,8 @@ static void put_answer(struct buf *out, const struct http_reply *reply, const ch
                        const char *connection, bool with_body)
 {
     buf_printf(out,
-               "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
-               reply->status, reason(reply->status), reply->type, reply->body.len);
+               "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s",
+               reply->status, reason(reply->status), reply->type, reply->body.len, reply->fields);
     if (*allow)
         buf_printf(out, "Allow: %s\r\n", allow);
     if (*connection)
@@ -228,26 +230,40 @@ void http_answer_put_stream(const struct h1_head *head, const char *type, struct
         type, head->minor > 0 ? "Transfer-Encoding: chunked\r\n" : "");
 }
 
-struct http_later *http_answer(const struct http_routes *routes, const struct h1_head *head,
-                               const struct buf *content, bool keep, struct buf *out)
+static struct http_request request_of(const struct h1_head *head)
 {
-    struct str method = h1_text(head, head->method), path = h1_text(head, head->path);
-    struct http_request request = { .path = path };
-    struct http_reply reply = reply_new();
-    const struct http_route *route;
-    struct buf allow = { 0 };
+    struct str path = h1_text(head, head->path);
+    struct http_request request = { .path = path, .host = h1_text(head, head->host) };
     const char *mark = path.n > 0 ? memchr(path.p, '?', path.n) : NULL;
+    int field = h1_field_find(head, "authorization", 0);
 
     if (mark) {
         request.path.n = (size_t)(mark - path.p);
         request.query = (struct str){ mark + 1, path.n - request.path.n - 1 };
     }
-    route = find_route(&routes, method, &request, &allow);
+    if (field >= 0)
+        request.authorization = h1_text(head, head->fields[field].value);
+    return request;
+}
+
+struct http_later *http_answer(const struct http_routes *routes, const struct h1_head *head,
+                               const struct buf *content, bool keep, struct buf *out)
+{
+    struct str method = h1_text(head, head->method);
+    struct http_request request = request_of(head);
+    struct http_reply reply = reply_new();
+    const struct http_guard *guard = routes->guard;
+    bool admitted = !guard || guard->admit(guard->user, &request, &reply);
+    const struct http_route *route = NULL;
+    struct buf allow = { 0 };
+
+    if (admitted)
+        route = find_route(&routes, method, &request, &allow);
     if (route)
         answer_route(routes, route, &request, content, &reply);
-    else if (allow.len > 0)
+    else if (admitted && allow.len > 0)
         http_reply_error(&reply, 405, "%.*s is not possible here; try %s", STR_ARG(method), buf_text(&allow));
-    else
+    else if (admitted)
         http_reply_error(&reply, 404, "there is nothing at %.*s", STR_ARG(request.path));
     if (!reply.later)
         put(head, &reply, route ? "" : buf_text(&allow), keep, out);

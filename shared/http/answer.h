@@ -9,6 +9,7 @@ struct http_routes {
     size_t n;
     void *user;
     const struct http_routes *next; /* further ones, or NULL */
+    const struct http_guard *guard; /* in front of these and the further ones, or NULL */
 };
 
 struct http_later {

@@ -13,6 +13,7 @@ struct http_server {
     struct door *door; /* NULL once closed */
     int newcomer;      /* waits for a place; -1: nobody */
     struct http_routes routes, more;
+    struct door_kind kind;
     void (*ended)(void *user);
     void *user;
     struct {
@@ -133,29 +134,36 @@ static void on_unused_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-struct http_server *http_server_start(struct loop *loop, int fd, const struct http_route *routes,
-                                      size_t routes_n, void *user, void (*ended)(void *user), struct err *e)
+struct http_server *http_server_start_guarded(struct loop *loop, int fd, const struct http_guard *guard,
+                                              const struct http_route *routes, size_t routes_n, void *user,
+                                              void (*ended)(void *user), struct err *e)
 {
-    static const struct door_kind kind = { .name = "control socket", .came = on_came };
     struct http_server *s = mem_new(sizeof *s);
 
     s->loop = loop;
     s->newcomer = -1;
-    s->routes = (struct http_routes){ routes, routes_n, user, &s->more };
+    s->routes = (struct http_routes){ routes, routes_n, user, &s->more, guard };
+    s->kind = (struct door_kind){ .name = guard ? guard->name : "control socket", .came = on_came };
     s->ended = ended;
     s->user = user;
     uv_timer_init(&loop->uv, &s->full);
     s->full.data = s;
-    s->door = door_open(loop, fd, &kind, s, e);
+    s->door = door_open(loop, fd, &s->kind, s, e);
     if (s->door)
         return s;
     uv_close((uv_handle_t *)&s->full, on_unused_closed);
     return NULL;
 }
 
+struct http_server *http_server_start(struct loop *loop, int fd, const struct http_route *routes,
+                                      size_t routes_n, void *user, void (*ended)(void *user), struct err *e)
+{
+    return http_server_start_guarded(loop, fd, NULL, routes, routes_n, user, ended, e);
+}
+
 void http_server_more_routes(struct http_server *s, const struct http_route *routes, size_t n, void *user)
 {
-    s->more = (struct http_routes){ routes, n, user, NULL };
+    s->more = (struct http_routes){ routes, n, user, NULL, NULL };
 }
 
 /* ---- end ---- */

@@ -1,4 +1,4 @@
-/* shared/http/server.h - a small HTTP/1.1 server for people and scripts, such as the control socket.
+/* shared/http/server.h - a small HTTP/1.1 server for people and scripts: the control socket, and the admin listener.
  *
  * Alive on the loop. Answers are made by the routes' functions, at once or later. Errors are JSON: {"error": "…"}. Requests that
  * are malformed, too large, or not complete in time are refused and harm nobody else: each connection has its
@@ -24,14 +24,17 @@ enum {
 };
 
 struct http_request {
-    struct str path, query; /* of the target, as sent; borrowed for the call */
-    struct str name;        /* what stands where the route's path has its * */
-    const json_t *json;     /* the body, NULL without one */
+    struct str path, query;   /* of the target, as sent; borrowed for the call */
+    struct str name;          /* what stands where the route's path has its * */
+    struct str host;          /* without a port; empty only in HTTP/1.0 */
+    struct str authorization; /* the field's value; empty without one */
+    const json_t *json;       /* the body, NULL without one */
 };
 
 struct http_reply {
-    int status;       /* 200 unless changed */
-    const char *type; /* of the body; a constant */
+    int status;         /* 200 unless changed */
+    const char *type;   /* of the body; a constant */
+    const char *fields; /* further lines of the head, each with its CR LF; a constant */
     struct buf body;
     struct http_later *later; /* set by http_reply_later */
 };
@@ -39,6 +42,14 @@ struct http_reply {
 struct http_route {
     const char *method, *path; /* a * in the path stands for any one segment */
     void (*answer)(void *user, const struct http_request *request, struct http_reply *reply);
+};
+
+/* Who stands in front of all routes of a server that more than the owner of a file can reach. */
+struct http_guard {
+    const char *name; /* of the listener, for the log; a constant */
+    /* False: not let in, and the reply says why. */
+    bool (*admit)(void *user, const struct http_request *request, struct http_reply *reply);
+    void *user;
 };
 
 void http_reply_json(struct http_reply *reply, int status, json_t *takes);
@@ -60,9 +71,13 @@ void http_stream_end(struct http_later *stream);
 
 struct http_server;
 
-/* Takes a listening socket, also when it fails. Borrows routes and user until `ended`. */
+/* Takes a listening socket, Unix or TCP, also when it fails. Borrows routes and user until `ended`. */
 struct http_server *http_server_start(struct loop *loop, int fd, const struct http_route *routes,
                                       size_t routes_n, void *user, void (*ended)(void *user), struct err *e);
+/* The same with a guard, which is borrowed likewise. */
+struct http_server *http_server_start_guarded(struct loop *loop, int fd, const struct http_guard *guard,
+                                              const struct http_route *routes, size_t routes_n, void *user,
+                                              void (*ended)(void *user), struct err *e);
 /* Further routes, whose functions get another user; borrowed until `ended`, or until NULL and 0 take them back. */
 void http_server_more_routes(struct http_server *s, const struct http_route *routes, size_t n, void *user);
 void http_server_drain(

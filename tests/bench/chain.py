@@ -226,6 +226,7 @@ listen_http =
 workers = 1
 state_dir = {self.folder}/relay
 control_socket = {self.folder}/relay.sock
+admin_listen =
 lane_socket = {self.folder}/lane.sock
 lane_user = {self.user}
 include =
@@ -253,6 +254,7 @@ service = {scheme}://{ADDRESS}:{service}
 name = pi
 state_dir = {self.folder}/{name}
 control_socket = {self.folder}/{name}.sock
+admin_listen =
 include =
 
 [relay bench]

@@ -79,7 +79,7 @@ def daemon(side, folder):
     config = folder / f"{side}.ini"
     (folder / "state").mkdir(mode=0o700, exist_ok=True)
     own = f"listen_https = 127.0.0.1:{free_port()}\nlisten_http =\nlane_socket = {folder}/lane.sock\n" if side == "relay" else ""
-    config.write_text(f"[{side}]\nname = bench\nstate_dir = {folder}/state\ncontrol_socket = {control}\n{own}")
+    config.write_text(f"[{side}]\nname = bench\nstate_dir = {folder}/state\ncontrol_socket = {control}\nadmin_listen =\n{own}")
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([BUILD / f"tunnel-{side}", "-c", config], stdout=log, stderr=log)
     try:

@@ -157,7 +157,7 @@ class Net:
 
     def agent(self, daemons: Any, address: str, domain: str = "") -> Daemon:
         agent = daemons("agent")
-        agent.conf.write_text(f"[agent]\nname = pi\nstate_dir = {agent.state_dir}\ncontrol_socket = {agent.socket}\nlog_level = debug\n"
+        agent.conf.write_text(f"[agent]\nname = pi\nstate_dir = {agent.state_dir}\nadmin_listen =\ncontrol_socket = {agent.socket}\nlog_level = debug\n"
                               f"resolvers = {WEB4}\n[address]\n{address}\n"
                               f"[domain www.example.org]\nmode = direct\ndns = manual\n{domain}\n")
         agent.start(shell=self.on_pi())

@@ -45,7 +45,7 @@ class Daemon:
 
     def configure(self, text: str | None = None, **keys: object) -> None:
         """Writes the configuration: text as it is, or the smallest one with other or further keys (None: without)."""
-        values = {"name": "e2e", "state_dir": self.state_dir, "control_socket": self.socket, **keys}
+        values = {"name": "e2e", "state_dir": self.state_dir, "control_socket": self.socket, "admin_listen": "", **keys}
         if self._port:
             values = {**values, "lane_socket": self.lane_socket, "listen_https": self.listen_https, "listen_http": "", **keys}
         lines = [f"{key} = {value}" for key, value in values.items() if value is not None]

@@ -25,7 +25,7 @@ class DnsAgent:
         return self
 
     def write(self) -> "DnsAgent":
-        own = {"name": "pi", "state_dir": self.daemon.state_dir, "control_socket": self.daemon.socket, **self.agent_keys}
+        own = {"name": "pi", "state_dir": self.daemon.state_dir, "admin_listen": "", "control_socket": self.daemon.socket, **self.agent_keys}
         sections = [("agent", own), ("address", self.address)]
         sections += [(f"provider {name}", keys) for name, keys in self.providers.items()]
         sections += [(f"domain {name}", keys) for name, keys in self.sites.items()]

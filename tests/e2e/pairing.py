@@ -49,7 +49,7 @@ class Pairing:
     # ---- the relay ----
 
     def configure_relay(self, further: str = "", **keys: object) -> None:
-        own = {"name": "e2e", "state_dir": self.relay.state_dir, "control_socket": self.relay.socket,
+        own = {"name": "e2e", "state_dir": self.relay.state_dir, "admin_listen": "", "control_socket": self.relay.socket,
                "lane_socket": self.lane_socket, "lane_user": pwd.getpwuid(os.geteuid()).pw_name, "workers": "1",
                "listen_https": f"127.0.0.1:{self.port}", "listen_http": "", "ssh_port": self.sshd.port, **keys}
         lines = [f"{key} = {value}" for key, value in own.items()]
@@ -96,7 +96,7 @@ class Pairing:
 
     def new_agent(self, name: str = "pi", domain: str | None = DOMAIN, further: str = "") -> Daemon:
         agent = self.daemons("agent")
-        lines = ["[agent]", f"name = {name}", f"state_dir = {agent.state_dir}", f"control_socket = {agent.socket}"]
+        lines = ["[agent]", f"name = {name}", f"state_dir = {agent.state_dir}", f"control_socket = {agent.socket}", "admin_listen ="]
         if domain:
             if not self.site:
                 self.site = Site()

@@ -68,7 +68,7 @@ class Front:
             self.inherited.append(socket.create_server(("127.0.0.1", 0), backlog=1024))
             self.port = self.inherited[-1].getsockname()[1]
             listen = {"listen_https": f"127.0.0.1:{self.port}"}
-        own = {"name": "e2e", "state_dir": self.relay.state_dir, "control_socket": self.relay.socket,
+        own = {"name": "e2e", "state_dir": self.relay.state_dir, "admin_listen": "", "control_socket": self.relay.socket,
                "lane_socket": self.lane_socket, "lane_user": user(), "workers": "1", "park": "0s", "listen_http": "", **listen, **keys}
         lines = [f"{key} = {value}" for key, value in own.items()]
         self.relay.configure("\n".join(["[relay]", *lines, "[agent pi]", f"key = {key}", f"domains = {domains}", self.may, ""]))
@@ -188,7 +188,7 @@ class WholePath(Front):
         shown = subprocess.run([need("ssh-keygen"), "-l", "-f", self.sshd.folder / "host_key.pub"], check=True,
                                capture_output=True, text=True).stdout
         host, port = self.ssh_address()
-        own = {"name": "pi", "state_dir": agent.state_dir, "control_socket": agent.socket, "log_level": self.log_level,
+        own = {"name": "pi", "state_dir": agent.state_dir, "admin_listen": "", "control_socket": agent.socket, "log_level": self.log_level,
                **self.agent_keys}
         relay = {"host": host, "port": port, "user": self.sshd.user, "key_file": folder / "agent_key",
                  "host_key": f"ssh-ed25519 {shown.split()[1]}", **({"lanes": self.lanes} if self.lanes else {}),

@@ -121,7 +121,7 @@ def plain_agent(daemons: Callable[..., Daemon], server: Sshd | Dropbear, port: i
 
 
 def configure(agent: Daemon, server: Sshd | Dropbear, port: int, service: str, **keys: object) -> None:
-    own = {"name": "pi", "state_dir": agent.state_dir, "control_socket": agent.socket, "log_level": "debug"}
+    own = {"name": "pi", "state_dir": agent.state_dir, "admin_listen": "", "control_socket": agent.socket, "log_level": "debug"}
     relay = {"host": "127.0.0.1", "port": server.port, "user": server.user, "key_file": server.folder / "client_key",
              "host_key": fingerprint(server), "protocol": "plain", "remote_port": port, "service": service, **keys}
     sections = {"agent": own, "relay vm": relay}

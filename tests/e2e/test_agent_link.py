@@ -291,7 +291,7 @@ class House:
     def configure(self, sites, **relay):
         values = {"host": "127.0.0.1", "port": self.ssh_port, "user": self.me, "host_key": self.host_key,
                   "lanes": 1, **relay}
-        lines = ["[agent]", f"state_dir = {self.path}", f"control_socket = {self.path}/control.sock",
+        lines = ["[agent]", f"state_dir = {self.path}", f"control_socket = {self.path}/control.sock", "admin_listen =",
                  "log_level = debug", "max_buffered = 1g", "[relay fra1]", *(f"{k} = {v}" for k, v in values.items())]
         for name, site in sites.items():
             lines += [f"[domain {name}]", *(f"{k} = {v}" for k, v in site.items())]

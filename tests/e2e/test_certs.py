@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from authority import Authority, authorities
+from clock import Clock
 from fake_agent import FakeAgent
 from path import DOMAIN, Front, edges, fronts
 from pebble import Pebble, pebbles
@@ -26,7 +28,7 @@ class Certs:
 
     def __init__(self, fronts: Callable[..., Front], pebbles: Callable[..., Pebble], started: list, domains: str, items: list,
                  acme: dict[str, object] | None = None, pebble: dict[str, Any] | None = None, more: str = "", may: str = "",
-                 **keys: object) -> None:
+                 env: dict[str, str] | None = None, **keys: object) -> None:
         self.http = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.https = socket.create_server(("127.0.0.1", 0), backlog=1024)
         http, https = (s.getsockname()[1] for s in (self.http, self.https))
@@ -38,7 +40,7 @@ class Certs:
         self.relay, self.more = self.front.relay, more
         self.plain = self.relay.conf.read_text() + may
         self.configure(**(acme or {}))
-        self.front.start_relay()
+        self.relay.start(**{**self.front.spawning(), **({"env": env} if env else {})})
         self.agent = FakeAgent(self.front.lane_socket, items)
         started.append(self.agent)
         self.agent.start()
@@ -191,6 +193,75 @@ def test_renewal_touches_no_connection(certs: Callable[..., Certs], folder: Path
     told = (folder / "told").read_text()
     assert told.count(f"TUNNEL_DOMAIN={DOMAIN}\n") >= 2 and f"TUNNEL_NAMES={DOMAIN}\n" in told and "TUNNEL_ISSUER=acme\n" in told
     assert f"TUNNEL_CERT={c.relay.state_dir}/certs/{DOMAIN}/current/fullchain.pem\n" in told and " status=1 " in c.relay.log()
+
+
+def test_a_hook_that_was_cut_off_is_run_again(certs: Callable[..., Certs], folder: Path) -> None:
+    """The relay is killed while it runs; the next start runs it again, and no further one does."""
+    hook, told, go_on = folder / "hook", folder / "told", folder / "go_on"
+    hook.write_text(f"#!/bin/sh\necho $TUNNEL_DOMAIN >> {told}\nwhile ! test -e {go_on}; do sleep 0.1; done\n")
+    hook.chmod(0o755)
+    c = certs(acme={"deploy_hook": hook})
+    wait_until(lambda: told.exists() and told.read_text() == f"{DOMAIN}\n", "it runs")
+    c.relay.kill()
+    go_on.touch()
+    c.front.start_relay()
+    c.agent.start()
+    wait_until(lambda: told.read_text() == 2 * f"{DOMAIN}\n", "it is run again")
+    left = c.relay.state_dir / "certs" / DOMAIN
+    wait_until(lambda: not (left / "deploy.begun").exists() and not (left / "deploy.due").exists(), "it has ended")
+    c.restart()
+    c.wait("valid")
+    assert told.read_text() == 2 * f"{DOMAIN}\n" and c.pebble.issued() == 1
+
+
+def test_names_of_the_lan_beside_public_ones(certs: Callable[..., Certs]) -> None:
+    """Per name: no public authority knows those of the LAN, whichever of them the site is called by."""
+    c = certs("a.test www.a.test a.lan a.home.arpa nas.lan nas.test",
+              [(DOMAIN, ["a.lan", "www.a.test", "a.home.arpa"]), ("nas.lan", ["nas.test"])])
+    assert (c.wait("valid")["issuer"], sorted(c.cert()["names"])) == ("acme", [DOMAIN, "www.a.test"])
+    assert c.cert("nas.lan")["issuer"] == "internal" and c.cert("nas.lan")["names"] == ["nas.lan"]
+    wait_until(lambda: c.listed("nas.test")["state"] == "valid", "the public alias has its own")
+    assert (c.listed("nas.test")["issuer"], c.listed("nas.test")["names"]) == ("acme", ["nas.test"])
+    assert (c.listed("a.lan")["issuer"], c.listed("a.lan")["names"]) == ("internal", ["a.lan", "a.home.arpa"])
+    wait_until(lambda: c.front.site_state() == "up", "the site is up")
+    root = c.relay.state_dir / "internal" / "root.pem"
+    for name, trusted in (("a.test", c.pebble.root()), ("www.a.test", c.pebble.root()), ("nas.test", c.pebble.root()),
+                          ("a.lan", root), ("a.home.arpa", root), ("nas.lan", root)):
+        with Visitor(c.front.port, trusted, name) as visitor:
+            assert visitor.ask().status == 200, name
+    assert c.pebble.issued() == 2
+
+
+def test_the_longest_keys(certs: Callable[..., Certs]) -> None:
+    c = certs(acme={"challenges": "http-01", "key_types": "p384 rsa4096"})
+    c.wait("valid")
+    wait_until(lambda: len(c.listed()["certificates"]) == 2, "both are there")
+    assert sorted(pair["key"] for pair in c.listed()["certificates"]) == ["ecdsa P-384", "rsa 4096"]
+    for suite in ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"):
+        tls = context(c.pebble.root(), version=ssl.TLSVersion.TLSv1_2)
+        tls.set_ciphers(suite)
+        with connect(c.front.port, tls, DOMAIN) as visitor:
+            assert visitor.cipher()[0] == suite
+
+
+def test_dns_that_changes_lets_the_next_try_begin(certs: Callable[..., Certs], folder: Path) -> None:
+    """With preflight = off: an address that was wrong is mended, and nobody has to ask for anything."""
+    clock = Clock(folder)
+    c = certs(acme={"challenges": "http-01"}, pebble={"authz_reuse": 0}, env=clock.environment)
+    c.wait("valid")
+    c.pebble.dns.a("b.test", "127.0.0.9")
+    c.more = section("domain b.test", {"upstream": "127.0.0.1:1"})  # no lane, which would not outlive the leap in time
+    c.reload(challenges="http-01")
+    for _ in range(2):  # so that its next try is hours away
+        c.wait("failing", "b.test")
+        c.relay.post("/v1/certs/b.test/renew")
+    noted = c.relay.state_dir / "certs" / "b.test" / "meta.json"
+    wait_until(lambda: json.loads(noted.read_text())["dns"], "what DNS says is noted")
+    c.pebble.dns.a("b.test")
+    orders = c.pebble.orders()
+    clock.wait(301)  # for what the relay waits for from then on this clock is of no use: the order is all that is seen
+    wait_until(lambda: c.pebble.orders() > orders, "it is ordered again")
+    assert "DNS has changed" in c.relay.log()
 
 
 def test_another_authority_takes_over(certs: Callable[..., Certs]) -> None:

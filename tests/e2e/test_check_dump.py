@@ -14,7 +14,7 @@ POLICY = ("https", "tls", "issuer", "www", "hsts", "max_body", "park", "error_pa
           "unset_header")
 PROVIDER = ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
             "url", "key_name", "key_algorithm", "ca_file", "command", "success")
-COMMON = ("name", "state_dir", "control_socket", "include", "log", "log_level", "drain")
+COMMON = ("name", "state_dir", "control_socket", "admin_listen", "admin_password_file", "include", "log", "log_level", "drain")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "heartbeat", "workers", "publish", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "max_connections", "max_per_source", "trusted_proxies",
@@ -181,7 +181,8 @@ def values(rows):
 def defaults(role):
     host = re.sub("[^a-z0-9]", "-", socket.gethostname().split(".")[0].lower())
     common = {"name": host[:32], "state_dir": f"/var/lib/tunnel-{role}",
-              "control_socket": f"/run/tunnel-{role}/control.sock", "include": "", "log": "stderr",
+              "control_socket": f"/run/tunnel-{role}/control.sock",
+              "admin_listen": f"127.0.0.1:{9180 if role == 'relay' else 9181}", "include": "", "log": "stderr",
               "log_level": "info", "drain": "10s"}
     relay = {"listen_https": ":443", "listen_http": ":80", "park": "10s", "heartbeat": "5s", "workers": "auto", "publish": "auto", "lane_socket": "/run/tunnel-relay/lane.sock",
              "lane_user": "tunnel", "lane_command": "", "ssh_port": "22", "ssh_on_https": "on",
@@ -238,6 +239,7 @@ def test_dump_shows_values_and_where_they_came_from(folder, role):
         "name": ("pi-2", f"{conf}:6"),
         "state_dir": (f'{folder}/no blanks "quoted" \\ ; and # inside', f"{conf}:7"),
         "control_socket": (f"{folder}/control;not#a-comment.sock", f"{conf}:8"),
+        "admin_listen": (defaults(role)["admin_listen"], "default"),
         "log": ("stderr", f"{conf}:9"),
         "log_level": ("warn", f"{conf}:10"),
         "drain": ("90s", f"{conf}:11"),
@@ -273,6 +275,7 @@ def test_dump_agrees_with_the_running_daemon(daemon):
     else:
         running["address.sources"], running["address.interval"] = ("relay web dns", "default"), ("5m", "default")
         assert running.pop("on_change") == (None, "default")
+    assert running.pop("admin_password_file") == (None, "default")
     assert running.pop("include")[0] == f"{daemon.role}.d/*.ini"
     rows = dumped(daemon.role, daemon.conf)
     assert rows.pop("include") == ("", "default")
@@ -412,12 +415,14 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     for key in OTHER_PROVIDERS:
         text, one = re.subn(rf"(^\[provider NAME\]$.*?)^{key} = [^\n]*\n", r"\1", text, count=1, flags=re.MULTILINE | re.DOTALL)
         n -= one
-    for example, own in EXAMPLES[role].items():
+    for example, own in {**EXAMPLES[role], "/etc/tunnel/admin.password": "admin.password"}.items():
         assert text.count(example) == 1
         text = text.replace(example, own)
     for name in ("id_ed25519", "dns_token", "eab.key"):
         (folder / name).touch(mode=0o600)
     (folder / "error.html").write_text("<p>{text}</p>")
+    (folder / "admin.password").write_text("word")
+    (folder / "admin.password").chmod(0o600)
     make_pair(folder, SITE, [SITE]).joined(folder / "default.pem")
     rows = dumped(role, write(folder, role, text))
     others = [key for key in defaults(role) if key != "name"]  # that is made from the machine; an example stands there

@@ -6,6 +6,8 @@ import errno
 import os
 import random
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -96,12 +98,18 @@ def test_a_stopped_relay_leaves_its_port(edges):
 # ---- a port that somebody holds ----
 
 
+def waits_because(relay):
+    (listener,) = relay.get("/v1/status").json["listeners"]
+    assert listener["state"] == "held", listener
+    return listener["last_error"]
+
+
 @pytest.mark.parametrize("held, wanted", [("127.0.0.1", "127.0.0.1:"), ("127.0.0.1", ":"), ("0.0.0.0", "127.0.0.1:"),
                                           ("::1", "[::1]:"), ("::", "[::1]:"), ("::1", ":")])
 def test_a_port_held_by_another_program_is_told(fronts, held, wanted):
     with socket.create_server((held, 0), family=socket.AF_INET6 if ":" in held else socket.AF_INET) as holder:
         where = f"{wanted}{holder.getsockname()[1]}"
-        why = fronts(listen_https=where).relay.refused()
+        why = waits_because(fronts(listen_https=where).relay.start())
     name = Path("/proc/self/comm").read_text().strip()
     assert f"cannot listen on {where}: it is held by pid {os.getpid()} ({name}); " in why
 
@@ -110,14 +118,35 @@ def test_a_port_held_by_another_relay_is_told(edges, fronts):
     port = quiet_port()
     first = edges(listen_https=f":{port}", workers="2")
     for wanted in (f":{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
-        why = fronts(listen_https=wanted).relay.refused()
+        why = waits_because(fronts(listen_https=wanted).relay.start())
         assert f"cannot listen on {wanted}: it is held by pid {first.relay.pid} (tunnel-relay)" in why
+
+
+OTHERS = """
+import socket, sys
+held = [socket.create_server((at, int(sys.argv[1])), family=socket.AF_INET6 if ":" in at else socket.AF_INET)
+        for at in sys.argv[2:]]
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_one_in_the_way_is_named(fronts):
+    """Not another program that listens on the same port of another address."""
+    port = quiet_port()
+    with socket.create_server(("127.0.0.1", port)) as held, \
+            subprocess.Popen([sys.executable, "-c", OTHERS, str(port), "127.0.0.9", "::1"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"listening\n"
+        assert f"held by pid {os.getpid()} (" in waits_because(fronts(listen_https=f"127.0.0.1:{port}").relay.start())
+        for at in ("127.0.0.9", "[::1]"):
+            assert f"held by pid {other.pid} (" in waits_because(fronts(listen_https=f"{at}:{port}").relay.start())
+        other.stdin.close()
 
 
 def test_nothing_listens_where_a_start_was_refused(fronts):
     free = quiet_port()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        fronts(listen_https=f"127.0.0.1:{free} 127.0.0.1:{taken.getsockname()[1]}").relay.refused()
+    fronts(listen_https=f"127.0.0.1:{free} 192.0.2.77:{free}").relay.refused()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", free))
 

@@ -10,9 +10,10 @@ import threading
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+from acme_sim import sims  # noqa: F401 (a fixture)
 from authority import authorities, loopback  # noqa: F401 (a fixture)
 from daemon import Daemon
-from path import DOMAIN, LIKE_A_VM, Front, VmSshd, WholePath
+from path import DOMAIN, LIKE_A_VM, Front, VmSshd, WholePath, fronts  # noqa: F401 (a fixture)
 from pebble import Pebble, pebbles  # noqa: F401 (a fixture)
 from programs import need, wait_until
 from test_dns01 import At, cert, section, wait_valid
@@ -95,6 +96,22 @@ def test_looked_at_from_the_house(daemons, started, folder, authorities, pebbles
         assert house.relay.post("/v1/certs/shut.test/renew").status != 404  # a person knows better
         wait_until(lambda: pebble.orders() > 3, "it is ordered nevertheless")
     house.close()
+
+
+def test_who_may_issue_is_looked_at(fronts, sims, authorities):  # noqa: F811
+    """CAA records are a warning: the authority looks itself."""
+    address = loopback()
+    relay = address(1)
+    (bind,) = authorities({"a.test": f'@ A {relay}\n@ CAA 0 issue "ca.test"', "b.test": f'@ A {relay}\n@ CAA 0 issue "other.test"',
+                           "c.test": f'@ A {relay}\n@ CAA 128 tbs "who knows"'})
+    sim = sims()
+    front = fronts("a.test b.test c.test", **listening(relay))
+    front.relay.conf.write_text(front.relay.conf.read_text() + section("acme", {**sim.keys(), "preflight": "on", "resolvers": bind.address}) +
+                                "".join(section(f"domain {name}.test", {"upstream": "127.0.0.1:1"}) for name in "abc"))
+    front.start_relay()
+    for name, said in (("a.test", "ca.test issue"), ("b.test", "the CAA records of b.test do not let ca.test issue"), ("c.test", "tbs")):
+        wait_until(lambda: cert(front, name)["state"] == "valid", f"{name}: {cert(front, name)}")
+        assert (said in listed(front, name)["warning"]) == (name != "a.test"), listed(front, name)
 
 
 class Both(WholePath):

@@ -143,7 +143,7 @@ def test_what_cannot_change_while_running_is_refused(relay, ctl, key):
 def test_a_log_that_cannot_be_opened_is_refused(relay, ctl):
     relay.configure(name="other", log="/proc/nothing/relay.log")
     code, _, err = ctl("reload", at=relay)
-    assert code == 1 and f"{relay.conf}:5: relay.log = /proc/nothing/relay.log: " in err
+    assert code == 1 and f"{relay.conf}:6: relay.log = /proc/nothing/relay.log: " in err
     assert relay.get("/v1/status").json["name"] == "e2e"
 
 

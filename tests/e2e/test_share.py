@@ -432,6 +432,7 @@ class House:
         self.agent.configure(f"""[agent]
 name = {name}
 state_dir = {self.agent.state_dir}
+admin_listen =
 control_socket = {self.agent.socket}
 [relay e2e]
 host = 127.0.0.1

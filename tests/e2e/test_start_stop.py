@@ -48,11 +48,18 @@ def test_version(daemon):
     assert said[0] == f"tunnel-{daemon.role}"
 
 
+OFF = {"listen": "", "state": "off", "last_error": None}
+
+
 def test_status_of_the_relay(relay):
     status = relay.get("/v1/status").json
     assert 0 <= status.pop("uptime_s") < 60
     version = relay.get("/v1/version").json["version"]
-    assert status == {"role": "relay", "version": version, "name": "e2e", "lanes": [], "domains": [], "tcp": []}
+    (listener,) = status["listeners"]
+    assert listener.pop("since")
+    assert listener == {"listen": relay.listen_https, "kind": "https", "state": "up", "holder": None, "last_error": None}
+    assert status == {"role": "relay", "version": version, "name": "e2e", "admin": OFF, "lanes": [], "domains": [], "tcp": [],
+                      "listeners": [listener]}
 
 
 def test_status_of_the_agent(agent):
@@ -63,17 +70,18 @@ def test_status_of_the_agent(agent):
     assert {source["why"] for source in sources} and not any(source["said"] for source in sources)
     public = {"v4": None, "v6": None}
     assert status == {"role": "agent", "version": version, "name": "e2e", "public": public, "relays": [], "domains": [],
-                      "tcp": [], "notices": []}
+                      "tcp": [], "notices": [], "admin": OFF}
 
 
 def test_config_tells_values_and_where_they_came_from(daemon):
     config, conf = daemon.get("/v1/config").json, daemon.conf
     expected = {"name": ("e2e", f"{conf}:2"), "state_dir": (str(daemon.state_dir), f"{conf}:3"),
-                "control_socket": (str(daemon.socket), f"{conf}:4"), "include": (f"{daemon.role}.d/*.ini", "default"),
+                "control_socket": (str(daemon.socket), f"{conf}:4"), "admin_listen": ("", f"{conf}:5"),
+                "admin_password_file": (None, "default"), "include": (f"{daemon.role}.d/*.ini", "default"),
                 "log": ("stderr", "default"), "log_level": ("info", "default"), "drain": ("10s", "default")}
     if daemon.role == "relay":
-        expected |= {"lane_socket": (str(daemon.lane_socket), f"{conf}:5"),
-                     "listen_https": (daemon.listen_https, f"{conf}:6"), "listen_http": ("", f"{conf}:7"),
+        expected |= {"lane_socket": (str(daemon.lane_socket), f"{conf}:6"),
+                     "listen_https": (daemon.listen_https, f"{conf}:7"), "listen_http": ("", f"{conf}:8"),
                      "max_connections": ("0", "default"), "max_per_source": ("0", "default"),
                      "heartbeat": ("5s", "default"),
                      "park": ("10s", "default"), "trusted_proxies": ("", "default"), "proxy_listeners": ("", "default"),
@@ -198,7 +206,7 @@ def test_a_request_in_progress_is_still_answered(daemons, role):
         held.send(b"\r\n")
         reply = held.reply()
         assert reply.status == 200 and reply.fields["connection"] == "close"
-        ended = {"uptime_s": 0, "public": None}  # nobody looks for the house's address any more
+        ended = {"uptime_s": 0, "public": None, "listeners": []}  # nobody looks for the house's address, or listens, any more
         assert {**reply.json, **ended} == {**before, **ended}
         assert held.closed()
     assert daemon.wait() == 0

@@ -136,7 +136,8 @@ class AcmeSim:
 
     def keys(self) -> dict[str, object]:
         """Of an [acme] section."""
-        return {"issuer": "acme", "directory": self.directory, "ca_file": self.ca_file, "preflight": "off", "staging_first": "off"}
+        return {"issuer": "acme", "directory": self.directory, "ca_file": self.ca_file, "preflight": "off", "staging_first": "off",
+                "resolvers": "127.0.0.1:9"}
 
     @property
     def clock_offset_s(self) -> int:

@@ -74,7 +74,11 @@ static void test_domains_that_are_refused(void **state)
           "the service in the house shows its certificate" },
         { "[domain a.test]\nupstream = 1337\n",
           "relay.ini:2: domain a.test.upstream = 1337: not HOST:PORT (such as 127.0.0.1:1337)" },
-        { "[domain a.test]\nupstream = http://nas:80\n", "the port is not a number from 1 to 65535" },
+        { "[domain a.test]\nupstream = https://nas:80\n",
+          "the relay itself reaches servers by HTTP without TLS" },
+        { "[domain a.test]\nupstream = http://nas:80/api\n", "the port is not a number from 1 to 65535" },
+        { "[domain a.test]\nupstream = nas:1\nroute /api = unix:///run/app\n",
+          "write HOST:PORT or http://HOST:PORT" },
         { "[domain a.test]\nupstream = nas:0\n", "the port is not a number from 1 to 65535" },
         { "[domain A.test]\nupstream = nas:1\n", "write a host name in lower case" },
         { "[domain a.test]\nupstream = nas:1\naliases = *.b\n", "*.b is not a host name: it has no dot" },
@@ -98,6 +102,27 @@ static void test_domains_that_are_refused(void **state)
         if (!strstr(errors.lines[0], rows[i].error))
             fail_msg("%s\n  said %s, not %s", rows[i].text, errors.lines[0], rows[i].error);
         opt_errors_free(&errors);
+    }
+}
+
+static void test_upstreams(void **state)
+{
+    static const struct {
+        const char *text, *host;
+        uint16_t port;
+    } rows[] = {
+        { "127.0.0.1:1337", "127.0.0.1", 1337 },
+        { "http://nas:8080", "nas", 8080 },
+        { "HTTP://nas/", "nas", 80 },
+        { "http://[::1]:9/", "::1", 9 },
+    };
+    struct host_port at;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(relay_upstream(&at, rows[i].text, NULL), 0);
+        assert_string_equal(at.host, rows[i].host);
+        assert_int_equal(at.port, rows[i].port);
     }
 }
 
@@ -141,9 +166,13 @@ static void test_proxy_listeners_that_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_table),        cmocka_unit_test(test_what_an_empty_file_means),
-        cmocka_unit_test(test_what_a_file_says), cmocka_unit_test(test_domains_that_are_refused),
-        cmocka_unit_test(test_proxies),          cmocka_unit_test(test_proxy_listeners_that_are_none),
+        cmocka_unit_test(test_the_table),
+        cmocka_unit_test(test_what_an_empty_file_means),
+        cmocka_unit_test(test_what_a_file_says),
+        cmocka_unit_test(test_domains_that_are_refused),
+        cmocka_unit_test(test_upstreams),
+        cmocka_unit_test(test_proxies),
+        cmocka_unit_test(test_proxy_listeners_that_are_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,8 +48,12 @@ static void tell_all(const char *name)
     int fd = supervisor(name);
     long long usec = 0;
 
-    notify_ready();
+    notify_ready("");
     assert_string_equal(told(fd), "READY=1");
+    notify_ready("waiting for :80, held by pid 1 (a\nMAINPID=1)");
+    assert_string_equal(told(fd), "READY=1\nSTATUS=waiting for :80, held by pid 1 (a MAINPID=1)");
+    notify_status("");
+    assert_string_equal(told(fd), "STATUS=");
     notify_reloading();
     assert_int_equal(sscanf(told(fd), "RELOADING=1\nMONOTONIC_USEC=%lld", &usec), 1);
     assert_true(usec > 0);
@@ -82,9 +86,9 @@ static void test_says_nothing_without_a_supervisor(void **state)
 
     (void)state;
     unsetenv("NOTIFY_SOCKET");
-    notify_ready();
+    notify_ready("");
     setenv("NOTIFY_SOCKET", "", 1);
-    notify_ready();
+    notify_ready("");
     memset(name + 5, 'x', sizeof name - 6); /* longer than any socket's path */
     setenv("NOTIFY_SOCKET", name, 1);
     notify_stopping();
@@ -99,7 +103,7 @@ static void test_a_supervisor_that_is_gone_is_logged(void **state)
     assert_int_equal(log_prepare(temp_path(*state, "log"), &fd, NULL), 0);
     log_commit(fd);
     setenv("NOTIFY_SOCKET", temp_path(*state, "none"), 1);
-    notify_ready();
+    notify_ready("");
     unsetenv("NOTIFY_SOCKET");
     log_close();
     assert_int_equal(file_read(temp_path(*state, "log"), 1000, &text, NULL), 0);

@@ -27,6 +27,13 @@ static bool is_busy(void *user, const char *site)
     return strcmp(site, "busy.com") == 0;
 }
 
+static bool interrupt(void *user, const char *site)
+{
+    (void)user;
+    (void)site;
+    return false; /* a person waits for what is under way */
+}
+
 static void on_taken(void *user, const char *site)
 {
     struct sites *s = user;
@@ -63,7 +70,7 @@ static const char *take(struct bench *b, const struct temp *t, struct sites *sit
 {
     static char text[600];
     struct made made = maker_issue(b->maker, order);
-    const struct import_sites asked = { names_of, is_busy, on_taken, NULL, sites };
+    const struct import_sites asked = { names_of, is_busy, interrupt, on_taken, NULL, sites };
     json_t *content = content_of(t, &made, made.key), *reply, *item;
     struct err e = { 0 };
     size_t i;
@@ -139,7 +146,8 @@ static void test_a_site_is_called_by_its_own_name(void **state)
 /* A certificate that its own key has signed is of use where there is none, but its owner is told. */
 static void test_tells_what_its_owner_should_know(void **state)
 {
-    struct import_sites asked = { names_of, is_busy, on_taken, "nobody sees it", &(struct sites){ 0 } };
+    struct import_sites asked = { names_of, is_busy,          interrupt,
+                                  on_taken, "nobody sees it", &(struct sites){ 0 } };
     static const char *const names[] = { "b.com" };
     struct signer *key = signer_new();
     X509 *cert = own_cert_new(key, start, 30);
@@ -174,7 +182,7 @@ static void test_says_why_it_does_not_take_one(void **state)
     bench_begin(&b, *state, "R10");
     assert_string_equal(
         take(&b, *state, &sites, &busy),
-        "busy.com refused: an order for it is under way; try again in a minute; free.com taken; ");
+        "busy.com refused: tunnelctl certs renew or revoke is at work for it; import again when that has ended; free.com taken; ");
     assert_string_equal(take(&b, *state, &sites, &old),
                         "/etc/x.pem: the certificate has expired at 2027-01-15T07:50:00Z");
     real = b.maker;
@@ -216,7 +224,8 @@ static void test_says_what_is_wrong_with_the_content(void **state)
             json_object_set_new(content, rows[i].member, json_string(rows[i].value));
         else
             json_object_del(content, rows[i].member);
-        assert_null(import_take(b.store, &(struct import_sites){ names_of, is_busy, on_taken, NULL, NULL },
+        assert_null(import_take(b.store,
+                                &(struct import_sites){ names_of, is_busy, interrupt, on_taken, NULL, NULL },
                                 content, start, &e));
         if (!strstr(e.text, rows[i].why))
             fail_msg("%s: %s", rows[i].why, e.text);

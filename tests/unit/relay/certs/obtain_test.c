@@ -1,207 +1,5 @@
 /* What is done for a site's certificates, with orders that end as a test says: nobody is asked for anything. */
-#include "relay/certs/obtain.h"
-#include "relay/certs/renewal_info.h"
-#include "relay/options.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <cmocka.h>
-
-#include "tests/unit/relay/certs/maker.h"
-#include "tests/unit/temp.h"
-
-enum { DAY = 86400 };
-
-/* ---- an authority that a test plays ---- */
-
-static struct {
-    struct maker *maker;
-    int asked; /* orders; what the last of them said: */
-    char directory[128], names[128], resume[128];
-    const char *fails_at;  /* part of a directory; NULL: no order fails */
-    const char *fails_for; /* the name that is to blame; NULL: the whole order */
-    const char *blames;    /* another name that it says is to blame; NULL: the same */
-    enum acme_class class;
-    const char *noted; /* the URL that an order has; NULL: it never came so far */
-    int64_t life_s;
-} ca;
-
-static int fail_order(const struct order_ask *ask, struct order_result *result, struct err *e)
-{
-    result->class = ca.class;
-    result->retry_after_ms = -1;
-    if (ca.fails_for) {
-        result->failures = mem_new(sizeof *result->failures);
-        result->failures[0] = (struct order_failure){ .name = mem_copy(ca.blames ? ca.blames : ca.fails_for),
-                                                      .class = ca.class,
-                                                      .text = mem_copy("no such name"),
-                                                      .retry_after_ms = -1 };
-        result->failures_n = 1;
-    }
-    (void)ask;
-    return err_set(e, ERR_PEER, "the authority says no");
-}
-
-static bool concerns(const struct order_ask *ask)
-{
-    if (!ca.fails_at || !strstr(acme_ca_conf(ask->ca)->directory, ca.fails_at))
-        return false;
-    for (size_t i = 0; i < ask->names_n; i++)
-        if (ca.fails_for && strcmp(ask->names[i], ca.fails_for) == 0)
-            return true;
-    return !ca.fails_for;
-}
-
-int order_run(const struct order_ask *ask, struct order_result *result, struct err *e)
-{
-    const struct made_order made = { ask->names, ask->names_n, time(NULL) - 60, ca.life_s, ask->key };
-    struct made pair;
-
-    ca.asked++;
-    snprintf(ca.directory, sizeof ca.directory, "%s", acme_ca_conf(ask->ca)->directory);
-    snprintf(ca.resume, sizeof ca.resume, "%s", ask->resume_url);
-    ca.names[0] = 0;
-    for (size_t i = 0; i < ask->names_n; i++)
-        snprintf(ca.names + strlen(ca.names), sizeof ca.names - strlen(ca.names), "%s ", ask->names[i]);
-    result->orders = 1;
-    if (ca.noted)
-        ask->note(ask->user, ca.noted);
-    if (concerns(ask))
-        return fail_order(ask, result, e);
-    pair = maker_issue(ca.maker, &made);
-    result->chain_pem = pair.pem;
-    result->key = pair.key;
-    return 0;
-}
-
-int renewal_info_get(struct acme_ca *with, struct job *job, const char *cert_id, struct acme_window *out,
-                     int64_t *again_ms, struct acme_why *why)
-{
-    (void)with;
-    (void)job;
-    (void)cert_id;
-    (void)out;
-    (void)again_ms;
-    acme_fail(why, ACME_REFUSED, "it gives none");
-    why->err.code = ERR_MISSING;
-    return -1;
-}
-
-/* ---- what it needs of other parts ---- */
-
-static const char *elsewhere; /* the name that does not lead here; NULL: all do */
-
-static void *begin(void *user, const struct issuer *by, const struct challenge_ways *ways[CHALLENGE_TYPES],
-                   struct err *e)
-{
-    (void)by;
-    (void)ways;
-    (void)e;
-    return user;
-}
-
-static void end(void *begun)
-{
-    (void)begun;
-}
-
-static int look(void *user, const struct issuer *by, const char *name, struct job *job,
-                char warning[OBTAIN_WARNING_BYTES], struct err *e)
-{
-    (void)user;
-    (void)by;
-    (void)job;
-    warning[0] = 0;
-    return elsewhere && strcmp(name, elsewhere) == 0 ? err_set(e, ERR_PEER, "it leads elsewhere") : 0;
-}
-
-/* ---- a relay's folder, and a site in it ---- */
-
-struct bench {
-    struct opt_conf *conf;
-    struct issuers *issuers;
-    struct store *store;
-    struct quota *quota;
-    struct obtain_help help;
-    struct obtain_result r;
-    bool forced, preflight, look_again;
-    int here;
-};
-
-static void bench_begin(struct bench *b, struct temp *t, const char *text)
-{
-    struct opt_errors errors = { 0 };
-    struct err e = { 0 };
-
-    memset(&ca, 0, sizeof ca);
-    ca.maker = maker_new("R10");
-    ca.life_s = 90 * DAY;
-    ca.class = ACME_CONFIG;
-    elsewhere = NULL;
-    *b = (struct bench){ .here = -1, .help = { begin, end, look, b } };
-    b->conf = opt_load_text(&relay_schema, "relay.ini", text, strlen(text), &errors);
-    assert_non_null(b->conf);
-    b->issuers = issuers_new(b->conf, t->folder, NULL);
-    b->store = store_open(t->folder, &e);
-    b->quota = quota_open(t->folder, &e);
-    assert_non_null(b->store);
-    assert_non_null(b->quota);
-}
-
-static void bench_end(struct bench *b)
-{
-    obtain_result_free(&b->r);
-    quota_free(b->quota);
-    store_free(b->store);
-    issuers_release(b->issuers);
-    opt_conf_free(b->conf);
-    maker_free(ca.maker);
-}
-
-static void configure(struct bench *b, const struct temp *t, const char *text)
-{
-    issuers_release(b->issuers);
-    opt_conf_free(b->conf);
-    b->conf = opt_load_text(&relay_schema, "relay.ini", text, strlen(text), &(struct opt_errors){ 0 });
-    assert_non_null(b->conf);
-    b->issuers = issuers_new(b->conf, t->folder, NULL);
-}
-
-static enum obtain_end obtain(struct bench *b, size_t n, const char *const *names)
-{
-    struct obtain_ask ask = { .site = { names, n, b->issuers, NULL, NULL },
-                              .store = b->store,
-                              .quota = b->quota,
-                              .help = &b->help,
-                              .preflight = b->preflight,
-                              .forced = b->forced,
-                              .look_again = b->look_again,
-                              .here = b->here };
-    char *print = due_print(&ask.site);
-
-    assert_int_equal(strlen(print), 64);
-    obtain_result_free(&b->r);
-    ask.site.configured = print;
-    obtain_run(&ask, &b->r);
-    free(print);
-    return b->r.end;
-}
-
-#define SITE(...)                                                                              \
-    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *), (const char *const[]) \
-    {                                                                                          \
-        __VA_ARGS__                                                                            \
-    }
-
-static const char plain[] = "[acme]\ndirectory = https://ca.test/dir\npreflight = off\n";
-
-/* ---- tests ---- */
+#include "tests/unit/relay/certs/obtain_bench.h"
 
 static void test_the_staging_area_comes_first(void **state)
 {
@@ -343,48 +141,6 @@ static void test_an_order_is_taken_up_again(void **state)
     bench_end(&b);
 }
 
-static void test_what_does_not_lead_here_is_not_ordered(void **state)
-{
-    struct bench b;
-
-    bench_begin(&b, *state, "[acme]\ndirectory = https://ca.test/dir\n");
-    b.preflight = true;
-    elsewhere = "a.com";
-    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_HELD);
-    assert_string_equal(b.r.why.text, "it leads elsewhere");
-    assert_int_equal(b.r.meta.retry.failures, 0);
-    elsewhere = "www.a.com";
-    assert_int_equal(obtain(&b, SITE("a.com", "www.a.com")), OBTAIN_WELL);
-    assert_string_equal(ca.names, "a.com ");
-    b.look_again = true;
-    assert_int_equal(obtain(&b, SITE("a.com", "www.a.com")), OBTAIN_WELL);
-    assert_int_equal(ca.asked, 1);
-    elsewhere = NULL; /* its DNS was mended */
-    assert_int_equal(obtain(&b, SITE("a.com", "www.a.com")), OBTAIN_WELL);
-    assert_string_equal(ca.names, "a.com www.a.com ");
-    assert_int_equal(b.r.meta.left_out_n, 0);
-    bench_end(&b);
-}
-
-static void test_mended_dns_is_noticed_while_tries_fail(void **state)
-{
-    struct bench b;
-
-    bench_begin(&b, *state, "[acme]\ndirectory = https://ca.test/dir\n");
-    ca.fails_at = "ca.test";
-    elsewhere = "a.com";
-    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
-    b.look_again = true;
-    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
-    assert_int_equal(b.r.here, 0);
-    ca.fails_at = elsewhere = NULL;
-    b.here = 0;
-    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
-    assert_int_equal(ca.asked, 2);
-    assert_true(b.r.installed);
-    bench_end(&b);
-}
-
 static void test_two_kinds_of_keys(void **state)
 {
     struct bench b;
@@ -429,6 +185,43 @@ static void test_a_pair_that_is_needed_stays(void **state)
     bench_end(&b);
 }
 
+static void test_one_kind_of_key_does_not_hold_up_the_other(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state,
+                "[acme]\ndirectory = https://ca.test/dir\npreflight = off\nkey_types = ecdsa rsa\n");
+    ca.fails_type = KEY_ECDSA;
+    ca.class = ACME_REFUSED;
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    assert_int_equal(ca.asked, 2);
+    assert_true(b.r.meta.certs[META_RSA].there && b.r.installed);
+    assert_string_equal(b.r.why.text, "with a key of the kind ecdsa: the authority says no");
+    assert_string_equal(b.r.meta.last_error, b.r.why.text); /* also when the other went well after it */
+    assert_true(b.r.meta.retry.next_try >= time(NULL) + DAY - 5);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_int_equal(ca.asked, 2);
+    ca.fails_type = -1;
+    b.forced = true;
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_true(b.r.meta.certs[META_ECDSA].there);
+    bench_end(&b);
+}
+
+/* It would fail for the same reason, and count once more. */
+static void test_names_that_fail_fail_once(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state,
+                "[acme]\ndirectory = https://ca.test/dir\npreflight = off\nkey_types = ecdsa rsa\n");
+    ca.fails_at = "ca.test";
+    ca.fails_for = "a.com";
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    assert_int_equal(ca.asked, 1);
+    bench_end(&b);
+}
+
 static void test_limits_are_kept_here(void **state)
 {
     struct bench b;
@@ -456,10 +249,11 @@ int main(void)
                                         temp_remove),
         cmocka_unit_test_setup_teardown(test_a_later_failure_blames_no_name, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_an_order_is_taken_up_again, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_what_does_not_lead_here_is_not_ordered, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_mended_dns_is_noticed_while_tries_fail, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_two_kinds_of_keys, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_a_pair_that_is_needed_stays, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_one_kind_of_key_does_not_hold_up_the_other, temp_make,
+                                        temp_remove),
+        cmocka_unit_test_setup_teardown(test_names_that_fail_fail_once, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_limits_are_kept_here, temp_make, temp_remove),
     };
 

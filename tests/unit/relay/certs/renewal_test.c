@@ -247,6 +247,32 @@ static void test_a_clock_that_goes_back_does_not_hold_the_next_try_off(void **st
     assert_false(renewal_mend_clock(&r, before + 1));
 }
 
+/* What changes all the time does not spend what the authority allows, and its wish counts. */
+static void test_what_has_changed_hastens_a_try(void **state)
+{
+    const int64_t now = 1800000000;
+    struct renewal_retry r = { 0 };
+
+    (void)state;
+    assert_false(renewal_hasten(&r, now)); /* nothing has failed */
+    for (unsigned i = 1; i <= 3; i++) {
+        renewal_failed(&r, now, RENEWAL_SOON, 0, 0);
+        assert_true(renewal_hasten(&r, now + 1));
+        assert_int_equal(r.next_try, now + 1);
+        assert_int_equal(r.failures, i);
+    }
+    renewal_failed(&r, now, RENEWAL_SOON, 0, 0);
+    assert_true(renewal_hasten(&r, now + 1));
+    assert_int_equal(r.next_try, now + 3600);
+    assert_false(renewal_hasten(&r, now + 2));
+    renewal_reset(&r);
+    renewal_failed(&r, now, RENEWAL_SOON, 500, 0);
+    assert_false(renewal_hasten(&r, now + 1));
+    renewal_failed(&r, now, RENEWAL_SLOW, 500, 0);
+    assert_true(renewal_hasten(&r, now + 1));
+    assert_int_equal(r.next_try, now + 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_waits_as_the_authority_asks_a_week_at_most),
         cmocka_unit_test(test_what_only_a_person_can_change_is_tried_daily),
         cmocka_unit_test(test_a_clock_that_goes_back_does_not_hold_the_next_try_off),
+        cmocka_unit_test(test_what_has_changed_hastens_a_try),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

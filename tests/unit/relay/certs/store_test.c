@@ -76,7 +76,7 @@ static void test_a_certificate_is_there_for_us_and_for_others(void **state)
     SSL_CTX *ctx;
 
     bench_begin(&b, *state, "R10");
-    assert_null(store_context(b.store, &b.meta, &e));
+    assert_null(store_context(b.store, &b.meta, time(NULL), &e));
     assert_non_null(strstr(e.text, "no certificate of a.com yet"));
     assert_string_equal(install(&b, usual), "");
     assert_int_equal(mode_of(*state, "fullchain.pem"), 0600);
@@ -93,7 +93,7 @@ static void test_a_certificate_is_there_for_us_and_for_others(void **state)
     assert_true(b.meta.certs[META_ECDSA].there);
     assert_string_equal(b.meta.certs[META_ECDSA].issuer, "acme");
     assert_string_equal(b.meta.certs[META_ECDSA].origin, "ordered");
-    ctx = store_context(b.store, &b.meta, &e);
+    ctx = store_context(b.store, &b.meta, time(NULL), &e);
     assert_non_null(ctx);
     assert_int_equal(SSL_CTX_check_private_key(ctx), 1);
     SSL_CTX_free(ctx);
@@ -168,7 +168,7 @@ static void test_ecdsa_and_rsa_side_by_side(void **state)
     bench_load(&b, "a.com");
     assert_true(b.meta.certs[META_RSA].there && b.meta.certs[META_ECDSA].there);
     assert_string_equal(b.meta.certs[META_RSA].facts.key_type, "rsa 2048");
-    ctx = store_context(b.store, &b.meta, NULL);
+    ctx = store_context(b.store, &b.meta, time(NULL), NULL);
     assert_non_null(ctx);
     assert_int_equal(SSL_CTX_set_current_cert(ctx, SSL_CERT_SET_FIRST), 1);
     assert_int_equal(SSL_CTX_set_current_cert(ctx, SSL_CERT_SET_NEXT), 1);
@@ -265,6 +265,50 @@ static void test_a_pair_that_cannot_be_read_is_not_missing(void **state)
     bench_end(&b);
 }
 
+static void test_what_is_good_is_shown_alone(void **state)
+{
+    struct ask rsa = usual;
+    struct bench b = { 0 };
+    SSL_CTX *ctx;
+
+    rsa.type = KEY_RSA2048;
+    rsa.life_s = 30 * DAY;
+    bench_begin(&b, *state, "R10");
+    assert_string_equal(install(&b, rsa), "");
+    assert_string_equal(install(&b, usual), "");
+    assert_int_equal(store_shown(&b.meta, start), 1U << META_ECDSA | 1U << META_RSA);
+    assert_int_equal(store_shown(&b.meta, start + 31 * DAY), 1U << META_ECDSA);
+    ctx = store_context(b.store, &b.meta, start + 31 * DAY, NULL);
+    assert_non_null(ctx);
+    assert_int_equal(EVP_PKEY_base_id(X509_get0_pubkey(SSL_CTX_get0_certificate(ctx))), EVP_PKEY_EC);
+    assert_int_equal(SSL_CTX_set_current_cert(ctx, SSL_CERT_SET_FIRST), 1);
+    assert_int_equal(SSL_CTX_set_current_cert(ctx, SSL_CERT_SET_NEXT), 0);
+    SSL_CTX_free(ctx);
+    assert_int_equal(store_shown(&b.meta, start + 91 * DAY),
+                     1U << META_ECDSA | 1U << META_RSA); /* better than none */
+    b.meta.certs[META_ECDSA].revoked_at = start;
+    assert_int_equal(store_shown(&b.meta, start), 1U << META_RSA);
+    bench_end(&b);
+}
+
+static void test_how_long_a_name_is_kept(void **state)
+{
+    struct bench b = { 0 };
+
+    bench_begin(&b, *state, "R10");
+    assert_int_equal(store_save(b.store, &b.meta, NULL), 0);
+    assert_false(store_is_old(b.store, "a.com", time(NULL)));
+    assert_true(store_is_old(b.store, "a.com", time(NULL) + STORE_OLD_S + 1));
+    renewal_failed(&b.meta.retry, start, RENEWAL_SOON, 0, 0);
+    assert_int_equal(store_save(b.store, &b.meta, NULL), 0);
+    assert_false(store_is_old(b.store, "a.com", start + STORE_OLD_S - 1));
+    assert_true(store_is_old(b.store, "a.com", start + STORE_OLD_S));
+    assert_string_equal(install(&b, usual), ""); /* 90 days, less an hour */
+    assert_false(store_is_old(b.store, "a.com", start + 90 * DAY - 3601 + STORE_OLD_S));
+    assert_true(store_is_old(b.store, "a.com", start + 90 * DAY - 3600 + STORE_OLD_S));
+    bench_end(&b);
+}
+
 /* Somebody lets another program read it: that is no reason to order another one. */
 static void test_a_key_that_others_can_read_is_used(void **state)
 {
@@ -276,7 +320,7 @@ static void test_a_key_that_others_can_read_is_used(void **state)
     assert_int_equal(chmod(path_of(*state, "privkey.pem"), 0644), 0);
     bench_load(&b, "a.com");
     assert_true(b.meta.certs[META_ECDSA].there);
-    ctx = store_context(b.store, &b.meta, NULL);
+    ctx = store_context(b.store, &b.meta, time(NULL), NULL);
     assert_non_null(ctx);
     SSL_CTX_free(ctx);
     bench_end(&b);
@@ -426,6 +470,8 @@ int main(void)
         IN_A_FOLDER(test_a_few_old_ones_stay),
         IN_A_FOLDER(test_a_damaged_note_does_not_cost_the_certificate),
         IN_A_FOLDER(test_a_damaged_pair_is_none),
+        IN_A_FOLDER(test_how_long_a_name_is_kept),
+        IN_A_FOLDER(test_what_is_good_is_shown_alone),
         IN_A_FOLDER(test_a_key_that_others_can_read_is_used),
         IN_A_FOLDER(test_a_pair_that_cannot_be_read_is_not_missing),
         IN_A_FOLDER(test_clears_away_what_a_kill_has_left),

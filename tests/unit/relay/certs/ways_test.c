@@ -133,6 +133,11 @@ static void on_aborted(void *user, uint64_t lane, uint64_t stream)
     (void)user, (void)lane, (void)stream;
 }
 
+static void on_listeners_changed(void *user)
+{
+    (void)user;
+}
+
 static void on_edge_ended(void *user)
 {
     struct control *c = user;
@@ -149,7 +154,9 @@ static void on_ways_closed(void *user)
 
 static void start(struct control *c, struct loop *loop)
 {
-    static const struct edge_events events = { on_lane, on_lane, on_aborted, on_shown, on_edge_ended };
+    static const struct edge_events events = {
+        on_lane, on_lane, on_aborted, on_shown, on_listeners_changed, on_edge_ended
+    };
     static const struct opt_addresses nowhere;
     struct inherited *none = NULL;
     struct edge_conf conf = { .listen_https = &nowhere,

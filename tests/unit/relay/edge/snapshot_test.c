@@ -108,6 +108,26 @@ static void test_find(void **state)
     snapshot_release(shot.s);
 }
 
+static void test_a_name_with_its_own_certificate(void **state)
+{
+    SSL_CTX *own = SSL_CTX_new(TLS_server_method());
+    struct shot shot = begin();
+    struct snap_site *a;
+
+    (void)state;
+    a = add_site(&shot, "a.test");
+    snapshot_add_name(shot.s, a, "www.a.test", true);
+    snapshot_add_name(shot.s, a, "*.a.lan", true);
+    snapshot_show_apart(shot.s, own);
+    SSL_CTX_free(own);
+    finish(&shot);
+    assert_found(shot.s, STR("x.a.lan"), "a.test");
+    assert_ptr_equal(snapshot_pick_tls(shot.s, STR("x.a.lan"), false), own);
+    assert_ptr_equal(snapshot_pick_tls(shot.s, STR("www.a.test"), false), a->tls);
+    assert_ptr_equal(snapshot_pick_tls(shot.s, STR("a.test"), false), a->tls);
+    snapshot_release(shot.s);
+}
+
 static void test_long_hosts(void **state)
 {
     char host[70000], name[254];
@@ -288,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_a_name_with_its_own_certificate),
         cmocka_unit_test(test_long_hosts),
         cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_nothing_in_it),

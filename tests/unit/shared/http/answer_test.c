@@ -52,7 +52,7 @@ static const struct http_route list[] = {
     { "GET", "/empty", say_nothing }, { "POST", "/refuse", refuse }, { "DELETE", "/", say_nothing },
 };
 static char me[] = "me";
-static const struct http_routes routes = { list, sizeof list / sizeof list[0], me, NULL };
+static const struct http_routes routes = { list, sizeof list / sizeof list[0], me, NULL, NULL };
 
 /* The answer to a request whose head is complete. */
 static const char *ask(const char *text, const char *content, bool keep, struct buf *out)

@@ -1,78 +1,14 @@
-#include "relay/edge/listen.h"
+#include "shared/listen.h"
 
-#include "shared/file.h"
+#include "shared/port_holder.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- who holds a port ---- */
-
-/* The inode of a listening socket on this port, from the kernel's table; 0: none there. */
-static unsigned long find_inode(const char *table, unsigned port)
-{
-    FILE *f = fopen(table, "re");
-    unsigned long inode = 0;
-    char line[512];
-
-    while (f && inode == 0 && fgets(line, sizeof line, f)) {
-        unsigned long candidate;
-        unsigned local, state;
-
-        /* "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 12345 …" */
-        if (sscanf(line, " %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*d %*d %lu", &local, &state,
-                   &candidate) == 3 &&
-            local == port && state == 0x0a)
-            inode = candidate;
-    }
-    if (f)
-        fclose(f);
-    return inode;
-}
-
-static bool has_socket(const char *pid, unsigned long inode)
-{
-    char path[300], wanted[40], target[40];
-    bool found = false;
-    struct dirent *entry;
-    DIR *fds;
-
-    snprintf(wanted, sizeof wanted, "socket:[%lu]", inode);
-    snprintf(path, sizeof path, "/proc/%s/fd", pid);
-    fds = opendir(path);
-    while (fds && !found && (entry = readdir(fds))) {
-        ssize_t n = readlinkat(dirfd(fds), entry->d_name, target, sizeof target - 1);
-
-        target[n > 0 ? n : 0] = 0;
-        found = strcmp(target, wanted) == 0;
-    }
-    if (fds)
-        closedir(fds);
-    return found;
-}
-
-static void describe_holder(unsigned port, char *out, size_t room)
-{
-    unsigned long inode = find_inode("/proc/net/tcp6", port);
-    DIR *proc = opendir("/proc");
-    struct dirent *entry;
-
-    snprintf(out, room, "another process");
-    inode = inode ? inode : find_inode("/proc/net/tcp", port);
-    while (proc && inode && (entry = readdir(proc)))
-        if (isdigit((unsigned char)entry->d_name[0]) && has_socket(entry->d_name, inode)) {
-            file_describe_process(atoi(entry->d_name), out, room);
-            break;
-        }
-    if (proc)
-        closedir(proc);
-}
 
 /* ---- sockets of our own ---- */
 
@@ -96,11 +32,14 @@ static const char *text_of(const struct sockaddr_storage *addr, bool any, char *
 
 static int refuse(int number, const struct sockaddr_storage *addr, bool any, struct err *e)
 {
-    char where[80], holder[64];
+    char where[80], holder[120];
 
     text_of(addr, any, where, sizeof where);
     if (number == EADDRINUSE) {
-        describe_holder(port_of(addr), holder, sizeof holder);
+        if (!port_holder(addr, any, holder, sizeof holder))
+            snprintf(holder, sizeof holder,
+                     "a process that is not shown to us ('sudo ss -ltnp sport = :%u' names it)",
+                     port_of(addr));
         return err_set(e, ERR_TAKEN,
                        "cannot listen on %s: it is held by %s; end that one, or listen elsewhere", where,
                        holder);
@@ -196,6 +135,29 @@ int listen_bind(const struct opt_address *wanted, int *fd, struct err *e)
 
     *fd = bind_socket(&addr, wanted->any, false, false);
     return *fd >= 0 ? 0 : refuse(errno, &addr, wanted->any, e);
+}
+
+int listen_beside(const struct opt_address *wanted, const struct opt_address *other, int *fd, struct err *e)
+{
+    struct sockaddr_storage addr = own_address(wanted);
+
+    if (!other || port_of(&other->addr) != port_of(&wanted->addr))
+        return open_own(&addr, wanted->any, 1, fd, e);
+    *fd = bind_socket(&addr, wanted->any, true, true);
+    return *fd >= 0 ? 0 : refuse(errno, &addr, wanted->any, e);
+}
+
+bool listen_is_free(const struct opt_address *wanted, struct err *e)
+{
+    struct sockaddr_storage addr = own_address(wanted);
+    int fd = bind_socket(&addr, wanted->any, false, false);
+
+    if (fd >= 0) {
+        close(fd);
+        return true;
+    }
+    err_set(e, errno == EADDRINUSE ? ERR_TAKEN : ERR_SYSTEM, "cannot be bound");
+    return false;
 }
 
 int listen_begin(int fd, const struct opt_address *wanted, struct err *e)

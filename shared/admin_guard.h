@@ -1,0 +1,28 @@
+/* shared/admin_guard.h - who may read the admin listener: whoever knows the password, or else this machine alone.
+ *
+ * Pure but for admin_guard_load. A browser is led to a loopback address by a name that changes its mind (DNS rebinding): so
+ * without a password only loopback addresses and localhost are answered to, as Host says them. */
+#ifndef SHARED_ADMIN_GUARD_H
+#define SHARED_ADMIN_GUARD_H
+#include "shared/err.h"
+#include "shared/opt.h"
+#include "shared/str.h"
+
+#include <stdbool.h>
+
+#define ADMIN_USER "admin"
+
+struct admin_guard {
+    bool has_password;
+    unsigned char digest[32]; /* of ADMIN_USER:PASSWORD; the password itself is not kept */
+};
+
+enum admin_verdict { ADMIN_WELCOME, ADMIN_WRONG_HOST, ADMIN_WRONG_PASSWORD };
+
+/* where: a file, env:NAME or credential:NAME; "": no password. */
+must_check int admin_guard_load(struct admin_guard *g, const char *where, struct err *e);
+/* host: without a port; authorization: the field's value, empty without one. */
+enum admin_verdict admin_guard_judge(const struct admin_guard *g, struct str host, struct str authorization);
+/* Nobody but this machine reaches it. */
+bool admin_is_local(const struct opt_address *address);
+#endif

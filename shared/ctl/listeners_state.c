@@ -1,0 +1,62 @@
+#include "shared/ctl/listeners_state.h"
+
+#include "shared/ctl/ctl.h"
+#include "shared/port_holder.h"
+#include "shared/value.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static bool is_well(const json_t *listener)
+{
+    return strcmp(ctl_text(listener, "state"), "up") == 0;
+}
+
+bool listeners_state_is_well(const json_t *status)
+{
+    const json_t *listener;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "listeners"), i,
+                       listener) if (!is_well(listener)) return false;
+    return true;
+}
+
+/* The relay's user may not see whose socket it is; whoever asks may, and mostly is root. */
+static void print_holder(const json_t *listener)
+{
+    const char *at = ctl_text(listener, "listen");
+    struct opt_address addr;
+    char holder[64];
+
+    if (!*ctl_text(listener, "holder") && value_address(str_of(at), false, &addr, NULL) == 0 &&
+        port_holder(&addr.addr, addr.any, holder, sizeof holder))
+        printf("  %s is held by %s\n", at, holder);
+}
+
+static void print_reason(const json_t *listener)
+{
+    struct tm utc = { 0 };
+    char since[48] = "";
+
+    if (strptime(ctl_text(listener, "since"), "%Y-%m-%dT%H:%M:%SZ", &utc)) {
+        int64_t seconds = (int64_t)(time(NULL) - timegm(&utc));
+        char duration[32];
+
+        ctl_duration(seconds < 0 ? 0 : seconds, duration, sizeof duration);
+        snprintf(since, sizeof since, " for %s", duration);
+    }
+    printf("  %s (%s) is not served%s: %s; the relay takes it as soon as it is free\n",
+           ctl_text(listener, "listen"), ctl_text(listener, "kind"), since, ctl_text(listener, "last_error"));
+    print_holder(listener);
+}
+
+void listeners_state_print_reasons(const json_t *status)
+{
+    const json_t *listener;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "listeners"), i, listener) if (!is_well(listener))
+        print_reason(listener);
+}

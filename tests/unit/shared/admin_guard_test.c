@@ -1,0 +1,122 @@
+/* Who may read the admin listener. */
+#include "shared/admin_guard.h"
+
+#include "shared/file.h"
+#include "shared/value.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void test_hosts_without_a_password(void **state)
+{
+    static const struct {
+        const char *host;
+        enum admin_verdict verdict;
+    } rows[] = {
+        { "127.0.0.1", ADMIN_WELCOME },
+        { "127.255.255.254", ADMIN_WELCOME },
+        { "[::1]", ADMIN_WELCOME },
+        { "localhost", ADMIN_WELCOME },
+        { "LocalHost", ADMIN_WELCOME },
+        { "", ADMIN_WELCOME },
+        { "[::ffff:127.0.0.1]", ADMIN_WELCOME },
+        { "128.0.0.1", ADMIN_WRONG_HOST },
+        { "evil.example", ADMIN_WRONG_HOST },
+        { "localhost.example", ADMIN_WRONG_HOST },
+        { "localhost.", ADMIN_WRONG_HOST },
+        { "[::]", ADMIN_WRONG_HOST },
+        { "0.0.0.0", ADMIN_WRONG_HOST },
+        { "127.1", ADMIN_WRONG_HOST },
+        { "[]", ADMIN_WRONG_HOST },
+        { "[", ADMIN_WRONG_HOST },
+    };
+    struct admin_guard g = { 0 };
+
+    (void)state;
+    assert_int_equal(admin_guard_load(&g, "", NULL), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (admin_guard_judge(&g, str_of(rows[i].host), STR("")) != rows[i].verdict)
+            fail_msg("%s", rows[i].host);
+}
+
+static void write_password(const char *path, const char *text)
+{
+    struct err e;
+
+    if (file_write(path, text, strlen(text), 0600, &e) != 0)
+        fail_msg("%s", e.text);
+}
+
+static void test_password(void **state)
+{
+    static const struct {
+        const char *said;
+        enum admin_verdict verdict;
+    } rows[] = {
+        { "Basic YWRtaW46d29yZA==", ADMIN_WELCOME }, /* admin:word */
+        { "basic  YWRtaW46d29yZA==", ADMIN_WELCOME },
+        { "", ADMIN_WRONG_PASSWORD },
+        { "Basic", ADMIN_WRONG_PASSWORD },
+        { "Basic ", ADMIN_WRONG_PASSWORD },
+        { "Basic ====", ADMIN_WRONG_PASSWORD },
+        { "Basic YWRtaW46d29yZA", ADMIN_WRONG_PASSWORD },
+        { "Basic YWRtaW46d29yZHM=", ADMIN_WRONG_PASSWORD }, /* admin:words */
+        { "Basic YWRtaW46d29y", ADMIN_WRONG_PASSWORD },     /* admin:wor */
+        { "Basic cm9vdDp3b3Jk", ADMIN_WRONG_PASSWORD },     /* root:word */
+        { "Basic YWRtaW46", ADMIN_WRONG_PASSWORD },         /* admin: */
+        { "Basic ~~~~", ADMIN_WRONG_PASSWORD },
+        { "Bearer YWRtaW46d29yZA==", ADMIN_WRONG_PASSWORD },
+    };
+    char path[] = "/tmp/admin-guard-XXXXXX";
+    struct admin_guard g;
+    struct err e = { 0 };
+
+    (void)state;
+    close(mkstemp(path));
+    write_password(path, "word\n");
+    if (admin_guard_load(&g, path, &e) != 0)
+        fail_msg("%s", e.text);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (admin_guard_judge(&g, str_of("any.example"), str_of(rows[i].said)) != rows[i].verdict)
+            fail_msg("%s", rows[i].said);
+    write_password(path, "");
+    assert_int_equal(admin_guard_load(&g, path, &e), -1);
+    assert_non_null(strstr(e.text, "empty"));
+    assert_false(g.has_password);
+    unlink(path);
+    assert_int_equal(admin_guard_load(&g, path, &e), -1);
+}
+
+static void test_local_addresses(void **state)
+{
+    static const struct {
+        const char *text;
+        bool local;
+    } rows[] = { { "127.0.0.1:1", true }, { "[::1]:1", true },     { "127.8.8.8:1", true }, { ":1", false },
+                 { "0.0.0.0:1", false },  { "10.0.0.1:1", false }, { "[::]:1", false } };
+    struct opt_address address;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(value_address(str_of(rows[i].text), false, &address, NULL), 0);
+        assert_int_equal(admin_is_local(&address), rows[i].local);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hosts_without_a_password),
+        cmocka_unit_test(test_password),
+        cmocka_unit_test(test_local_addresses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
