@@ -23,7 +23,9 @@ PKGS     := libuv inih jansson libssl libcrypto libssh2 libnghttp2 libcurl
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wimplicit-fallthrough
-ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -DTUNNEL_LIBEXEC='"$(libexecdir)"' -DTUNNEL_VERSION='"$(VERSION)"' -DTUNNEL_CONTACT='"$(if $(CONTACT), (+$(CONTACT)))"' $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(CFLAGS_$(MODE))
+# 64 bits for sizes and times on a 32-bit machine too: log files beyond 2 GiB, certificates that end after 2038. Its libraries
+# may have been built with 32, so no function of theirs that takes or gives a time_t or an off_t is called (lint looks).
+ALL_CFLAGS = -std=gnu11 -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DTUNNEL_LIBEXEC='"$(libexecdir)"' -DTUNNEL_VERSION='"$(VERSION)"' -DTUNNEL_CONTACT='"$(if $(CONTACT), (+$(CONTACT)))"' $(WARN) $(PKG_CFLAGS) $(CFLAGS) $(CFLAGS_$(MODE))
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(LDFLAGS_$(MODE))
 
 CFLAGS_debug := -Og -g3 -Werror
@@ -43,13 +45,14 @@ $(error MODE=$(MODE) is not one of debug, asan, tsan, release)
 endif
 
 # Nothing is asked of pkg-config for targets that compile nothing.
-NO_BUILD := clean help uninstall test check demo bench fuzz nightly deb
+NO_BUILD := clean help uninstall test check demo bench fuzz nightly deb cross-try container
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_BUILD),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
 $(error a library is missing: one of $(PKGS). Run 'sh scripts/setup build' to see and install what is needed)
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS   := $(shell pkg-config --libs $(filter-out libcurl,$(PKGS))) # shared/http/libcurl.c loads that one
+# shared/http/libcurl.c loads that one itself; libatomic is for ARMv6 (Pi 1, Zero), whose processor has no atomics of 64 bits.
+PKG_LIBS   := $(shell pkg-config --libs $(filter-out libcurl,$(PKGS))) -latomic
 endif
 
 SRC        := $(shell find relay agent shared tests -name '*.c')
@@ -67,7 +70,7 @@ TOOLS     := linesim echosite laneload bulksite tlsload dnscall acmecall
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all unit-bin unit test check lint gen fuzz fuzz-bin bench demo nightly deb install uninstall clean help FORCE
+.PHONY: all unit-bin unit test check lint gen fuzz fuzz-bin bench demo nightly deb cross-try container install uninstall clean help FORCE
 
 all: $(PROGRAMS:%=$(B)/%) $(TOOLS:%=$(B)/%) ## build the programs (MODE=debug|asan|tsan|release, CC=gcc|clang)
 	@for p in $(PROGRAMS) $(TOOLS); do ln -sfn "$(B:build/%=%)/$$p" "build/$$p"; done
@@ -165,6 +168,12 @@ demo: ## build and start everything on loopback, and say what to look at
 
 deb: ## Debian packages in build/deb (ARCH=amd64, arm64 or armhf)
 	@sh scripts/deb $(ARCH)
+
+cross-try: ## packages for ARCH=arm64 or armhf, then unit tests and the demo under qemu-user (as root)
+	@sh scripts/cross --try $(ARCH)
+
+container: ## container images of relay and agent, by podman or docker
+	@sh scripts/container $(ARGS)
 
 nightly: ## what takes too long for every change: clang, TSan, valgrind, Debian 13, long fuzzing
 	@sh scripts/nightly

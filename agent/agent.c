@@ -8,10 +8,14 @@
 #include "agent/certs/claimed.h"
 #include "agent/certs/words.h"
 #include "agent/dns/dns.h"
+#include "agent/doctor/facts.h"
+#include "agent/doctor/judge.h"
+#include "agent/doctor/look.h"
 #include "agent/link/netwatch.h"
 #include "agent/link/pair.h"
 #include "agent/link/supervise.h"
 #include "agent/options.h"
+#include "shared/doctor/visit.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -39,6 +43,7 @@ struct agent {
     struct passing_host words_host;
     struct agent_bans bans;
     struct pair pair;
+    struct visit doctor;
     uv_timer_t tick; /* its closing is what ends us from the loop */
     bool ending;
 };
@@ -212,6 +217,11 @@ static void on_pair_idle(void *user)
     end_if_done(user);
 }
 
+static void on_doctor_gone(void *user)
+{
+    end_if_done(user);
+}
+
 static int make_boot(struct agent *a, struct err *e)
 {
     unsigned char random[BOOT_BYTES];
@@ -269,6 +279,12 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     a->tick.data = a;
     uv_timer_start(&a->tick, on_tick, TICK_MS, TICK_MS);
     pair_init(&a->pair, loop, on_pair_idle, a);
+    a->doctor = (struct visit){ .loop = loop,
+                                .role = "agent",
+                                .look = agent_doctor_look,
+                                .judge = agent_doctor_judge,
+                                .idle = on_doctor_gone,
+                                .user = a };
     a->netwatch = netwatch_start(loop, on_network_changed, on_netwatch_ended, a);
     a->alive++;
     a->dns = dns_start(loop, conf, on_dns_ended, a);
@@ -429,8 +445,27 @@ static void answer_log(void *parts, const struct http_request *request, struct h
     http_reply_error(reply, 404, "requests are seen by the relay alone; run tunnelctl log on its machine");
 }
 
+static void answer_doctor(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct agent *a = parts;
+    char domain[DOMAIN_BYTES];
+    struct err why = { 0 };
+    json_t *facts = NULL;
+
+    if (visit_domain(request, domain, sizeof domain, &why) == 0) {
+        facts = json_object();
+        agent_add_status(a, facts);
+        facts = agent_doctor_facts(a->conf, facts, domain, &why);
+    }
+    if (facts)
+        visit_begin(&a->doctor, facts, reply);
+    else
+        http_reply_error(reply, why.code == ERR_MISSING ? 404 : 400, "%s", why.text);
+}
+
 static const struct http_route routes[] = {
     { "POST", "/v1/join", answer_join },
+    { "GET", "/v1/doctor", answer_doctor },
     { "GET", "/v1/dns", answer_dns },
     { "POST", "/v1/dns/sync", answer_dns_sync },
     { "GET", "/v1/bans", answer_bans },
@@ -456,7 +491,8 @@ static void on_closed(uv_handle_t *handle)
 
 static void end_if_done(struct agent *a)
 {
-    if (a->ending && a->alive == 0 && pair_idle(&a->pair) && !uv_is_closing((uv_handle_t *)&a->tick))
+    if (a->ending && a->alive == 0 && pair_idle(&a->pair) && visit_idle(&a->doctor) &&
+        !uv_is_closing((uv_handle_t *)&a->tick))
         uv_close((uv_handle_t *)&a->tick, on_closed);
 }
 
@@ -468,6 +504,7 @@ static void begin_end(struct agent *a)
         words_stop(a->words);
     a->ending = true;
     pair_stop(&a->pair);
+    visit_stop(&a->doctor);
 }
 
 static void agent_drain(void *parts)

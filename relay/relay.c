@@ -6,6 +6,8 @@
  *   ways ── challenges ──▶ board ──▶ publish;  edge ── every worker shows them ──▶ board ──▶ ways */
 #include "relay/relay.h"
 
+#include "relay/doctor/judge.h"
+#include "relay/doctor/look.h"
 #include "relay/edge/headers.h"
 #include "relay/options.h"
 #include "relay/relay_parts.h"
@@ -256,6 +258,18 @@ static void on_manager_ended(void *user)
     end_if_done(r);
 }
 
+static void look_around(json_t *facts, struct job *job, void *user)
+{
+    const struct relay *r = user;
+
+    relay_doctor_look(facts, r->ways, r->errands, job);
+}
+
+static void on_doctor_gone(void *user)
+{
+    end_if_done(user);
+}
+
 static const struct manager_events manager_events = { on_certs_changed, on_cert_told, on_notice,
                                                       on_manager_ended };
 
@@ -353,6 +367,12 @@ static void *relay_start(struct loop *loop, const struct opt_conf *conf, struct 
     r->ended = *ended;
     r->access_log = access_log_new();
     start_handles(r);
+    r->doctor = (struct visit){ .loop = loop,
+                                .role = "relay",
+                                .look = look_around,
+                                .judge = relay_doctor_judge,
+                                .idle = on_doctor_gone,
+                                .user = r };
     if (start_parts(r, inherited, e) == 0)
         return r;
     r->failed = true;
@@ -397,7 +417,7 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
 
 static void end_if_done(struct relay *r)
 {
-    if (!r->ending || r->lanes || r->edge || r->manager || r->pending > 0)
+    if (!r->ending || r->lanes || r->edge || r->manager || r->pending > 0 || !visit_idle(&r->doctor))
         return;
     ledger_free(&r->ledger);
     certs_free(r->certs);
@@ -444,6 +464,7 @@ static void begin_end(struct relay *r)
     if (r->ending)
         return;
     r->ending = true;
+    visit_stop(&r->doctor);
     board_close(r->board); /* a worker that ends answers nobody */
     ways_stop(r->ways, on_closed, r);
     if (r->manager) {

@@ -18,6 +18,7 @@
 #include "relay/ledger.h"
 #include "relay/policies.h"
 #include "relay/relay.h"
+#include "shared/doctor/visit.h"
 
 #include <uv.h>
 
@@ -49,6 +50,7 @@ struct relay {
     struct log_tap *tap; /* NULL once closed */
     int access_log_fd;   /* prepared, for the reload that follows */
     struct ledger ledger;
+    struct visit doctor;
     uv_timer_t publish, renewal, look;
     int64_t renewed_ms; /* when it was tried last */
     int pending;        /* handles that libuv still holds */
@@ -92,6 +94,6 @@ void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is 
 void relay_add_status(void *parts, json_t *status);
 void relay_add_metrics(void *parts, struct metrics *m);
 bool relay_ready(void *parts, char *why, size_t room);
-enum { RELAY_ROUTES_N = 12 };
+enum { RELAY_ROUTES_N = 13 };
 extern const struct http_route relay_routes[RELAY_ROUTES_N];
 #endif

@@ -1,5 +1,6 @@
 /* What the relay tells people by its control socket: how its sites are, who may connect, the internal root. */
 #include "relay/admin/metrics.h"
+#include "relay/doctor/facts.h"
 #include "relay/relay_parts.h"
 
 #include "shared/json.h"
@@ -179,8 +180,29 @@ static void answer_log(void *parts, const struct http_request *request, struct h
         http_reply_error(reply, 503, "the relay is stopping");
 }
 
+static void answer_doctor(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct relay *r = parts;
+    char domain[DOMAIN_BYTES];
+    struct err why = { 0 };
+    json_t *facts = NULL;
+
+    if (!enrol_of(r, reply))
+        return;
+    if (visit_domain(request, domain, sizeof domain, &why) == 0) {
+        facts = json_object();
+        relay_add_status(r, facts);
+        facts = relay_doctor_facts(r->conf, facts, domain, &why);
+    }
+    if (facts)
+        visit_begin(&r->doctor, facts, reply);
+    else
+        http_reply_error(reply, why.code == ERR_MISSING ? 404 : 400, "%s", why.text);
+}
+
 const struct http_route relay_routes[] = {
     { "GET", "/v1/agents", answer_agents },
+    { "GET", "/v1/doctor", answer_doctor },
     { "POST", "/v1/invite", answer_invite },
     { "DELETE", "/v1/agents/*", answer_revoke },
     { "GET", "/v1/root.pem", answer_root },

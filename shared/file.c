@@ -9,7 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+_Static_assert(sizeof(off_t) == 8 && sizeof(time_t) == 8,
+               "build with the Makefile's flags: 64 bits, on 32-bit machines too");
 
 static int read_all(int fd, const char *path, size_t max, struct buf *out, struct err *e)
 {

@@ -157,7 +157,7 @@ bool job_sleep(struct job *j, int64_t ms)
     bool cancelled;
 
     if (!j) {
-        nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+        nanosleep(&(struct timespec){ ms / 1000, (long)(ms % 1000 * 1000000) }, NULL);
         return true;
     }
     uv_mutex_lock(&j->lock);

@@ -81,20 +81,40 @@ static bool has_socket(const char *pid, unsigned long inode)
     return found;
 }
 
-bool port_holder(const struct sockaddr_storage *addr, bool any, char *out, size_t room)
+/* 0: nobody is in the way; -1: somebody whom only root can see. */
+static pid_t find_holder(const struct sockaddr_storage *addr, bool any)
 {
     unsigned long inode = find_inode("/proc/net/tcp6", addr, any);
-    DIR *proc = opendir("/proc");
     struct dirent *entry;
-    bool found = false;
+    DIR *proc;
+    pid_t found = -1;
 
     inode = inode ? inode : find_inode("/proc/net/tcp", addr, any);
-    while (proc && inode && !found && (entry = readdir(proc))) {
-        found = isdigit((unsigned char)entry->d_name[0]) && has_socket(entry->d_name, inode);
-        if (found)
-            file_describe_process(atoi(entry->d_name), out, room);
-    }
+    if (inode == 0)
+        return 0;
+    proc = opendir("/proc");
+    while (proc && found < 0 && (entry = readdir(proc)))
+        if (isdigit((unsigned char)entry->d_name[0]) && has_socket(entry->d_name, inode))
+            found = (pid_t)strtol(entry->d_name, NULL, 10);
     if (proc)
         closedir(proc);
     return found;
+}
+
+bool port_holder(const struct sockaddr_storage *addr, bool any, char *out, size_t room)
+{
+    pid_t pid = find_holder(addr, any);
+
+    if (pid > 0)
+        file_describe_process(pid, out, room);
+    return pid > 0;
+}
+
+pid_t port_holder_pid(unsigned port)
+{
+    const struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    struct sockaddr_storage addr = { 0 };
+
+    memcpy(&addr, &any, sizeof any);
+    return find_holder(&addr, true);
 }

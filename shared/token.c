@@ -226,9 +226,13 @@ static int take_number(struct bytes *b, size_t n, uint64_t *number)
 static int take_text(struct bytes *b, char *out, size_t room)
 {
     const unsigned char *at;
-    uint64_t n;
+    uint64_t number;
+    size_t n;
 
-    if (take_number(b, 1, &n) != 0 || n >= room || !(at = take(b, n)) || memchr(at, 0, n))
+    if (take_number(b, 1, &number) != 0)
+        return -1;
+    n = (size_t)number; /* of one byte */
+    if (n >= room || !(at = take(b, n)) || memchr(at, 0, n))
         return -1;
     memcpy(out, at, n);
     out[n] = 0;

@@ -406,6 +406,7 @@ static void learn(struct account *a, const struct dns_name *copy)
         return;
     before = name_copy(n);
     name_learn(n, copy);
+    name_fit(n, a->client->provider);
     n->forced = false;
     hold_name(a, n);
     a->events->looked(a->user, n, before);

@@ -99,6 +99,18 @@ void name_learn(struct dns_name *n, const struct dns_name *copy)
     }
 }
 
+void name_fit(struct dns_name *n, const struct dns_provider *p)
+{
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        struct name_family *f = &n->families[i];
+
+        if (!dns_is_told(p, n->zone, n->name, f->want.type))
+            continue;
+        for (; f->want.n > 1; f->left_out++)
+            free(f->want.values[--f->want.n].text);
+    }
+}
+
 static bool family_differs(const struct name_family *f, const struct dns_provider *p)
 {
     if (!f->managed || !f->known)

@@ -53,6 +53,9 @@ void name_free(struct dns_name *n);
 struct dns_name *name_copy(const struct dns_name *n);
 /* Takes over what a job has found out: zone, have, made, state, trouble. */
 void name_learn(struct dns_name *n, const struct dns_name *copy);
+/* A zone's own name may hold one address of each family where names below it hold several: the first of each stays wanted. To
+ * be called when either the zone or what is wanted has been learnt. */
+void name_fit(struct dns_name *n, const struct dns_provider *p);
 bool name_differs(const struct dns_name *n,
                   const struct dns_provider *p); /* a family is to be changed, or was never seen */
 bool name_was_tried(const struct dns_name *n);   /* what is wanted is what the last attempt was for */

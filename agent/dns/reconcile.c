@@ -6,6 +6,7 @@
  *        ▲                                                     │ none                                              │
  *        └──────────────── asked again: is it there now? ◀─────┴───────────────────────────────────────────────────┘
  *
+ * A zone's own name, where its addresses are told (dns_is_told), is looked at so for both families, and then changed by one call.
  * A service that cannot be asked (DNS_DYN) is told, when what we told it last is something else.
  *
  * What is *ours*: the values that we put there. A value of somebody else is changed when it stands where ours is to stand, as
@@ -28,9 +29,19 @@ struct update {
     struct dns_zone zone;
 };
 
+/* What a family is to become. */
+struct look {
+    struct dns_rrset to;
+    size_t others; /* values of others that stay in it */
+    bool known;    /* that it is as it should be was known before it was asked */
+    bool open;     /* it was read, and nothing is in the way */
+};
+
 static enum dns_class step_zone(struct update *u);
 static enum dns_class step_owner(struct update *u);
+static enum dns_class step_both(struct update *u);
 static enum dns_class step_family(struct update *u, struct name_family *f);
+static enum dns_class step_look(struct update *u, struct name_family *f, struct look *l);
 static enum dns_class step_in_the_way(struct update *u, struct name_family *f);
 static enum dns_class step_change(struct update *u, struct name_family *f, struct dns_rrset *to, bool known);
 static enum dns_class step_confirm(struct update *u, struct name_family *f, const struct dns_rrset *to);
@@ -78,6 +89,21 @@ static void note_plan(struct update *u, const char *action, const struct dns_rrs
 
 /* ---- from the beginning to the end ---- */
 
+/* It concerns all that the provider could be asked. */
+static bool ends(enum dns_class class)
+{
+    return class == DNS_AUTH || class == DNS_ABUSE || class == DNS_THROTTLED || class == DNS_STOPPED;
+}
+
+/* Both families are, and by one call. */
+static bool are_told(const struct update *u)
+{
+    const struct name_family *v4 = &u->n->families[NAME_V4], *v6 = &u->n->families[NAME_V6];
+
+    return !u->plan && v4->managed && v4->known && v6->managed && v6->known &&
+           dns_is_told(u->c->provider, u->zone.name, u->n->name, DNS_TYPE_A);
+}
+
 static enum dns_class by_sets(struct update *u)
 {
     enum dns_class class = step_zone(u), worst;
@@ -86,12 +112,12 @@ static enum dns_class by_sets(struct update *u)
         class = step_owner(u);
     if (class != DNS_OK)
         return class;
-    worst = DNS_OK;
-    for (int i = 0; i < NAME_FAMILIES; i++) {
+    worst = are_told(u) ? step_both(u) : DNS_OK;
+    for (int i = 0; i < NAME_FAMILIES && !are_told(u); i++) {
         class = u->n->families[i].managed && u->n->families[i].known ? step_family(u, &u->n->families[i])
                                                                      : DNS_OK;
         worst = class > worst ? class : worst;
-        if (class == DNS_AUTH || class == DNS_ABUSE || class == DNS_THROTTLED || class == DNS_STOPPED)
+        if (ends(class))
             return class;
     }
     if (worst == DNS_OK && u->n->gone && u->n->owner_txt)
@@ -128,6 +154,7 @@ static enum dns_class step_zone(struct update *u)
         return failed(u, class, &why);
     snprintf(u->n->zone, sizeof u->n->zone, "%s", u->zone.name);
     snprintf(u->n->zone_id, sizeof u->n->zone_id, "%s", u->zone.id);
+    name_fit(u->n, u->c->provider);
     return DNS_OK;
 }
 
@@ -258,14 +285,12 @@ static bool is_there(const struct name_family *f, const struct dns_rrset *to, co
             to->proxied == f->have.proxied);
 }
 
-static enum dns_class step_family(struct update *u, struct name_family *f)
+static enum dns_class step_look(struct update *u, struct name_family *f, struct look *l)
 {
-    struct dns_rrset to;
     struct dns_why why;
     enum dns_class class;
-    bool known = f->seen && dns_rrset_same(&f->have, &f->want);
-    size_t others;
 
+    *l = (struct look){ .known = f->seen && dns_rrset_same(&f->have, &f->want) };
     class = dns_read(u->c, &u->zone, &f->have, &why);
     if (class != DNS_OK)
         return family_failed(u, f, class, &why);
@@ -276,17 +301,34 @@ static enum dns_class step_family(struct update *u, struct name_family *f)
         if (class != DNS_OK || f->state == NAME_FOREIGN)
             return class;
     }
-    others = keep_others(f, &to);
+    l->others = keep_others(f, &l->to);
+    l->open = true;
     f->state = NAME_OK;
     f->why[0] = 0;
-    class = u->plan && others > 0 && is_there(f, &to, u->c) ? DNS_OK : step_change(u, f, &to, known);
-    dns_rrset_free(&to);
-    if (class == DNS_OK && others > 0) {
-        say_foreign(f, others);
+    return DNS_OK;
+}
+
+static enum dns_class finish(struct update *u, struct name_family *f, struct look *l, enum dns_class class)
+{
+    dns_rrset_free(&l->to);
+    if (class == DNS_OK && l->others > 0) {
+        say_foreign(f, l->others);
         if (u->plan)
             note_plan(u, "foreign", &f->have, &f->want, f->why);
     }
     return class;
+}
+
+static enum dns_class step_family(struct update *u, struct name_family *f)
+{
+    struct look l;
+    enum dns_class class = step_look(u, f, &l);
+
+    if (class != DNS_OK || !l.open)
+        return class;
+    if (!u->plan || l.others == 0 || !is_there(f, &l.to, u->c))
+        class = step_change(u, f, &l.to, l.known);
+    return finish(u, f, &l, class);
 }
 
 static enum dns_class step_in_the_way(struct update *u, struct name_family *f)
@@ -319,10 +361,22 @@ static const char *action_of(const struct dns_rrset *have, const struct dns_rrse
     return have->n == 0 ? "create" : to->n == 0 ? "delete" : "change";
 }
 
+static void note_changed(struct name_family *f)
+{
+    f->created = f->created || f->have.n == 0;
+    dns_rrset_free(&f->replaced);
+    dns_rrset_copy(&f->replaced, &f->have);
+    for (size_t i = 0; i < f->want.n; i++)
+        if (!dns_rrset_has(&f->have, f->want.values[i].text) &&
+            !dns_rrset_add(&f->made, str_of(f->want.values[i].text), NULL))
+            break; /* as many as there can be */
+    f->changed_s = (int64_t)time(NULL);
+}
+
 /* known: that it was so was known before it was asked. */
 static enum dns_class step_change(struct update *u, struct name_family *f, struct dns_rrset *to, bool known)
 {
-    bool was_empty = f->have.n == 0, there = is_there(f, to, u->c);
+    bool there = is_there(f, to, u->c);
     struct dns_why why;
     enum dns_class class;
 
@@ -337,14 +391,7 @@ static enum dns_class step_change(struct update *u, struct name_family *f, struc
         return family_failed(u, f, class, &why);
     if (there)
         return DNS_OK;
-    dns_rrset_free(&f->replaced);
-    dns_rrset_copy(&f->replaced, &f->have);
-    f->created = f->created || was_empty;
-    for (size_t i = 0; i < f->want.n; i++)
-        if (!dns_rrset_has(&f->have, f->want.values[i].text) &&
-            !dns_rrset_add(&f->made, str_of(f->want.values[i].text), NULL))
-            break; /* as many as there can be */
-    f->changed_s = (int64_t)time(NULL);
+    note_changed(f);
     return step_confirm(u, f, to);
 }
 
@@ -365,6 +412,56 @@ static enum dns_class step_confirm(struct update *u, struct name_family *f, cons
                              &why);
     dns_rrset_prune(&f->made, &f->have);
     return DNS_OK;
+}
+
+/* ---- both families by one call ---- */
+
+/* "" when there shall be none. */
+static const char *only(const struct dns_rrset *set)
+{
+    return set->n > 0 ? set->values[0].text : "";
+}
+
+static enum dns_class change_both(struct update *u, const struct look l[NAME_FAMILIES])
+{
+    struct name_family *f = u->n->families;
+    enum dns_class class, worst = DNS_OK;
+    struct dns_why why;
+
+    class = dns_update(u->c, u->n->name, only(&l[NAME_V4].to), only(&l[NAME_V6].to), &why);
+    if (class > DNS_NOCHANGE)
+        return failed(u, class, &why);
+    for (int i = 0; i < NAME_FAMILIES; i++)
+        note_changed(&f[i]);
+    for (int i = 0; i < NAME_FAMILIES && !ends(worst); i++) {
+        class = step_confirm(u, &f[i], &l[i].to);
+        worst = class > worst ? class : worst;
+    }
+    return worst;
+}
+
+/* One that is right already, or that something is in the way of, is not told. */
+static enum dns_class step_both(struct update *u)
+{
+    struct name_family *f = u->n->families;
+    struct look l[NAME_FAMILIES] = { 0 };
+    enum dns_class class[NAME_FAMILIES] = { DNS_OK, DNS_OK }, sent = DNS_OK;
+    bool together = true;
+
+    for (int i = 0; i < NAME_FAMILIES && !ends(class[NAME_V4]); i++) {
+        class[i] = step_look(u, &f[i], &l[i]);
+        together = together && l[i].open && !is_there(&f[i], &l[i].to, u->c);
+    }
+    if (together)
+        sent = change_both(u, l);
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        if (l[i].open && !together && !ends(class[NAME_V4]) && !ends(class[NAME_V6]))
+            class[i] = step_change(u, &f[i], &l[i].to, l[i].known);
+        if (l[i].open)
+            finish(u, &f[i], &l[i], together ? sent : class[i]);
+    }
+    class[NAME_V4] = class[NAME_V4] > class[NAME_V6] ? class[NAME_V4] : class[NAME_V6];
+    return together ? sent : class[NAME_V4];
 }
 
 /* ---- services that can be told only ---- */

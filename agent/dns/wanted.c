@@ -193,6 +193,8 @@ static void want_name(const struct wanted *w, struct names *names, const char *n
         else if (p && (p->can & DNS_CAN_DELETE))
             name_leave_family(&n->families[i]);
     }
+    if (p)
+        name_fit(n, p);
 }
 
 static void want_site(const struct wanted *w, struct names *names, const char *site,

@@ -50,6 +50,9 @@ struct keeper {
     int64_t began_ms, up_at_ms;  /* up_at_ms 0: not up in this session */
     time_t since, next_attempt;
     char *last_error;
+    const char *failed_at;        /* the step that it is about */
+    enum session_outcome failure; /* and what kind */
+    time_t last_up;               /* 0: never, since this program began */
     bool told;                    /* what went wrong is in the log already */
     struct err why;               /* the same */
     uint64_t bytes_in, bytes_out; /* of sessions that are over */
@@ -87,6 +90,7 @@ static void on_up(void *user)
 
     k->keys_refused = 0;
     k->dials = 0;
+    k->last_up = time(NULL);
     if (k->up_at_ms == 0) {
         k->since = time(NULL);
         k->up_at_ms = loop_now_ms(k->loop);
@@ -188,11 +192,15 @@ static void wait_for(struct keeper *k, uint32_t ms)
     uv_timer_start(&k->wait, on_waited, ms, 0);
 }
 
-static void keep_reason(struct keeper *k, const struct err *why)
+static void keep_reason(struct keeper *k, enum session_outcome outcome, const char *failed_at,
+                        const struct err *why)
 {
     k->told = k->told && k->last_error && strcmp(k->last_error, why->text) == 0;
     free(k->last_error);
     k->last_error = mem_copy(why->text);
+    /* sshd says no (ERR_PEER), or there is no key that could be shown to it. */
+    k->failed_at = outcome == SESSION_KEY && why->code != ERR_PEER ? "key_file" : failed_at;
+    k->failure = outcome;
     k->why = *why;
 }
 
@@ -215,11 +223,11 @@ static void on_session_ended(void *user, enum session_outcome outcome, const str
     if (detour)
         outcome = k->at_ssh_port; /* the same holds for how soon it is tried again */
     else
-        keep_reason(k, why);
+        keep_reason(k, outcome, info.failed_at, why);
     if (k->conf.port == k->ssh_port)
         k->at_ssh_port = outcome;
     if (k->up_at_ms != 0)
-        k->since = time(NULL);
+        k->since = k->last_up = time(NULL);
     if (found_no_ssh(outcome) && try_other_port(k)) {
         wait_for(k, FIRST_MS);
         return;
@@ -295,6 +303,27 @@ size_t keeper_streams(const struct keeper *k)
     return k->session ? session_info(k->session).streams : 0;
 }
 
+static const char *const failures[] = {
+    [SESSION_BROKE] = "broke",
+    [SESSION_UNGREETED] = "ungreeted",
+    [SESSION_UNREACHED] = "unreached",
+    [SESSION_NAMELESS] = "nameless",
+    [SESSION_KEY] = "key",
+    [SESSION_HOST_KEY] = "host_key",
+    [SESSION_SENT_AWAY] = "sent_away",
+    [SESSION_TWIN] = "twin",
+};
+
+/* What a program can act on, beside the words of last_error. */
+static void add_failure(const struct keeper *k, json_t *lane)
+{
+    bool failed = k->last_error && k->failed_at;
+
+    json_object_set_new(lane, "failed_at", failed ? json_string(k->failed_at) : json_null());
+    json_object_set_new(lane, "failure", failed ? json_string(failures[k->failure]) : json_null());
+    json_object_set_new(lane, "last_up", k->last_up ? json_time(k->last_up) : json_null());
+}
+
 json_t *keeper_status(const struct keeper *k)
 {
     struct session_info info = { .state = "dead", .rtt_ms = -1 };
@@ -312,6 +341,7 @@ json_t *keeper_status(const struct keeper *k)
     json_object_set_new(lane, "port", json_integer(k->conf.port));
     json_object_set_new(lane, "last_error", k->last_error ? json_any_text(k->last_error) : json_null());
     json_object_set_new(lane, "next_attempt", k->next_attempt ? json_time(k->next_attempt) : json_null());
+    add_failure(k, lane);
     return lane;
 }
 

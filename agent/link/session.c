@@ -50,7 +50,8 @@ struct session {
     enum state state;
     struct err why; /* from the first reason to end on */
     enum session_outcome outcome;
-    int pending; /* what libuv and the socket's stream still hold of us */
+    const char *failed_at; /* the step of that */
+    int pending;           /* what libuv and the socket's stream still hold of us */
 
     uv_timer_t deadline, beat;
     uv_prepare_t before_wait;
@@ -99,6 +100,7 @@ static struct err *first_reason(struct session *s, enum session_outcome outcome)
 {
     if (s->why.code != ERR_NONE)
         return NULL;
+    s->failed_at = states[s->state].name;
     s->outcome = outcome == SESSION_BROKE && s->state == S_HANDSHAKE ? SESSION_UNGREETED : outcome;
     return &s->why;
 }
@@ -543,6 +545,7 @@ struct session_info session_info(const struct session *s)
     struct session_info info = { .state = s->state == S_CLOSE ? "closing" : "opening", .rtt_ms = -1 };
     struct duty_view view;
 
+    info.failed_at = s->failed_at;
     if (s->state == S_SERVE) {
         s->duty->ops->view(s->duty, &view);
         info.state = view.state;

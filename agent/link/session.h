@@ -50,6 +50,7 @@ struct session_info {
     int64_t rtt_ms;               /* -1: not measured yet */
     size_t streams;               /* in use */
     uint64_t bytes_in, bytes_out; /* to and from services */
+    const char *failed_at;        /* the step that it ended in: connect, handshake, hostkey, login, … */
 };
 
 struct session;

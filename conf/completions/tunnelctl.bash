@@ -8,7 +8,7 @@ _tunnelctl_names() {
 
 _tunnelctl() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-    local commands='status check invite join agents revoke add remove certs dns log top ban unban backup restore reload version'
+    local commands='status check invite join agents revoke add remove certs dns doctor log top ban unban backup restore reload version'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -39,6 +39,7 @@ _tunnelctl() {
         renew | revoke) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
         import) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
         esac ;;
+    doctor,-*) mapfile -t COMPREPLY < <(compgen -W '--before' -- "$word") ;;
     dns,-*) mapfile -t COMPREPLY < <(compgen -W '--dry-run --out' -- "$word") ;;
     dns,*) case $before in
         dns) mapfile -t COMPREPLY < <(compgen -W 'sync providers import' -- "$word") ;;
@@ -46,7 +47,7 @@ _tunnelctl() {
         import) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         esac ;;
     check,* | backup,* | restore,*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-    remove,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
+    remove,* | doctor,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
     revoke,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names agents NAME)" -- "$word") ;;
     esac
 }

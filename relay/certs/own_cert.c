@@ -7,6 +7,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { SERIAL_BYTES = 16, CLOCK_SLACK_S = 3600, DAY_S = 86400 };
 
@@ -29,6 +30,23 @@ static void put_serial(X509 *cert)
     BN_free(n);
 }
 
+/* Not by ASN1_TIME_set: where time_t of OpenSSL has 32 bits, ours has 64. */
+static void put_time(ASN1_TIME *to, time_t at)
+{
+    struct tm utc;
+    char text[sizeof "20361121032425Z"];
+
+    if (!gmtime_r(&at, &utc) || strftime(text, sizeof text, "%Y%m%d%H%M%SZ", &utc) == 0 ||
+        ASN1_TIME_set_string_X509(to, text) != 1)
+        abort(); /* out of memory; years have four digits */
+}
+
+void own_cert_put_times(X509 *cert, time_t from, time_t to)
+{
+    put_time(X509_getm_notBefore(cert), from);
+    put_time(X509_getm_notAfter(cert), to);
+}
+
 X509 *own_cert_new(const struct signer *key, time_t now, int days)
 {
     X509 *cert = X509_new();
@@ -37,8 +55,7 @@ X509 *own_cert_new(const struct signer *key, time_t now, int days)
         abort(); /* out of memory */
     X509_set_version(cert, X509_VERSION_3);
     put_serial(cert);
-    ASN1_TIME_set(X509_getm_notBefore(cert), now - CLOCK_SLACK_S);
-    ASN1_TIME_set(X509_getm_notAfter(cert), now + (time_t)days * DAY_S);
+    own_cert_put_times(cert, now - CLOCK_SLACK_S, now + (time_t)days * DAY_S);
     signer_put_public(key, cert);
     return cert;
 }

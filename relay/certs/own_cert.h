@@ -9,6 +9,8 @@
 
 /* With a random serial number, for this key, valid from an hour ago (visitors' clocks are a little wrong) for so many days. */
 X509 *own_cert_new(const struct signer *key, time_t now, int days);
+/* From when until when it is valid, instead. */
+void own_cert_put_times(X509 *cert, time_t from, time_t to);
 /* By OpenSSL's names: NID_key_usage, "critical,digitalSignature". issuer may be cert itself. */
 must_check int own_cert_extend(X509 *cert, X509 *issuer, int nid, const char *value, struct err *e);
 /* Names of hosts, with wildcards, and addresses. prefix: "critical,", or "". */

@@ -7,6 +7,7 @@
 #include "relay/certs/caa.h"
 #include "shared/cidr.h"
 #include "shared/http/fetch.h"
+#include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 #include "shared/public_ip.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     NONCE_BYTES = 16,
@@ -334,4 +336,59 @@ int preflight_run(const struct preflight_ask *ask, struct preflight_result *resu
         return 0;
     }
     return rc == 0 ? 0 : err_set(e, why.code, "%s", why.text);
+}
+
+/* ---- for a person ---- */
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static json_t *see(struct flight *f, const char *address, unsigned port)
+{
+    struct err why = { 0 };
+    bool ok;
+
+    f->unseen = false;
+    ok = look(f, address, port, &why) == 0;
+    return json_pack("{s:s, s:i, s:b, s:o, s:o}", "address", address, "port", (int)port, "ok", ok, "by",
+                     json_any_text(f->unseen ? "" : f->result->agent), "why", json_any_text(why.text));
+}
+
+/* False: time was up before the last one. */
+static bool see_all(struct flight *f, const unsigned *ports, size_t ports_n, int64_t patience_ms,
+                    json_t *looks)
+{
+    const int64_t until_ms = now_ms() + patience_ms;
+    bool whole = true;
+
+    pass(f, true);
+    for (size_t i = 0; i < f->n * ports_n && whole; i++) {
+        whole = now_ms() < until_ms && !job_cancelled(f->ask->job);
+        if (whole)
+            json_array_append_new(looks, see(f, f->addresses[i / ports_n], ports[i % ports_n]));
+    }
+    pass(f, false);
+    ways_take_nonce(f->ask->ways, f->nonce);
+    return whole;
+}
+
+json_t *preflight_see(const struct preflight_ask *ask, const unsigned *ports, size_t ports_n,
+                      int64_t patience_ms)
+{
+    struct preflight_result result = { 0 };
+    struct flight f = { .ask = ask, .result = &result };
+    json_t *looks = json_array();
+    struct err why = { 0 };
+    bool whole = true;
+
+    snprintf(f.host, sizeof f.host, "%s", ask->name);
+    make_nonce(&f);
+    if (find_addresses(&f, &why) == 0 && ways_put_nonce(ask->ways, f.nonce, ask->job, &why) == 0)
+        whole = see_all(&f, ports, ports_n, patience_ms, looks);
+    return json_pack("{s:o, s:b, s:o}", "error", json_any_text(why.text), "late", !whole, "looks", looks);
 }

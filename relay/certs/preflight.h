@@ -13,6 +13,7 @@
 #include "shared/err.h"
 #include "shared/job.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -43,4 +44,9 @@ struct preflight_result {
  * what to do: ERR_MISSING the name has no address, ERR_PEER it leads elsewhere or is closed, ERR_STOPPED; anything else: it
  * could not be found out. */
 must_check int preflight_run(const struct preflight_ask *ask, struct preflight_result *result, struct err *e);
+/* For a person who wants to know where each address of the name leads, on each of these ports: {error, late, looks: [{address,
+ * port, ok, by, why}]}, a new reference. by: the agent that has looked; "": this relay itself. What `ask` says of challenges and CAA
+ * does not matter. late: not all of them were looked at within patience_ms. */
+json_t *preflight_see(const struct preflight_ask *ask, const unsigned *ports, size_t ports_n,
+                      int64_t patience_ms);
 #endif

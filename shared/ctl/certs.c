@@ -4,7 +4,6 @@
 #include "shared/ctl/when.h"
 #include "shared/domain.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,16 +148,6 @@ static enum ctl_exit show(struct ctl *c)
 
 /* ---- now ---- */
 
-/* As the daemon writes it; false when it is no name. */
-static bool is_site(const char *given, char name[DOMAIN_BYTES])
-{
-    unsigned char address[16];
-
-    if (inet_pton(AF_INET, given, address) == 1 || inet_pton(AF_INET6, given, address) == 1)
-        return snprintf(name, DOMAIN_BYTES, "%s", given) < DOMAIN_BYTES;
-    return domain_normalize(str_of(given), name) && domain_check(name, DOMAIN_WILDCARD, NULL) == 0;
-}
-
 static enum ctl_exit tell(struct ctl *c, const char *what, json_t *takes_content, json_t **reply)
 {
     char name[DOMAIN_BYTES];
@@ -166,7 +155,7 @@ static enum ctl_exit tell(struct ctl *c, const char *what, json_t *takes_content
     enum ctl_exit result;
 
     *reply = NULL;
-    if (c->argc != 1 || !is_site(c->argv[0], name)) {
+    if (c->argc != 1 || !ctl_site_name(c->argv[0], name)) {
         json_decref(takes_content);
         return ctl_wrong_usage("certs %s takes the DOMAIN of a site, as tunnelctl certs lists it", what);
     }

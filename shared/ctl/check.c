@@ -104,7 +104,7 @@ static enum ctl_exit find_file(struct ctl *c, struct check *check)
 /* ---- running the daemon's check ---- */
 
 /* Beside us (as built), in the sbin beside our bin (as installed), or wherever PATH has it. */
-static char *find_program(const char *name)
+char *ctl_find_program(const char *name)
 {
     static const char *const places[] = { "", "../sbin/" };
     char self[4096];
@@ -192,7 +192,7 @@ enum ctl_exit ctl_check(struct ctl *c)
     char *program;
 
     if (result == CTL_WELL) {
-        program = find_program(check.side == CLIENT_RELAY ? "tunnel-relay" : "tunnel-agent");
+        program = ctl_find_program(check.side == CLIENT_RELAY ? "tunnel-relay" : "tunnel-agent");
         fflush(stdout);
         if ((c->json ? run_check_json(program, check.file) : run_check(program, check.file, -1)) != 0)
             result = CTL_FAILING;

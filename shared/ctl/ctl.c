@@ -2,6 +2,7 @@
 
 #include "shared/json.h"
 
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,6 +124,15 @@ enum ctl_exit ctl_ask_text(struct ctl *c, const char *path, struct buf *text)
     }
     buf_free(&answer);
     return result;
+}
+
+bool ctl_site_name(const char *given, char name[DOMAIN_BYTES])
+{
+    unsigned char address[16];
+
+    if (inet_pton(AF_INET, given, address) == 1 || inet_pton(AF_INET6, given, address) == 1)
+        return snprintf(name, DOMAIN_BYTES, "%s", given) < DOMAIN_BYTES;
+    return domain_normalize(str_of(given), name) && domain_check(name, DOMAIN_WILDCARD, NULL) == 0;
 }
 
 const char *ctl_text(const json_t *object, const char *key)

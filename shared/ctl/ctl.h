@@ -2,6 +2,7 @@
 #ifndef SHARED_CTL_CTL_H
 #define SHARED_CTL_CTL_H
 #include "shared/ctl/client.h"
+#include "shared/domain.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@ struct ctl {
     bool json, colour;
     bool dry_run;                       /* --dry-run: of dns sync */
     bool follow, watch;                 /* -f: of log; --watch: of status */
+    bool before;                        /* --before: of doctor */
     const char *domains, *lasts, *host; /* --domains, --for, --host: of invite; --for: of ban, too */
     const char *out;                    /* --out: of dns import */
     const char *dns;                    /* --dns: of add */
@@ -47,6 +49,7 @@ enum ctl_exit ctl_certs_import(struct ctl *c); /* behind certs import */
 enum ctl_exit ctl_dns(struct ctl *c);
 enum ctl_exit ctl_dns_providers(struct ctl *c); /* behind dns providers */
 enum ctl_exit ctl_dns_import(struct ctl *c);    /* behind dns import */
+enum ctl_exit ctl_doctor(struct ctl *c);
 
 /* Asks the daemon. CTL_WELL: *reply is what it said (a new reference), and with --json it has been printed already.
  * Otherwise the reason has been printed. */
@@ -68,6 +71,10 @@ struct ctl_part {
 enum ctl_exit ctl_run_part(struct ctl *c, const struct ctl_part *parts, size_t n,
                            enum ctl_exit (*whole)(struct ctl *c));
 
+/* Where a daemon's program is: beside us, or as it is installed, or wherever PATH has it. A copy. */
+char *ctl_find_program(const char *name);
+/* A site's name as the daemon writes it; false when it is none. */
+bool ctl_site_name(const char *given, char name[DOMAIN_BYTES]);
 const char *ctl_text(const json_t *object, const char *key); /* "" when it is not there */
 /* 95 -> "1m 35s": the two largest units. */
 void ctl_duration(int64_t seconds, char *out, size_t room);

@@ -21,6 +21,7 @@ static const struct {
     { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove },
     { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
+    { "doctor", "[NAME]", "the whole path, step by step, with a remedy for each fault", ctl_doctor },
     { "log", "[-f]", "last lines of the access log; -f: as it happens (relay)", ctl_log },
     { "top", "", "live traffic by domain, lane and port", ctl_top },
     { "ban", "[ADDR]", "refuse a visitor's address; without one, who is refused", ctl_ban },
@@ -45,6 +46,7 @@ static void print_help(void)
            "      dns providers [TYPE]           what DNS providers can do, with a sample\n"
            "      dns import FILE [--out FOLDER] inadyn.conf or ddclient.conf in our words\n"
            "\n"
+           "      --before       for doctor: this machine, before anything is set up on it\n"
            "      --dns NAME     for add: the [provider] that keeps its records; or manual\n"
            "      --domains LIST for invite: names that the agent may serve, in quotes\n"
            "      --for TIME     for invite: how long the token is good, 1s to 7d; 1h\n"
@@ -85,6 +87,8 @@ static enum ctl_exit run_command(struct ctl *c)
         return ctl_wrong_usage("--out is for dns import, not for %s", name);
     if (c->reason && strcmp(name, "certs") != 0)
         return ctl_wrong_usage("--reason is for certs revoke, not for %s", name);
+    if (c->before && strcmp(name, "doctor") != 0)
+        return ctl_wrong_usage("--before is for doctor, not for %s", name);
     if (c->dry_run && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync, not for %s", name);
     if ((c->config || c->state_dir || c->force) && strcmp(name, "restore") != 0)
@@ -109,25 +113,16 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },
-        { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },
-        { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' },
-        { "for", required_argument, NULL, 'l' },
-        { "host", required_argument, NULL, 'o' },
-        { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },
-        { "out", required_argument, NULL, 't' },
-        { "dns", required_argument, NULL, 'p' },
-        { "reason", required_argument, NULL, 'w' },
-        { "version", no_argument, NULL, 'v' },
-        { "follow", no_argument, NULL, 'f' },
-        { "force", no_argument, NULL, 'F' },
-        { "config", required_argument, NULL, 'c' },
-        { "state-dir", required_argument, NULL, 'S' },
-        { "watch", no_argument, NULL, 'W' },
-        { 0 },
+        { "socket", required_argument, NULL, 's' },  { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },         { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' }, { "for", required_argument, NULL, 'l' },
+        { "host", required_argument, NULL, 'o' },    { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },       { "out", required_argument, NULL, 't' },
+        { "dns", required_argument, NULL, 'p' },     { "reason", required_argument, NULL, 'w' },
+        { "version", no_argument, NULL, 'v' },       { "before", no_argument, NULL, 'b' },
+        { "follow", no_argument, NULL, 'f' },        { "force", no_argument, NULL, 'F' },
+        { "config", required_argument, NULL, 'c' },  { "state-dir", required_argument, NULL, 'S' },
+        { "watch", no_argument, NULL, 'W' },         { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
@@ -150,6 +145,7 @@ int main(int argc, char **argv)
         case 'S': c.state_dir = optarg; break;
         case 'f': c.follow = true; break;
         case 'n': c.dry_run = true; break;
+        case 'b': c.before = true; break;
         case 't': c.out = optarg; break;
         case 'p': c.dns = optarg; break;
         case 'o': c.host = optarg; break;

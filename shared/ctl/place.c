@@ -83,6 +83,11 @@ static const char *option_of(const json_t *section, const char *key, const char 
     return "";
 }
 
+const char *ctl_option(const json_t *config, const char *kind, const char *name, const char *key)
+{
+    return option_of(section_of(config, kind, name), key, "value");
+}
+
 const char *ctl_section_origin(const json_t *config, const char *kind, const char *name)
 {
     const json_t *option;

@@ -298,6 +298,23 @@ static bool same_flags(const struct dns_client *c, const struct dns_rrset *have,
     return want->proxied < 0 || !(c->provider->can & DNS_CAN_PROXY) || want->proxied == have->proxied;
 }
 
+bool dns_is_told(const struct dns_provider *p, const char *zone, const char *name, enum dns_type type)
+{
+    return p->update && p->kind != DNS_DYN && (type == DNS_TYPE_A || type == DNS_TYPE_AAAA) &&
+           strcmp(zone, name) == 0;
+}
+
+static enum dns_class tell_one(struct dns_client *c, const struct dns_rrset *want, struct dns_why *why)
+{
+    const char *value = want->n > 0 ? want->values[0].text : "";
+
+    if (want->n > 1)
+        return dns_fail(c, why, DNS_CONFIG, "%s is a zone there, and holds one %s address, not %zu",
+                        want->name, dns_type_text(want->type), want->n);
+    return c->provider->update(c, want->name, want->type == DNS_TYPE_A ? value : NULL,
+                               want->type == DNS_TYPE_AAAA ? value : NULL, why);
+}
+
 enum dns_class dns_write(struct dns_client *c, const struct dns_zone *zone, const struct dns_rrset *have,
                          const struct dns_rrset *want, struct dns_why *why)
 {
@@ -308,6 +325,8 @@ enum dns_class dns_write(struct dns_client *c, const struct dns_zone *zone, cons
         return class;
     if (dns_rrset_same(have, want) && (want->n == 0 || same_flags(c, have, want)))
         return c->provider->settle ? c->provider->settle(c, zone, why) : DNS_NOCHANGE;
+    if (dns_is_told(c->provider, zone->name, want->name, want->type))
+        return tell_one(c, want, why);
     if (have->n > 0) { /* what the user set stays */
         whole.ttl_s = want->ttl_s >= 0 ? want->ttl_s : have->ttl_s;
         whole.proxied = want->proxied >= 0 ? want->proxied : have->proxied;

@@ -39,7 +39,9 @@ enum dns_class dns_read(struct dns_client *c, const struct dns_zone *zone, struc
  * -1. DNS_NOCHANGE when there is nothing to do. want->n = 0 deletes all that was read. */
 enum dns_class dns_write(struct dns_client *c, const struct dns_zone *zone, const struct dns_rrset *have,
                          const struct dns_rrset *want, struct dns_why *why);
-/* DNS_DYN alone. */
+/* True for the addresses that a provider of records is told by `update`: those of a zone's own name, one of each family. */
+bool dns_is_told(const struct dns_provider *p, const char *zone, const char *name, enum dns_type type);
+/* DNS_DYN, and what dns_is_told. */
 enum dns_class dns_update(struct dns_client *c, const char *name, const char *v4, const char *v6,
                           struct dns_why *why);
 /* One value of a TXT set among others: read, merged, written. For every kind with DNS_CAN_TXT; zone may be NULL for DNS_DYN. */

@@ -8,7 +8,8 @@
  *     answer "which zone is this name in" has find_zone instead.
  *  5. read: all values of one name and type; none is DNS_OK with n = 0, never an error. Copies TTL and `proxied`.
  *  6. Either write (DNS_RRSET: replaces the set by one call; want->n = 0 deletes it), or create, change and remove
- *     (DNS_RECORD: one value each; which ones, dns_write works out; no change: create and remove), or update (DNS_DYN).
+ *     (DNS_RECORD: one value each; which ones, dns_write works out; no change: create and remove), or update (DNS_DYN; or
+ *     besides, where the addresses of a zone's own name are told, as in dynv6.c).
  *  7. A line in list.h, a class of its own in tests/e2e/dns_sim/, a row in tests/e2e/test_dns_providers.py.
  * All are blocking and run on a job thread. They log nothing; dns_fail makes the text for a person, and takes secrets out.
  * Nothing is retried here: whoever asked knows what is due next. No value is kept between calls but in client->own. */
@@ -94,7 +95,8 @@ struct dns_provider {
                              const struct dns_rrset *set, size_t i, struct dns_why *why);
     enum dns_class (*remove)(struct dns_client *c, const struct dns_zone *zone, const struct dns_rrset *set,
                              size_t i, struct dns_why *why);
-    /* DNS_DYN: both families of a name by one call where that can be; NULL: that family is not ours. */
+    /* DNS_DYN: both families of a name by one call where that can be; NULL: that family is not ours. With another kind it is
+     * for a zone's own name alone, whose addresses are no records there (dns_is_told), and "" takes one away. */
     enum dns_class (*update)(struct dns_client *c, const char *name, const char *v4, const char *v6,
                              struct dns_why *why);
     enum dns_class (*set_txt)(struct dns_client *c, const char *name, const char *value,

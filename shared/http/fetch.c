@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What one request needs while libcurl runs it. */
@@ -198,12 +199,12 @@ static int finish(struct run *r, CURLcode rc, struct err *e)
     const char *address = NULL;
     long status = 0;
 
+    r->lib->easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+    r->reply->status = (int)status;
     if (rc != CURLE_OK)
         return explain(r, rc, e);
-    r->lib->easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
     if (r->lib->easy_getinfo(r->curl, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address)
         snprintf(r->reply->address, sizeof r->reply->address, "%s", address);
-    r->reply->status = (int)status;
     return 0;
 }
 
@@ -275,16 +276,25 @@ struct str fetch_field_nth(const struct fetch_reply *reply, const char *name, si
     return (struct str){ NULL, 0 };
 }
 
-/* -1 when text is no date as HTTP has them. */
+/* -1 when text is no date in one of the three forms that HTTP has. By libc, not by libcurl: where time_t of a library may
+ * have 32 bits, ours has 64. */
 static int64_t read_date(struct str text)
 {
-    const struct libcurl *lib = libcurl_get(NULL);
+    static const char *const forms[] = { "%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                         "%a %b %d %H:%M:%S %Y" };
     char date[64];
 
-    if (!lib || !text.p || text.n >= sizeof date)
+    if (!text.p || text.n >= sizeof date)
         return -1;
     snprintf(date, sizeof date, "%.*s", STR_ARG(text));
-    return lib->getdate(date, NULL);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct tm utc = { 0 };
+        const char *end = strptime(date, forms[i], &utc);
+
+        if (end && !*end)
+            return timegm(&utc);
+    }
+    return -1;
 }
 
 int64_t fetch_date_s(const struct fetch_reply *reply)

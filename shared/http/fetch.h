@@ -36,7 +36,7 @@ struct fetch_request {
 };
 
 struct fetch_reply {
-    int status;
+    int status;            /* also of a reply that is too large, or not whole in time; 0: there was none */
     struct buf head, body; /* head: the final reply's fields, one a line */
     char address[64];      /* of the server that was asked */
 };

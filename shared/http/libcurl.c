@@ -34,7 +34,6 @@ static const struct {
     { "curl_easy_cleanup", offsetof(struct libcurl, easy_cleanup) },
     { "curl_slist_append", offsetof(struct libcurl, slist_append) },
     { "curl_slist_free_all", offsetof(struct libcurl, slist_free_all) },
-    { "curl_getdate", offsetof(struct libcurl, getdate) },
 };
 
 /* ---- its memory: with its size in front, to be wiped ---- */

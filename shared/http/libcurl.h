@@ -20,7 +20,6 @@ struct libcurl {
     void (*easy_cleanup)(CURL *curl);
     struct curl_slist *(*slist_append)(struct curl_slist *list, const char *text);
     void (*slist_free_all)(struct curl_slist *list);
-    time_t (*getdate)(const char *text, const time_t *unused);
 };
 
 /* From any thread; loaded once, and for good. NULL: ERR_MISSING it is not installed, ERR_SYSTEM it does not start. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Callable
 
@@ -12,6 +13,7 @@ from dns_agent import DnsAgent
 from dns_sim.base import Reply, Request, Simulator
 from dns_sim.desec import Desec
 from dns_sim.digitalocean import DigitalOcean
+from dns_sim.dynv6 import Dynv6
 from dns_sim.gandi import Gandi
 from dns_sim.hetzner import Hetzner
 from dns_sim.ovh import Ovh
@@ -283,3 +285,115 @@ def test_ovh_asks_for_the_time_once_and_again_when_it_is_wrong(sims: Callable) -
     sim.fail(lambda request: Reply.json(200, 1000000))
     assert [a["class"] for a in call.all(*[("read", WWW, "A")] * 2)] == ["transient", "ok"]
     assert [r.path for r in sim.requests].count("/auth/time") == 1 and sim.requests[0].path == "/1.0/auth/time"
+
+
+# ---- dynv6 ----
+
+
+def is_update(request: Request) -> bool:
+    return request.path == "/api/update"
+
+
+def test_dynv6_the_zones_own_addresses(daemons: Callable[..., Daemon], sims: Callable) -> None:
+    """Both families by one call, and only what is wrong; ours alone are taken away; names below and wildcards are records."""
+    sim = sims(Dynv6, ZONE, f"sub.{ZONE}")
+    zone = sim.zones[ZONE]
+    zone.add("", "TXT", "v=spf1 -all"), zone.add("keep", "A", "198.51.100.7")
+    zone.add("cname", "CNAME", "elsewhere.test.")
+    wildcard, alias = f"*.{ZONE}", f"cname.{ZONE}"
+    agent = DnsAgent(daemons, sim.kind, sim.keys()).site(ZONE).site(wildcard, families="ipv4").site(alias, families="ipv4").start()
+    agent.wait(ZONE), agent.wait(ZONE, "AAAA"), agent.wait(wildcard)
+    assert [zone.values(ZONE, t) for t in ("A", "AAAA")] == [["192.0.2.1"], ["2001:db8::1"]] and zone.values(wildcard, "A") == ["192.0.2.1"]
+    assert "elsewhere.test" in agent.wait(alias, state="foreign")["last_error"]
+    told = [r for r in sim.requests if is_update(r)]
+    assert [set(dict(r.query)) for r in told] == [{"zone", "token", "ipv4", "ipv6"}]
+    asked = len(sim.requests)
+    agent.daemon.stop()
+    agent.start()
+    assert agent.record(ZONE)["state"] == "ok" and len(sim.requests) == asked
+    agent.address["sources"] = "fixed:192.0.2.2 fixed:2001:db8::1"
+    agent.reload()
+    wait_until(lambda: zone.values(ZONE, "A") == zone.values(wildcard, "A") == ["192.0.2.2"], "the records follow", 120)
+    agent.wait(ZONE)
+    told = [r for r in sim.requests if is_update(r)]
+    assert len(told) == 2 and set(dict(told[1].query)) == {"zone", "token", "ipv4"}, "the other family is left alone"
+    assert zone.values(ZONE, "AAAA") == ["2001:db8::1"]
+    agent.sites.clear()
+    agent.reload()
+    wait_until(lambda: sorted((r.name, r.content) for r in zone.records) == [
+        (f"cname.{ZONE}", "elsewhere.test."), (ZONE, "v=spf1 -all"), (f"keep.{ZONE}", "198.51.100.7")], "only what we made is gone", 120)
+    told = [r for r in sim.requests if is_update(r)]
+    assert len(told) == 3 and {k: v for k, v in told[2].query if k != "token"} == {"zone": ZONE, "ipv4": "-", "ipv6": "-"}
+    shown = agent.daemon.log() + agent.memory().decode()
+    assert sim.secrets["token_file"] not in shown
+
+
+def test_dynv6_an_address_of_others_at_the_zone(daemons: Callable[..., Daemon], sims: Callable) -> None:
+    """It gives way, is not taken away with the site, and the user's length of the prefix stays."""
+    sim = sims(Dynv6)
+    zone = sim.zones[ZONE]
+    zone.add("", "A", "198.51.100.1"), zone.add("", "AAAA", "2001:db8:1::", length="/56")
+    agent = DnsAgent(daemons, sim.kind, sim.keys()).site(ZONE).start()
+    agent.wait(ZONE), agent.wait(ZONE, "AAAA")
+    assert zone.values(ZONE, "A") == ["192.0.2.1"]
+    assert [(r.content, r.more["length"]) for r in zone.find(ZONE, "AAAA")] == [("2001:db8::1", "/56")]
+    agent.sites.clear()
+    agent.reload()
+    wait_until(lambda: json.loads(agent.memory())["names"] == [], "nothing is remembered")
+    assert zone.values(ZONE, "A") == ["192.0.2.1"] and zone.values(ZONE, "AAAA") == ["2001:db8::1"]
+
+
+def test_dynv6_one_address_of_each_family_at_the_zone(daemons: Callable[..., Daemon], sims: Callable) -> None:
+    sim = sims(Dynv6)
+    answer = Caller.of(sim)("set", ZONE, "A", -1, -1, "192.0.2.1", "192.0.2.2")
+    assert answer["class"] == "config" and ZONE in answer["text"] and sim.zones[ZONE].records == []
+
+
+def test_dynv6_errors_of_the_update_url(sims: Callable) -> None:
+    sim = sims(Dynv6)
+    call = Caller.of(sim)
+    for cls, replies in sim.update_errors().items():
+        for reply in replies:
+            sim.fail(reply)
+            answer = call("update", ZONE, "192.0.2.1", "-")
+            assert answer["class"] == cls and len(answer["text"]) > 20, (reply, answer)
+            if "retry-after" in reply.headers:
+                assert answer["retry_after_ms"] == int(reply.headers["retry-after"]) * 1000
+    sim.fail(lambda request: None, Reply(500))  # behind the list of zones, which says how long the prefix is
+    assert call("update", ZONE, "-", "2001:db8::1")["class"] == "transient"
+    assert sim.zones[ZONE].records == [] and call("update", f"www.{ZONE}", "192.0.2.1", "-")["class"] == "config"
+    assert [a["class"] for a in call.all(*[("update", ZONE, "192.0.2.1", "2001:db8::1")] * 2)] == ["ok", "nochange"]
+
+
+def test_dynv6_a_zone_made_anew(daemons: Callable[..., Daemon], sims: Callable) -> None:
+    """Another id of the same zone: the first call of the old one says that it is gone, and the next look finds the new one."""
+    sim = sims(Dynv6)
+    agent = DnsAgent(daemons, sim.kind, sim.keys()).site(ZONE, families="ipv4").start()
+    agent.wait(ZONE)
+    sim.zones[ZONE].id = "99"
+    sim.zones[ZONE].records.clear()
+    agent.sync()
+    agent.sync()
+    wait_until(lambda: sim.zones[ZONE].values(ZONE, "A") == ["192.0.2.1"], "it is found and filled")
+
+
+def test_dynv6_data_that_stands_for_an_address(sims: Callable) -> None:
+    """A network card's number behind the zone's prefix is what it expands to; targets are relative unless they end with a dot."""
+    sim = sims(Dynv6)
+    zone = sim.zones[ZONE]
+    zone.add("nas", "AAAA", "00:11:22:33:44:55", expanded="2001:db8::211:22ff:fe33:4455")
+    zone.add("a", "CNAME", "nas"), zone.add("b", "CNAME", "nas.example.net.")
+    zone.add("odd", "AAAA", "00:11:22:33:44:55")
+    answers = Caller.of(sim).all(("read", f"nas.{ZONE}", "AAAA"), ("set", f"nas.{ZONE}", "AAAA", -1, -1, "2001:db8::211:22ff:fe33:4455"),
+                                 ("read", f"a.{ZONE}", "CNAME"), ("read", f"b.{ZONE}", "CNAME"), ("read", f"odd.{ZONE}", "AAAA"))
+    assert [a.get("values") for a in (answers[0], *answers[2:4])] == [["2001:db8::211:22ff:fe33:4455"], [f"nas.{ZONE}"], ["nas.example.net"]]
+    assert answers[1]["class"] == "nochange" and answers[4]["class"] == "badreply" and sim.writes == []
+
+
+def test_dynv6_txt_in_the_right_zone(sims: Callable) -> None:
+    sim = sims(Dynv6, ZONE, WWW)
+    sim.zones[ZONE].add("_acme-challenge.www", "TXT", "elsewhere"), sim.zones[WWW].add("_acme-challenge", "TXT", "foreign")
+    answers = Caller.of(sim).all(("add-txt", CHALLENGE, "one"), ("add-txt", CHALLENGE, "two"), ("remove-txt", CHALLENGE, "one"))
+    assert [a["class"] for a in answers] == ["ok"] * 3
+    assert sim.zones[WWW].values(CHALLENGE, "TXT") == ["foreign", "two"]
+    assert [r.content for r in sim.zones[ZONE].records] == ["elsewhere"]

@@ -14,6 +14,7 @@ from dns_sim.base import Reply, Simulator
 from dns_sim.cloudflare import Cloudflare
 from dns_sim.desec import Desec
 from dns_sim.digitalocean import DigitalOcean
+from dns_sim.dynv6 import Dynv6
 from dns_sim.gandi import Gandi
 from dns_sim.hetzner import Hetzner
 from dns_sim.ovh import Ovh
@@ -39,6 +40,7 @@ PROVIDERS = [
     Provider(Cloudflare),
     Provider(Desec),
     Provider(DigitalOcean),
+    Provider(Dynv6, ttl=60),
     Provider(Gandi),
     Provider(Hetzner),
     Provider(Ovh),

@@ -1,4 +1,4 @@
-"""Services that are told addresses and have a way of their own: DuckDNS, dynv6, Namecheap, FreeDNS, Hurricane Electric, INWX and
+"""Services that are told addresses and have a way of their own: DuckDNS, Namecheap, FreeDNS, Hurricane Electric, INWX and
 all-inkl, and whatever a template of a URL or a program reaches. The table of what they share is in SERVICES."""
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dns_agent import DnsAgent
 from dns_sim.base import Reply, Request, Simulator, route
 from dns_sim.duckdns import DuckDns
 from dns_sim.dyndns2 import AllInkl, DnsOMatic, Dyndns2, DynHost, HurricaneElectric, Infomaniak, Inwx, Loopia, SelfHost
-from dns_sim.dynv6 import Dynv6
 from dns_sim.freedns import FreeDns
 from dns_sim.namecheap import Namecheap
 from dnscall import Caller
@@ -74,7 +73,6 @@ class Service:
 SERVICES = {s.sim.kind: s for s in [
     Service(DuckDns, "www.sassy-cat.duckdns.org", lambda sim: tuple(sim.known["sassy-cat"].get(k) for k in ("ip", "ipv6")),
             "x.example.org"),
-    Service(Dynv6, WWW, lambda sim: tuple(sim.known[WWW].get(k) for k in ("ipv4", "ipv6")), "a.test"),
     Service(Namecheap, WWW, lambda sim: (sim.known["www"] or None, None), "nobody.example.org", v6=False, says_nochange=False),
     Service(FreeDns, WWW, lambda sim: (sim.known.get(4), sim.known.get(6)), "a.test", one_by_one=True),
     Service(HurricaneElectric, WWW, lambda sim: both(sim.known[WWW]), "a.test", one_by_one=True),
@@ -203,26 +201,6 @@ def test_one_txt(started: list, folder: Path, kind: type) -> None:
     assert call("remove-txt", name, "aB_-9")["class"] == ("ok" if kind is DuckDns else "nochange")
     if kind is DuckDns:
         assert "txt" not in sim.known["sassy-cat"]
-
-
-def test_dynv6_txt_beside_a_foreign_value(started: list, folder: Path) -> None:
-    started.append(sim := Dynv6(folder))
-    name = f"_acme-challenge.{WWW}"
-    sim.records[1] = {"type": "TXT", "name": "_acme-challenge", "data": "foreign", "zoneID": 4712}
-    sim.records[2] = {"type": "TXT", "name": "_acme-challenge", "data": "elsewhere", "zoneID": 4711}
-    call = Caller.of(sim)
-    assert call("add-txt", name, "one")["class"] == "ok" and call("add-txt", name, "one")["class"] == "nochange"
-    assert call("add-txt", name, "two")["class"] == "ok"
-    assert sorted(r["data"] for r in sim.records.values() if r["zoneID"] == 4712) == ["foreign", "one", "two"]
-    assert call("remove-txt", name, "one")["class"] == "ok"
-    assert sorted(r["data"] for r in sim.records.values()) == ["elsewhere", "foreign", "two"]
-    assert call("add-txt", "_acme-challenge.a.test", "x")["class"] == "config"
-    sim.fail(Reply.html())
-    assert call("add-txt", name, "x")["class"] == "badreply"
-    sim.fail(Reply(200, b'[{"id": 4712, "na'))
-    assert call("add-txt", name, "x")["class"] == "badreply"
-    sim.fail(Reply(401))
-    assert call("add-txt", name, "x")["class"] == "auth"
 
 
 def test_namecheap_hosts(started: list, folder: Path) -> None:

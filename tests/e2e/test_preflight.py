@@ -20,8 +20,8 @@ from test_dns01 import At, cert, section, wait_valid
 
 
 @contextlib.contextmanager
-def proxy(at: str, to: str) -> Iterator[None]:
-    """A load balancer in front: ports 80 and 443 of one address lead to those of another one."""
+def proxy(at: str, to: str, ports: tuple[int, ...] = (80, 443)) -> Iterator[None]:
+    """A load balancer in front: these ports of one address lead to those of another one."""
     stop = threading.Event()
 
     def join(a: socket.socket, b: socket.socket) -> None:
@@ -42,7 +42,7 @@ def proxy(at: str, to: str) -> Iterator[None]:
                         pair = server.accept()[0], socket.create_connection((to, port))
                         threading.Thread(target=join, args=pair, daemon=True).start()
 
-    for port in (80, 443):
+    for port in ports:
         threading.Thread(target=accept, args=(socket.create_server((at, port)), port), daemon=True).start()
     yield
     stop.set()

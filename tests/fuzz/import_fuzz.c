@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (rc == 0)
             check_plan(&file, lines);
         else
-            must(atol(e.text) >= 1 && atol(e.text) <= lines);
+            must(atol(e.text) >= 1 && atol(e.text) <= (long)lines);
         import_file_free(&file);
     }
     return 0;

@@ -68,7 +68,7 @@ int64_t loop_now(void)
 /* Returns how long epoll may wait: not at all, or until the timer (or a descriptor) ends the wait. */
 static int arm_timer(struct loop *loop, int64_t until_ns)
 {
-    struct itimerspec at = { .it_value = { until_ns / NS_PER_S, until_ns % NS_PER_S } };
+    struct itimerspec at = { .it_value = { until_ns / NS_PER_S, (long)(until_ns % NS_PER_S) } };
 
     if (until_ns <= loop_now())
         return 0;

@@ -151,6 +151,21 @@ static void test_a_rotated_file_is_opened_anew(void **state)
     buf_free(&text);
 }
 
+/* Sparse: nearly all of it takes no room on the disk. */
+static void test_a_file_beyond_2_gib(void **state)
+{
+    const char *path = temp_file(*state, "log", "", 0600);
+    const int64_t before = INT64_C(3) << 30;
+    struct stat st;
+
+    assert_int_equal(truncate(path, before), 0);
+    log_to(path);
+    log_info("one more");
+    log_close();
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size > before);
+}
+
 static void test_a_failure_leaves_the_log_as_it_was(void **state)
 {
     const char *path = temp_path(*state, "log");
@@ -283,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_a_line_is_cut_where_the_room_ends),
         cmocka_unit_test_setup_teardown(test_levels, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_a_rotated_file_is_opened_anew, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_a_file_beyond_2_gib, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_a_failure_leaves_the_log_as_it_was, temp_make, temp_remove),
         cmocka_unit_test(test_a_line_is_one_write),
         cmocka_unit_test_setup_teardown(test_journald, temp_make, temp_remove),

@@ -120,6 +120,38 @@ static void test_what_differs(void **state)
     name_free(n);
 }
 
+static void test_what_fits_a_zones_own_name(void **state)
+{
+    static const struct {
+        const struct dns_provider *provider;
+        const char *zone;
+        size_t wanted, left_out;
+    } rows[] = {
+        { &dns_dynv6, "*.a.test", 1, 2 },        /* the name is its zone, whose addresses are told */
+        { &dns_dynv6, "a.test", 3, 0 },          /* a record below it */
+        { &dns_dynv6, "", 3, 0 },                /* not yet known */
+        { &dns_digitalocean, "*.a.test", 3, 0 }, /* a record there as well */
+        { &dns_noip, "*.a.test", 3, 0 },         /* no records: its own limit is another one's to keep */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct dns_name *n = sample();
+        struct name_family *f = &n->families[NAME_V4];
+
+        snprintf(n->zone, sizeof n->zone, "%s", rows[i].zone);
+        assert_true(dns_rrset_add(&f->want, STR("192.0.2.1"), NULL) &&
+                    dns_rrset_add(&f->want, STR("192.0.2.2"), NULL) &&
+                    dns_rrset_add(&f->want, STR("192.0.2.3"), NULL));
+        name_fit(n, rows[i].provider);
+        name_fit(n, rows[i].provider);
+        assert_int_equal(f->want.n, rows[i].wanted);
+        assert_int_equal(f->left_out, rows[i].left_out);
+        assert_string_equal(f->want.values[0].text, "192.0.2.1");
+        name_free(n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_what_is_foreign_is_remembered),
         cmocka_unit_test(test_what_is_not_of_that_shape),
         cmocka_unit_test(test_what_differs),
+        cmocka_unit_test(test_what_fits_a_zones_own_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,12 +267,183 @@ static void test_whose_name_it_is(void **state)
     world_end(&w);
 }
 
+/* A zone of NAME itself, whose addresses are told: both families, by one call where both are wrong. */
+struct own {
+    struct dns_rrset there[NAME_FAMILIES];
+    char told[64]; /* the last call: v4, v6; "-" for none, "." for not named */
+    int updates;
+    enum dns_class broken;
+};
+
+static enum dns_class own_zone(struct dns_client *c, const char *name, struct dns_zone *zone,
+                               struct dns_why *why)
+{
+    (void)c;
+    (void)why;
+    return dns_zone_set(zone, str_of(name), "7") ? DNS_OK : DNS_CONFIG;
+}
+
+static enum dns_class own_read(struct dns_client *c, const struct dns_zone *zone, struct dns_rrset *set,
+                               struct dns_why *why)
+{
+    struct own *o = c->own;
+
+    (void)zone;
+    (void)why;
+    if (set->type == DNS_TYPE_A || set->type == DNS_TYPE_AAAA)
+        take(set, &o->there[set->type == DNS_TYPE_A ? NAME_V4 : NAME_V6]);
+    return DNS_OK;
+}
+
+static void own_take(struct dns_rrset *there, const char *value)
+{
+    if (!value)
+        return;
+    dns_rrset_free(there);
+    add_words(there, value);
+}
+
+static const char *shown(const char *value)
+{
+    return !value ? "." : *value ? value : "-";
+}
+
+static enum dns_class own_update(struct dns_client *c, const char *name, const char *v4, const char *v6,
+                                 struct dns_why *why)
+{
+    struct own *o = c->own;
+
+    assert_string_equal(name, NAME);
+    o->updates++;
+    snprintf(o->told, sizeof o->told, "%s %s", shown(v4), shown(v6));
+    if (o->broken != DNS_OK)
+        return dns_fail(c, why, o->broken, "the provider says so");
+    own_take(&o->there[NAME_V4], v4);
+    own_take(&o->there[NAME_V6], v6);
+    return DNS_OK;
+}
+
+static const struct dns_provider own = { .type = "own",
+                                         .title = "Own",
+                                         .kind = DNS_RECORD,
+                                         .can = DNS_CAN_USUAL,
+                                         .find_zone = own_zone,
+                                         .read = own_read,
+                                         .update = own_update };
+
+static void own_make(struct world *w, struct own *o, const char *v4, const char *v6, const char *want4,
+                     const char *want6)
+{
+    struct name_family *f;
+
+    world_make(w, "", "", "");
+    *o = (struct own){ .updates = 0 };
+    w->c->provider = &own;
+    w->c->own = o;
+    f = w->n->families;
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        dns_rrset_init(&o->there[i], NAME, i == NAME_V4 ? DNS_TYPE_A : DNS_TYPE_AAAA);
+        f[i].managed = f[i].known = true;
+    }
+    add_words(&o->there[NAME_V4], v4);
+    add_words(&o->there[NAME_V6], v6);
+    add_words(&f[NAME_V4].want, want4);
+    add_words(&f[NAME_V6].want, want6);
+}
+
+static void own_end(struct world *w, struct own *o)
+{
+    dns_rrset_free(&o->there[NAME_V4]);
+    dns_rrset_free(&o->there[NAME_V6]);
+    world_end(w);
+}
+
+static void test_what_is_told_of_a_zone(void **state)
+{
+    static const struct {
+        const char *v4, *v6, *want4, *want6, *told;
+        int updates;
+        size_t left_out;
+    } rows[] = {
+        { "", "", "1.1.1.1", "2001:db8::1", "1.1.1.1 2001:db8::1", 1, 0 },
+        { "9.9.9.9", "2001:db8::9", "1.1.1.1", "2001:db8::1", "1.1.1.1 2001:db8::1", 1, 0 },
+        { "1.1.1.1", "2001:db8::9", "1.1.1.1", "2001:db8::1", ". 2001:db8::1", 1, 0 },
+        { "9.9.9.9", "2001:db8::1", "1.1.1.1", "2001:db8::1", "1.1.1.1 .", 1, 0 },
+        { "1.1.1.1", "2001:db8::1", "1.1.1.1", "2001:db8::1", "", 0, 0 },
+        { "", "", "1.1.1.1 2.2.2.2", "2001:db8::1", "1.1.1.1 2001:db8::1", 1, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world w;
+        struct own o;
+
+        own_make(&w, &o, rows[i].v4, rows[i].v6, rows[i].want4, rows[i].want6);
+        assert_int_equal(reconcile(w.c, w.n, "pi", NULL), DNS_OK);
+        if (strcmp(o.told, rows[i].told) != 0 || o.updates != rows[i].updates)
+            fail_msg("row %zu: told \"%s\" by %d calls", i, o.told, o.updates);
+        assert_true(w.n->families[NAME_V4].state == NAME_OK && w.n->families[NAME_V6].state == NAME_OK);
+        assert_int_equal(w.n->families[NAME_V4].left_out, rows[i].left_out);
+        assert_false(name_differs(w.n, &own));
+        assert_int_equal(reconcile(w.c, w.n, "pi", NULL), DNS_OK);
+        assert_int_equal(o.updates, rows[i].updates);
+        own_end(&w, &o);
+    }
+}
+
+static void test_a_zones_own_addresses_are_taken_away(void **state)
+{
+    struct world w;
+    struct own o;
+
+    (void)state;
+    own_make(&w, &o, "9.9.9.9", "", "1.1.1.1", "2001:db8::1");
+    assert_int_equal(reconcile(w.c, w.n, "pi", NULL), DNS_OK);
+    name_take_leave(w.n); /* the address of others gave way, and is none that we made alone */
+    assert_int_equal(reconcile(w.c, w.n, "pi", NULL), DNS_OK);
+    assert_string_equal(o.told, ". -");
+    own_end(&w, &o);
+    own_make(&w, &o, "", "", "1.1.1.1", "2001:db8::1");
+    assert_int_equal(reconcile(w.c, w.n, "pi", NULL), DNS_OK);
+    name_take_leave(w.n);
+    assert_int_equal(reconcile(w.c, w.n, "pi", NULL), DNS_OK);
+    assert_string_equal(o.told, "- -");
+    assert_int_equal(o.updates, 2);
+    own_end(&w, &o);
+}
+
+static void test_a_refusal_of_both(void **state)
+{
+    (void)state;
+    for (int class = DNS_AUTH; class <= DNS_STOPPED; class ++) {
+        struct world w;
+        struct own o;
+
+        own_make(&w, &o, "9.9.9.9", "", "1.1.1.1", "2001:db8::1");
+        o.broken = (enum dns_class) class;
+        assert_int_equal(reconcile(w.c, w.n, "pi", NULL), class);
+        assert_int_equal(o.updates, 1);
+        for (int i = 0; i < NAME_FAMILIES; i++) {
+            assert_int_equal(w.n->families[i].state, NAME_FAILED);
+            assert_non_null(strstr(w.n->families[i].why, "the provider says so"));
+            assert_int_equal(w.n->families[i].made.n, 0);
+        }
+        own_end(&w, &o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whose_values_they_are),  cmocka_unit_test(test_a_plan_changes_nothing),
-        cmocka_unit_test(test_a_cname_in_the_way),     cmocka_unit_test(test_it_is_asked_again),
-        cmocka_unit_test(test_refusals_are_passed_on), cmocka_unit_test(test_whose_name_it_is),
+        cmocka_unit_test(test_what_is_told_of_a_zone),
+        cmocka_unit_test(test_a_zones_own_addresses_are_taken_away),
+        cmocka_unit_test(test_a_refusal_of_both),
+        cmocka_unit_test(test_whose_values_they_are),
+        cmocka_unit_test(test_a_plan_changes_nothing),
+        cmocka_unit_test(test_a_cname_in_the_way),
+        cmocka_unit_test(test_it_is_asked_again),
+        cmocka_unit_test(test_refusals_are_passed_on),
+        cmocka_unit_test(test_whose_name_it_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

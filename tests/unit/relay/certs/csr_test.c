@@ -47,7 +47,7 @@ static void test_what_is_in_it(void **state)
             const GENERAL_NAME *name = sk_GENERAL_NAME_value(have, n);
 
             assert_int_equal(name->type, GEN_DNS);
-            assert_string_equal(ASN1_STRING_get0_data(name->d.dNSName), names[n]);
+            assert_string_equal((const char *)ASN1_STRING_get0_data(name->d.dNSName), names[n]);
         }
         assert_int_equal(sk_GENERAL_NAME_value(have, 2)->type, GEN_IPADD);
         assert_memory_equal(ASN1_STRING_get0_data(sk_GENERAL_NAME_value(have, 2)->d.iPAddress), v4, 4);

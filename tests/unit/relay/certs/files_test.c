@@ -43,8 +43,8 @@ static struct brought bring(const char *names)
     struct brought made;
 
     X509_set_version(cert, X509_VERSION_3);
-    ASN1_TIME_set(X509_getm_notBefore(cert), NOW - DAY);
-    ASN1_TIME_set(X509_getm_notAfter(cert), NOW + 30 * DAY);
+    ASN1_TIME_set_string_X509(X509_getm_notBefore(cert), "20270114080000Z"); /* NOW - DAY */
+    ASN1_TIME_set_string_X509(X509_getm_notAfter(cert), "20270214080000Z");  /* NOW + 30 * DAY */
     X509_set_pubkey(cert, key);
     X509_add_ext(cert, ext, -1);
     assert_true(X509_sign(cert, key, EVP_sha256()) > 0);

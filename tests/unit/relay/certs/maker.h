@@ -34,12 +34,6 @@ static inline void made_sure(int well)
         abort();
 }
 
-static inline void maker_put_times(X509 *cert, time_t from, time_t to)
-{
-    ASN1_TIME_set(X509_getm_notBefore(cert), from);
-    ASN1_TIME_set(X509_getm_notAfter(cert), to);
-}
-
 static inline struct maker *maker_new(const char *name)
 {
     struct maker *m = mem_new(sizeof *m);
@@ -47,7 +41,7 @@ static inline struct maker *maker_new(const char *name)
 
     m->key = signer_new();
     m->root = own_cert_new(m->key, 0, 1);
-    maker_put_times(m->root, 1, 4000000000);
+    own_cert_put_times(m->root, 1, 4000000000);
     subject = X509_get_subject_name(m->root);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0);
     X509_set_issuer_name(m->root, subject);
@@ -82,7 +76,7 @@ static inline struct made maker_issue(const struct maker *m, const struct made_o
     struct made made = { NULL, signer_make(o->type) };
     X509 *leaf = own_cert_new(made.key, o->from, 1);
 
-    maker_put_times(leaf, o->from, o->from + o->life_s);
+    own_cert_put_times(leaf, o->from, o->from + o->life_s);
     X509_set_issuer_name(leaf, X509_get_subject_name(m->root));
     made_sure(own_cert_extend_names(leaf, "critical,", o->names, o->names_n, NULL) == 0 &&
               own_cert_extend(leaf, m->root, NID_authority_key_identifier, "keyid", NULL) == 0 &&

@@ -122,7 +122,7 @@ static void kill_somewhere(const struct bench *b, pid_t child, unsigned begun, u
 
     while (b->progress->begun <= begun + finished)
         usleep(50);
-    wait = (struct timespec){ 0, (int64_t)((double)random() / RAND_MAX * (double)span) % 1000000000 };
+    wait = (struct timespec){ 0, (long)((int64_t)((double)random() / RAND_MAX * (double)span) % 1000000000) };
     nanosleep(&wait, NULL);
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -49,6 +49,10 @@ static void test_dates(void **state)
         { "date: Sat, 21 Nov 2026 03:24:25 GMT\r\nretry-after: 120\r\n", 1795231465, 120000 },
         { "Date: yesterday\r\nRetry-After: soon\r\n", -1, -1 },
         { "Retry-After: Sat, 21 Nov 2026 03:24:25 GMT\r\n", -1, 65000 },
+        { "Date: Thu, 21 Jan 2100 03:24:25 GMT\r\n", 4104185065, -1 }, /* more seconds than 32 bits hold */
+        { "Date: Saturday, 21-Nov-26 03:24:25 GMT\r\n", 1795231465, -1 },
+        { "Date: Sat Nov 21 03:24:25 2026\r\n", 1795231465, -1 },
+        { "Date: Sat, 21 Nov 2026 03:24:25 +0100\r\n", -1, -1 },
         { "Retry-After: Sat, 21 Nov 2020 03:24:25 GMT\r\n", -1, 0 },
         { "Retry-After: 0\r\n", -1, 0 },
         { "Retry-After: -1\r\n", -1, -1 },

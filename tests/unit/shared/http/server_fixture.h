@@ -15,9 +15,30 @@
 /* Stands before the C library's, also for libuv. */
 static long clock_ahead_s;
 
-int clock_gettime(clockid_t id, struct timespec *now)
+#ifdef SYS_clock_gettime64 /* on a 32-bit machine, where our times have 64 bits, libuv's may have 32 */
+struct narrow_timespec {
+    long tv_sec, tv_nsec;
+};
+
+int clock_gettime_narrow(clockid_t id, struct narrow_timespec *now) __asm__("clock_gettime");
+
+int clock_gettime_narrow(clockid_t id, struct narrow_timespec *now)
 {
     int rc = (int)syscall(SYS_clock_gettime, id, now);
+
+    if (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE)
+        now->tv_sec += clock_ahead_s;
+    return rc;
+}
+
+enum { CLOCK_CALL = SYS_clock_gettime64 };
+#else
+enum { CLOCK_CALL = SYS_clock_gettime };
+#endif
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+    int rc = (int)syscall(CLOCK_CALL, id, now);
 
     if (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE)
         now->tv_sec += clock_ahead_s;
