@@ -464,14 +464,10 @@ static void answer_doctor(void *parts, const struct http_request *request, struc
 }
 
 static const struct http_route routes[] = {
-    { "POST", "/v1/join", answer_join },
-    { "GET", "/v1/doctor", answer_doctor },
-    { "GET", "/v1/dns", answer_dns },
-    { "POST", "/v1/dns/sync", answer_dns_sync },
-    { "GET", "/v1/bans", answer_bans },
-    { "POST", "/v1/bans", answer_ban },
-    { "DELETE", "/v1/bans/*", answer_unban },
-    { "GET", "/v1/log", answer_log },
+    { "POST", "/v1/join", answer_join },      { "GET", "/v1/doctor", answer_doctor },
+    { "GET", "/v1/dns", answer_dns },         { "POST", "/v1/dns/sync", answer_dns_sync },
+    { "GET", "/v1/bans", answer_bans },       { "POST", "/v1/bans", answer_ban },
+    { "DELETE", "/v1/bans/*", answer_unban }, { "GET", "/v1/log", answer_log },
 };
 
 /* ---- end ---- */
