@@ -1,6 +1,7 @@
 #include "agent/agent.h"
 
 #include "agent/admin/metrics.h"
+#include "agent/bans.h"
 #include "agent/carry/limits.h"
 #include "agent/carry/sites.h"
 #include "agent/carry/trust.h"
@@ -40,6 +41,7 @@ struct agent {
     struct dns *dns;     /* NULL when it has ended */
     struct words *words; /* likewise */
     struct passing_host words_host;
+    struct agent_bans bans;
     struct pair pair;
     struct visit doctor;
     uv_timer_t tick; /* its closing is what ends us from the loop */
@@ -130,13 +132,17 @@ static void on_welcomed(void *user, const char *relay, const struct lane_msg *we
                        welcome->welcome.seen_from);
     if (a->words)
         words_welcomed(a->words, relay, welcome);
+    if (!a->ending)
+        agent_bans_welcomed(&a->bans, relay);
 }
 
 static void on_told(void *user, const char *relay, const struct lane_msg *m)
 {
     struct agent *a = user;
 
-    if (a->words && !a->ending)
+    if (m->type == LANE_BAN)
+        agent_bans_hear(&a->bans, relay, m);
+    else if (a->words && !a->ending)
         words_hear(a->words, relay, m);
 }
 
@@ -284,6 +290,7 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     a->dns = dns_start(loop, conf, on_dns_ended, a);
     a->alive++;
     a->words_host = (struct passing_host){ relay_number, say_to_relay, claims_at, a };
+    agent_bans_init(&a->bans, agent_conf_of(conf)->base.state_dir, &a->words_host);
     a->words = words_start(loop, conf, &a->words_host, on_words_ended, a);
     a->alive++;
     set_relays(a);
@@ -329,9 +336,9 @@ static json_t *domains_status(const struct agent *a)
 
     for (i = 0; (d = opt_section(a->conf, "domain", i, &name)); i++)
         if (!*d->service)
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:n, s:s, s:s, s:[]}", "name", name, "service",
-                                            "service_state", "unknown", "service_detail", "", "routes"));
+            json_array_append_new(list, json_pack("{s:s, s:n, s:s, s:n, s:s, s:[]}", "name", name, "service",
+                                                  "service_state", "unknown", "service_since",
+                                                  "service_detail", "", "routes"));
     json_array_foreach(list, i, domain)
     {
         name = json_string_value(json_object_get(domain, "name"));
@@ -409,6 +416,35 @@ static void answer_dns_sync(void *parts, const struct http_request *request, str
         http_reply_error(reply, 503, "the agent is stopping");
 }
 
+static void answer_bans(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct agent *a = parts;
+
+    (void)request;
+    agent_bans_answer_list(&a->bans, reply);
+}
+
+static void answer_ban(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct agent *a = parts;
+
+    agent_bans_answer_add(&a->bans, request, reply);
+}
+
+static void answer_unban(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    struct agent *a = parts;
+
+    agent_bans_answer_remove(&a->bans, request, reply);
+}
+
+static void answer_log(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    (void)parts;
+    (void)request;
+    http_reply_error(reply, 404, "requests are seen by the relay alone; run tunnelctl log on its machine");
+}
+
 static void answer_doctor(void *parts, const struct http_request *request, struct http_reply *reply)
 {
     struct agent *a = parts;
@@ -428,10 +464,10 @@ static void answer_doctor(void *parts, const struct http_request *request, struc
 }
 
 static const struct http_route routes[] = {
-    { "POST", "/v1/join", answer_join },
-    { "GET", "/v1/doctor", answer_doctor },
-    { "GET", "/v1/dns", answer_dns },
-    { "POST", "/v1/dns/sync", answer_dns_sync },
+    { "POST", "/v1/join", answer_join },      { "GET", "/v1/doctor", answer_doctor },
+    { "GET", "/v1/dns", answer_dns },         { "POST", "/v1/dns/sync", answer_dns_sync },
+    { "GET", "/v1/bans", answer_bans },       { "POST", "/v1/bans", answer_ban },
+    { "DELETE", "/v1/bans/*", answer_unban }, { "GET", "/v1/log", answer_log },
 };
 
 /* ---- end ---- */
@@ -442,6 +478,7 @@ static void on_closed(uv_handle_t *handle)
     struct daemon_parts_ended ended = a->ended;
 
     sites_free(&a->sites);
+    agent_bans_free(&a->bans);
     trust_free(a->trust);
     free(a->relays);
     free(a);

@@ -39,6 +39,8 @@ void ledger_note_trouble(struct ledger_entry *entry, const char *trouble)
                  kv_str("error", trouble));
     else
         log_info("a site is served as it should be again", kv_str("domain", entry->name));
+    if (!entry->trouble)
+        entry->trouble_since = time(NULL);
     free(entry->trouble);
     entry->trouble = trouble ? mem_copy(trouble) : NULL;
 }

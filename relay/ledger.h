@@ -7,13 +7,15 @@
 #include "relay/edge/counts.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 struct ledger_entry {
     struct ledger_entry *next;
     char *name;
     struct counts *counts;
     char *trouble; /* NULL: none */
-    bool kept;     /* over the next ledger_forget */
+    time_t trouble_since;
+    bool kept; /* over the next ledger_forget */
 };
 
 struct ledger {

@@ -25,6 +25,7 @@ enum {
 };
 
 static void end_if_done(struct relay *r);
+static void close_tap(struct relay *r);
 
 /* ---- renewal ---- */
 
@@ -60,6 +61,7 @@ static void on_look(uv_timer_t *timer)
         on_renewal_due(&r->renewal);
     guests_tick(r->guests, loop_now_ms(r->loop));
     dns01_tick(r->dns01);
+    ban_book_tick(r->bans);
     if (begin_due(r->begin, now) || others)
         relay_publish_soon(r);
 }
@@ -105,12 +107,34 @@ static void on_challenge(void *user, const char *agent, const struct lane_msg *m
     guests_hear(r->guests, agent, m, loop_now_ms(r->loop));
 }
 
-static void on_guest_answered(void *user, const char *agent, const struct lane_msg *m)
+static void say_to_agent(void *user, const char *agent, const struct lane_msg *m)
 {
     struct relay *r = user;
 
     if (r->lanes)
         lanes_say(r->lanes, agent, m);
+}
+
+static void on_ban(void *user, const char *agent, const struct lane_msg *m)
+{
+    struct relay *r = user;
+
+    ban_book_hear(r->bans, agent, m);
+}
+
+static void on_bans_changed(void *user, bool by_agent)
+{
+    if (by_agent)
+        relay_publish_later(user);
+    else
+        relay_publish_soon(user);
+}
+
+static const struct cidrs *trusted_proxies(void *user)
+{
+    const struct relay *r = user;
+
+    return &relay_conf_of(r->conf)->trusted_proxies;
 }
 
 static bool guest_serves(void *user, const char *agent, const char *name)
@@ -169,6 +193,7 @@ static void on_edge_ended(void *user)
     struct relay *r = user;
 
     r->edge = NULL;
+    close_tap(r);
     if (r->lanes)
         lanes_drain(r->lanes); /* the lanes carried what was in progress until now */
     end_if_done(r);
@@ -191,7 +216,8 @@ static void on_listeners_changed(void *user)
 }
 
 static const struct lanes_events lanes_events = { on_lanes_changed,      on_stream_ended, on_stream_consumed,
-                                                  on_real_address_asked, on_challenge,    on_lanes_ended };
+                                                  on_real_address_asked, on_challenge,    on_ban,
+                                                  on_lanes_ended };
 static const struct edge_events edge_events = { on_lane_proved,      on_lane_silent,       on_stream_aborted,
                                                 on_challenges_shown, on_listeners_changed, on_edge_ended };
 
@@ -247,19 +273,29 @@ static void on_doctor_gone(void *user)
 static const struct manager_events manager_events = { on_certs_changed, on_cert_told, on_notice,
                                                       on_manager_ended };
 
+static void on_tap_closed(void *user)
+{
+    struct relay *r = user;
+
+    r->pending--;
+    end_if_done(r);
+}
+
 /* ---- start, reload ---- */
 
 static void start_handles(struct relay *r)
 {
     r->board = board_new(on_challenges_changed, r);
     r->ways = ways_start(r->loop, r->board);
-    r->guests_host = (struct guests_host){ on_guest_answered, guest_serves, r };
+    r->guests_host = (struct guests_host){ say_to_agent, guest_serves, r };
     r->guests = guests_new(r->board, &r->guests_host);
     uv_timer_init(&r->loop->uv, &r->publish);
     uv_timer_init(&r->loop->uv, &r->renewal);
     uv_timer_init(&r->loop->uv, &r->look);
     r->publish.data = r->renewal.data = r->look.data = r;
-    r->pending = 4;
+    r->tap = log_tap_start(r->loop, on_tap_closed, r);
+    access_log_set_tap(r->access_log, r->tap);
+    r->pending = 5;
 }
 
 static int start_access_log(struct relay *r, const struct relay_conf *conf, struct err *e)
@@ -292,6 +328,8 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     if (!r->certs)
         return -1;
     r->files = files_new(r->conf);
+    r->bans_host = (struct ban_book_host){ on_bans_changed, say_to_agent, trusted_proxies, r };
+    r->bans = ban_book_open(conf->base.state_dir, &r->bans_host);
     r->begin = begin_new();
     r->placeholders = placeholders_new();
     if (policies_load(&r->policies, r->conf, &domain, e) != 0)
@@ -393,6 +431,7 @@ static void end_if_done(struct relay *r)
     policies_free(&r->policies);
     policies_free(&r->next_policies);
     fixed_free(r->fixed);
+    ban_book_free(r->bans);
     access_log_release(r->access_log);
     if (!r->failed)
         r->ended.call(r->ended.user);
@@ -412,6 +451,14 @@ static void on_timer_closed(uv_handle_t *handle)
     on_closed(handle->data);
 }
 
+/* Not before the last worker has ended. */
+static void close_tap(struct relay *r)
+{
+    if (r->tap)
+        log_tap_close(r->tap);
+    r->tap = NULL;
+}
+
 static void begin_end(struct relay *r)
 {
     if (r->ending)
@@ -424,6 +471,8 @@ static void begin_end(struct relay *r)
         manager_stop(r->manager);
         dns01_stop(r->dns01, on_closed, r);
     }
+    if (!r->edge)
+        close_tap(r);
     uv_close((uv_handle_t *)&r->publish, on_timer_closed);
     uv_close((uv_handle_t *)&r->renewal, on_timer_closed);
     uv_close((uv_handle_t *)&r->look, on_timer_closed);

@@ -186,10 +186,15 @@ bool relay_certificate_covers(SSL_CTX *tls, const struct relay_shown *shown, con
 
 json_t *relay_cert_status(const struct relay *r, const char *site)
 {
-    if (files_has(r->files, site))
-        return files_status(r->files, site, time(NULL));
-    return r->manager && manager_has(r->manager, site) ? manager_status(r->manager, site)
-                                                       : certs_status(r->certs, site);
+    json_t *status;
+
+    if (!files_has(r->files, site) && r->manager && manager_has(r->manager, site))
+        return manager_status(r->manager, site);
+    status =
+        files_has(r->files, site) ? files_status(r->files, site, time(NULL)) : certs_status(r->certs, site);
+    if (json_is_object(status))
+        json_object_set_new(status, "last_try", json_null()); /* no authority is asked */
+    return status;
 }
 
 struct listing {

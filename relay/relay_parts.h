@@ -1,6 +1,7 @@
 /* relay/relay_parts.h - what the files of the relay share: relay.c, relay_publish.c, relay_certs.c, relay_orders.c, relay_status.c. */
 #ifndef RELAY_RELAY_PARTS_H
 #define RELAY_RELAY_PARTS_H
+#include "relay/ban_book.h"
 #include "relay/certs/board.h"
 #include "relay/certs/certs.h"
 #include "relay/certs/dns01.h"
@@ -43,8 +44,11 @@ struct relay {
     struct fixed *fixed;
     struct lanes *lanes; /* NULL: has ended, or never began */
     struct edge *edge;   /* likewise */
+    struct ban_book *bans;
+    struct ban_book_host bans_host;
     struct access_log *access_log;
-    int access_log_fd; /* prepared, for the reload that follows */
+    struct log_tap *tap; /* NULL once closed */
+    int access_log_fd;   /* prepared, for the reload that follows */
     struct ledger ledger;
     struct visit doctor;
     uv_timer_t publish, renewal, look;
@@ -54,6 +58,7 @@ struct relay {
 };
 
 /* relay_publish.c */
+void relay_publish_later(struct relay *r); /* in a moment: what an agent may change all the time */
 void relay_publish_soon(struct relay *r); /* several changes within one round of the loop make one snapshot */
 struct snapshot *relay_make_snapshot(struct relay *r);
 struct ledger_entry *relay_entry_of_port(struct relay *r, const char *agent, const char *item);
@@ -89,6 +94,6 @@ void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is 
 void relay_add_status(void *parts, json_t *status);
 void relay_add_metrics(void *parts, struct metrics *m);
 bool relay_ready(void *parts, char *why, size_t room);
-enum { RELAY_ROUTES_N = 9 };
+enum { RELAY_ROUTES_N = 13 };
 extern const struct http_route relay_routes[RELAY_ROUTES_N];
 #endif

@@ -1,4 +1,5 @@
 /* What the relay publishes to its workers: every site with its names, certificate and policy, lanes, ports, rules. */
+#include "relay/edge/snapshot_bans.h"
 #include "relay/options.h"
 #include "relay/relay_parts.h"
 #include "shared/log.h"
@@ -6,6 +7,8 @@
 
 #include <stdlib.h>
 #include <time.h>
+
+enum { LATER_MS = 100 };
 
 struct publication {
     struct relay *relay;
@@ -46,6 +49,7 @@ static void add_served(struct publication *p, const struct lanes_site *site, con
         return;
     }
     added = snapshot_add_site(p->snapshot, site->name, tls, policy, counts);
+    snapshot_set_agent(p->snapshot, added, site->agent);
     added->away_since = site->away_since;
     added->trusted_cert = shown.trusted;
     for (size_t i = 0; i < together; i++)
@@ -134,6 +138,7 @@ struct snapshot *relay_make_snapshot(struct relay *r)
                      files_default(r->files, now));
     snapshot_set_challenges(p.snapshot, board_challenges(r->board));
     set_rules(r, p.snapshot);
+    ban_book_add_to_snapshot(r->bans, p.snapshot);
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
     fixed_each_routed(r->fixed, add_routed_site, &p);
@@ -155,6 +160,12 @@ static void on_publish(uv_timer_t *timer)
 
     if (r->lanes && r->edge && r->manager && !r->ending)
         edge_publish(r->edge, relay_make_snapshot(r));
+}
+
+void relay_publish_later(struct relay *r)
+{
+    if (!r->ending && !uv_is_active((uv_handle_t *)&r->publish))
+        uv_timer_start(&r->publish, on_publish, LATER_MS, 0);
 }
 
 void relay_publish_soon(struct relay *r)

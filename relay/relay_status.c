@@ -3,6 +3,8 @@
 #include "relay/doctor/facts.h"
 #include "relay/relay_parts.h"
 
+#include "shared/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +50,8 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     json_object_set_new(domain, "bytes_in", json_integer((json_int_t)atomic_load(&counts->bytes_in)));
     json_object_set_new(domain, "bytes_out", json_integer((json_int_t)atomic_load(&counts->bytes_out)));
     json_object_set_new(domain, "last_error", entry->trouble ? json_string(entry->trouble) : json_null());
+    json_object_set_new(domain, "last_error_since",
+                        entry->trouble ? json_time(entry->trouble_since) : json_null());
     json_object_set_new(domain, "cert", relay_cert_status(d->relay, site->name));
     json_array_append_new(d->list, domain);
 }
@@ -142,6 +146,40 @@ static void answer_root(void *parts, const struct http_request *request, struct 
     certs_root_pem(r->certs, &reply->body);
 }
 
+/* ---- bans ---- */
+
+static void answer_bans(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    (void)request;
+    ban_book_answer_list(r->bans, reply);
+}
+
+static void answer_ban(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    ban_book_answer_add(r->bans, request, reply);
+}
+
+static void answer_unban(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    ban_book_answer_remove(r->bans, request, reply);
+}
+
+static void answer_log(void *parts, const struct http_request *request, struct http_reply *reply)
+{
+    const struct relay *r = parts;
+
+    if (r->tap)
+        log_tap_answer(r->tap, access_log_writes(r->access_log), request, reply);
+    else
+        http_reply_error(reply, 503, "the relay is stopping");
+}
+
 static void answer_doctor(void *parts, const struct http_request *request, struct http_reply *reply)
 {
     struct relay *r = parts;
@@ -168,6 +206,10 @@ const struct http_route relay_routes[] = {
     { "POST", "/v1/invite", answer_invite },
     { "DELETE", "/v1/agents/*", answer_revoke },
     { "GET", "/v1/root.pem", answer_root },
+    { "GET", "/v1/bans", answer_bans },
+    { "POST", "/v1/bans", answer_ban },
+    { "DELETE", "/v1/bans/*", answer_unban },
+    { "GET", "/v1/log", answer_log },
     { "GET", "/v1/certs", relay_answer_certs },
     { "POST", "/v1/certs/*/renew", relay_answer_renew },
     { "POST", "/v1/certs/*/revoke", relay_answer_cert_revoke },

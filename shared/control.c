@@ -5,6 +5,7 @@
 #include "shared/opt_print.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct control {
     const char *program, *role;
@@ -43,6 +44,46 @@ static void answer_status(void *user, const struct http_request *request, struct
     json_object_set_new(status, "uptime_s", json_integer((loop_now_ms(c->loop) - c->started_ms) / 1000));
     c->functions->add_status(c->user, status);
     http_reply_json(reply, 200, status);
+}
+
+static bool is_called(const json_t *domain, const char *name)
+{
+    const char *own = json_string_value(json_object_get(domain, "name"));
+    const json_t *alias;
+    size_t i;
+
+    json_array_foreach(json_object_get(domain, "aliases"), i, alias)
+    {
+        if (strcmp(json_string_value(alias), name) == 0)
+            return true;
+    }
+    return own && strcmp(own, name) == 0;
+}
+
+/* One of domains[], by its name or an alias. */
+static void answer_domain(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    const struct control *c = user;
+    json_t *all = json_object(), *found = NULL, *answer, *domain;
+    char *name = mem_copy_n(request->name.p, request->name.n);
+    size_t i;
+
+    c->functions->add_status(c->user, all);
+    json_array_foreach(json_object_get(all, "domains"), i, domain)
+    {
+        if (!found && is_called(domain, name))
+            found = domain;
+    }
+    if (found) {
+        answer = common(c);
+        json_object_set(answer, "domain", found);
+        http_reply_json(reply, 200, answer);
+    } else {
+        http_reply_error(reply, 404, "there is no domain %.200s here; tunnelctl status lists those there are",
+                         name);
+    }
+    free(name);
+    json_decref(all);
 }
 
 static void answer_config(void *user, const struct http_request *request, struct http_reply *reply)
@@ -84,9 +125,8 @@ static void answer_reload(void *user, const struct http_request *request, struct
 }
 
 static const struct http_route routes[] = {
-    { "GET", "/v1/version", answer_version },
-    { "GET", "/v1/status", answer_status },
-    { "GET", "/v1/config", answer_config },
+    { "GET", "/v1/version", answer_version }, { "GET", "/v1/status", answer_status },
+    { "GET", "/v1/status/*", answer_domain }, { "GET", "/v1/config", answer_config },
     { "POST", "/v1/reload", answer_reload },
 };
 

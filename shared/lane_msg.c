@@ -372,6 +372,7 @@ static const struct {
     [LANE_CHALLENGE_DONE] = { "challenge_done", lane_read_done, lane_write_done },
     [LANE_CERT] = { "cert", lane_read_cert, lane_write_cert },
     [LANE_NOTICE] = { "notice", lane_read_notice, lane_write_notice },
+    [LANE_BAN] = { "ban", lane_read_ban, lane_write_ban },
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };

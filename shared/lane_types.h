@@ -48,13 +48,13 @@ enum lane_msg_type {
     LANE_CHALLENGE_DONE,
     LANE_CERT,   /* how a site's certificate is doing */
     LANE_NOTICE, /* for whoever looks at the agent's status */
+    LANE_BAN,    /* an address that the agent refuses; and what became of that */
 };
 
 /* How a stream ended at the agent. */
 enum lane_how { LANE_EOF, LANE_RESET, LANE_REFUSED, LANE_UNREACHABLE, LANE_SILENT };
 
-/* What the last attempt to reach a service has shown: refused, nothing listens there; unreachable, there is no such name
- * or no way to its machine; silent, no answer at all. */
+/* When last tried: refused, nothing listens there; unreachable, no such name or no way; silent, no answer. */
 enum lane_service {
     LANE_SERVICE_UNKNOWN,
     LANE_SERVICE_OK,
@@ -142,6 +142,7 @@ struct lane_msg {
         struct lane_done done; /* txt_done, fetched, challenge_done */
         struct lane_cert cert;
         struct lane_notice notice;
+        struct lane_ban ban;
     };
     json_t *json; /* these two hold what the members point to */
     struct arena arena;

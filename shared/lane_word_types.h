@@ -42,6 +42,14 @@ struct lane_done {
 
 /* ---- told ---- */
 
+/* From the agent: for so many seconds; 0 takes it back. From the relay, which has it now: how often it has refused
+ * somebody for it, or why it did not take it. */
+struct lane_ban {
+    const char *address; /* or ADDRESS/PREFIX */
+    int64_t seconds, hits;
+    const char *why; /* "" when it was taken */
+};
+
 struct lane_cert {
     const char *item;
     const char *state;     /* none, waiting, ordering, valid, failing or expired */

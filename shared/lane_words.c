@@ -180,3 +180,25 @@ void lane_write_notice(json_t *to, const struct lane_msg *m)
     lane_set_text(to, "level", m->notice.level);
     lane_set_showable(to, "text", m->notice.text);
 }
+
+/* Hits and why are the relay's; an agent leaves them out. */
+int lane_read_ban(struct lane_msg *m, struct err *e)
+{
+    if (lane_get_text(m->json, "address", LANE_WORD_BYTES, &m->ban.address, e) != 0 ||
+        json_get_int(m->json, "seconds", 0, INT32_MAX, &m->ban.seconds, e) != 0)
+        return -1;
+    m->ban.why = "";
+    if (json_object_get(m->json, "hits") && json_get_int(m->json, "hits", 0, INT64_MAX, &m->ban.hits, e) != 0)
+        return -1;
+    return json_object_get(m->json, "why") ? lane_get_showable(m, m->json, "why", &m->ban.why, e) : 0;
+}
+
+void lane_write_ban(json_t *to, const struct lane_msg *m)
+{
+    lane_set_text(to, "address", m->ban.address);
+    lane_set_int(to, "seconds", m->ban.seconds);
+    if (m->ban.hits > 0)
+        lane_set_int(to, "hits", m->ban.hits);
+    if (m->ban.why && *m->ban.why)
+        lane_set_showable(to, "why", m->ban.why);
+}

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char prefix[] = "domain:", tcp_prefix[] = "tcp:";
 
@@ -240,6 +241,7 @@ static void keep_state(struct site *site, struct site_service *old)
     if (!service || strcmp(service->text, old->text) != 0 || service->at.verify != old->at.verify)
         return;
     service->state = old->state;
+    service->since_s = old->since_s;
     service->detail = old->detail;
     old->detail = NULL;
 }
@@ -333,6 +335,8 @@ void sites_note_service(struct sites *s, const char *item, const char *route, en
 
     if (!service || (service->state == state && strcmp(detail_of(service), detail) == 0))
         return;
+    if (service->state != state)
+        service->since_s = time(NULL);
     service->state = state;
     free(service->detail);
     service->detail = *detail ? mem_copy(detail) : NULL;
@@ -371,6 +375,8 @@ static void add_service_status(json_t *to, const struct site_service *service)
 {
     json_object_set_new(to, "service", json_string(service->text));
     json_object_set_new(to, "service_state", json_string(lane_service_text(service->state)));
+    json_object_set_new(to, "service_since",
+                        service->since_s ? json_time((time_t)service->since_s) : json_null());
     json_object_set_new(to, "service_detail", json_any_text(detail_of(service)));
 }
 

@@ -25,7 +25,8 @@ struct site_service {
     const char *text;
     struct service at;
     enum lane_service state;
-    char *detail; /* why it is not well, and what to do; NULL: nothing to say */
+    int64_t since_s; /* Unix time since when it is so; 0: it has not been tried */
+    char *detail;    /* why it is not well, and what to do; NULL: nothing to say */
 };
 
 struct site {

@@ -34,12 +34,16 @@ static struct told_cert *cert_of(struct told *t, const char *relay, const char *
 void told_cert(struct told *t, const char *relay, const struct lane_msg *m)
 {
     struct told_cert *c = cert_of(t, relay, m->cert.item);
+    time_t since = time(NULL);
 
     if (!c)
         return;
+    if (c->state && strcmp(c->state, m->cert.state) == 0)
+        since = c->since;
     free_cert(c);
-    *c = (struct told_cert){ mem_copy(relay), mem_copy(m->cert.item), mem_copy(m->cert.state),
-                             mem_copy(m->cert.not_after), mem_copy(m->cert.why) };
+    *c = (struct told_cert){ mem_copy(relay),         mem_copy(m->cert.item),
+                             mem_copy(m->cert.state), mem_copy(m->cert.not_after),
+                             mem_copy(m->cert.why),   since };
 }
 
 void told_keep(struct told *t, bool (*keep)(void *user, const char *relay, const char *item), void *user)
@@ -63,10 +67,11 @@ json_t *told_certs_status(const struct told *t, const char *site)
 
         if (strncmp(c->item, item_prefix, sizeof item_prefix - 1) == 0 &&
             strcmp(c->item + sizeof item_prefix - 1, site) == 0)
-            json_array_append_new(
-                list, json_pack("{s:s, s:s, s:o, s:o}", "relay", c->relay, "state", c->state, "not_after",
-                                *c->not_after ? json_string(c->not_after) : json_null(), "last_error",
-                                *c->why ? json_any_text(c->why) : json_null()));
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:o, s:o, s:o}", "relay", c->relay, "state", c->state,
+                                            "since", json_time(c->since), "not_after",
+                                            *c->not_after ? json_string(c->not_after) : json_null(),
+                                            "last_error", *c->why ? json_any_text(c->why) : json_null()));
     }
     return list;
 }

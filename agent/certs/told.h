@@ -13,6 +13,7 @@ enum { TOLD_NOTICES = 10, TOLD_CERTS = 2000 };
 struct told {
     struct told_cert {
         char *relay, *item, *state, *not_after, *why;
+        time_t since; /* when it was first told of as being in this state */
     } * certs;
     size_t certs_n;
     struct told_notice {

@@ -271,6 +271,7 @@ static int hear(struct converse *c, const struct lane_msg *m, int64_t now_ms, st
     case LANE_CHALLENGE_DONE:
     case LANE_CERT:
     case LANE_NOTICE:
+    case LANE_BAN:
         if (c->sites->told)
             c->sites->told(c->sites->user, c->relay, m);
         return 0;

@@ -306,6 +306,7 @@ static void add_plain_status(const struct supervise *s, json_t *relay)
     json_object_set_new(relay, "remote_port", json_integer(s->conf.remote_port));
     json_object_set_new(relay, "service", json_string(own->text));
     json_object_set_new(relay, "service_state", json_string(lane_service_text(own->state)));
+    json_object_set_new(relay, "service_since", own->since_s ? json_time((time_t)own->since_s) : json_null());
     json_object_set_new(relay, "service_detail", json_any_text(own->detail ? own->detail : ""));
 }
 

@@ -8,25 +8,31 @@ _tunnelctl_names() {
 
 _tunnelctl() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-    local commands='status check invite join agents revoke add remove certs dns doctor reload version'
+    local commands='status check invite join agents revoke add remove certs dns doctor log top ban unban backup restore reload version'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --socket | --domains | --for | --host | --out | --dns | --reason) i=$((i + 1)) ;;
+        --socket | --domains | --for | --host | --out | --dns | --reason | --config | --state-dir) i=$((i + 1)) ;;
         -*) ;;
         *) command=${COMP_WORDS[i]} && break ;;
         esac
     done
     case $before in
-    --socket | --out) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+    --socket | --out | --config | --state-dir) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
     --domains | --for | --host | --dns | --reason) return ;;
     esac
     case $command,$word in
     ,-*) mapfile -t COMPREPLY < <(compgen -W '--socket --relay --agent --json --help --version' -- "$word") ;;
     ,*) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word") ;;
+    status,-*) mapfile -t COMPREPLY < <(compgen -W '--watch' -- "$word") ;;
+    status,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
     invite,-*) mapfile -t COMPREPLY < <(compgen -W '--domains --for --host' -- "$word") ;;
     add,-*) mapfile -t COMPREPLY < <(compgen -W '--dns' -- "$word") ;;
+    log,-*) mapfile -t COMPREPLY < <(compgen -W '--follow' -- "$word") ;;
+    restore,-*) mapfile -t COMPREPLY < <(compgen -W '--config --state-dir --force' -- "$word") ;;
+    ban,-*) mapfile -t COMPREPLY < <(compgen -W '--for' -- "$word") ;;
+    unban,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names ban ADDRESS)" -- "$word") ;;
     certs,-*) mapfile -t COMPREPLY < <(compgen -W '--reason' -- "$word") ;;
     certs,*) case $before in
         certs) mapfile -t COMPREPLY < <(compgen -W 'renew revoke import' -- "$word") ;;
@@ -40,7 +46,7 @@ _tunnelctl() {
         sync) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
         import) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         esac ;;
-    check,*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    check,* | backup,* | restore,*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     remove,* | doctor,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
     revoke,*) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names agents NAME)" -- "$word") ;;
     esac

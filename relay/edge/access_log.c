@@ -48,6 +48,7 @@ struct access_log {
     atomic_int refs, format; /* format: or OFF; changes with the lock held */
     bool running;            /* the control plane's */
     char *where;
+    struct log_tap *tap; /* NULL: none */
     uv_thread_t thread;
 
     uv_mutex_t lock;
@@ -218,9 +219,19 @@ void access_log_commit(struct access_log *l, const char *where, enum access_form
 
 /* ---- the workers ---- */
 
-bool access_log_on(const struct access_log *l)
+void access_log_set_tap(struct access_log *l, struct log_tap *tap)
+{
+    l->tap = tap;
+}
+
+bool access_log_writes(const struct access_log *l)
 {
     return atomic_load_explicit(&l->format, memory_order_relaxed) != OFF;
+}
+
+bool access_log_on(const struct access_log *l)
+{
+    return access_log_writes(l) || log_tap_on(l->tap);
 }
 
 /* With the lock held. The writer sleeps while there is nothing, and a little while there is not much. */
@@ -237,7 +248,7 @@ static void enqueue(struct access_log *l, const char *line, size_t n)
         uv_cond_signal(&l->wake);
 }
 
-void access_log_add(struct access_log *l, const struct access_entry *entry)
+static void add_to_file(struct access_log *l, const struct access_entry *entry)
 {
     char line[ACCESS_LINE_BYTES];
     int format;
@@ -252,9 +263,18 @@ void access_log_add(struct access_log *l, const struct access_entry *entry)
         if (same)
             enqueue(l, line, n);
         uv_mutex_unlock(&l->lock);
+        if (same && l->tap)
+            log_tap_keep(l->tap, line, n);
         if (same)
             return;
     }
+}
+
+void access_log_add(struct access_log *l, const struct access_entry *entry)
+{
+    add_to_file(l, entry);
+    if (log_tap_on(l->tap))
+        log_tap_add(l->tap, entry);
 }
 
 /* ---- the writer ---- */

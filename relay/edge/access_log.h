@@ -7,6 +7,7 @@
 #ifndef RELAY_EDGE_ACCESS_LOG_H
 #define RELAY_EDGE_ACCESS_LOG_H
 #include "relay/edge/access_line.h"
+#include "relay/edge/log_tap.h"
 #include "shared/err.h"
 
 struct access_log;
@@ -24,7 +25,12 @@ extern const char *const access_log_words[];
 must_check int access_log_prepare(struct access_log *l, const char *where, int *fd, struct err *e);
 void access_log_commit(struct access_log *l, const char *where, enum access_format format, int fd);
 
-/* From any thread. */
+/* Before any worker runs: who watches sees what is added, whether or not it goes to a file. Borrows it until the last
+ * worker has ended. */
+void access_log_set_tap(struct access_log *l, struct log_tap *tap);
+bool access_log_writes(const struct access_log *l); /* to a file */
+
+/* From any thread. on: some one reads it, in a file or as it happens. */
 bool access_log_on(const struct access_log *l);
 void access_log_add(struct access_log *l, const struct access_entry *entry);
 #endif

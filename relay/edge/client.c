@@ -11,6 +11,7 @@
 #include "relay/edge/exchange.h"
 #include "relay/edge/h2_visitor.h"
 #include "relay/edge/reception.h"
+#include "relay/edge/snapshot_bans.h"
 #include "relay/edge/visitor_h1.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -342,6 +343,11 @@ static void read_first(struct client *c, const char *bytes, size_t n)
 
     c->first.asks_name = snapshot_has_passthrough(now);
     kind = first_feed(&c->first, &c->from, &snapshot_rules(now)->trusted, bytes, n, &why);
+    if (kind != FIRST_MORE && c->from.told && snapshot_bans(now, &c->from.peer)) { /* as at accept */
+        c->resets = true;
+        client_enter(c, C_CLOSE);
+        return;
+    }
     switch (kind) {
     case FIRST_MORE: return;
     case FIRST_REFUSED: refuse_first(c, &why); return;

@@ -5,6 +5,7 @@
 #include "relay/edge/grpc.h"
 #include "relay/edge/page.h"
 #include "relay/edge/redirect.h"
+#include "relay/edge/snapshot_bans.h"
 
 #include <string.h>
 
@@ -98,6 +99,9 @@ bool gate_answers(const struct gate *g, const struct snap_site *site, struct buf
         return refuse(g, TALLY_MALFORMED, 405, "This is not a proxy.", out);
     if (answer_validator(g, out))
         return true;
+    if (snapshot_bans(g->snapshot, &g->visitor->addr) ||
+        (site && snapshot_site_bans(g->snapshot, site, &g->visitor->addr)))
+        return answer(g, 403, "This address is not served here.", out);
     if (!site || (!g->visitor->https && site->policy.https == POLICY_ONLY))
         return refuse(g, TALLY_UNKNOWN, 404, "There is no such site here.", out);
     if (is_misdirected(g, site))

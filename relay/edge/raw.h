@@ -30,6 +30,7 @@ struct raw_visit {
     parking_find_cb find;
     struct counts *counts; /* of what it goes to: requests, streams, bytes */
     int64_t park_ms;
+    bool refused; /* he is not let in */
     bool
         repeatable; /* what has come of him does nothing by itself: while no answer is there it may be said again */
     struct str last_words; /* a constant: for who could not be served at all; "": he sees a reset */

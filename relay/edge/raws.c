@@ -1,6 +1,7 @@
 #include "relay/edge/raws.h"
 
 #include "relay/edge/headers.h"
+#include "relay/edge/snapshot_bans.h"
 #include "relay/edge/snapshot_ports.h"
 #include "shared/door.h"
 #include "shared/log.h"
@@ -180,7 +181,9 @@ void raws_add(struct raws *r, struct stream *visitor, const struct raw_visit *vi
     static const struct stream_events events = { .ended = on_refused_ended };
     const struct snap_rules *rules = snapshot_rules(current_snapshot(r));
 
-    if (!r->draining &&
+    if (visit->refused)
+        raw_refuse(&r->host, visit);
+    if (!r->draining && !visit->refused &&
         crowd_move(r->conf.crowd, &visit->alone.source, &rules->trusted, &rules->crowd, &place)) {
         add(r, visitor, visit, place, bytes, n);
         return;
@@ -215,7 +218,11 @@ static void let_in(struct raws *r, int fd, const struct snap_port *port, const s
     struct stream *visitor;
     uint64_t place;
 
-    if (!may_come(port, &who->source)) {
+    if (snapshot_bans(current_snapshot(r), &who->source)) {
+        reset(fd);
+        return;
+    }
+    if (!may_come(port, &who->source) || snapshot_port_bans(current_snapshot(r), port, &who->source)) {
         raw_refuse(&r->host, &visit);
         reset(fd);
         return;

@@ -279,6 +279,7 @@ void snapshot_release(struct snapshot *s)
     for (size_t i = 0; i < s->names_n; i++)
         SSL_CTX_free(s->names[i].tls);
     snapshot_free_ports(s);
+    snapshot_free_bans(s);
     SSL_CTX_free(s->tls_begin);
     SSL_CTX_free(s->tls_fallback);
     challenges_release(s->challenges);

@@ -47,7 +47,7 @@ struct snap_target {
 };
 
 struct snap_site {
-    const char *name; /* as claimed */
+    const char *name, *agent; /* as claimed; who had it first, or NULL */
     struct snap_target own;
     struct snap_target *routes; /* the longest path first */
     size_t routes_n;

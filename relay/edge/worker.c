@@ -4,6 +4,7 @@
 #include "relay/edge/passthrough.h"
 #include "relay/edge/pool.h"
 #include "relay/edge/raws.h"
+#include "relay/edge/snapshot_bans.h"
 #include "relay/edge/splice.h"
 #include "shared/door.h"
 #include "shared/log.h"
@@ -224,6 +225,7 @@ static void on_passed(void *user, struct client *client, struct stream *visitor,
         i++;
     w->clients[i].passed = true;
     passthrough_visit(&visit, &name, snapshot_passes(w->snapshot, hello->name), from, hello->name);
+    visit.refused = snapshot_site_bans(w->snapshot, snapshot_passes(w->snapshot, hello->name), &from->peer);
     visit.repeatable = hello_is_all(hello, n);
     raws_add(w->raws, visitor, &visit, w->clients[i].place, bytes, n);
 }
@@ -310,7 +312,8 @@ static bool admit(struct worker *w, int fd, uint64_t *place)
 
     if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0)
         peer = (struct sockaddr_storage){ 0 }; /* he has gone already, and so counts for nobody */
-    if (crowd_admit(w->conf.crowd, &peer, &rules->trusted, &rules->crowd, place))
+    if (!snapshot_bans(w->snapshot, &peer) &&
+        crowd_admit(w->conf.crowd, &peer, &rules->trusted, &rules->crowd, place))
         return true;
     tally_refuse(&w->tally, TALLY_CROWD);
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

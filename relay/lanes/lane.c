@@ -287,6 +287,7 @@ static void take_line(struct lane *l, const struct lane_msg *msg)
     case LANE_TXT_DONE:
     case LANE_FETCHED:
     case LANE_CHALLENGE:
+    case LANE_BAN:
     case LANE_CHALLENGE_DONE: l->host->hear(l->host->user, l, msg); break;
     case LANE_GOODBYE: enter(l, LANE_S_DRAINING); break;
     case LANE_ERROR:

@@ -21,7 +21,8 @@ struct lanes_events {
     void (*real_address)(void *user, const char *address, unsigned port, char *real, size_t room);
     /* An agent passes on what another relay has asked it to: to be answered with challenge_done by lanes_say. */
     void (*challenge)(void *user, const char *agent, const struct lane_msg *m);
-    void (*ended)(void *user); /* last */
+    void (*ban)(void *user, const char *agent, const struct lane_msg *m); /* to be answered alike */
+    void (*ended)(void *user);                                            /* last */
 };
 
 struct lanes;

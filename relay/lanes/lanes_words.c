@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BAN_BYTES = 1024 }; /* what one costs us beside its line */
+
 static const char item_prefix[] = "domain:";
 
 /* ---- who is meant ---- */
@@ -228,7 +230,10 @@ void lanes_hear(void *user, struct lane *lane, const struct lane_msg *m)
     lane_facts(lane, &f);
     if (m->type == LANE_CHALLENGE)
         l->events->challenge(l->user, f.agent, m);
-    else if (l->errands)
+    else if (m->type == LANE_BAN) {
+        budget_spend(budget_of(&l->budget, f.agent), BAN_BYTES);
+        l->events->ban(l->user, f.agent, m);
+    } else if (l->errands)
         errands_answered(l->errands, f.agent, m);
 }
 

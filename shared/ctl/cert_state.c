@@ -2,6 +2,7 @@
 
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/when.h"
+#include "shared/value.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,21 +55,6 @@ bool cert_state_is_well(const json_t *domain)
     return !cert || rank(cert) >= WRONG_N;
 }
 
-void cert_state_print_reasons(const json_t *domain)
-{
-    const json_t *cert;
-    size_t i;
-
-    json_array_foreach(json_object_get(domain, "certs"), i, cert)
-    {
-        const char *why = ctl_text(cert, "last_error");
-
-        if (*why)
-            printf("  %s: certificate at %s: %s: %s\n", ctl_text(domain, "name"), ctl_text(cert, "relay"),
-                   ctl_text(cert, "state"), why);
-    }
-}
-
 void cert_state_print_notices(const json_t *status)
 {
     const json_t *notice, *list = json_object_get(status, "notices");
@@ -79,7 +65,13 @@ void cert_state_print_notices(const json_t *status)
         printf("\nfrom the relays\n");
     json_array_foreach(list, i, notice)
     {
-        printf("  %s: %s (%s ago)\n", ctl_text(notice, "relay"), ctl_text(notice, "text"),
-               when_ago(ctl_text(notice, "at"), &ago));
+        struct buf line = { 0 }, shown = { 0 };
+
+        buf_printf(&line, "%s: %s (%s ago)", ctl_text(notice, "relay"), ctl_text(notice, "text"),
+                   when_ago(ctl_text(notice, "at"), &ago));
+        value_show(&shown, (struct str){ buf_bytes(&line), line.len }, 0);
+        printf("  %s\n", buf_text(&shown));
+        buf_free(&line);
+        buf_free(&shown);
     }
 }

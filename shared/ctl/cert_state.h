@@ -11,6 +11,5 @@ struct cert_cell {
 /* The worst of a domain's certs[], with what is left of it: "valid, 62d 3h left"; "-" when no relay has told of any. */
 const char *cert_state_of(const json_t *domain, struct cert_cell *cell);
 bool cert_state_is_well(const json_t *domain);       /* none is failing or expired */
-void cert_state_print_reasons(const json_t *domain); /* a line for each that is not valid */
-void cert_state_print_notices(const json_t *status); /* and for each notice */
+void cert_state_print_notices(const json_t *status); /* a line for each */
 #endif

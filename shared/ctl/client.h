@@ -4,6 +4,8 @@
 #include "shared/buf.h"
 #include "shared/err.h"
 
+#include <stdbool.h>
+
 #define CLIENT_RELAY_SOCKET "/run/tunnel-relay/control.sock"
 #define CLIENT_AGENT_SOCKET "/run/tunnel-agent/control.sock"
 
@@ -20,4 +22,14 @@ int client_ask(const char *socket_path, const char *method, const char *path, st
 /* The same with content, and with so many seconds for the reply. */
 int client_tell(const char *socket_path, const char *method, const char *path, const struct buf *content,
                 int patience_s, struct buf *out, struct err *e);
+
+/* An answer that goes on. */
+struct client_stream {
+    void (*content)(void *user, int status, const char *bytes,
+                    size_t n); /* status: HTTP's, 200 of a stream */
+    void *user;
+    bool (*stopped)(void); /* asked whenever something has come, and every second: true is enough */
+};
+/* Returns its HTTP status when the daemon has ended it, or we were stopped; -1 when it broke off, or no daemon answers. */
+int client_stream(const char *socket_path, const char *path, const struct client_stream *s, struct err *e);
 #endif

@@ -102,6 +102,30 @@ enum ctl_exit ctl_ask_aside(struct ctl *c, const char *method, const char *path,
     return result;
 }
 
+enum ctl_exit ctl_ask_text(struct ctl *c, const char *path, struct buf *text)
+{
+    struct err why = { 0 };
+    const char *socket_path = client_find_socket(c->socket, c->side, &why);
+    struct buf answer = { 0 };
+    enum ctl_exit result = CTL_WELL;
+    json_t *reply;
+    int status;
+
+    if (!socket_path && why.code == ERR_INPUT)
+        return ctl_wrong_usage("%s", why.text);
+    status = socket_path ? client_ask(socket_path, "GET", path, &answer, &why) : -1;
+    if (status == 200) {
+        buf_add(text, buf_bytes(&answer), answer.len);
+    } else if (status < 0) {
+        fprintf(stderr, "tunnelctl: no daemon answers: %s\n", why.text);
+        result = CTL_NO_DAEMON;
+    } else {
+        result = read_reply(c, status, &answer, &reply);
+    }
+    buf_free(&answer);
+    return result;
+}
+
 bool ctl_site_name(const char *given, char name[DOMAIN_BYTES])
 {
     unsigned char address[16];

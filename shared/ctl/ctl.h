@@ -14,17 +14,21 @@ struct ctl {
     enum client_side side;
     bool json, colour;
     bool dry_run;                       /* --dry-run: of dns sync */
+    bool follow, watch;                 /* -f: of log; --watch: of status */
     bool before;                        /* --before: of doctor */
-    const char *domains, *lasts, *host; /* --domains, --for, --host: of invite */
+    const char *domains, *lasts, *host; /* --domains, --for, --host: of invite; --for: of ban, too */
     const char *out;                    /* --out: of dns import */
     const char *dns;                    /* --dns: of add */
     const char *reason;                 /* --reason: of certs revoke */
-    int argc;                           /* what follows the command's name */
+    const char *config, *state_dir;     /* --config, --state-dir, --force: of restore */
+    bool force;
+    int argc; /* what follows the command's name */
     char **argv;
 };
 
 /* One command: prints, and returns its exit code. */
 enum ctl_exit ctl_status(struct ctl *c);
+enum ctl_exit ctl_status_domain(struct ctl *c, const char *name); /* behind status */
 enum ctl_exit ctl_check(struct ctl *c);
 enum ctl_exit ctl_reload(struct ctl *c);
 enum ctl_exit ctl_version(struct ctl *c);
@@ -35,6 +39,12 @@ enum ctl_exit ctl_revoke(struct ctl *c);
 enum ctl_exit ctl_add(struct ctl *c);
 enum ctl_exit ctl_remove(struct ctl *c);
 enum ctl_exit ctl_certs(struct ctl *c);
+enum ctl_exit ctl_ban(struct ctl *c);
+enum ctl_exit ctl_unban(struct ctl *c);
+enum ctl_exit ctl_backup(struct ctl *c);
+enum ctl_exit ctl_restore(struct ctl *c);
+enum ctl_exit ctl_log(struct ctl *c);
+enum ctl_exit ctl_top(struct ctl *c);
 enum ctl_exit ctl_certs_import(struct ctl *c); /* behind certs import */
 enum ctl_exit ctl_dns(struct ctl *c);
 enum ctl_exit ctl_dns_providers(struct ctl *c); /* behind dns providers */
@@ -49,6 +59,8 @@ enum ctl_exit ctl_tell(struct ctl *c, const char *method, const char *path, json
                        json_t **reply);
 /* The same as ctl_ask, but --json prints nothing: one of several questions. */
 enum ctl_exit ctl_ask_aside(struct ctl *c, const char *method, const char *path, json_t **reply);
+/* An answer that is no JSON, added to text. */
+enum ctl_exit ctl_ask_text(struct ctl *c, const char *path, struct buf *text);
 enum ctl_exit ctl_wrong_usage(const char *fmt, ...) printf_like(1, 2);
 
 /* A command in parts: the one that the first argument names, without that argument, or the whole when it names none. */

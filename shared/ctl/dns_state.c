@@ -2,7 +2,6 @@
 
 #include "shared/ctl/ctl.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* From bad to good. */
@@ -33,17 +32,4 @@ const char *dns_state_of(const json_t *domain)
 bool dns_state_is_well(const json_t *domain)
 {
     return rank(domain) >= WRONG_N;
-}
-
-void dns_state_print_reasons(const json_t *domain)
-{
-    const json_t *record;
-    size_t i;
-
-    json_array_foreach(json_object_get(json_object_get(domain, "dns"), "records"), i, record)
-    {
-        if (*ctl_text(record, "last_error"))
-            printf("  %s %s: %s\n", ctl_text(record, "name"), ctl_text(record, "type"),
-                   ctl_text(record, "last_error"));
-    }
 }

@@ -7,5 +7,4 @@
 /* The worst state of its records; "-" when it has none. */
 const char *dns_state_of(const json_t *domain);
 bool dns_state_is_well(const json_t *domain);
-void dns_state_print_reasons(const json_t *domain); /* a line for each record that is not as it should be */
 #endif

@@ -11,7 +11,7 @@ static const struct {
     const char *name, *arguments, *help;
     enum ctl_exit (*run)(struct ctl *c);
 } commands[] = {
-    { "status", "", "what is up, what is not, since when, and the remedy", ctl_status },
+    { "status", "[NAME]", "what is up, what is not, since when, and the remedy", ctl_status },
     { "check", "[FILE]", "everything that is wrong with a configuration", ctl_check },
     { "invite", "NAME", "let an agent in: prints the line to run on its machine (relay)", ctl_invite },
     { "join", "TOKEN", "pair this agent with the relay that made the token (agent)", ctl_join },
@@ -21,7 +21,13 @@ static const struct {
     { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove },
     { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs },
     { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
-    { "doctor", "[DOMAIN]", "the whole path, step by step, with a remedy for each fault", ctl_doctor },
+    { "doctor", "[NAME]", "the whole path, step by step, with a remedy for each fault", ctl_doctor },
+    { "log", "[-f]", "last lines of the access log; -f: as it happens (relay)", ctl_log },
+    { "top", "", "live traffic by domain, lane and port", ctl_top },
+    { "ban", "[ADDR]", "refuse a visitor's address; without one, who is refused", ctl_ban },
+    { "unban", "ADDRESS", "refuse it no longer", ctl_unban },
+    { "backup", "FILE", "keys, enrolments, certificates, state and ini files: one file", ctl_backup },
+    { "restore", "FILE", "put all of that where it was, on this machine or a new one", ctl_restore },
     { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
     { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
 };
@@ -44,10 +50,15 @@ static void print_help(void)
            "      --dns NAME     for add: the [provider] that keeps its records; or manual\n"
            "      --domains LIST for invite: names that the agent may serve, in quotes\n"
            "      --for TIME     for invite: how long the token is good, 1s to 7d; 1h\n"
+           "                     for ban: how long it holds, such as 30d; 1d\n"
            "      --host HOST    for invite: where agents reach this machine, when it is\n"
            "                     not its first public address\n"
            "      --reason WHY   for certs revoke: unspecified, key-compromise, superseded\n"
            "                     or ceased\n"
+           "      --watch        for status: again every two seconds, until ctrl-C\n"
+           "      --config FILE  for restore: where its configuration is, when that is not\n"
+           "                     /etc/tunnel; with --state-dir, the folder of its state\n"
+           "      --force        for restore: overwrite what is there\n"
            "      --socket PATH  the daemon's control socket; also $TUNNEL_SOCKET\n"
            "      --relay        the relay at %s\n"
            "      --agent        the agent at %s\n"
@@ -66,8 +77,10 @@ static enum ctl_exit run_command(struct ctl *c)
 
     c->argc--;
     c->argv++;
-    if ((c->domains || c->lasts || c->host) && strcmp(name, "invite") != 0)
-        return ctl_wrong_usage("--domains, --for and --host are for invite, not for %s", name);
+    if ((c->domains || c->host) && strcmp(name, "invite") != 0)
+        return ctl_wrong_usage("--domains and --host are for invite, not for %s", name);
+    if (c->lasts && strcmp(name, "invite") != 0 && strcmp(name, "ban") != 0)
+        return ctl_wrong_usage("--for is for invite and ban, not for %s", name);
     if (c->dns && strcmp(name, "add") != 0)
         return ctl_wrong_usage("--dns is for add, not for %s", name);
     if (c->out && strcmp(name, "dns") != 0)
@@ -78,6 +91,12 @@ static enum ctl_exit run_command(struct ctl *c)
         return ctl_wrong_usage("--before is for doctor, not for %s", name);
     if (c->dry_run && strcmp(name, "dns") != 0)
         return ctl_wrong_usage("--dry-run is for dns sync, not for %s", name);
+    if ((c->config || c->state_dir || c->force) && strcmp(name, "restore") != 0)
+        return ctl_wrong_usage("--config, --state-dir and --force are for restore, not for %s", name);
+    if (c->watch && strcmp(name, "status") != 0)
+        return ctl_wrong_usage("--watch is for status, not for %s", name);
+    if (c->follow && strcmp(name, "log") != 0)
+        return ctl_wrong_usage("-f is for log, not for %s", name);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(c);
@@ -94,26 +113,21 @@ static bool wants_colour(void)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        { "socket", required_argument, NULL, 's' },
-        { "relay", no_argument, NULL, 'r' },
-        { "agent", no_argument, NULL, 'a' },
-        { "json", no_argument, NULL, 'j' },
-        { "domains", required_argument, NULL, 'd' },
-        { "for", required_argument, NULL, 'f' },
-        { "host", required_argument, NULL, 'o' },
-        { "help", no_argument, NULL, 'h' },
-        { "dry-run", no_argument, NULL, 'n' },
-        { "out", required_argument, NULL, 't' },
-        { "dns", required_argument, NULL, 'p' },
-        { "reason", required_argument, NULL, 'w' },
-        { "version", no_argument, NULL, 'v' },
-        { "before", no_argument, NULL, 'b' },
-        { 0 },
+        { "socket", required_argument, NULL, 's' },  { "relay", no_argument, NULL, 'r' },
+        { "agent", no_argument, NULL, 'a' },         { "json", no_argument, NULL, 'j' },
+        { "domains", required_argument, NULL, 'd' }, { "for", required_argument, NULL, 'l' },
+        { "host", required_argument, NULL, 'o' },    { "help", no_argument, NULL, 'h' },
+        { "dry-run", no_argument, NULL, 'n' },       { "out", required_argument, NULL, 't' },
+        { "dns", required_argument, NULL, 'p' },     { "reason", required_argument, NULL, 'w' },
+        { "version", no_argument, NULL, 'v' },       { "before", no_argument, NULL, 'b' },
+        { "follow", no_argument, NULL, 'f' },        { "force", no_argument, NULL, 'F' },
+        { "config", required_argument, NULL, 'c' },  { "state-dir", required_argument, NULL, 'S' },
+        { "watch", no_argument, NULL, 'W' },         { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
     int given, result;
 
-    while ((given = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+    while ((given = getopt_long(argc, argv, "hf", known, NULL)) != -1) {
         switch (given) {
         case 's': c.socket = optarg; break;
         case 'r':
@@ -124,7 +138,12 @@ int main(int argc, char **argv)
             break;
         case 'j': c.json = true; break;
         case 'd': c.domains = optarg; break;
-        case 'f': c.lasts = optarg; break;
+        case 'l': c.lasts = optarg; break;
+        case 'W': c.watch = true; break;
+        case 'F': c.force = true; break;
+        case 'c': c.config = optarg; break;
+        case 'S': c.state_dir = optarg; break;
+        case 'f': c.follow = true; break;
         case 'n': c.dry_run = true; break;
         case 'b': c.before = true; break;
         case 't': c.out = optarg; break;

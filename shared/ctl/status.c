@@ -3,13 +3,17 @@
 #include "shared/ctl/cert_state.h"
 #include "shared/ctl/dns_state.h"
 #include "shared/ctl/listeners_state.h"
+#include "shared/ctl/problems.h"
 #include "shared/ctl/table.h"
+#include "shared/ctl/watch.h"
 #include "shared/value.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+enum { WATCH_MS = 2000 };
 
 static const char *bold(const struct ctl *c)
 {
@@ -133,84 +137,47 @@ static bool is_lane_well(const json_t *lane)
     return is_well(lane, "state") && !*ctl_text(lane, "last_error");
 }
 
-/* Why a lane is down, and when the next attempt is; once for all lanes that stand together and say the same. */
-static void print_trouble(const char *name, const json_t *lane, const char **said)
-{
-    const char *why = ctl_text(lane, "last_error");
-    struct cell until;
-
-    if (!*why || (*said && strcmp(*said, why) == 0))
-        return;
-    *said = why;
-    if (*ctl_text(lane, "next_attempt"))
-        printf("  %s: %s; next attempt in %s\n", name, why, until_cell(lane, "next_attempt", &until));
-    else
-        printf("  %s: %s\n", name, why);
-}
+/* The worst first: what is not well, then the rest, each as the daemon has it. */
+enum { BAD, GOOD, PASSES };
 
 static bool show_relay_lanes(struct ctl *c, const json_t *status)
 {
     static const char *const headings[] = {
         "AGENT", "LANE", "STATE", "SINCE", "RTT", "STREAMS", "IN", "OUT"
     };
-    const char *said = NULL;
     const json_t *lane;
     struct table table;
     bool well = true;
     size_t i;
 
     table_init(&table, 8, headings);
-    json_array_foreach(json_object_get(status, "lanes"), i, lane)
-    {
-        lane_row(&table, text_cell(lane, "agent"), lane);
-        well = well && is_lane_well(lane);
-    }
+    for (int pass = BAD; pass < PASSES; pass++)
+        json_array_foreach(json_object_get(status, "lanes"), i, lane)
+        {
+            if (is_lane_well(lane) == (pass == GOOD))
+                lane_row(&table, text_cell(lane, "agent"), lane);
+            well = well && is_lane_well(lane);
+        }
     print_table(c, "lanes", &table);
-    json_array_foreach(json_object_get(status, "lanes"), i, lane)
-        print_trouble(ctl_text(lane, "agent"), lane, &said);
     return well;
-}
-
-/* Why a service is not well. */
-static void print_detail(const char *name, const json_t *served)
-{
-    const char *detail = ctl_text(served, "service_detail");
-
-    if (*detail)
-        printf("  %s: %s: %s\n", name, ctl_text(served, "service"), detail);
 }
 
 /* With protocol = plain a relay has a service of its own. */
 static bool print_forward(const json_t *relay)
 {
+    struct buf line = { 0 }, shown = { 0 };
     struct cell port;
 
     if (strcmp(ctl_text(relay, "protocol"), "plain") != 0)
         return true;
-    printf("  %s: %s port %s there goes to %s, %s\n", ctl_text(relay, "name"),
-           ctl_text(relay, "remote_address"), number_cell(relay, "remote_port", "", &port),
-           ctl_text(relay, "service"), ctl_text(relay, "service_state"));
-    print_detail(ctl_text(relay, "name"), relay);
+    buf_printf(&line, "%s: %s port %s there goes to %s, %s", ctl_text(relay, "name"),
+               ctl_text(relay, "remote_address"), number_cell(relay, "remote_port", "", &port),
+               ctl_text(relay, "service"), ctl_text(relay, "service_state"));
+    value_show(&shown, (struct str){ buf_bytes(&line), line.len }, 0);
+    printf("  %s\n", buf_text(&shown));
+    buf_free(&line);
+    buf_free(&shown);
     return is_well(relay, "service_state");
-}
-
-/* Lanes that go by another port than the one that was given. */
-static void print_detour(const json_t *relay)
-{
-    json_int_t given = json_integer_value(json_object_get(relay, "port"));
-    const json_t *lane;
-    size_t i;
-
-    json_array_foreach(json_object_get(relay, "lanes"), i, lane)
-    {
-        json_int_t port = json_integer_value(json_object_get(lane, "port"));
-
-        if (given == 0 || port == given || strcmp(ctl_text(lane, "state"), "up") != 0)
-            continue;
-        printf("  %s: lane %" JSON_INTEGER_FORMAT " goes by port %" JSON_INTEGER_FORMAT
-               ", because no SSH server was found at port %" JSON_INTEGER_FORMAT "\n",
-               ctl_text(relay, "name"), json_integer_value(json_object_get(lane, "lane")), port, given);
-    }
 }
 
 static bool show_agent_lanes(struct ctl *c, const json_t *status)
@@ -219,25 +186,20 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
         "RELAY", "LANE", "STATE", "SINCE", "RTT", "STREAMS", "IN", "OUT"
     };
     const json_t *relays = json_object_get(status, "relays"), *relay, *lane;
-    const char *said = NULL;
     struct table table;
     bool well = true;
     size_t i, j;
 
     table_init(&table, 8, headings);
-    json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
-    {
-        lane_row(&table, text_cell(relay, "name"), lane);
-        well = well && is_lane_well(lane);
-    }
+    for (int pass = BAD; pass < PASSES; pass++)
+        json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
+        {
+            if (is_lane_well(lane) == (pass == GOOD))
+                lane_row(&table, text_cell(relay, "name"), lane);
+            well = well && is_lane_well(lane);
+        }
     print_table(c, "relays", &table);
-    json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
-        print_trouble(ctl_text(relay, "name"), lane, &said);
-    json_array_foreach(relays, i, relay)
-    {
-        print_detour(relay);
-        well = print_forward(relay) && well;
-    }
+    json_array_foreach(relays, i, relay) well = print_forward(relay) && well;
     return well;
 }
 
@@ -258,6 +220,28 @@ static const char *served_by(const json_t *domain, struct buf *names)
     return buf_bytes(names);
 }
 
+static bool is_relay_domain_well(const json_t *domain)
+{
+    return is_well(domain, "state") && !*ctl_text(domain, "last_error");
+}
+
+static void relay_domain_row(struct table *table, const json_t *domain, struct buf *names)
+{
+    const json_t *cert = json_object_get(domain, "cert");
+    struct cell requests, errors, left, text;
+
+    if (*ctl_text(cert, "not_after"))
+        snprintf(text.text, sizeof text.text, "%.12s, %.20s left", text_cell(cert, "state"),
+                 until_cell(cert, "not_after", &left));
+    else
+        snprintf(text.text, sizeof text.text, "%.20s", text_cell(cert, "state"));
+    table_row(table,
+              (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "state"),
+                                     served_by(domain, names), number_cell(domain, "requests", "", &requests),
+                                     number_cell(domain, "errors", "", &errors),
+                                     json_is_object(cert) ? text.text : "-" });
+}
+
 static bool show_relay_domains(struct ctl *c, const json_t *status)
 {
     static const char *const headings[] = { "DOMAIN", "STATE", "AGENT", "REQUESTS", "ERRORS", "CERTIFICATE" };
@@ -268,27 +252,15 @@ static bool show_relay_domains(struct ctl *c, const json_t *status)
     size_t i;
 
     table_init(&table, 6, headings);
-    json_array_foreach(json_object_get(status, "domains"), i, domain)
-    {
-        const json_t *cert = json_object_get(domain, "cert");
-        struct cell requests, errors, left, text;
-
-        if (*ctl_text(cert, "not_after"))
-            snprintf(text.text, sizeof text.text, "%.12s, %.20s left", text_cell(cert, "state"),
-                     until_cell(cert, "not_after", &left));
-        else
-            snprintf(text.text, sizeof text.text, "%.20s", text_cell(cert, "state"));
-        table_row(&table, (const char *const[]){ text_cell(domain, "name"), text_cell(domain, "state"),
-                                                 served_by(domain, &names),
-                                                 number_cell(domain, "requests", "", &requests),
-                                                 number_cell(domain, "errors", "", &errors),
-                                                 json_is_object(cert) ? text.text : "-" });
-        well = well && is_well(domain, "state") && !*ctl_text(domain, "last_error");
-    }
+    for (int pass = BAD; pass < PASSES; pass++)
+        json_array_foreach(json_object_get(status, "domains"), i, domain)
+        {
+            if (is_relay_domain_well(domain) == (pass == GOOD))
+                relay_domain_row(&table, domain, &names);
+            well = well && is_relay_domain_well(domain);
+        }
     buf_free(&names);
     print_table(c, "domains", &table);
-    json_array_foreach(json_object_get(status, "domains"), i, domain) if (*ctl_text(domain, "last_error"))
-        printf("  %s: %s\n", ctl_text(domain, "name"), ctl_text(domain, "last_error"));
     return well;
 }
 
@@ -324,16 +296,9 @@ static bool are_services_well(const json_t *domain)
     return is_well(domain, "service_state");
 }
 
-static void print_details(const json_t *domain)
+static bool is_agent_domain_well(const json_t *domain)
 {
-    const json_t *route;
-    size_t i;
-
-    print_detail(ctl_text(domain, "name"), domain);
-    json_array_foreach(json_object_get(domain, "routes"), i, route)
-        print_detail(ctl_text(domain, "name"), route);
-    dns_state_print_reasons(domain);
-    cert_state_print_reasons(domain);
+    return are_services_well(domain) && dns_state_is_well(domain) && cert_state_is_well(domain);
 }
 
 static bool show_agent_domains(struct ctl *c, const json_t *status)
@@ -345,13 +310,14 @@ static bool show_agent_domains(struct ctl *c, const json_t *status)
     size_t i;
 
     table_init(&table, 6, headings);
-    json_array_foreach(domains, i, domain)
-    {
-        service_rows(&table, domain);
-        well = well && are_services_well(domain) && dns_state_is_well(domain) && cert_state_is_well(domain);
-    }
+    for (int pass = BAD; pass < PASSES; pass++)
+        json_array_foreach(domains, i, domain)
+        {
+            if (is_agent_domain_well(domain) == (pass == GOOD))
+                service_rows(&table, domain);
+            well = well && is_agent_domain_well(domain);
+        }
     print_table(c, "domains", &table);
-    json_array_foreach(domains, i, domain) print_details(domain);
     return well;
 }
 
@@ -382,19 +348,21 @@ static bool show_relay_ports(struct ctl *c, const json_t *status)
     size_t i;
 
     table_init(&table, 7, headings);
-    json_array_foreach(ports, i, port)
-    {
-        struct cell connections, in, out;
+    for (int pass = BAD; pass < PASSES; pass++)
+        json_array_foreach(ports, i, port)
+        {
+            struct cell connections, in, out;
 
-        table_row(&table, (const char *const[]){
-                              text_cell(port, "name"), text_cell(port, "listen"), text_cell(port, "state"),
-                              text_cell(port, "agent"), number_cell(port, "connections", "", &connections),
-                              bytes_cell(port, "bytes_in", &in), bytes_cell(port, "bytes_out", &out) });
-        well = well && is_relay_port_well(port);
-    }
+            well = well && is_relay_port_well(port);
+            if (is_relay_port_well(port) != (pass == GOOD))
+                continue;
+            table_row(&table, (const char *const[]){ text_cell(port, "name"), text_cell(port, "listen"),
+                                                     text_cell(port, "state"), text_cell(port, "agent"),
+                                                     number_cell(port, "connections", "", &connections),
+                                                     bytes_cell(port, "bytes_in", &in),
+                                                     bytes_cell(port, "bytes_out", &out) });
+        }
     print_table(c, "ports", &table);
-    json_array_foreach(ports, i, port) if (*ctl_text(port, "why"))
-        printf("  %s: %s\n", ctl_text(port, "name"), ctl_text(port, "why"));
     return well;
 }
 
@@ -407,23 +375,20 @@ static bool show_agent_ports(struct ctl *c, const json_t *status)
     size_t i;
 
     table_init(&table, 6, headings);
-    json_array_foreach(ports, i, port)
-    {
-        struct cell connections;
+    for (int pass = BAD; pass < PASSES; pass++)
+        json_array_foreach(ports, i, port)
+        {
+            struct cell connections;
 
-        table_row(&table, (const char *const[]){ text_cell(port, "name"), text_cell(port, "listen"),
-                                                 text_cell(port, "claim"), text_cell(port, "service"),
-                                                 text_cell(port, "service_state"),
-                                                 number_cell(port, "connections", "", &connections) });
-        well = well && is_agent_port_well(port);
-    }
+            well = well && is_agent_port_well(port);
+            if (is_agent_port_well(port) != (pass == GOOD))
+                continue;
+            table_row(&table, (const char *const[]){ text_cell(port, "name"), text_cell(port, "listen"),
+                                                     text_cell(port, "claim"), text_cell(port, "service"),
+                                                     text_cell(port, "service_state"),
+                                                     number_cell(port, "connections", "", &connections) });
+        }
     print_table(c, "ports", &table);
-    json_array_foreach(ports, i, port)
-    {
-        print_detail(ctl_text(port, "name"), port);
-        if (*ctl_text(port, "claim_why"))
-            printf("  %s: refused by the relay: %s\n", ctl_text(port, "name"), ctl_text(port, "claim_why"));
-    }
     return well;
 }
 
@@ -473,21 +438,39 @@ static void print_admin_trouble(const json_t *status)
     if (!*why)
         return;
     value_show(&shown, str_of(why), 0);
-    printf("no admin listener (/metrics) for now: %s\n", buf_text(&shown));
+    printf("  no admin listener (/metrics) for now: %s\n", buf_text(&shown));
     buf_free(&shown);
+}
+
+static void print_problems(const struct ctl *c, const json_t *status)
+{
+    struct buf lines = { 0 };
+
+    problems_add(&lines, status);
+    if (lines.len > 0 || !listeners_state_is_well(status) ||
+        *ctl_text(json_object_get(status, "admin"), "last_error"))
+        printf("\n%swrong%s\n", bold(c), plain(c));
+    listeners_state_print_reasons(status);
+    fputs(buf_text(&lines), stdout);
+    print_admin_trouble(status);
+    buf_free(&lines);
 }
 
 static enum ctl_exit show(struct ctl *c, const json_t *status)
 {
     bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
     bool lanes_well, domains_well, ports_well = true;
+    struct buf name = { 0 }, version = { 0 };
     char up[32];
 
     ctl_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
-    printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), ctl_text(status, "role"),
-           ctl_text(status, "name"), plain(c), ctl_text(status, "version"), up);
-    print_admin_trouble(status);
-    listeners_state_print_reasons(status);
+    value_show(&name, str_of(ctl_text(status, "name")), 0);
+    value_show(&version, str_of(ctl_text(status, "version")), 0);
+    printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), is_relay ? "relay" : "agent", buf_text(&name),
+           plain(c), buf_text(&version), up);
+    buf_free(&name);
+    buf_free(&version);
+    print_problems(c, status);
     lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
     if (!is_relay)
@@ -522,13 +505,12 @@ static enum ctl_exit judge(const json_t *status)
     return CTL_WELL;
 }
 
-enum ctl_exit ctl_status(struct ctl *c)
+static enum ctl_exit show_all(struct ctl *c, void *user)
 {
     enum ctl_exit result;
     json_t *status;
 
-    if (c->argc > 0)
-        return ctl_wrong_usage("status takes no argument, but was given %s", c->argv[0]);
+    (void)user;
     result = ctl_ask(c, "GET", "/v1/status", &status);
     if (result == CTL_WELL && !is_understood(status)) {
         fprintf(stderr,
@@ -539,4 +521,19 @@ enum ctl_exit ctl_status(struct ctl *c)
         result = c->json ? judge(status) : show(c, status);
     json_decref(status);
     return result;
+}
+
+static enum ctl_exit show_domain(struct ctl *c, void *user)
+{
+    (void)user;
+    return ctl_status_domain(c, c->argv[0]);
+}
+
+enum ctl_exit ctl_status(struct ctl *c)
+{
+    enum ctl_exit (*shown)(struct ctl * c, void *user) = c->argc > 0 ? show_domain : show_all;
+
+    if (c->argc > 1)
+        return ctl_wrong_usage("status takes one DOMAIN, but was also given %s", c->argv[1]);
+    return c->watch ? watch_screen(c, WATCH_MS, false, shown, NULL) : shown(c, NULL);
 }

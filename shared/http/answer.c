@@ -98,6 +98,32 @@ void http_later_error(struct http_later *later, int status, const char *fmt, ...
     va_end(args);
 }
 
+/* ---- streams ---- */
+
+struct http_later *http_reply_stream(struct http_reply *reply, const char *type, void (*gone)(void *user),
+                                     void *user)
+{
+    struct http_later *stream = http_reply_later(reply);
+
+    stream->type = type;
+    stream->gone = gone;
+    stream->user = user;
+    return stream;
+}
+
+bool http_stream_write(struct http_later *stream, const char *bytes, size_t n)
+{
+    return !stream->conn ||
+           stream->more(stream->conn, bytes, n); /* without: it has not begun, in its route */
+}
+
+void http_stream_end(struct http_later *stream)
+{
+    if (stream->conn)
+        stream->end(stream->conn);
+    free(stream);
+}
+
 /* ---- which route ---- */
 
 /* A * in the route's path is one whole segment, which is not empty. */
@@ -195,6 +221,13 @@ static void put(const struct h1_head *head, const struct http_reply *reply, cons
 void http_answer_put(const struct h1_head *head, const struct http_reply *reply, bool keep, struct buf *out)
 {
     put(head, reply, "", keep, out);
+}
+
+void http_answer_put_stream(const struct h1_head *head, const char *type, struct buf *out)
+{
+    buf_printf(
+        out, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nCache-Control: no-store\r\nConnection: close\r\n%s\r\n",
+        type, head->minor > 0 ? "Transfer-Encoding: chunked\r\n" : "");
 }
 
 static struct http_request request_of(const struct h1_head *head)

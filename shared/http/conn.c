@@ -2,7 +2,9 @@
  *
  *   HEAD -> BODY -> answer, or WAIT for it ─┐      each state has a deadline
  *    ▲─────────────────────────────────────-┘
- *    └── refused, asked to close ──▶ LINGER -> CLOSE -> freed */
+ *    └── refused, asked to close ──▶ LINGER -> CLOSE -> freed
+ *                                       ▲
+ *   BODY -> STREAM, for as long as both like ┘   without a deadline */
 #include "shared/http/conn.h"
 
 #include "shared/mem.h"
@@ -11,7 +13,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-enum state { C_HEAD, C_BODY, C_WAIT, C_LINGER, C_CLOSE };
+enum state { C_HEAD, C_BODY, C_WAIT, C_STREAM, C_LINGER, C_CLOSE };
 
 enum { WAITING_BYTES = HTTP_SERVER_HEAD_BYTES + HTTP_SERVER_BODY_BYTES }; /* of further requests */
 
@@ -29,7 +31,7 @@ struct http_conn {
     struct h1_head head; /* of in while it is incomplete, then of head_text */
     struct h1_body body;
     bool request_began, draining, answering;
-    struct http_later *later; /* C_WAIT: who makes the answer */
+    struct http_later *later; /* C_WAIT, C_STREAM: who makes the answer */
 };
 
 static void conn_run(struct http_conn *c);
@@ -37,6 +39,7 @@ static enum state step_head(struct http_conn *c);
 static enum state step_body(struct http_conn *c);
 static enum state answer(struct http_conn *c);
 static enum state step_wait(struct http_conn *c);
+static enum state step_stream(struct http_conn *c);
 static enum state step_linger(struct http_conn *c);
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
@@ -108,6 +111,7 @@ static void conn_run(struct http_conn *c)
         case C_HEAD: next = step_head(c); break;
         case C_BODY: next = step_body(c); break;
         case C_WAIT: next = step_wait(c); break;
+        case C_STREAM: next = step_stream(c); break;
         case C_LINGER: next = step_linger(c); break;
         case C_CLOSE: break;
         }
@@ -208,6 +212,76 @@ static void on_finished(void *conn, const struct http_reply *reply)
     conn_run(c);
 }
 
+/* ---- an answer that goes on ---- */
+
+static bool on_more(void *conn, const char *bytes, size_t n)
+{
+    struct http_conn *c = conn;
+    struct buf out = { 0 };
+
+    if (c->state != C_STREAM || n == 0)
+        return true;
+    if (stream_full(c->stream))
+        return false;
+    if (c->head.minor > 0)
+        buf_printf(&out, "%zx\r\n", n);
+    buf_add(&out, bytes, n);
+    if (c->head.minor > 0)
+        buf_add_text(&out, "\r\n");
+    stream_write(c->stream, buf_bytes(&out), out.len);
+    buf_free(&out);
+    return true;
+}
+
+static void end_stream(struct http_conn *c)
+{
+    c->later = NULL;
+    if (c->state != C_STREAM)
+        return;
+    if (c->head.minor > 0 && !str_eq(h1_text(&c->head, c->head.method), "HEAD"))
+        stream_write(c->stream, "0\r\n\r\n", 5);
+    conn_enter(c, C_LINGER);
+}
+
+static void on_stream_end(void *conn)
+{
+    end_stream(conn);
+}
+
+/* Whoever makes it hears that nobody is there any more. */
+static void leave_stream(struct http_conn *c)
+{
+    struct http_later *later = c->later;
+
+    c->later = NULL;
+    later->gone(later->user);
+    free(later);
+}
+
+static enum state begin_stream(struct http_conn *c)
+{
+    struct buf out = { 0 };
+
+    c->later->conn = c;
+    c->later->more = on_more;
+    c->later->end = on_stream_end;
+    http_answer_put_stream(&c->head, c->later->type, &out);
+    stream_write(c->stream, buf_bytes(&out), out.len);
+    buf_free(&out);
+    uv_timer_stop(&c->deadline);
+    if (!c->draining && !str_eq(h1_text(&c->head, c->head.method), "HEAD"))
+        return C_STREAM;
+    leave_stream(c);
+    return C_LINGER;
+}
+
+/* Nothing more is expected of the client. */
+static enum state step_stream(struct http_conn *c)
+{
+    buf_free(&c->in);
+    return C_STREAM;
+}
+
 static enum state answer(struct http_conn *c)
 {
     struct buf out = { 0 };
@@ -216,12 +290,14 @@ static enum state answer(struct http_conn *c)
     c->answering = true;
     c->later = http_answer(c->routes, &c->head, &c->content, c->head.keep_alive && !c->draining, &out);
     c->answering = false;
-    if (c->later) {
-        *c->later = (struct http_later){ on_finished, c };
+    if (c->later && c->later->type) {
+        next = c->state == C_CLOSE ? C_CLOSE : begin_stream(c);
+    } else if (c->later) {
+        *c->later = (struct http_later){ .finished = on_finished, .conn = c };
         set_deadline(c, HTTP_SERVER_LATER_MS);
         next = C_WAIT;
     }
-    if (c->state != C_CLOSE && !c->later)
+    if (c->state != C_CLOSE && out.len > 0)
         next = put_answer(c, &out);
     buf_free(&out);
     return c->state == C_CLOSE ? C_CLOSE : next;
@@ -256,6 +332,10 @@ static void on_eof(void *user)
     c->draining = true;
     if (c->state == C_WAIT)
         return; /* it may still read */
+    if (c->state == C_STREAM) {
+        conn_enter(c, C_CLOSE); /* as who has been stopped by ctrl-C looks to us */
+        return;
+    }
     stream_shutdown(c->stream);
     set_deadline(c, HTTP_SERVER_LINGER_MS);
 }
@@ -284,6 +364,14 @@ void http_conn_drain(struct http_conn *c)
     int unread = 0;
 
     c->draining = true;
+    if (c->state == C_STREAM) {
+        struct http_later *later = c->later;
+
+        end_stream(c);
+        later->gone(later->user);
+        free(later);
+        return;
+    }
     if (c->in.len == 0 && ioctl(stream_fd(c->stream), FIONREAD, &unread) == 0 && unread > 0)
         return; /* a request that has come already, although it has not been read */
     conn_run(c);
@@ -299,7 +387,9 @@ static void release(struct http_conn *c)
 {
     if (--c->pending > 0)
         return;
-    if (c->later)
+    if (c->later && c->later->type)
+        leave_stream(c);
+    else if (c->later)
         c->later->conn = NULL;
     buf_free(&c->in);
     forget_request(c);

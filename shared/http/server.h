@@ -61,6 +61,14 @@ struct http_later *http_reply_later(struct http_reply *reply);
 void http_later_json(struct http_later *later, int status, json_t *takes);
 void http_later_error(struct http_later *later, int status, const char *fmt, ...) printf_like(3, 4);
 
+/* An answer that goes on: it begins at once, and its content comes by http_stream_write until http_stream_end. `gone` is
+ * called once, last, when the client has left or the server ends; then, as after http_stream_end, it is freed. */
+struct http_later *http_reply_stream(struct http_reply *reply, const char *type, void (*gone)(void *user),
+                                     void *user);
+/* False, and nothing written: the client reads too slowly. */
+bool http_stream_write(struct http_later *stream, const char *bytes, size_t n);
+void http_stream_end(struct http_later *stream);
+
 struct http_server;
 
 /* Takes a listening socket, Unix or TCP, also when it fails. Borrows routes and user until `ended`. */

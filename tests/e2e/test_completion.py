@@ -41,6 +41,10 @@ def test_commands_are_those_of_the_help() -> None:
     (["dns", ""], {"sync", "providers", "import"}),
     (["certs", ""], {"renew", "revoke", "import"}),
     (["add", "--"], {"--dns"}),
+    (["ban", "--"], {"--for"}),
+    (["log", "--"], {"--follow"}),
+    (["status", "--"], {"--watch"}),
+    (["restore", "--"], {"--config", "--state-dir", "--force"}),
     (["invite", "--domains", ""], set()),
 ])
 def test_what_follows(words: list[str], wanted: set[str]) -> None:

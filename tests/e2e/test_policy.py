@@ -157,7 +157,7 @@ def test_www_without_that_name_is_told_of(edges, ctl, word):
     told = "a site is not served as it should be"
     wait_until(lambda: trouble(edge) == says, "it is shown")
     shown = ctl("status", at=edge.relay)
-    assert shown.code == 1 and f"  a.test: {says}\n" in shown.out
+    assert shown.code == 1 and f"  a.test: {says}; since " in shown.out
     edge.agent.claim()
     assert edge.relay.post("/v1/reload").status == 200
     assert edge.visit().status == 200 and edge.relay.log().count(told) == 1

@@ -57,7 +57,7 @@ def test_its_own_version(ctl):
 
 @pytest.mark.parametrize("arguments", [
     [], ["--json"], ["nonsense"], ["Status"], [""], ["--nonsense", "status"], ["--socket"],
-    ["--relay", "--agent", "status"], ["status", "one"], ["version", "one"], ["reload", "one"], ["check", "one", "two"],
+    ["--relay", "--agent", "status"], ["status", "one", "two"], ["version", "one"], ["reload", "one"], ["check", "one", "two"],
 ])
 def test_used_wrongly(ctl, arguments):
     is_usage(ctl(*arguments))
@@ -66,7 +66,7 @@ def test_used_wrongly(ctl, arguments):
 def test_what_was_wrong_is_named(ctl, relay):
     assert "no command nonsense" in is_usage(ctl("nonsense"))
     assert "command" in is_usage(ctl())
-    assert "status takes no argument, but was given one" in is_usage(ctl("status", "one", at=relay))
+    assert "status takes one DOMAIN, but was also given two" in is_usage(ctl("status", "one", "two", at=relay))
     assert "two" in is_usage(ctl("check", "one", "two", at=relay))
 
 

@@ -378,7 +378,7 @@ static void import(struct bench *b, const char *name, struct heard *h)
     *h = (struct heard){ 0 };
     manager_answer_import(b->m, &request, &reply);
     if (reply.later)
-        *reply.later = (struct http_later){ on_answered, h };
+        *reply.later = (struct http_later){ .finished = on_answered, .conn = h };
     else
         on_answered(h, &reply);
     json_decref(content);
@@ -421,7 +421,7 @@ static void test_an_import_does_not_stop_what_a_person_waits_for(void **state)
     fake.waits = true;
     manager_answer_renew(b.m, &request, &reply);
     assert_non_null(reply.later);
-    *reply.later = (struct http_later){ on_answered, &asked };
+    *reply.later = (struct http_later){ .finished = on_answered, .conn = &asked };
     UNTIL(&b, fake.runs > 0 && fake.at_once == 1);
     import(&b, "a.com", &heard);
     assert_true(heard.done && !asked.done);

@@ -1,0 +1,244 @@
+"""tunnelctl backup and restore: a new VM or a new SD card carries on; hostile and damaged archives change nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pairing import pairing
+from path import DOMAIN
+from programs import need, run, wait_until
+
+
+def tree(*folders):
+    """What is there: modes and contents; sockets, locks and logs say nothing to another machine."""
+    return {str(file): (oct(file.stat().st_mode), file.read_bytes() if file.is_file() else None)
+            for folder in folders for file in [folder, *sorted(folder.rglob("*"))]
+            if file.name != "lock" and (file.is_dir() or file.is_file())}
+
+
+def backup(daemon, to):
+    done = run("tunnelctl", "--socket", daemon.socket, "backup", to)
+    assert done.code == 0, done.err
+    assert to.stat().st_mode & 0o777 == 0o600
+    return done.out
+
+
+def restore(daemon, archive, *words):
+    return run("tunnelctl", "restore", archive, "--config", daemon.conf, "--state-dir", daemon.state_dir, *words)
+
+
+def destroy(daemon):
+    shutil.rmtree(daemon.state_dir)
+    daemon.conf.unlink()
+    shutil.rmtree(daemon.folder / "agent.d", ignore_errors=True)
+
+
+def end_sessions(pairing):
+    """As when their machine is gone."""
+    for proc in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (proc / "cmdline").read_bytes().split(b"\0")
+            parent = int((proc / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has just ended
+        if command[0].endswith(b"tunnel-lane") and os.fsencode(pairing.lane_socket) in command:
+            os.kill(parent, signal.SIGKILL)
+
+
+@pytest.fixture
+def joined(pairing):
+    """All is up, and visitors are served."""
+    pairing.house = pairing.new_agent()
+    assert pairing.join(pairing.house, pairing.invite()).code == 0
+    pairing.wait_up()
+    assert pairing.visit().status == 200
+    return pairing
+
+
+def test_another_machine_carries_on(joined, folder):
+    relay, agent = joined.relay, joined.house
+    assert run("tunnelctl", "--socket", relay.socket, "ban", "203.0.113.7").code == 0
+    archive, card = folder / "relay.tar", folder / "agent.tar"
+    backup(relay, archive)
+    backup(agent, card)
+    assert DOMAIN in tarfile.open(archive).extractfile(str(relay.state_dir / "agents.json")[1:]).read().decode()
+    names = subprocess.run(["tar", "-tf", card], check=True, capture_output=True, text=True).stdout.splitlines()
+    assert names[0] == "manifest.json" and str(agent.folder / "agent.d/relay-e2e.ini")[1:] in names
+
+    relay.stop()
+    before = tree(relay.state_dir)
+    destroy(relay)
+    done = restore(relay, archive)
+    assert done.code == 0, done.err
+    assert "systemctl start tunnel-relay" in done.out and "host key" in done.out
+    assert tree(relay.state_dir) == before
+    relay.start()
+    joined.wait_up()
+    assert joined.visit().status == 200  # with the certificate's root, and the lane that was there before
+    assert "203.0.113.7" in run("tunnelctl", "--socket", relay.socket, "ban").out
+
+    agent.stop()
+    before = tree(agent.state_dir, agent.folder / "agent.d")
+    destroy(agent)
+    assert restore(agent, card).code == 0
+    assert tree(agent.state_dir, agent.folder / "agent.d") == before
+    agent.start()
+    joined.wait_up()
+    assert joined.visit().status == 200
+
+
+def test_a_new_host_key_takes_one_command_at_home(joined, folder):
+    """The relay's state came along, but its new VM has an sshd of its own."""
+    relay, agent = joined.relay, joined.house
+    archive = folder / "relay.tar"
+    backup(relay, archive)
+    relay.stop()
+    destroy(relay)
+    assert joined.sshd.end() is None
+    end_sessions(joined)
+    for name in ("host_key", "host_key.pub"):
+        (joined.sshd.folder / name).unlink()
+    subprocess.run([need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", joined.sshd.folder / "host_key"], check=True)
+    assert restore(relay, archive).code == 0
+    joined.sshd.start_again()
+    relay.start()
+    wait_until(lambda: "host key" in json.dumps(agent.get("/v1/status").json["relays"]), "the agent sees another machine")
+    assert joined.ctl(relay, "revoke", "pi").code == 0  # as tunnelctl restore has said
+    assert joined.join(agent, joined.invite()).code == 0
+    joined.wait_up()
+    assert joined.visit().status == 200 and joined.enrolled() == ["pi"]
+
+
+def test_what_is_here_is_not_lost(joined, folder):
+    relay = joined.relay
+    archive = folder / "relay.tar"
+    backup(relay, archive)
+    done = restore(relay, archive)
+    assert done.code == 1 and "stop the daemon first" in done.err and "systemctl stop tunnel-relay" in done.err
+    relay.stop()
+    assert restore(relay, archive).code == 0  # it is as it was
+    agents = relay.state_dir / "agents.json"
+    agents.write_text("{}")
+    done = restore(relay, archive)
+    assert done.code == 1 and str(agents) in done.err and "--force" in done.err and agents.read_text() == "{}"
+    assert restore(relay, archive, "--force").code == 0 and agents.read_text() != "{}"
+    done = run("tunnelctl", "restore", archive)
+    assert done.code == 1 and f"--config {relay.conf} --state-dir {relay.state_dir}" in done.err
+    inside = relay.state_dir / "internal"
+    inside.rename(folder / "elsewhere")
+    inside.symlink_to(folder / "elsewhere")
+    done = restore(relay, archive, "--force")
+    assert done.code == 1 and f"{inside} is here and no folder" in done.err
+
+
+class Archive:
+    """A backup that can be taken apart and put together in another way."""
+
+    def __init__(self, path: Path) -> None:
+        with tarfile.open(path) as archive:
+            self.members = [[member, archive.extractfile(member).read()] for member in archive]
+        self.manifest = json.loads(self.members[0][1])
+
+    def find(self, name: str) -> list:
+        return next(member for member in self.members if member[0].name.endswith(name))
+
+    def write(self, path: Path) -> bytes:
+        self.members[0][1] = json.dumps(self.manifest).encode()
+        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+            for member, content in self.members:
+                member.size = len(content) if member.type == tarfile.REGTYPE else 0
+                archive.addfile(member, io.BytesIO(content) if member.type == tarfile.REGTYPE else None)
+        return path.read_bytes()
+
+
+def rename(archive, path, name=None):
+    entry = archive.manifest["files"][0]
+    archive.members[1][0].name = name or path[1:]
+    entry["path"] = path
+
+
+def relink(archive, kind):
+    member = archive.members[1][0]
+    member.type, member.linkname = kind, "/etc/passwd"
+
+
+def extra(archive):
+    archive.members.append([tarfile.TarInfo("etc/cron.d/x"), b"x"])
+
+
+def change(archive):
+    archive.members[1][1] = archive.members[1][1] + b"x"
+
+
+def entry_says(**what):
+    return lambda archive: archive.manifest["files"][0].update(what)
+
+
+def manifest_says(**what):
+    return lambda archive: archive.manifest.update(what)
+
+
+HOSTILE = {
+    "as it is": (lambda archive: None, ""),
+    "absolute": (lambda archive: rename(archive, "/etc/passwd", "/etc/passwd"), "neither state nor configuration"),
+    "absolute in the archive": (lambda archive: setattr(archive.members[1][0], "name", "/" + archive.members[1][0].name),
+                                "may lead elsewhere"),
+    "..": (lambda archive: rename(archive, archive.manifest["state_dir"] + "/../../x"), "may lead elsewhere"),
+    "elsewhere": (lambda archive: rename(archive, "/etc/cron.d/x"), "neither state nor configuration"),
+    "symlink": (lambda archive: relink(archive, tarfile.SYMTYPE), "no regular file"),
+    "hard link": (lambda archive: relink(archive, tarfile.LNKTYPE), "no regular file"),
+    "fifo": (lambda archive: relink(archive, tarfile.FIFOTYPE), "no regular file"),
+    "extra": (extra, "but not in manifest.json"),
+    "missing": (lambda archive: archive.members.pop(1), "missing, or not at its place"),
+    "changed": (change, "is damaged"),
+    "no manifest": (lambda archive: archive.members.reverse(), "its first file is not manifest.json"),
+    "setuid": (entry_says(mode="4755"), "the mode 4755"),
+    "setuid in the archive": (lambda archive: setattr(archive.members[1][0], "mode", 0o4755), "has the mode"),
+    "everybody writes": (entry_says(mode="0666"), "the mode 0666"),
+    "another's": (entry_says(owner="daemon"), "whose owner is daemon"),
+    "nobody's": (manifest_says(owner="no-such-user"), ""),
+    "newer": (manifest_says(v=2), "newer version"),
+    "another role": (manifest_says(role="king"), "neither relay nor agent"),
+    "relative": (manifest_says(state_dir="state"), "not absolute"),
+}
+
+
+def test_hostile_archives_change_nothing(joined, folder):
+    relay = joined.relay
+    good, bad = folder / "good.tar", folder / "bad.tar"
+    backup(relay, good)
+    relay.stop()
+    destroy(relay)
+    for name, (work, words) in HOSTILE.items():
+        archive = Archive(good)
+        work(archive)
+        archive.write(bad)
+        done = restore(relay, bad)
+        if name == "as it is" or (name == "nobody's" and done.code == 0):
+            assert done.code == 0, done.err  # so it is the one change that is refused
+            destroy(relay)
+            continue
+        assert done.code == 1 and words in done.err, (name, done)
+        assert not relay.state_dir.exists() and not relay.conf.exists(), name
+    whole = good.read_bytes()
+    for n in (0, 100, 512, 700, len(whole) // 2, len(whole) - 1024):
+        bad.write_bytes(whole[:n])
+        assert restore(relay, bad).code == 1
+    for n in (3, 120, 150, 300, 600):  # a bit of a header, or of the manifest, is another one
+        bad.write_bytes(whole[:n] + bytes([whole[n] ^ 1]) + whole[n + 1:])
+        done = restore(relay, bad)
+        assert done.code == 1, n
+    assert not relay.state_dir.exists()
+    assert restore(relay, good).code == 0
+    relay.start()
+    joined.wait_up()
