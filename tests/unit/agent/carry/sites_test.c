@@ -257,13 +257,14 @@ static void test_status(void **state)
     (void)state;
     init(&s, "[domain a.test]\nservice = http://x\nroute /api = https://y\n");
     sites_note_service(&s, "domain:a.test", "/api", LANE_SERVICE_REFUSED, "no \xff trust");
+    s.list[0].services[1].since_s = 1700000000;
     list = sites_status(&s);
     text = json_dumps(list, JSON_COMPACT);
     assert_string_equal(
         text,
         "[{\"name\":\"a.test\",\"mode\":\"tunnel\",\"service\":\"http://x\",\"service_state\":"
-        "\"unknown\",\"service_detail\":\"\",\"routes\":[{\"path\":\"/api\",\"service\":\"https://y\","
-        "\"service_state\":\"refused\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\",\"claim_why\":null}]");
+        "\"unknown\",\"service_since\":null,\"service_detail\":\"\",\"routes\":[{\"path\":\"/api\",\"service\":\"https://y\","
+        "\"service_state\":\"refused\",\"service_since\":\"2023-11-14T22:13:20Z\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\",\"claim_why\":null}]");
     free(text);
     json_decref(list);
     sites_free(&s);
