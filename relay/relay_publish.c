@@ -27,7 +27,7 @@ static void add_apart(struct publication *p, struct snap_site *added, const stru
         log_error("no certificate", kv_str("domain", names[0]), kv_str("error", why.text));
     for (size_t i = 0; tls && i < n; i++) {
         snapshot_add_name(p->snapshot, added, names[i], relay_certificate_covers(tls, &shown, names[i]));
-        snapshot_show_apart(p->snapshot, tls);
+        snapshot_show_apart(p->snapshot, tls, shown.trusted);
     }
     SSL_CTX_free(tls);
 }

@@ -114,6 +114,7 @@ struct exchange *exchange_new(const struct visitor_side *side, const struct clie
     x->idempotent = is_idempotent(method) && x->offer.len == 0;
     x->visitor_keeps = head->keep_alive;
     x->secure = visitor->secure;
+    x->trusted_cert = snapshot_browsers_trust(holds, site, h1_text(head, head->host));
     x->visitor_1_0 = head->minor == 0;
     x->grpc = visitor->http2 && grpc_is_call(head);
     x->request_framing = head->framing;

@@ -95,6 +95,7 @@ static bool follow_site(struct exchange *x, const struct h1_head *head)
     snapshot_release(x->snapshot);
     x->snapshot = snapshot_hold(now);
     x->site = site;
+    x->trusted_cert = snapshot_browsers_trust(now, site, own_host(head));
     x->target = route_find(site, h1_text(head, head->path));
     return true;
 }

@@ -29,6 +29,7 @@ struct exchange {
     enum h1_framing request_framing;
     char method[H1_MAX_METHOD + 1];
     bool idempotent, visitor_keeps, visitor_1_0, secure;
+    bool trusted_cert; /* by browsers, of the name that was asked for */
     bool grpc; /* a call; then the visitor speaks HTTP/2 */
     bool sent_head, request_done, stream_was_kept;
     bool joined;    /* visitor's and service's socket wait for one another */

@@ -39,8 +39,8 @@ static struct headers_changes changes_for(const struct exchange *x, bool interim
     if (interim)
         return (struct headers_changes){ 0 };
     return (struct headers_changes){ .policy = &site->policy,
-                                     .hsts_s = x->secure && site->trusted_cert ? site->policy.hsts_s : 0,
-                                     .without_hsts = !site->trusted_cert };
+                                     .hsts_s = x->secure && x->trusted_cert ? site->policy.hsts_s : 0,
+                                     .without_hsts = !x->trusted_cert };
 }
 
 static void send_response_head(struct exchange *x)

@@ -126,10 +126,14 @@ void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *n
     s->sorted = false;
 }
 
-void snapshot_show_apart(struct snapshot *s, SSL_CTX *tls)
+void snapshot_show_apart(struct snapshot *s, SSL_CTX *tls, bool trusted_cert)
 {
+    struct name *name = &s->names[s->names_n - 1];
+
     SSL_CTX_up_ref(tls);
-    s->names[s->names_n - 1].tls = tls;
+    name->tls = tls;
+    name->by_browsers = trusted_cert;
+    name->site->names_apart = true;
 }
 
 void snapshot_add_target_lane(struct snap_target *target, const struct snap_lane *lane, int64_t priority,
@@ -320,6 +324,13 @@ const struct snap_site *snapshot_find(const struct snapshot *s, struct str host)
     const struct name *found = find(s, host);
 
     return found ? found->site : NULL;
+}
+
+bool snapshot_browsers_trust(const struct snapshot *s, const struct snap_site *site, struct str host)
+{
+    const struct name *found = site->names_apart ? find(s, host) : NULL;
+
+    return found && found->tls ? found->by_browsers : site->trusted_cert;
 }
 
 bool snapshot_trusted(const struct snapshot *s, const char *host)

@@ -56,6 +56,7 @@ struct snap_site {
     time_t away_since; /* while no lane serves it; 0: that is not known */
     struct policy policy;
     bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
+    bool names_apart;  /* some have certificates of their own */
 };
 
 struct snap_rules {       /* what counts for every connection, whatever it asks for */
@@ -86,8 +87,8 @@ const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, cons
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
                                     const struct policy *policy, struct counts *counts);
 void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name, bool trusted);
-void snapshot_show_apart(struct snapshot *s,
-                         SSL_CTX *tls); /* by the name added last, in place of its site's */
+/* By the name added last, in place of its site's. */
+void snapshot_show_apart(struct snapshot *s, SSL_CTX *tls, bool trusted_cert);
 bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to);
@@ -103,6 +104,8 @@ void snapshot_release(struct snapshot *s); /* NULL is fine */
 
 /* By host name: any case, with or without a trailing dot, no port. Exact before wildcard. NULL: unknown. */
 const struct snap_site *snapshot_find(const struct snapshot *s, struct str host);
+/* Whether browsers trust the certificate that this name of the site is shown with. */
+bool snapshot_browsers_trust(const struct snapshot *s, const struct snap_site *site, struct str host);
 /* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. validates: see tls.h. */
 const char *snapshot_nameless(const struct snapshot *s, const char *address); /* see snapshot.c */
 SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates);

@@ -9,9 +9,10 @@
 
 struct name {
     const char *host; /* normalized */
-    const struct snap_site *site;
+    struct snap_site *site;
     SSL_CTX *tls; /* NULL: the site's */
     bool trusted;
+    bool by_browsers; /* of a certificate apart: whether they trust that */
 };
 
 /* Addresses that an agent refuses at what it serves. */

@@ -225,10 +225,14 @@ def test_names_of_the_lan_beside_public_ones(certs: Callable[..., Certs]) -> Non
     assert (c.listed("a.lan")["issuer"], c.listed("a.lan")["names"]) == ("internal", ["a.lan", "a.home.arpa"])
     wait_until(lambda: c.front.site_state() == "up", "the site is up")
     root = c.relay.state_dir / "internal" / "root.pem"
+    c.more = section(f"domain {DOMAIN}", {"hsts": "1d"})
+    c.reload(challenges="http-01")
     for name, trusted in (("a.test", c.pebble.root()), ("www.a.test", c.pebble.root()), ("nas.test", c.pebble.root()),
                           ("a.lan", root), ("a.home.arpa", root), ("nas.lan", root)):
         with Visitor(c.front.port, trusted, name) as visitor:
-            assert visitor.ask().status == 200, name
+            reply = visitor.ask()
+            assert reply.status == 200, name
+            assert (reply.head.get("strict-transport-security") is not None) == (name in ("a.test", "www.a.test")), name
     assert c.pebble.issued() == 2
 
 

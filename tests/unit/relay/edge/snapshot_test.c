@@ -118,13 +118,16 @@ static void test_a_name_with_its_own_certificate(void **state)
     a = add_site(&shot, "a.test");
     snapshot_add_name(shot.s, a, "www.a.test", true);
     snapshot_add_name(shot.s, a, "*.a.lan", true);
-    snapshot_show_apart(shot.s, own);
+    snapshot_show_apart(shot.s, own, false);
     SSL_CTX_free(own);
+    a->trusted_cert = true;
     finish(&shot);
     assert_found(shot.s, STR("x.a.lan"), "a.test");
     assert_ptr_equal(snapshot_pick_tls(shot.s, STR("x.a.lan"), false), own);
     assert_ptr_equal(snapshot_pick_tls(shot.s, STR("www.a.test"), false), a->tls);
     assert_ptr_equal(snapshot_pick_tls(shot.s, STR("a.test"), false), a->tls);
+    assert_false(snapshot_browsers_trust(shot.s, a, STR("x.a.lan")));
+    assert_true(snapshot_browsers_trust(shot.s, a, STR("www.a.test")));
     snapshot_release(shot.s);
 }
 
