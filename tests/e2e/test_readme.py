@@ -1,12 +1,13 @@
 """README.md is run: every command in it, in its order, against real daemons; and what it says of them is looked at.
 
-Each section with an indented block is tried here, or by exactly that test which names the section's heading. A command
-that no test knows fails the last tests of this file, so that the words cannot rot."""
+Each section with an indented block is tried here, or by another test that names its heading: blocks("## Heading"). A
+command that no test knows fails the last tests of this file, so that the words cannot rot."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Callable
 
 import pytest
 
+from admin import Place
 from daemon import Daemon
 from dns_agent import DnsAgent
 from dns_sim.cloudflare import Cloudflare
@@ -21,6 +23,7 @@ from pairing import Pairing
 from path import path, user  # noqa: F401 (path is a fixture)
 from pebble import Names, Pebble, pebbles  # noqa: F401 (a fixture)
 from programs import BUILD, PATIENCE_S, ROOT, environment, need, program, run, wait_until
+from sshd import Sshd
 from test_certs_import import Authority, certbot
 from visitor import context, connect
 from website import Site
@@ -39,6 +42,8 @@ ELSEWHERE = {
     "sh scripts/deb --help": (HERE, "test_what_the_scripts_say"),
     "make deb": ("scripts/deb-try", "Tries the packages of build/deb/"),
     "make bench": ("scripts/bench", "accept"),
+    "sh scripts/container": ("scripts/container-try", "sh scripts/container --try"),
+    "sudo systemctl disable nginx": ("tests/e2e/test_lived_in.py", "nginx"),  # nothing of ours
     "make help": (HERE, "test_what_the_scripts_say"),
     "make uninstall": (HERE, "test_installed_and_taken_away"),
     "make MODE=release": (HERE, "test_installed_and_taken_away"),
@@ -54,7 +59,7 @@ IN_SENTENCES = {
     "tunnelctl agents": ("vm", 0, f"{NAME} *.{NAME}"),
     f"tunnelctl add blog.{NAME} http://127.0.0.1:8080": ("home", 0, f"added blog.{NAME}"),
 }
-TRIED_HERE = {"Two commands", "Live in ten minutes", "Certificates", "Dynamic DNS alone", "The tree"}
+TRIED_HERE = {"Two commands", "Live in ten minutes", "Certificates", "With containers", "Dynamic DNS alone", "Metrics", "The tree"}
 
 SHIMS = {
     "sudo": 'exec "$@"\n',
@@ -62,6 +67,8 @@ SHIMS = {
     # In the test, /etc/tunnel is a folder of its own, and a file may get further lines that are the test's.
     "tee": 'for file; do :; done\nsed "s|/etc/tunnel|$ETC|g" | cat - $(ls "$file.more" 2>/dev/null) >"$HOME/teed"\n'
            'exec /usr/bin/tee "$@" <"$HOME/teed"\n',
+    # What is in the container is on this machine.
+    "podman": 'if [ "$1" = exec ]; then shift 2 && exec "$@"; fi\necho "$@" >>"$HOME/podman"\n',
     # The user of a package that is not installed here.
     "install": 'exec /usr/bin/install $(echo "$@" | sed "s/-g tunnel-agent//")\n',
 }
@@ -267,6 +274,52 @@ def test_dynamic_dns_alone(daemons: Callable[..., Daemon], folder: Path, cloudfl
     assert re.search(rf"^\s*{NAME} +A +ok +192\.0\.2\.1 +192\.0\.2\.1 ", home.type(shown), re.M)
 
 
+# ---- with containers ----
+
+
+def test_with_containers(machines: Machines) -> None:
+    """What is typed into the containers, without containers; scripts/container-try starts these, with the same volumes."""
+    m, (build, vm, home) = machines, README.section("With containers")
+    assert build.commands() == ["sh scripts/container"]
+    ini, run_, invite = vm.commands()
+    m.vm.type(ini)
+    done = run("tunnel-relay", "-c", m.vm.home / "relay.ini", "--check")
+    assert (done.code, done.err) == (0, "")
+    m.vm.type(run_)
+    m.vm.words["relay.example.net"] = "127.0.0.1"
+    m.home.words["TOKEN"] = m.vm.type(invite).split()[-1]
+    m.home.words["http://127.0.0.1:80"] = m.site.url
+    run_, join, add = home.commands()
+    for command in (run_, join, add):
+        m.home.type(command)
+    m.wait_up(NAME)
+    tried = (ROOT / "scripts/container-try").read_text()
+    for machine, side in ((m.vm, "relay"), (m.home, "agent")):
+        words = (machine.home / "podman").read_text().replace(str(machine.etc), "/etc/tunnel").split()
+        assert words[0] == "run" and words[-1] == f"tunnel-{side}"
+        for before, word in zip(words, words[1:]):
+            assert before != "-v" or word.split(":", 1)[1] in tried, f"scripts/container-try has no volume {word}"
+
+
+# ---- metrics ----
+
+
+def test_metrics_from_elsewhere(daemons: Callable[..., Daemon], started: list, folder: Path, sshd: Sshd) -> None:
+    (block,) = README.section("Metrics")
+    forward, ask = block.commands()
+    here, there = Place(), Place()
+    started.extend([here, there])
+    relay = daemons("relay", admin_listen=there.listen).start()
+    vm = Typist(relay, folder / "typist")
+    *options, host = sshd.command()
+    (vm.home / "bin" / "ssh").write_text(f'#!/bin/sh\nexec {shlex.join(map(str, options))} "$@"\n')
+    (vm.home / "bin" / "ssh").chmod(0o755)
+    vm.words = {"9180:127.0.0.1:9180": f"{here.port}:{there.listen}", "relay.example.net &": f"{host} & pid=$!;",
+                "curl http://127.0.0.1:9180": f"curl --retry 60 --retry-connrefused --retry-delay 1 http://{here.listen}"}
+    said = vm.type(f"trap 'kill $pid' EXIT\n{forward}\n{ask}")
+    assert "# TYPE tunnel_" in said
+
+
 # ---- by what you see ----
 
 
@@ -342,7 +395,7 @@ def test_the_demo(how: list[str]) -> None:
 
 
 def test_what_the_scripts_say() -> None:
-    assert "ARCH" in subprocess.run(["sh", "scripts/deb", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "arm64" in subprocess.run(["sh", "scripts/deb", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "install" in said and "bench" in said
 
@@ -359,7 +412,7 @@ def test_installed_and_taken_away(folder: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
     make("install")
-    assert {file.name for file in (folder / "usr/local/share/doc/tunnel/examples").iterdir()} == {"relay.ini", "agent.ini"}
+    assert {"relay.ini", "agent.ini"} <= {file.name for file in (folder / "usr/local/share/doc/tunnel/examples").iterdir()}
     for name in ("sbin/tunnel-relay", "sbin/tunnel-agent", "bin/tunnelctl", "libexec/tunnel-lane"):
         assert subprocess.run([folder / "usr/local" / name, "--help"], capture_output=True, timeout=PATIENCE_S).returncode == 0
     for page in (ROOT / "conf/man").iterdir():
@@ -387,7 +440,8 @@ def test_manual_pages_are_there() -> None:
 
 def tried_by(section: str) -> list[Path]:
     """Other tests that read this section: they name its heading."""
-    return [file for file in E2E.glob("test_*.py") if file != Path(__file__) and section in file.read_text()]
+    heading = re.compile(rf'"#+ {re.escape(section)}"')
+    return [file for file in E2E.glob("test_*.py") if file != Path(__file__) and heading.search(file.read_text())]
 
 
 def test_each_section_is_tried() -> None:
@@ -419,8 +473,6 @@ EXAMPLES = {
 def test_examples_of_the_manual(page: str, folder: Path) -> None:
     """Commands are those of README.md, which are run above; ini sections are accepted by the daemon."""
     examples = displayed(f"conf/man/{page}")
-    if tried_by(page):
-        return
     assert examples == EXAMPLES.get(page, []), f"{page} has other examples than this test runs"
     for example in examples:
         if example.startswith("["):
@@ -431,3 +483,41 @@ def test_examples_of_the_manual(page: str, folder: Path) -> None:
         else:
             words = example.replace("AQDFc2...", "TOKEN")
             assert any(words in block.text for block in README.blocks()), f"{page}: {example}"
+
+
+# ---- what all other words name ----
+
+PAGES = sorted(page.relative_to(ROOT) for page in (ROOT / "conf/man").iterdir())
+OTHER_WORDS = [Path("CONTRIBUTING.md"), Path("CHANGELOG.md"), Path("conf/relay.ini"), Path("conf/agent.ini"), *PAGES]
+
+
+def named(text: str, tool: str) -> list[str]:
+    """What is called by its command: in backquotes, in bold, behind .Ic, .Dl and .Ql, and as what is to be run."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    quoted_ = [" ".join(each.split()) for each in re.findall(r"`([^`]+)`|\\fB([^\\]+)\\fR|^\.(?:Ic|Dl|Ql) (.+)$|run: ([\w -]+)", text, re.M)
+               for each in each if each]
+    return [found[1] for each in quoted_ if (found := re.match(rf"(?:sudo )?{tool}(\S.*)", each))]
+
+
+def test_commands_that_are_named_are_there() -> None:
+    """Of tunnelctl, in all the words and in what the programs say themselves."""
+    there = set(re.findall(r"^  ([a-z]+) ", run("tunnelctl", "--help").out, re.M))
+    assert {"status", "add", "dns"} <= there
+    sources = [path.relative_to(ROOT) for side in ("relay", "agent", "shared") for path in (ROOT / side).rglob("*.c")]
+    for page in [*OTHER_WORDS, Path("README.md"), *sources]:
+        text = (ROOT / page).read_text()
+        spoken = re.findall(r"(?:run:?|see|with|by|use) tunnelctl ([a-z]+)", text) if page.suffix == ".c" else named(text, "tunnelctl ")
+        for words in spoken:
+            first = re.sub(r"^(--?\S+( \S+\.sock)? )*", "", words).split()
+            assert not first or not first[0].isalpha() or first[0] in there or first[0] == "TOKEN", f"{page} names tunnelctl {words}"
+
+
+def test_targets_and_scripts_that_are_named_are_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    for page in [*OTHER_WORDS, Path("README.md")]:
+        text = (ROOT / page).read_text()
+        for words in named(text, "make "):
+            for word in [word for word in words.split() if re.fullmatch(r"[a-z-]+", word)][:1]:
+                assert word in targets, f"{page} names make {words}"
+        for words in named(text, "sh "):
+            assert (ROOT / words.split()[0]).is_file() or not words.startswith("scripts/"), f"{page} names sh {words}"

@@ -490,17 +490,18 @@ def test_coming_from_frp(recipes: Make, started: list, folder: Path) -> None:  #
     (folder / "own").mkdir()
     own = Certificates(folder / "own")
     site, tls = Site(), Site(tls=server_context(own.pair("own", [f"own.{NAME}"]), alpn=()))
-    service = RawService(lambda sock: sock.sendall(b"SSH-2.0-home\r\n"))
-    started.extend([site, tls, service])
+    (folder / "home").mkdir()
+    sshd = Sshd(folder / "home").start()
+    started.extend([site, tls, sshd])
     with hold_port() as held:
         port = held.getsockname()[1]
         house = recipes(Recipe("COMING FROM FRP").agent(),
                         {"127.0.0.1:8080": in_page(site.url), "127.0.0.1:8443": in_page(tls.url), "listen  = 6000": f"listen  = 127.0.0.1:{port}",
-                         "tcp://127.0.0.1:22": service.url}, may=f"tcp_ports = {port}")
+                         "tcp://127.0.0.1:22": f"tcp://127.0.0.1:{sshd.port}"}, may=f"tcp_ports = {port}")
         assert house.curl(f"https://www.{NAME}/").startswith("GET / HTTP/1.1")
         assert house.curl(f"https://own.{NAME}/", root=own.root).startswith("GET / HTTP/1.1")
-        with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as visitor:
-            assert visitor.recv(100) == b"SSH-2.0-home\r\n"
+        done = sshd.ssh("-o", f"HostKeyAlias=[127.0.0.1]:{sshd.port}", "-p", str(port), "echo from home")
+        assert done.stdout == b"from home\n", done.stderr
 
 
 def test_coming_from_boringproxy(recipes: Make, started: list, folder: Path) -> None:  # noqa: F811

@@ -31,8 +31,9 @@ class Block(NamedTuple):
         return self.text.lstrip().startswith(("[", ";"))
 
     def commands(self) -> list[str]:
-        """Without the comments behind them."""
-        return [re.sub(r"\s{2,}#.*", "", line).strip() for line in self.text.splitlines() if line.strip()]
+        """Without the comments behind them; one that goes on in the next line is put together."""
+        lines = [re.sub(r"\s{2,}#.*", "", line).strip() for line in self.text.splitlines() if line.strip()]
+        return re.sub(r"\s*\\\n", " ", "\n".join(lines)).splitlines()
 
 
 class Inline(NamedTuple):
