@@ -396,18 +396,24 @@ def test_a_new_host_key_by_what_you_see(machines: Machines) -> None:
 # ---- what is around it ----
 
 
+def outside_make() -> dict[str, str]:
+    """The tests may have been started by a make, with settings that are not for the next one."""
+    return {key: value for key, value in environment().items() if not key.startswith(("MAKE", "MFLAGS"))}
+
+
 @pytest.mark.parametrize("how", [["--once"], ["--dns", "--once"]], ids=" ".join)
 def test_the_demo(how: list[str]) -> None:
     """As the words have it, but that it ends by itself. It builds nothing here, because make finds all of it built."""
     if BUILD.resolve() != ROOT / "build/debug":
         pytest.skip("the demo runs what `make` builds, which is not what is tested here")
-    done = subprocess.run(["sh", "scripts/demo", "--no-setup", *how], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S * 3)
+    done = subprocess.run(["sh", "scripts/demo", "--no-setup", *how], cwd=ROOT, capture_output=True, text=True,
+                          timeout=PATIENCE_S * 3, env=outside_make())
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_the_scripts_say() -> None:
     assert "arm64" in subprocess.run(["sh", "scripts/deb", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, env=outside_make()).stdout
     assert "install" in said and "bench" in said
 
 
@@ -419,7 +425,7 @@ def test_installed_and_taken_away(folder: Path) -> None:
 
     def make(target: str) -> None:
         done = subprocess.run(["make", "-s", f"MODE={mode}", f"DESTDIR={folder}", target], cwd=ROOT, capture_output=True, text=True,
-                              timeout=PATIENCE_S * 5)
+                              timeout=PATIENCE_S * 5, env=outside_make())
         assert done.returncode == 0, done.stdout + done.stderr
 
     make("install")

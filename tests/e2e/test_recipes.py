@@ -265,8 +265,8 @@ def test_prometheus_reads_an_exporter(recipes: Make, started: list, folder: Path
     started.append(Stack("exporter", [need("prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{at}"], at, folder))
     with hold_port() as held:
         visitors = held.getsockname()[1]
-        recipes(recipe.agent("exporter.ini"), {"= 127.0.0.1:9100": f"= 127.0.0.1:{visitors}", "tcp://127.0.0.1:9100": f"tcp://127.0.0.1:{at}"},
-                        may=f"tcp_ports = {visitors}")
+        recipes(recipe.agent("exporter.ini"),
+                {"= 127.0.0.1:9100": f"= 127.0.0.1:{visitors}", "tcp://127.0.0.1:9100": f"tcp://127.0.0.1:{at}"}, may=f"tcp_ports = {visitors}")
         text = replaced(recipe.file("# /etc/prometheus/prometheus.yml on the VM"), {"127.0.0.1:9100": f"127.0.0.1:{visitors}"})
         (folder / "prometheus.yml").write_text(f"global:\n  scrape_interval: 1s\n{text}")
         url = f"http://127.0.0.1:{port}"
@@ -286,8 +286,8 @@ def test_prometheus_at_home(recipes: Make, started: list, folder: Path) -> None:
     recipe, port = Recipe("PROMETHEUS AND ITS EXPORTERS"), free_port()
     external = re.search(r'"(--web\.external-url=\S+)"', recipe.file("# /etc/default/prometheus at home"))[1]
     (folder / "prometheus.yml").write_text("")
-    started.append(Stack("prometheus", [need("prometheus"), "--config.file", folder / "prometheus.yml", "--storage.tsdb.path", folder / "tsdb",
-                                        f"--web.listen-address=127.0.0.1:{port}", external], port, folder))
+    command = [need("prometheus"), "--config.file", folder / "prometheus.yml", "--storage.tsdb.path", folder / "tsdb"]
+    started.append(Stack("prometheus", [*command, f"--web.listen-address=127.0.0.1:{port}", external], port, folder))
     house = recipes(recipe.agent(f"prometheus.{NAME}.ini"), {"127.0.0.1:9090": f"127.0.0.1:{port}"})
     wait_until(lambda: "Ready" in house.curl(f"https://prometheus.{NAME}/-/ready"), "it is ready")
     sent = house.curl("-o", "/dev/null", "-w", "%{redirect_url}", f"https://prometheus.{NAME}/")
@@ -355,8 +355,9 @@ def image(folder: Path, blob: Path, megabytes: int) -> None:
 
 def engine_behind_nginx(recipe: Recipe, folder: Path, engine: object, own: Certificates) -> Stack:
     pair, port = own.pair("engine", [f"docker.{NAME}"]), free_port()
-    text = replaced(recipe.file("# nginx"), {"127.0.0.1:2376": f"127.0.0.1:{port}", "/etc/docker/tls/cert.pem": pair.cert, "/etc/docker/tls/key.pem": pair.key,
-                                            "/etc/docker/tls/ca.pem": own.root, "/run/podman/podman.sock": engine})
+    text = replaced(recipe.file("# nginx"), {
+        "127.0.0.1:2376": f"127.0.0.1:{port}", "/etc/docker/tls/cert.pem": pair.cert, "/etc/docker/tls/key.pem": pair.key,
+        "/etc/docker/tls/ca.pem": own.root, "/run/podman/podman.sock": engine})
     return nginx(folder, text, port)
 
 
@@ -399,7 +400,7 @@ LIMITS = "--ulimit=nofile=1024:1024 --ulimit=nproc=1024:1024"  # a test machine 
 def test_busybox_in_a_container(recipes: Make, folder: Path) -> None:  # noqa: F811
     """The image is made here, of Debian's busybox, because no registry may be at hand."""
     only_long()
-    recipe, port, busybox = Recipe("BUSYBOX HTTPD IN A CONTAINER"), free_port(), shutil.which("busybox") or unavailable("busybox is not installed")
+    recipe, port, busybox = Recipe("BUSYBOX HTTPD IN A CONTAINER"), free_port(), need("busybox")
     (folder / "www").mkdir()
     (folder / "www" / "index.html").write_text("from a container\n")
     (folder / "context").mkdir()
@@ -410,8 +411,9 @@ def test_busybox_in_a_container(recipes: Make, folder: Path) -> None:  # noqa: F
     built = subprocess.run([podman, "build", "-q", "-t", tag, folder / "context"], capture_output=True, text=True, timeout=PATIENCE_S * 3)
     if built.returncode != 0:
         unavailable(f"podman builds nothing here: {built.stderr}")
-    command = replaced(recipe.file("# at home").strip(), {"--name site": f"--name {tag}", "/srv/www": folder / "www", "podman run": f"podman run {LIMITS}", "127.0.0.1:8080": f"127.0.0.1:{port}",
-                                                         " busybox httpd": f" {tag} httpd"})
+    command = replaced(recipe.file("# at home").strip(), {
+        "podman run": f"podman run {LIMITS}", "--name site": f"--name {tag}", "/srv/www": folder / "www",
+        "127.0.0.1:8080": f"127.0.0.1:{port}", " busybox httpd": f" {tag} httpd"})
     try:
         done = subprocess.run(["sh", "-euc", command], capture_output=True, text=True, timeout=PATIENCE_S * 3)
         if done.returncode != 0:
@@ -441,7 +443,8 @@ def test_haproxy_with_its_own_sites(recipes: Make, started: list, folder: Path) 
     started.extend([blog, wiki])
     port = free_port()
     text = replaced(recipe.file("# haproxy.cfg"), {"127.0.0.1:8081": f"127.0.0.1:{port}"})
-    backends = "".join(f"backend {name}.{NAME}\n  mode http\n  option forwardfor\n  server home {in_page(site.url)}\n" for name, site in (("blog", blog), ("wiki", wiki)))
+    backends = "".join(f"backend {name}.{NAME}\n  mode http\n  option forwardfor\n  server home {in_page(site.url)}\n"
+                       for name, site in (("blog", blog), ("wiki", wiki)))
     conf = folder / "haproxy.cfg"
     conf.write_text(f"defaults\n  timeout connect 60s\n  timeout client 60s\n  timeout server 60s\n{text}{backends}")
     started.append(Stack("haproxy", [need("haproxy"), "-db", "-f", conf], port, folder))
