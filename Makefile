@@ -179,12 +179,13 @@ nightly: ## what takes too long for every change: clang, TSan, valgrind, Debian 
 	@sh scripts/nightly
 
 MAN8 := tunnel-relay.8 tunnel-agent.8 tunnel-lane.8
+MAN7 := tunnel-recipes.7
 MAN5 := relay.ini.5 agent.ini.5 tunnel-certs.5
 MAN1 := tunnelctl.1
 
 install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr/local; use MODE=release)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir)/examples
-	install -d $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
+	install -d $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man7 $(DESTDIR)$(mandir)/man8
 	install -m 755 $(B)/tunnel-relay $(B)/tunnel-agent $(DESTDIR)$(sbindir)
 	install -m 755 $(B)/tunnelctl $(DESTDIR)$(bindir)
 	install -m 755 $(B)/tunnel-lane $(DESTDIR)$(libexecdir)
@@ -193,6 +194,7 @@ install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr
 	install -m 644 conf/sshd/tunnel.conf.in $(DESTDIR)$(docdir)/sshd
 	install -m 644 $(MAN1:%=conf/man/%) $(DESTDIR)$(mandir)/man1
 	install -m 644 $(MAN5:%=conf/man/%) $(DESTDIR)$(mandir)/man5
+	install -m 644 $(MAN7:%=conf/man/%) $(DESTDIR)$(mandir)/man7
 	install -m 644 $(MAN8:%=conf/man/%) $(DESTDIR)$(mandir)/man8
 	install -D -m 644 conf/completions/tunnelctl.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/tunnelctl
 	install -D -m 644 conf/completions/_tunnelctl $(DESTDIR)$(prefix)/share/zsh/site-functions/_tunnelctl
@@ -201,7 +203,7 @@ install: all ## install programs, manuals and sample files (DESTDIR= prefix=/usr
 
 uninstall: ## remove what install put there (configuration and state stay)
 	rm -f $(DESTDIR)$(sbindir)/tunnel-relay $(DESTDIR)$(sbindir)/tunnel-agent $(DESTDIR)$(bindir)/tunnelctl $(DESTDIR)$(libexecdir)/tunnel-lane
-	rm -f $(MAN1:%=$(DESTDIR)$(mandir)/man1/%) $(MAN5:%=$(DESTDIR)$(mandir)/man5/%) $(MAN8:%=$(DESTDIR)$(mandir)/man8/%)
+	rm -f $(MAN1:%=$(DESTDIR)$(mandir)/man1/%) $(MAN5:%=$(DESTDIR)$(mandir)/man5/%) $(MAN7:%=$(DESTDIR)$(mandir)/man7/%) $(MAN8:%=$(DESTDIR)$(mandir)/man8/%)
 	rm -f $(DESTDIR)$(prefix)/share/bash-completion/completions/tunnelctl $(DESTDIR)$(prefix)/share/zsh/site-functions/_tunnelctl
 	rm -rf $(DESTDIR)$(docdir)
 

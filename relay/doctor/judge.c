@@ -93,6 +93,16 @@ static void judge_authorities(struct steps *s, const json_t *facts)
 
 /* ---- a site's house ---- */
 
+/* Whoever may serve it is here, and does not: as it should be for a wildcard, which is for sites to come. */
+static void judge_pending(struct steps *s, const char *agent)
+{
+    bool wildcard = *s->about == '*';
+
+    steps_add(s, "house", wildcard ? STEP_PASS : STEP_WARN, "agent %s may serve it, and does not yet", agent);
+    if (!wildcard)
+        steps_remedy(s, "on the machine of agent %s: tunnelctl add %s SERVICE", agent, s->about);
+}
+
 static void judge_house(struct steps *s, const json_t *site)
 {
     const char *state = fact_text(site, "state"), *agent;
@@ -102,6 +112,10 @@ static void judge_house(struct steps *s, const json_t *site)
         steps_add(s, "house", STEP_PASS, "up since %s", fact_text(site, "since"));
     } else if (json_array_size(agents) > 0) {
         agent = json_string_value(json_array_get(agents, 0));
+        if (strcmp(state, "pending") == 0) {
+            judge_pending(s, agent);
+            return;
+        }
         steps_add(s, "house", STEP_FAIL, "%s: agent %s is not connected, or does not serve it (since %s)",
                   state, agent, fact_text(site, "since"));
         steps_remedy(s, "on the machine of agent %s: tunnelctl doctor", agent);

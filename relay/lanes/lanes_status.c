@@ -95,6 +95,15 @@ static bool is_up(const struct lanes *l, const struct claims_site *site)
     return false;
 }
 
+/* Somebody who may serve it is here, and does not: nothing is wrong, as with a wildcard for sites to come. */
+static bool is_left_open(const struct lanes *l, const struct claims_site *site)
+{
+    for (size_t i = 0; i < site->agents_n; i++)
+        if (!site->claimed && lanes_agent_is_up(l, site->agents[i].name))
+            return true;
+    return false;
+}
+
 static json_t *describe_site(const struct lanes *l, const struct claims_site *site)
 {
     json_t *aliases = json_array(), *agents = json_array();
@@ -106,9 +115,10 @@ static json_t *describe_site(const struct lanes *l, const struct claims_site *si
         json_array_append_new(agents, json_string(site->agents[i].name));
     return json_pack(
         "{s:s, s:o, s:o, s:s, s:o, s:s}", "name", site->name, "aliases", aliases, "agents", agents, "state",
-        up              ? "up"
-        : site->claimed ? "down"
-                        : "expected",
+        up                      ? "up"
+        : site->claimed         ? "down"
+        : is_left_open(l, site) ? "pending"
+                                : "expected",
         "since", json_time(since(l, site, up)), "service_state", lane_service_text(site->service));
 }
 

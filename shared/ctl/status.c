@@ -100,7 +100,8 @@ static bool is_well(const json_t *object, const char *key)
     const char *state = ctl_text(object, key);
 
     return strcmp(state, "up") == 0 || strcmp(state, "busy") == 0 || strcmp(state, "ok") == 0 ||
-           strcmp(state, "unknown") == 0 || strcmp(state, "draining") == 0;
+           strcmp(state, "unknown") == 0 || strcmp(state, "draining") == 0 ||
+           strcmp(state, "pending") == 0; /* may be served, and is not yet */
 }
 
 static void print_table(struct ctl *c, const char *title, struct table *table)

@@ -66,6 +66,8 @@ static void test_faults_of_a_site(void **state)
     static const struct fault rows[] = {
         { "the house is away", SITE_AT("down", "\"local\": true"), "house", STEP_FAIL,
           "agent pi is not connected", "on the machine of agent pi: tunnelctl doctor" },
+        { "not served yet", SITE_AT("pending", "\"local\": true"), "house", STEP_WARN,
+          "agent pi may serve it", "tunnelctl add a.com SERVICE" },
         { "nobody serves it",
           RELAY(GREETED ", \"domains\": [{\"name\": \"a.com\", \"agents\": [], \"state\": \"expected\"}]"),
           "house", STEP_FAIL, "nobody serves it", "[domain a.com]" },
