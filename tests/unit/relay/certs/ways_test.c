@@ -410,7 +410,7 @@ static void test_what_cannot_be_shown(void **state)
 static void test_many_at_once(void **state)
 {
     enum { MANY = 24 };
-    static char names[MANY][16], tokens[MANY][16], answers[MANY][100];
+    static char names[MANY][24], tokens[MANY][16], answers[MANY][100];
     static struct errand errands[MANY];
     struct control c;
 
