@@ -222,9 +222,9 @@ int bans_read_path(struct str segment, struct cidr *net, struct err *e)
         char is;
     } codes[] = { { "%2F", '/' }, { "%2f", '/' }, { "%3A", ':' }, { "%3a", ':' } };
     char text[BANS_ADDRESS_BYTES];
-    size_t n = 0;
+    size_t n = 0, i = 0;
 
-    for (size_t i = 0; i < segment.n && n + 1 < sizeof text; i++) {
+    for (; i < segment.n && n + 1 < sizeof text; i++) {
         text[n] = segment.p[i];
         for (size_t j = 0; j < sizeof codes / sizeof *codes; j++)
             if (segment.n - i >= 3 && memcmp(segment.p + i, codes[j].code, 3) == 0)
@@ -232,6 +232,8 @@ int bans_read_path(struct str segment, struct cidr *net, struct err *e)
         i += segment.p[i] == '%' && text[n] != '%' ? 2 : 0;
         n++;
     }
+    if (i < segment.n) /* what was cut off might be another one */
+        return err_set(e, ERR_INPUT, "longer than any address is (such as 192.0.2.7 or 2001:db8::%%2F32)");
     text[n] = 0;
     return cidr_read((struct str){ text, n }, net, e);
 }
