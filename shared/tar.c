@@ -53,14 +53,14 @@ static int put_path(char block[BLOCK], const char *path, struct err *e)
     return 0;
 }
 
-static void get_path(const char *block, char out[TAR_PATH_BYTES])
+static int get_path(const char *block, char out[TAR_PATH_BYTES], struct err *e)
 {
-    size_t n = strnlen(block + PREFIX_AT, PREFIX);
+    int prefix = (int)strnlen(block + PREFIX_AT, PREFIX);
 
-    if (n > 0)
-        snprintf(out, TAR_PATH_BYTES, "%.*s/%.*s", (int)n, block + PREFIX_AT, NAME, block);
-    else
-        snprintf(out, TAR_PATH_BYTES, "%.*s", NAME, block);
+    if (snprintf(out, TAR_PATH_BYTES, "%.*s%s%.*s", prefix, block + PREFIX_AT, prefix > 0 ? "/" : "", NAME,
+                 block) < TAR_PATH_BYTES)
+        return 0;
+    return err_set(e, ERR_LIMIT, "a path of more than %d bytes: %.80s...", TAR_PATH_BYTES - 1, out);
 }
 
 /* ---- numbers ---- */
@@ -162,8 +162,7 @@ static int read_header(const char *block, struct tar_member *m, uint64_t *size, 
     if (memcmp(block + MAGIC_AT, "ustar", 5) != 0 || get_number(block, sum_field, &sum) != 0 ||
         sum != sum_of(block))
         return err_set(e, ERR_INPUT, "it is not an archive as tar writes it, or it is damaged");
-    get_path(block, m->path);
-    if (tar_check_path(m->path, e) != 0)
+    if (get_path(block, m->path, e) != 0 || tar_check_path(m->path, e) != 0)
         return err_wrap(e, "it holds");
     if (check_kind(block, m->path, e) != 0)
         return -1;
