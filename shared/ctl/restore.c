@@ -13,6 +13,7 @@
 #include "shared/tar.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -175,6 +176,21 @@ static int check_way(const struct restore *r, const char *path, struct err *e)
     return rc;
 }
 
+/* Nor may a folder itself: its mode and its owner are about to be changed. */
+static int check_folders(const struct restore *r, struct err *e)
+{
+    struct manifest_entry entry;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && manifest_folder(r->manifest, i, &entry); i++) {
+        char *inside = mem_format("%s/", entry.path);
+
+        rc = check_way(r, inside, e);
+        free(inside);
+    }
+    return rc;
+}
+
 /* 1: something else is there. */
 static int compare(const struct restore *r, size_t i, const struct manifest_entry *entry, struct err *e)
 {
@@ -199,6 +215,8 @@ static int check_overwriting(const struct restore *r, struct err *e)
     struct manifest_entry entry;
     size_t others = 0;
 
+    if (check_folders(r, e) != 0)
+        return -1;
     for (size_t i = 0; manifest_file(r->manifest, i, &entry); i++) {
         int rc = compare(r, i, &entry, e);
 
@@ -215,11 +233,20 @@ static int check_overwriting(const struct restore *r, struct err *e)
 
 /* ---- putting it there ---- */
 
-static int give(const char *path, uid_t uid, gid_t gid, uint32_t mode, struct err *e)
+/* By its descriptor: whoever owns the folder above could put a link to somebody else's file in its place meanwhile. The
+ * state folder alone may be a link, which is of the person who has put it on another disk. */
+static int give(const struct restore *r, const char *path, uid_t uid, gid_t gid, uint32_t mode, struct err *e)
 {
-    if (lchown(path, uid, gid) != 0)
-        return err_errno(e, errno, "cannot chown %s", path);
-    return chmod(path, mode) == 0 ? 0 : err_errno(e, errno, "cannot chmod %s", path);
+    const int no_link = strcmp(path, r->state_dir) == 0 ? 0 : O_NOFOLLOW;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | no_link), rc = 0;
+
+    if (fd < 0 || fchown(fd, uid, gid) != 0)
+        rc = err_errno(e, errno, "cannot chown %s", path);
+    else if (fchmod(fd, mode) != 0)
+        rc = err_errno(e, errno, "cannot chmod %s", path);
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 /* Those above it, as an installation has them. */
@@ -258,10 +285,9 @@ static int put_folders(const struct restore *r, struct err *e)
     gid_t gid;
 
     for (size_t i = 0; manifest_folder(r->manifest, i, &entry); i++) {
-        if (check_way(r, entry.path, e) != 0 || make_parents(entry.path, e) != 0 ||
-            file_make_folder(entry.path, 0700, e) != 0 ||
+        if (make_parents(entry.path, e) != 0 || file_make_folder(entry.path, 0700, e) != 0 ||
             find_owner(entry.owner, entry.group, &uid, &gid, e) != 0 ||
-            give(entry.path, uid, gid, entry.mode, e) != 0)
+            give(r, entry.path, uid, gid, entry.mode, e) != 0)
             return -1;
     }
     return 0;
@@ -276,7 +302,7 @@ static int put_files(const struct restore *r, struct err *e)
     for (size_t i = 0; manifest_file(r->manifest, i, &entry); i++) {
         if (make_parents(entry.path, e) != 0 || find_owner(entry.owner, entry.group, &uid, &gid, e) != 0 ||
             file_write(entry.path, r->contents[i].p, r->contents[i].n, 0600, e) != 0 ||
-            give(entry.path, uid, gid, entry.mode, e) != 0)
+            give(r, entry.path, uid, gid, entry.mode, e) != 0)
             return -1;
     }
     return 0;

@@ -121,7 +121,8 @@ def test_a_new_host_key_takes_one_command_at_home(joined, folder):
 
 def test_what_is_here_is_not_lost(joined, folder):
     relay = joined.relay
-    archive = folder / "relay.tar"
+    archive, empty, others = folder / "relay.tar", relay.state_dir / "empty", folder / "others"
+    empty.mkdir(mode=0o700)
     backup(relay, archive)
     done = restore(relay, archive)
     assert done.code == 1 and "stop the daemon first" in done.err and "systemctl stop tunnel-relay" in done.err
@@ -134,6 +135,17 @@ def test_what_is_here_is_not_lost(joined, folder):
     assert restore(relay, archive, "--force").code == 0 and agents.read_text() != "{}"
     done = run("tunnelctl", "restore", archive)
     assert done.code == 1 and f"--config {relay.conf} --state-dir {relay.state_dir}" in done.err
+    others.mkdir(mode=0o755)
+    empty.rmdir()
+    empty.symlink_to(others)  # no file of the backup lies in it, but it would be given another mode
+    done = restore(relay, archive, "--force")
+    assert done.code == 1 and f"{empty} is here and no folder" in done.err and others.stat().st_mode & 0o777 == 0o755
+    empty.unlink()
+    relay.state_dir.rename(folder / "disk")
+    relay.state_dir.symlink_to(folder / "disk")  # of a person who has put it on another disk
+    (folder / "disk").chmod(0o750)
+    assert restore(relay, archive).code == 0 and (folder / "disk").stat().st_mode & 0o777 == 0o700
+    assert (folder / "disk/empty").stat().st_mode & 0o777 == 0o700
     inside = relay.state_dir / "internal"
     inside.rename(folder / "elsewhere")
     inside.symlink_to(folder / "elsewhere")
