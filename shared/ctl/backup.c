@@ -109,7 +109,7 @@ static int add_folder(struct backup *b, const char *path, int depth, struct err 
 static int add_entry(struct backup *b, const char *folder, const char *name, int depth, struct err *e)
 {
     char *path = mem_format("%s/%s", folder, name);
-    struct stat st;
+    struct stat st = { 0 };
     int rc = 0;
 
     if (lstat(path, &st) != 0)
