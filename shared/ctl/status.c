@@ -164,13 +164,23 @@ static bool show_relay_lanes(struct ctl *c, const json_t *status)
 }
 
 /* With protocol = plain a relay has a service of its own. */
-static bool print_forward(const json_t *relay)
+static bool is_plain(const json_t *relay)
+{
+    return strcmp(ctl_text(relay, "protocol"), "plain") == 0;
+}
+
+static bool is_forward_well(const json_t *relay)
+{
+    return !is_plain(relay) || is_well(relay, "service_state");
+}
+
+static void print_forward(const json_t *relay)
 {
     struct buf line = { 0 }, shown = { 0 };
     struct cell port;
 
-    if (strcmp(ctl_text(relay, "protocol"), "plain") != 0)
-        return true;
+    if (!is_plain(relay))
+        return;
     buf_printf(&line, "%s: %s port %s there goes to %s, %s", ctl_text(relay, "name"),
                ctl_text(relay, "remote_address"), number_cell(relay, "remote_port", "", &port),
                ctl_text(relay, "service"), ctl_text(relay, "service_state"));
@@ -178,7 +188,6 @@ static bool print_forward(const json_t *relay)
     printf("  %s\n", buf_text(&shown));
     buf_free(&line);
     buf_free(&shown);
-    return is_well(relay, "service_state");
 }
 
 static bool show_agent_lanes(struct ctl *c, const json_t *status)
@@ -200,7 +209,11 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
             well = well && is_lane_well(lane);
         }
     print_table(c, "relays", &table);
-    json_array_foreach(relays, i, relay) well = print_forward(relay) && well;
+    json_array_foreach(relays, i, relay)
+    {
+        print_forward(relay);
+        well = well && is_forward_well(relay);
+    }
     return well;
 }
 
@@ -482,28 +495,35 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
                                                                                        : CTL_FAILING;
 }
 
-/* The same judgement as of the table, for --json. */
-static enum ctl_exit judge(const json_t *status)
+/* The same judgement as of the tables, for --json. */
+static bool is_all_well(const json_t *status)
 {
+    const bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
     const json_t *entry, *lane;
+    bool well = listeners_state_is_well(status);
     size_t i, j;
 
-    if (!listeners_state_is_well(status))
-        return CTL_FAILING;
-    json_array_foreach(json_object_get(status, "lanes"), i,
-                       entry) if (!is_lane_well(entry)) return CTL_FAILING;
-    json_array_foreach(json_object_get(status, "relays"), i, entry) json_array_foreach(
-        json_object_get(entry, "lanes"), j, lane) if (!is_lane_well(lane)) return CTL_FAILING;
-    json_array_foreach(
-        json_object_get(status, "domains"), i,
-        entry) if (!(json_object_get(entry, "state")
-                         ? is_well(entry, "state")
-                         : are_services_well(entry) && cert_state_is_well(entry))) return CTL_FAILING;
-    json_array_foreach(json_object_get(status, "tcp"), i,
-                       entry) if (!(json_object_get(entry, "claim")
-                                        ? is_agent_port_well(entry)
-                                        : is_relay_port_well(entry))) return CTL_FAILING;
-    return CTL_WELL;
+    json_array_foreach(json_object_get(status, "lanes"), i, entry)
+    {
+        well = well && is_lane_well(entry);
+    }
+    json_array_foreach(json_object_get(status, "relays"), i, entry)
+    {
+        json_array_foreach(json_object_get(entry, "lanes"), j, lane)
+        {
+            well = well && is_lane_well(lane);
+        }
+        well = well && is_forward_well(entry);
+    }
+    json_array_foreach(json_object_get(status, "domains"), i, entry)
+    {
+        well = well && (is_relay ? is_relay_domain_well(entry) : is_agent_domain_well(entry));
+    }
+    json_array_foreach(json_object_get(status, "tcp"), i, entry)
+    {
+        well = well && (is_relay ? is_relay_port_well(entry) : is_agent_port_well(entry));
+    }
+    return well;
 }
 
 static enum ctl_exit show_all(struct ctl *c, void *user)
@@ -519,7 +539,7 @@ static enum ctl_exit show_all(struct ctl *c, void *user)
         result = CTL_NO_DAEMON;
     }
     if (result == CTL_WELL)
-        result = c->json ? judge(status) : show(c, status);
+        result = !c->json ? show(c, status) : is_all_well(status) ? CTL_WELL : CTL_FAILING;
     json_decref(status);
     return result;
 }

@@ -94,6 +94,19 @@ static const char agent_json[] =
            "\"relays\":[{\"name\":\"fra1\",\"lanes\":[{\"lane\":1,\"state\":\"down\","
            "\"last_error\":\"refused\"}]}]",
            "[{\"name\":\"a.test\",\"mode\":\"http\",\"service\":\"http://nas\",\"service_state\":\"ok\"}]");
+/* Up, but with something to do for a person: of that the tables and the exit code say the same. */
+static const char trouble_json[] =
+    STATUS("relay", "\"lanes\":[]",
+           "[{\"name\":\"a.test\",\"agents\":[\"pi\"],\"state\":\"up\",\"last_error\":\"no page\"}]");
+static const char failed_json[] =
+    STATUS("agent", "\"relays\":[]",
+           "[{\"name\":\"a.test\",\"service_state\":\"ok\",\"dns\":{\"records\":[{\"name\":\"a.test\","
+           "\"type\":\"A\",\"state\":\"failed\",\"last_error\":\"no zone\"}]}}]");
+static const char plain_json[] =
+    STATUS("agent",
+           "\"relays\":[{\"name\":\"fra1\",\"lanes\":[],\"protocol\":\"plain\",\"service\":\"tcp://nas:1\","
+           "\"service_state\":\"refused\"}]",
+           "[]");
 static const char sparse_json[] = STATUS("relay", "\"lanes\":[{}]", "[{}]");
 static const char not_a_status[] = "tunnelctl: the daemon's answer is not a status; ";
 static const char refusal_json[] =
@@ -148,6 +161,15 @@ static void test_commands(void **state)
         { "cells that are not there", ctl_status, false, "200 OK", sparse_json, CTL_FAILING,
           "  -      -     -      -      -    -        -   -\n", "" },
         { "status for scripts", ctl_status, true, "200 OK", relay_json, CTL_WELL, relay_json, "" },
+        { "a site with trouble", ctl_status, false, "200 OK", trouble_json, CTL_FAILING,
+          "  a.test: no page\n", "" },
+        { "the same for scripts", ctl_status, true, "200 OK", trouble_json, CTL_FAILING, trouble_json, "" },
+        { "a record that failed", ctl_status, false, "200 OK", failed_json, CTL_FAILING,
+          "  a.test A: no zone\n", "" },
+        { "the same for scripts", ctl_status, true, "200 OK", failed_json, CTL_FAILING, failed_json, "" },
+        { "a service behind a plain lane", ctl_status, false, "200 OK", plain_json, CTL_FAILING,
+          "goes to tcp://nas:1, refused\n", "" },
+        { "the same for scripts", ctl_status, true, "200 OK", plain_json, CTL_FAILING, plain_json, "" },
         { "another object", ctl_status, false, "200 OK", "{}", CTL_NO_DAEMON, "", not_a_status },
         { "no such role", ctl_status, false, "200 OK", STATUS("proxy", "\"lanes\":[]", "[]"), CTL_NO_DAEMON,
           "", not_a_status },
