@@ -1,10 +1,12 @@
 #include "shared/ctl/listeners_state.h"
 
 #include "shared/ctl/ctl.h"
+#include "shared/mem.h"
 #include "shared/port_holder.h"
 #include "shared/value.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -23,6 +25,17 @@ bool listeners_state_is_well(const json_t *status)
     return true;
 }
 
+/* Takes the line. A program chooses its own name, with any control characters in it. */
+static void say(char *line)
+{
+    struct buf shown = { 0 };
+
+    value_show(&shown, str_of(line), 0);
+    printf("  %s\n", buf_text(&shown));
+    buf_free(&shown);
+    free(line);
+}
+
 /* The relay's user may not see whose socket it is; whoever asks may, and mostly is root. */
 static void print_holder(const json_t *listener)
 {
@@ -32,7 +45,7 @@ static void print_holder(const json_t *listener)
 
     if (!*ctl_text(listener, "holder") && value_address(str_of(at), false, &addr, NULL) == 0 &&
         port_holder(&addr.addr, addr.any, holder, sizeof holder))
-        printf("  %s is held by %s\n", at, holder);
+        say(mem_format("%s is held by %s", at, holder));
 }
 
 static void print_reason(const json_t *listener)
@@ -47,8 +60,9 @@ static void print_reason(const json_t *listener)
         ctl_duration(seconds < 0 ? 0 : seconds, duration, sizeof duration);
         snprintf(since, sizeof since, " for %s", duration);
     }
-    printf("  %s (%s) is not served%s: %s; the relay takes it as soon as it is free\n",
-           ctl_text(listener, "listen"), ctl_text(listener, "kind"), since, ctl_text(listener, "last_error"));
+    say(mem_format("%s (%s) is not served%s: %s; the relay takes it as soon as it is free",
+                   ctl_text(listener, "listen"), ctl_text(listener, "kind"), since,
+                   ctl_text(listener, "last_error")));
     print_holder(listener);
 }
 

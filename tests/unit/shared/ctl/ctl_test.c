@@ -107,6 +107,11 @@ static const char plain_json[] =
            "\"relays\":[{\"name\":\"fra1\",\"lanes\":[],\"protocol\":\"plain\",\"service\":\"tcp://nas:1\","
            "\"service_state\":\"refused\"}]",
            "[]");
+static const char held_json[] =
+    STATUS("relay",
+           "\"listeners\":[{\"listen\":\":443\",\"kind\":\"https\",\"state\":\"held\",\"holder\":\"pid 7\","
+           "\"last_error\":\"held by \\u001b[2Jhttpd\"}],\"lanes\":[]",
+           "[]");
 static const char sparse_json[] = STATUS("relay", "\"lanes\":[{}]", "[{}]");
 static const char not_a_status[] = "tunnelctl: the daemon's answer is not a status; ";
 static const char refusal_json[] =
@@ -170,6 +175,9 @@ static void test_commands(void **state)
         { "a service behind a plain lane", ctl_status, false, "200 OK", plain_json, CTL_FAILING,
           "goes to tcp://nas:1, refused\n", "" },
         { "the same for scripts", ctl_status, true, "200 OK", plain_json, CTL_FAILING, plain_json, "" },
+        { "a port that is held", ctl_status, false, "200 OK", held_json, CTL_FAILING,
+          "  :443 (https) is not served: held by \\x1b[2Jhttpd; the relay takes it", "" },
+        { "the same for scripts", ctl_status, true, "200 OK", held_json, CTL_FAILING, held_json, "" },
         { "another object", ctl_status, false, "200 OK", "{}", CTL_NO_DAEMON, "", not_a_status },
         { "no such role", ctl_status, false, "200 OK", STATUS("proxy", "\"lanes\":[]", "[]"), CTL_NO_DAEMON,
           "", not_a_status },
