@@ -344,6 +344,7 @@ static void read_first(struct client *c, const char *bytes, size_t n)
     c->first.asks_name = snapshot_has_passthrough(now);
     kind = first_feed(&c->first, &c->from, &snapshot_rules(now)->trusted, bytes, n, &why);
     if (kind != FIRST_MORE && c->from.told && snapshot_bans(now, &c->from.peer)) { /* as at accept */
+        tally_refuse(c->host->tally, TALLY_BANNED);
         c->resets = true;
         client_enter(c, C_CLOSE);
         return;

@@ -101,7 +101,7 @@ bool gate_answers(const struct gate *g, const struct snap_site *site, struct buf
         return true;
     if (snapshot_bans(g->snapshot, &g->visitor->addr) ||
         (site && snapshot_site_bans(g->snapshot, site, &g->visitor->addr)))
-        return answer(g, 403, "This address is not served here.", out);
+        return refuse(g, TALLY_BANNED, 403, "This address is not served here.", out);
     if (!site || (!g->visitor->https && site->policy.https == POLICY_ONLY))
         return refuse(g, TALLY_UNKNOWN, 404, "There is no such site here.", out);
     if (is_misdirected(g, site))

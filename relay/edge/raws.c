@@ -172,7 +172,16 @@ static bool enter(struct raws *r, const struct sockaddr_storage *peer, uint64_t 
 {
     const struct snap_rules *rules = snapshot_rules(current_snapshot(r));
 
-    return crowd_admit(r->conf.crowd, peer, &rules->trusted, &rules->crowd, place);
+    if (crowd_admit(r->conf.crowd, peer, &rules->trusted, &rules->crowd, place))
+        return true;
+    tally_refuse(r->conf.tally, TALLY_CROWD);
+    return false;
+}
+
+static void refuse_banned(struct raws *r, const struct raw_visit *visit)
+{
+    tally_refuse(r->conf.tally, TALLY_BANNED);
+    raw_refuse(&r->host, visit);
 }
 
 void raws_add(struct raws *r, struct stream *visitor, const struct raw_visit *visit, uint64_t place,
@@ -182,7 +191,7 @@ void raws_add(struct raws *r, struct stream *visitor, const struct raw_visit *vi
     const struct snap_rules *rules = snapshot_rules(current_snapshot(r));
 
     if (visit->refused)
-        raw_refuse(&r->host, visit);
+        refuse_banned(r, visit);
     if (!r->draining && !visit->refused &&
         crowd_move(r->conf.crowd, &visit->alone.source, &rules->trusted, &rules->crowd, &place)) {
         add(r, visitor, visit, place, bytes, n);
@@ -219,11 +228,17 @@ static void let_in(struct raws *r, int fd, const struct snap_port *port, const s
     uint64_t place;
 
     if (snapshot_bans(current_snapshot(r), &who->source)) {
+        tally_refuse(r->conf.tally, TALLY_BANNED);
         reset(fd);
         return;
     }
-    if (!may_come(port, &who->source) || snapshot_port_bans(current_snapshot(r), port, &who->source)) {
+    if (!may_come(port, &who->source)) {
         raw_refuse(&r->host, &visit);
+        reset(fd);
+        return;
+    }
+    if (snapshot_port_bans(current_snapshot(r), port, &who->source)) {
+        refuse_banned(r, &visit);
         reset(fd);
         return;
     }

@@ -5,6 +5,7 @@
 #define RELAY_EDGE_RAWS_H
 #include "relay/edge/crowd.h"
 #include "relay/edge/raw.h"
+#include "relay/edge/tally.h"
 
 struct raws;
 
@@ -12,6 +13,7 @@ struct raws;
 struct raws_conf {
     struct raw_host host; /* its `ended` and `user` are for us: called whenever one has ended, with NULL */
     struct crowd *crowd;
+    struct tally *tally;
     unsigned worker; /* its number */
 };
 

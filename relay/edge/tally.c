@@ -50,6 +50,7 @@ const char *tally_refusal_text(enum tally_refusal why)
 {
     static const char *const texts[TALLY_REFUSALS] = {
         [TALLY_CROWD] = "crowd",
+        [TALLY_BANNED] = "banned",
         [TALLY_MALFORMED] = "malformed",
         [TALLY_UNKNOWN] = "unknown_site",
         [TALLY_MISDIRECTED] = "misdirected",

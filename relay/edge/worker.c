@@ -208,6 +208,7 @@ static struct raws *make_raws(struct worker *w)
                                               .ended = on_raw_ended,
                                               .user = w },
                                     .crowd = w->conf.crowd,
+                                    .tally = &w->tally,
                                     .worker = w->conf.index };
 
     return raws_new(&conf);
@@ -309,13 +310,14 @@ static bool admit(struct worker *w, int fd, uint64_t *place)
     const struct snap_rules *rules = snapshot_rules(w->snapshot);
     struct sockaddr_storage peer = { .ss_family = AF_INET };
     socklen_t size = sizeof peer;
+    bool banned;
 
     if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0)
         peer = (struct sockaddr_storage){ 0 }; /* he has gone already, and so counts for nobody */
-    if (!snapshot_bans(w->snapshot, &peer) &&
-        crowd_admit(w->conf.crowd, &peer, &rules->trusted, &rules->crowd, place))
+    banned = snapshot_bans(w->snapshot, &peer);
+    if (!banned && crowd_admit(w->conf.crowd, &peer, &rules->trusted, &rules->crowd, place))
         return true;
-    tally_refuse(&w->tally, TALLY_CROWD);
+    tally_refuse(&w->tally, banned ? TALLY_BANNED : TALLY_CROWD);
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(fd);
     return false;

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import urllib.request
 
 import pytest
 
+from admin import Place
 from fake_agent import FakeAgent
 from netns import Hosts, require_netns
 from path import DOMAIN, Front, WholePath, new_key
@@ -29,19 +31,20 @@ def listed(daemon):
 @pytest.fixture
 def house(daemons, started, folder):
     """Visitors come by a trusted proxy, which names them."""
-    site = Site()
-    started.append(site)
+    site, place = Site(), Place()
+    started.extend([site, place])
 
     class House(WholePath):
         may = f"[domain {OWN}]\nupstream = 127.0.0.1:{site.url.rpartition(':')[2]}"
 
-    made = House(daemons, started, folder, trusted_proxies="127.0.0.1 192.0.2.200", access_log="visits")
+    made = House(daemons, started, folder, trusted_proxies="127.0.0.1 192.0.2.200", access_log="visits",
+                 admin_listen=place.listen)
     made.wait_up(OWN)
 
     def status(address, name=DOMAIN):
         return made.visit(name=name, fields=f"X-Forwarded-For: {address}\r\n").status
 
-    made.status_for = status
+    made.status_for, made.place = status, place
     yield made
     made.close()
 
@@ -57,6 +60,8 @@ def test_a_relay_bans_everywhere_and_remembers(house):
     with house.visitor() as visitor:  # who is here already is refused with his next request
         assert visitor.ask(fields=f"X-Forwarded-For: {OTHER}\r\n").status == 200
         assert visitor.ask(fields=f"X-Forwarded-For: {VISITOR}\r\n").status == 403
+    hits = sum(ban["hits"] for ban in listed(relay).values())
+    assert f'refused_requests_total{{reason="banned"}} {hits}\n' in house.place.ask("/metrics").text
     assert listed(relay)[VISITOR]["hits"] >= 3 and listed(relay)[VISITOR]["agent"] is None
     relay.kill()
     house.start_relay()
@@ -127,7 +132,8 @@ def street():
 
 def test_connections_are_refused_as_they_come(street, daemons, folder, started):
     """Where no proxy is in front: at the sockets of sites, at ports, and of sites that end TLS themselves."""
-    front = Front(daemons, new_key(folder, "key"), "a.test p.test\ntcp_ports = 2525", listen_https="10.78.1.2:4443")
+    front = Front(daemons, new_key(folder, "key"), "a.test p.test\ntcp_ports = 2525", listen_https="10.78.1.2:4443",
+                  admin_listen="127.0.0.1:9180")  # of the host of its own
     front.relay.start(shell=f'exec ip netns exec {street.namespaces["vm"]} "$0" "$@"')
     agent = street.inside("vm", lambda: FakeAgent(front.lane_socket, [
         "a.test", {"item": "domain:p.test", "aliases": [], "policy": {"tls": "passthrough"}},
@@ -152,15 +158,22 @@ def test_connections_are_refused_as_they_come(street, daemons, folder, started):
             pass
         return "served"
 
+    def refused(why):
+        with street.inside("vm", lambda: urllib.request.urlopen("http://127.0.0.1:9180/metrics", timeout=PATIENCE_S)) as page:
+            begin = f'tunnel_relay_refused_requests_total{{reason="{why}"}} '
+            return next(int(line[len(begin):]) for line in page.read().decode().splitlines() if line.startswith(begin))
+
     assert end_of(4443, "a.test") == "served" and end_of(2525) == "served"
     agent.say("ban", address="10.78.1.1", seconds=3600)
     assert agent.wait_heard("ban")["address"] == "10.78.1.1"
     wait_until(lambda: end_of(2525) == "reset", "workers follow")
     assert end_of(4443, "p.test") == "reset"
     assert end_of(4443, "a.test") == "served"  # its request will not be
-    assert listed(front.relay)["10.78.1.1"]["hits"] >= 2
+    assert listed(front.relay)["10.78.1.1"]["hits"] == refused("banned") >= 2
     agent.say("ban", address="10.78.1.1", seconds=0)
     wait_until(lambda: end_of(2525) == "served", "workers follow")
     assert ctl(front.relay, "ban", "10.78.1.0/30").code == 0
     wait_until(lambda: end_of(4443, "a.test") == "reset", "workers follow")
+    before = refused("banned")
     assert end_of(2525) == "reset" and end_of(4443, "p.test") == "reset"
+    assert refused("banned") == before + 2 and refused("crowd") == 0
