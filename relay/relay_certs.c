@@ -60,27 +60,34 @@ size_t relay_names_apart(const struct relay *r, const char *site, const struct p
     return together;
 }
 
+/* What the site says itself, which is for others than files. */
+static int choose_asked(const struct relay *r, const char *site, const char *asked, struct choice *out,
+                        struct err *e)
+{
+    if (issuer_check(r->conf, asked, e) != 0)
+        return err_wrap(e, "issuer = %s", asked);
+    if (strcmp(asked, issuer_words[ISSUER_FILES]) == 0)
+        return err_set(e, ERR_INPUT,
+                       "issuer = files: the relay's [domain %s] has no cert_file; write it there", site);
+    if (strcmp(asked, issuer_words[ISSUER_INTERNAL]) == 0)
+        out->kind = ISSUER_INTERNAL;
+    else if (strcmp(asked, issuer_words[ISSUER_ACME]) != 0)
+        out->name = asked;
+    return 0;
+}
+
 static int choose(const struct relay *r, const char *site, const struct policy *policy, const char *name,
                   struct choice *out, struct err *e)
 {
-    const char *asked = policy->issuer;
-
     *out = (struct choice){ ISSUER_ACME, NULL };
     if (files_has(r->files, site))
         out->kind = ISSUER_FILES;
     else if (is_local(r, site, policy, name))
         out->kind = ISSUER_INTERNAL;
-    else if (!asked)
+    else if (policy->issuer)
+        return choose_asked(r, site, policy->issuer, out, e);
+    else
         out->kind = issuer_by_default(r->conf);
-    else if (issuer_check(r->conf, asked, e) != 0)
-        return err_wrap(e, "issuer = %s", asked);
-    else if (strcmp(asked, issuer_words[ISSUER_INTERNAL]) == 0)
-        out->kind = ISSUER_INTERNAL;
-    else if (strcmp(asked, issuer_words[ISSUER_FILES]) == 0)
-        return err_set(e, ERR_INPUT,
-                       "issuer = files: the relay's [domain %s] has no cert_file; write it there", site);
-    else if (strcmp(asked, issuer_words[ISSUER_ACME]) != 0)
-        out->name = asked;
     if (out->kind == ISSUER_FILES && !files_has(r->files, site))
         return err_set(
             e, ERR_INPUT,
