@@ -30,7 +30,7 @@ struct exchange {
     char method[H1_MAX_METHOD + 1];
     bool idempotent, visitor_keeps, visitor_1_0, secure;
     bool trusted_cert; /* by browsers, of the name that was asked for */
-    bool grpc; /* a call; then the visitor speaks HTTP/2 */
+    bool grpc;         /* a call; then the visitor speaks HTTP/2 */
     bool sent_head, request_done, stream_was_kept;
     bool joined;    /* visitor's and service's socket wait for one another */
     bool body_lost; /* more of it has been sent than is held */

@@ -6,7 +6,6 @@
 #include "relay/edge/challenges.h"
 #include "relay/edge/counts.h"
 #include "relay/edge/crowd.h"
-#include "shared/arena.h"
 #include "shared/cidr.h"
 #include "shared/host_port.h"
 #include "shared/http/h1.h"
@@ -55,8 +54,7 @@ struct snap_site {
     struct counts *counts;
     time_t away_since; /* while no lane serves it; 0: that is not known */
     struct policy policy;
-    bool trusted_cert; /* by browsers, as far as we know: not of our own root, and no placeholder */
-    bool names_apart;  /* some have certificates of their own */
+    bool trusted_cert, names_apart; /* by browsers, as far as we know; some names have certificates apart */
 };
 
 struct snap_rules {       /* what counts for every connection, whatever it asks for */
@@ -87,8 +85,7 @@ const struct snap_lane *snapshot_add_plain(struct snapshot *s, uint64_t id, cons
 struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CTX *tls,
                                     const struct policy *policy, struct counts *counts);
 void snapshot_add_name(struct snapshot *s, struct snap_site *site, const char *name, bool trusted);
-/* By the name added last, in place of its site's. */
-void snapshot_show_apart(struct snapshot *s, SSL_CTX *tls, bool trusted_cert);
+void snapshot_show_apart(struct snapshot *s, SSL_CTX *tls, bool trusted_cert); /* by the name added last */
 bool snapshot_has_site(const struct snapshot *s, const char *name);
 /* A path of the site of this name is served by this lane alone, whatever is claimed. The path is copied. */
 void snapshot_add_route(struct snapshot *s, const char *name, const char *path, const struct snap_lane *to);
@@ -106,8 +103,8 @@ void snapshot_release(struct snapshot *s); /* NULL is fine */
 const struct snap_site *snapshot_find(const struct snapshot *s, struct str host);
 /* Whether browsers trust the certificate that this name of the site is shown with. */
 bool snapshot_browsers_trust(const struct snapshot *s, const struct snap_site *site, struct str host);
-/* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. validates: see tls.h. */
 const char *snapshot_nameless(const struct snapshot *s, const char *address); /* see snapshot.c */
+/* Which context to go on with for this server name; "" when the visitor sent none. NULL: refuse it. validates: see tls.h. */
 SSL_CTX *snapshot_pick_tls(const struct snapshot *s, struct str server_name, bool validates);
 const struct challenges *snapshot_challenges(const struct snapshot *s); /* borrowed; NULL: there are none */
 bool snapshot_trusted(const struct snapshot *s, const char *host); /* the site's certificate is good for it */

@@ -4,6 +4,7 @@
 #include "relay/edge/banned.h"
 #include "relay/edge/snapshot.h"
 #include "relay/edge/snapshot_ports.h"
+#include "shared/arena.h"
 
 #include <stdatomic.h>
 
