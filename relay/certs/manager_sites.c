@@ -198,6 +198,8 @@ void manager_load(struct manager *m, struct managed *d)
         d->meta = meta;
         d->loaded = true;
         d->to_deploy = !d->deploying && store_deploys(m->store, d->names[0]);
+        if (!d->job && !d->meta.order.url) /* a kill may have come between an order's end and its key's */
+            store_drop_order_key(m->store, d->names[0]);
         manager_show(m, d);
         if (!has_quota(m, &why))
             err_wrap(&why, "no certificate can be ordered");

@@ -70,6 +70,8 @@ must_check int store_forget(const struct store *s, const char *name, struct err 
 /* Where the key of an order lies while that is not done, so that an order that was finalized before a kill can still be
  * taken: STATE_DIR/certs/NAME/order.key. store_install removes it. The folder is made. */
 must_check int store_order_key(const struct store *s, const char *name, char **path, struct err *e);
+/* No order is under way. */
+void store_drop_order_key(const struct store *s, const char *name);
 /* Where fullchain.pem and privkey.pem of this kind of key lie: two paths, which the caller frees. False: there is none. */
 bool store_pair(const struct store *s, const struct meta *m, enum meta_slot slot, char **chain, char **key);
 /* A program is to be run for a certificate that came: it was not begun, or its end was not seen. */

@@ -86,14 +86,15 @@ static void describe(struct meta_cert *cert, const struct store_offer *o, struct
     renewal_begin(&cert->renewal, takes->not_before, takes->not_after, o->random);
 }
 
-/* The order is done: its key lies beside the certificate now. */
-static void drop_order_key(const struct store *s, const char *name)
+void store_drop_order_key(const struct store *s, const char *name)
 {
-    char *path;
+    char *folder = store_path(s, name, NULL),
+         *path = folder ? mem_format("%s/" STORE_ORDER_KEY, folder) : NULL;
 
-    if (store_order_key(s, name, &path, NULL) == 0)
+    if (path)
         (void)unlink(path); /* most often there is none */
     free(path);
+    free(folder);
 }
 
 /* ---- what is to be run ---- */
@@ -196,7 +197,7 @@ int store_install(const struct store *s, const struct store_offer *o, struct met
     meta_set(&m->dns, NULL);
     meta_order_ended(m);
     *m = next;
-    drop_order_key(s, m->name);
+    store_drop_order_key(s, m->name); /* it lies beside the certificate now */
     return 0;
 }
 

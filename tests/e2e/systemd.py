@@ -35,6 +35,8 @@ class Systemd:
         need_root()
         if not os.access(MANAGER, os.X_OK):
             pytest.skip("there is no systemd on this machine")
+        if not os.path.ismount("/sys/fs/cgroup"):
+            pytest.skip("systemd needs /sys/fs/cgroup, which is not mounted here")
         self.folder, self.process = folder / "systemd", None
         (self.folder / "systemd" / "user").mkdir(parents=True)
         for name, text in units.items():

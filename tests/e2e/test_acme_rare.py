@@ -69,7 +69,7 @@ def test_damaged_files(acme: Acme, folder: Path) -> None:  # noqa: F811
     (state / "account.key").unlink()
     assert acme.order("c.test")["class"] == "ok" and len(acme.sim.accounts) == 2
     unwritable = acme.call("order", "d.test", key_file=folder / "none" / "key.pem")
-    assert unwritable["class"] == "config" and "none/key.pem" in unwritable["text"], unwritable
+    assert unwritable["class"] == "stopped" and "none/key.pem" in unwritable["text"], unwritable
     nowhere = acme.call("account", folder="/dev/null/acme")
     assert nowhere["class"] == "config" and "/dev/null" in nowhere["text"], nowhere
     other = acme.call("order", "d.test", ca_file="/none.pem")

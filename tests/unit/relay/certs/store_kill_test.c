@@ -216,7 +216,8 @@ static void assert_clean_after_a_start(const struct bench *b, const char *state_
         assert_true(entry->d_name[0] != '.' || !entry->d_name[1] || strcmp(entry->d_name, "..") == 0);
         versions += entry->d_name[0] >= '1' && entry->d_name[0] <= '9';
     }
-    closedir(dir);
+    if (dir)
+        closedir(dir);
     assert_true(versions <= STORE_KEPT + 1);
 }
 

@@ -108,6 +108,7 @@ static void test_the_clock(void **state)
     timer.data = f;
     uv_timer_start(&timer, on_timer, 0, 0);
     uv_run(&f->loop, UV_RUN_NOWAIT);
+    uv_run(&f->loop, UV_RUN_NOWAIT); /* libuv 1.45 and newer run timers at the end of a round */
     assert_int_equal(f->tally.now_us, 0);
     assert_true(tally_now_us(&f->tally) >= first);
     uv_close((uv_handle_t *)&timer, NULL);
