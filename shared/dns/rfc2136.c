@@ -92,6 +92,13 @@ static enum dns_class judge_signature(struct dns_client *c, const struct tsig_an
     return DNS_OK; /* a refusal is one, whoever sent it */
 }
 
+static enum dns_class not_primary(struct dns_client *c, struct dns_why *why, const char *name,
+                                  const char *rcode)
+{
+    return dns_fail(c, why, DNS_CONFIG, "it is not the primary server of %s (%s); correct server", name,
+                    rcode);
+}
+
 static enum dns_class judge_rcode(struct dns_client *c, int rcode, bool update, const char *name,
                                   struct dns_why *why)
 {
@@ -112,9 +119,12 @@ static enum dns_class judge_rcode(struct dns_client *c, int rcode, bool update, 
             "it refuses %s %s (REFUSED); may this key do that there (allow-update, update-policy, acl)?",
             update ? "to change" : "to show", name);
     case MSG_NOTAUTH:
-    case MSG_NOTZONE:
-        return dns_fail(c, why, DNS_CONFIG, "it is not the primary server of %s (%s); correct server", name,
-                        text);
+        if (!update) /* of a question it is said for its signature alone, by Knot 3.4 without a TSIG that says so too */
+            return dns_fail(
+                c, why, DNS_AUTH,
+                "it does not know the key (NOTAUTH); are its name and algorithm those of the server?");
+        return not_primary(c, why, name, text);
+    case MSG_NOTZONE: return not_primary(c, why, name, text);
     default: return dns_fail(c, why, DNS_CONFIG, "it refuses the request for %s (%s)", name, text);
     }
 }
