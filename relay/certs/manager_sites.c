@@ -197,7 +197,7 @@ void manager_load(struct manager *m, struct managed *d)
         meta_free(&d->meta);
         d->meta = meta;
         d->loaded = true;
-        d->to_deploy = !d->deploying && store_deploys(m->store, d->names[0]);
+        manager_note_deployment(m, d);
         manager_show(m, d);
         if (!has_quota(m, &why))
             err_wrap(&why, "no certificate can be ordered");
