@@ -25,31 +25,15 @@ struct ban_answer {
 
 /* ---- the file ---- */
 
-static int read_lists(struct agent_bans *b, const json_t *doc, struct err *e)
+static int read_lists(void *user, const json_t *doc, struct err *e)
 {
+    struct agent_bans *b = user;
     int64_t version, now = time(NULL);
 
     if (json_get_int(doc, "v", FILE_VERSION, FILE_VERSION, &version, e) != 0 ||
         bans_from_json(&b->bans, doc, "bans", now, e) != 0)
         return -1;
     return bans_from_json(&b->lifted, doc, "lifted", now, e);
-}
-
-static void read_file(struct agent_bans *b)
-{
-    struct buf text = { 0 };
-    struct err why = { 0 };
-    json_t *doc;
-
-    if (access(b->path, F_OK) != 0 && errno == ENOENT)
-        return;
-    doc =
-        file_read(b->path, FILE_BYTES, &text, &why) == 0 ? json_read(buf_bytes(&text), text.len, &why) : NULL;
-    if (!doc || read_lists(b, doc, &why) != 0)
-        log_error("who was banned is lost, at least in part; ban them again with tunnelctl ban",
-                  kv_str("path", b->path), kv_str("error", why.text));
-    json_decref(doc);
-    buf_free(&text);
 }
 
 static int write_file(struct agent_bans *b, struct err *e)
@@ -69,7 +53,7 @@ static int write_file(struct agent_bans *b, struct err *e)
 void agent_bans_init(struct agent_bans *b, const char *state_dir, const struct passing_host *host)
 {
     *b = (struct agent_bans){ .host = host, .path = mem_format("%s/bans.json", state_dir) };
-    read_file(b);
+    bans_read_file(b->path, FILE_BYTES, read_lists, b);
 }
 
 void agent_bans_free(struct agent_bans *b)
@@ -157,7 +141,7 @@ void agent_bans_hear(struct agent_bans *b, const char *relay, const struct lane_
     for (size_t i = 0; i < b->answers_n; i++)
         if (cidr_same(&b->answers[i].net, &net))
             hits += (unsigned long long)b->answers[i].hits;
-    atomic_store(&ban->hits, hits);
+    atomic_store(&ban->hits, hits > INT64_MAX ? INT64_MAX : hits); /* as many as relays like to say */
 }
 
 /* ---- the control socket ---- */

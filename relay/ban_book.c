@@ -44,8 +44,9 @@ static struct list *list_of(struct ban_book *b, const char *agent)
 
 /* ---- the file ---- */
 
-static int read_lists(struct ban_book *b, const json_t *doc, struct err *e)
+static int read_lists(void *user, const json_t *doc, struct err *e)
 {
+    struct ban_book *b = user;
     json_t *agents = json_object_get(doc, "agents"), *list;
     const char *agent;
     int64_t version;
@@ -59,23 +60,6 @@ static int read_lists(struct ban_book *b, const json_t *doc, struct err *e)
             return err_wrap(e, "agents");
     }
     return 0;
-}
-
-static void read_file(struct ban_book *b)
-{
-    struct buf text = { 0 };
-    struct err why = { 0 };
-    json_t *doc;
-
-    if (access(b->path, F_OK) != 0 && errno == ENOENT)
-        return;
-    doc =
-        file_read(b->path, FILE_BYTES, &text, &why) == 0 ? json_read(buf_bytes(&text), text.len, &why) : NULL;
-    if (!doc || read_lists(b, doc, &why) != 0)
-        log_error("who was banned is lost, at least in part; ban them again with tunnelctl ban",
-                  kv_str("path", b->path), kv_str("error", why.text));
-    json_decref(doc);
-    buf_free(&text);
 }
 
 static int write_file(struct ban_book *b, struct err *e)
@@ -116,7 +100,7 @@ struct ban_book *ban_book_open(const char *state_dir, const struct ban_book_host
     b->path = mem_format("%s/bans.json", state_dir);
     b->lists = mem_new(sizeof *b->lists);
     b->n = 1;
-    read_file(b);
+    bans_read_file(b->path, FILE_BYTES, read_lists, b);
     for (size_t i = 0; i < b->n; i++)
         b->lists[i].stale = true;
     return b;

@@ -1,11 +1,15 @@
 #include "shared/bans.h"
 
+#include "shared/file.h"
 #include "shared/json.h"
+#include "shared/log.h"
 #include "shared/mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAPPED_BITS = 96, WIDEST_V4 = MAPPED_BITS + 8, WIDEST_V6 = 16, ADDRESS_BITS = 128 };
 
@@ -195,6 +199,22 @@ json_t *bans_to_json(const struct bans *b)
     for (size_t i = 0; i < b->n; i++)
         json_array_append_new(list, ban_json(b->list[i]));
     return list;
+}
+
+void bans_read_file(const char *path, size_t max_bytes, bans_lists_cb read_lists, void *user)
+{
+    struct buf text = { 0 };
+    struct err why = { 0 };
+    json_t *doc;
+
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return;
+    doc = file_read(path, max_bytes, &text, &why) == 0 ? json_read(buf_bytes(&text), text.len, &why) : NULL;
+    if (!doc || read_lists(user, doc, &why) != 0)
+        log_error("who was banned is lost, at least in part; ban them again with tunnelctl ban",
+                  kv_str("path", path), kv_str("error", why.text));
+    json_decref(doc);
+    buf_free(&text);
 }
 
 /* ---- what is asked ---- */

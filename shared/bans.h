@@ -52,6 +52,9 @@ json_t *ban_json(const struct ban *b);
  * with `key` which list of the file it is: the object has further ones. */
 must_check int bans_from_json(struct bans *b, const json_t *doc, const char *key, int64_t now, struct err *e);
 json_t *bans_to_json(const struct bans *b);
+/* Reads that file, if it is there, with a reader of its lists. What cannot be read is told in the log. */
+typedef int (*bans_lists_cb)(void *user, const json_t *doc, struct err *e);
+void bans_read_file(const char *path, size_t max_bytes, bans_lists_cb read_lists, void *user);
 
 /* What both control sockets answer with: reads {address, for_s}; 0: it has no for_s. */
 must_check int bans_read_request(const json_t *request, int64_t most_s, struct cidr *net, int64_t *for_s,

@@ -134,3 +134,15 @@ void buf_take(struct buf *b, size_t n)
     if (b->len == 0)
         b->start = 0;
 }
+
+size_t buf_count(const struct buf *b, char c)
+{
+    const char *at = buf_bytes(b), *end = at + b->len;
+    size_t n = 0;
+
+    while (at < end && (at = memchr(at, c, (size_t)(end - at)))) {
+        at++;
+        n++;
+    }
+    return n;
+}

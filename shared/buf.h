@@ -29,4 +29,5 @@ void buf_take(struct buf *b, size_t n); /* drops the first n bytes; n is at most
 /* Room for n bytes at the end; write there, then buf_added(b, written). */
 char *buf_space(struct buf *b, size_t n);
 void buf_added(struct buf *b, size_t n);
+size_t buf_count(const struct buf *b, char c); /* how often it stands there */
 #endif

@@ -246,7 +246,10 @@ static void on_looked_up(uv_getaddrinfo_t *req, int rc, struct addrinfo *found)
     d->pending--;
     if (!d->done || (d->recalled && !found)) {
         uv_freeaddrinfo(found);
-        free_if_idle(d);
+        if (d->done && d->waiting == 0)
+            finish(d, NULL); /* nobody is left who could tell of another address */
+        else
+            free_if_idle(d);
         return;
     }
     if (d->recalled)
@@ -310,19 +313,25 @@ static bool attempt(struct dial *d, size_t place)
     return true;
 }
 
-/* Whoever has been asked already may still answer. */
+/* Whoever has been asked already may still answer, and so may the name server of a name that has moved. */
+static bool may_be_answered(const struct dial *d)
+{
+    return d->waiting > 0 || (d->recalled && d->looking_up);
+}
+
+/* An address that there is no way to is passed over at once. */
 static void connect_next(struct dial *d)
 {
-    while (d->tried < d->found_n)
-        if (attempt(d, d->tried++)) {
-            if (d->tried < d->found_n)
-                uv_timer_start(&d->turn, on_turn, DIAL_TURN_MS, 0);
-            else if (d->again)
-                uv_timer_start(&d->turn, on_turn, DIAL_AGAIN_MS, 0);
-            return;
-        }
-    if (d->waiting == 0)
+    bool asked = false;
+
+    while (!asked && d->tried < d->found_n)
+        asked = attempt(d, d->tried++);
+    if (d->tried < d->found_n)
+        uv_timer_start(&d->turn, on_turn, DIAL_TURN_MS, 0);
+    else if (!may_be_answered(d))
         finish(d, NULL);
+    else if (d->again && (asked || !uv_is_active((uv_handle_t *)&d->turn)))
+        uv_timer_start(&d->turn, on_turn, DIAL_AGAIN_MS, 0);
 }
 
 static void on_turn(uv_timer_t *timer)
@@ -338,8 +347,9 @@ static void on_late(uv_timer_t *timer)
 {
     struct dial *d = timer->data;
 
-    err_set(&d->why, ERR_TIMEOUT, "no answer in time");
-    if (d->waiting > 0) {
+    if (d->found_n == 0 || d->waiting > 0)
+        err_set(&d->why, ERR_TIMEOUT, "no answer in time");
+    if (d->found_n > 0) {
         finish(d, NULL);
         return;
     }

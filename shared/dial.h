@@ -27,7 +27,7 @@ enum {
  * all zero bytes is an empty one, and there is nothing to free. */
 struct dial_names {
     /* Whoever answers has to prove who it is. So when no name server tells what a name means, within DIAL_RECALL_MS,
-     * what it meant last will do. */
+     * what it meant last will do; where that refuses, the name server is waited for all the same. */
     bool proved;
     struct {
         char host[256];

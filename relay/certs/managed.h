@@ -32,7 +32,7 @@ struct managed {
     int64_t look_again_ms;    /* held by the preflight, or by our own disk; 0: not held */
     struct kept kept;         /* issued, and not on disk */
     char *disk;               /* why the last job could not do its work: our own disk; NULL: it could */
-    bool to_deploy, deploying;
+    bool to_deploy;
     char *seen;          /* what it has seen */
     char *warning;       /* and what was odd, last time */
     int here;            /* how many names lead here while tries fail; -1: not looked at */

@@ -101,8 +101,8 @@ void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, 
     if (!other_certificate || m->ending)
         return;
     manager_show(m, d);
-    d->to_deploy = d->to_deploy || store_deploys(m->store, d->names[0]);
-    manager_deploy(m, d);
+    d->to_deploy =
+        d->to_deploy || store_deploys(m->store, d->names[0]); /* by the next tick: its job has ended then */
     m->events.changed(m->user);
 }
 

@@ -2,7 +2,8 @@
  *
  *   another certificate is there, or a note of one is found at a start -> deploy_hook runs -> it has ended, well or not
  *
- * One at a time for each site. */
+ * One at a time for each site, also for one that goes and comes back meanwhile; and none while a job of the site may be putting a
+ * certificate into the store, whose note the end of this one would take for its own. */
 #include "relay/certs/manager_parts.h"
 #include "shared/buf.h"
 #include "shared/hook.h"
@@ -10,11 +11,27 @@
 #include "shared/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-struct deployment {
+struct manager_deployment {
+    struct manager_deployment *next;
     struct manager *m;
     char *site;
 };
+
+static bool runs(const struct manager *m, const char *site)
+{
+    const struct manager_deployment *at = m->deployments;
+
+    while (at && strcmp(at->site, site) != 0)
+        at = at->next;
+    return at;
+}
+
+void manager_note_deployment(const struct manager *m, struct managed *d)
+{
+    d->to_deploy = !runs(m, d->names[0]) && store_deploys(m->store, d->names[0]);
+}
 
 static const char *hook_of(const struct manager *m, const struct meta_cert *cert)
 {
@@ -23,17 +40,25 @@ static const char *hook_of(const struct manager *m, const struct meta_cert *cert
     return by ? by->conf->deploy_hook : "";
 }
 
+static void take_off(struct manager_deployment *ended)
+{
+    struct manager_deployment **at = &ended->m->deployments;
+
+    while (*at != ended)
+        at = &(*at)->next;
+    *at = ended->next;
+}
+
 static void on_hook_ended(void *user)
 {
-    struct deployment *running = user;
+    struct manager_deployment *running = user;
     struct manager *m = running->m;
     struct managed *d = manager_find(m, running->site);
 
     store_deployed(m->store, running->site);
-    if (d) {
-        d->deploying = false;
-        d->to_deploy = store_deploys(m->store, running->site); /* another one has come meanwhile */
-    }
+    take_off(running);
+    if (d)
+        manager_note_deployment(m, d); /* another one has come meanwhile */
     free(running->site);
     free(running);
     manager_wake(m);
@@ -43,7 +68,7 @@ static void on_hook_ended(void *user)
 static void run(struct manager *m, struct managed *d, enum meta_slot slot, const char *hook)
 {
     const struct meta_cert *cert = &d->meta.certs[slot];
-    struct deployment *running = mem_new(sizeof *running);
+    struct manager_deployment *running = mem_new(sizeof *running);
     json_t *not_after = json_time((time_t)cert->facts.not_after);
     char *chain = NULL, *key = NULL;
     struct buf names = { 0 };
@@ -60,8 +85,8 @@ static void run(struct manager *m, struct managed *d, enum meta_slot slot, const
         { "TUNNEL_NOT_AFTER", json_string_value(not_after) },
     };
 
-    *running = (struct deployment){ m, mem_copy(d->names[0]) };
-    d->deploying = true;
+    *running = (struct manager_deployment){ m->deployments, m, mem_copy(d->names[0]) };
+    m->deployments = running;
     m->jobs++;
     hook_run(m->loop, "deploy_hook", hook, variables, sizeof variables / sizeof *variables, on_hook_ended,
              running);
@@ -76,7 +101,7 @@ void manager_deploy(struct manager *m, struct managed *d)
     const enum meta_slot slot = d->meta.certs[META_ECDSA].there ? META_ECDSA : META_RSA;
     const char *hook;
 
-    if (!d->to_deploy || d->deploying || !d->meta.certs[slot].there)
+    if (!d->to_deploy || d->job || runs(m, d->names[0]) || !d->meta.certs[slot].there)
         return;
     hook = hook_of(m, &d->meta.certs[slot]);
     d->to_deploy = false;

@@ -29,7 +29,8 @@ struct manager {
     struct managed *first;
     struct managed *gone; /* forgotten while a job was theirs */
     struct manager_old old;
-    struct manager_import *imports; /* that wait for jobs to end */
+    struct manager_import *imports;         /* that wait for jobs to end */
+    struct manager_deployment *deployments; /* that run */
     uv_timer_t tick;
     size_t jobs;
     struct manager_counts counts;
@@ -58,6 +59,8 @@ const char *manager_last_error(const struct managed *d);
 /* manager_deploy.c */
 /* Runs deploy_hook for the site when that is due: also one that an earlier start of the relay did not see the end of. */
 void manager_deploy(struct manager *m, struct managed *d);
+/* Looks whether it is due. While one runs for the site it is not: its end looks again. */
+void manager_note_deployment(const struct manager *m, struct managed *d);
 
 /* manager_old.c */
 void manager_clear_old(struct manager *m, int64_t now);

@@ -197,7 +197,7 @@ void manager_load(struct manager *m, struct managed *d)
         meta_free(&d->meta);
         d->meta = meta;
         d->loaded = true;
-        d->to_deploy = !d->deploying && store_deploys(m->store, d->names[0]);
+        manager_note_deployment(m, d);
         if (!d->job && !d->meta.order.url) /* a kill may have come between an order's end and its key's */
             store_drop_order_key(m->store, d->names[0]);
         manager_show(m, d);
@@ -319,7 +319,8 @@ static bool has_wildcard(const struct manager *m, const struct managed *d, time_
         return false;
     switch (wildcard_now(w, now)) {
     case WILDCARD_DOES: return true;
-    case WILDCARD_NONE: return !w->tls && !w->meta.last_error && !d->tls; /* it is on its way */
+    case WILDCARD_NONE:
+        return !w->meta.last_error && !d->tls; /* it, or another in its place, is on its way */
     case WILDCARD_ENDS: break;
     }
     return false;

@@ -29,6 +29,9 @@ enum {
     BODY_BYTES = 4096
 };
 
+_Static_assert(PASS_MS + ERRAND_MS + OWN_MS + CLEAR_MS <= PREFLIGHT_SEE_MORE_MS,
+               "one look, and what is around it");
+
 struct flight {
     const struct preflight_ask *ask;
     struct preflight_result *result;

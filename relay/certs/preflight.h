@@ -17,7 +17,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { PREFLIGHT_WARNING_BYTES = 600 };
+enum {
+    PREFLIGHT_WARNING_BYTES = 600,
+    PREFLIGHT_SEE_MORE_MS = 65 * 1000 /* so long preflight_see may take beyond its patience, lookups apart */
+};
 
 struct preflight_ask {                               /* all borrowed meanwhile */
     const char *name;                                /* a host name, or *.NAME, or an address */

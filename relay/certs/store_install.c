@@ -107,8 +107,9 @@ static char *note_path(const struct store *s, const char *name, const char *note
     return path;
 }
 
-/* Before the certificate is there: a kill in between runs it once too often, and never too seldom. */
-static int note_deployment(const struct store *s, const char *name, struct err *e)
+/* Before the certificate is there: a kill in between runs it once too often, and never too seldom. *noted: the note is this
+ * certificate's; else there is one of another that came before it. */
+static int note_deployment(const struct store *s, const char *name, bool *noted, struct err *e)
 {
     char *folder = store_path(s, name, e), *path;
     int rc = folder ? file_make_folder(folder, 0700, e) : -1, fd;
@@ -118,9 +119,11 @@ static int note_deployment(const struct store *s, const char *name, struct err *
         return -1;
     }
     path = mem_format("%s/" STORE_DEPLOY, folder);
-    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    rc =
-        fd < 0 || close(fd) != 0 ? err_errno(e, errno, "cannot write %s", path) : file_sync_folder(folder, e);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    *noted = fd >= 0;
+    rc = fd < 0
+             ? (errno == EEXIST ? 0 : err_errno(e, errno, "cannot write %s", path))
+             : (close(fd) != 0 ? err_errno(e, errno, "cannot write %s", path) : file_sync_folder(folder, e));
     free(path);
     free(folder);
     return rc;
@@ -173,6 +176,7 @@ int store_install(const struct store *s, const struct store_offer *o, struct met
     struct facts found = { 0 };
     struct meta next = *m; /* shares all texts with m, but for what is new in it */
     enum meta_slot slot;
+    bool noted = false;
 
     if (judge(o, m, now, &found, e) != 0) {
         facts_free(&found);
@@ -185,9 +189,9 @@ int store_install(const struct store *s, const struct store_offer *o, struct met
     next.dns = NULL;
     next.order = (struct meta_order){ 0 };
     next.held_since = 0;
-    if ((o->deploys && note_deployment(s, m->name, e) != 0) ||
+    if ((o->deploys && note_deployment(s, m->name, &noted, e) != 0) ||
         store_write_version(s, &next, m, slot, o->key, e) != 0) {
-        if (o->deploys)
+        if (noted)
             forget_deployment(s, m->name);
         meta_cert_free(&next.certs[slot]);
         return -1;

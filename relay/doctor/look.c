@@ -16,7 +16,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { CA_MS = 10000, WORDS = 8, PUBLISHED = 16 };
+enum { CA_MS = 10000, WORDS = 8, PUBLISHED = 16, LOOKUPS_MS = 15 * 1000 };
+
+_Static_assert(VISIT_LOOK_MS + LOOKUPS_MS + PREFLIGHT_SEE_MORE_MS < VISIT_ANSWER_S * 1000,
+               "tunnelctl waits for an agent that hangs while the last site is looked at");
 
 struct round {
     json_t *facts;

@@ -284,18 +284,6 @@ static uint64_t now_ms(void)
     return uv_hrtime() / 1000000;
 }
 
-static uint64_t lines_in(const struct buf *b)
-{
-    const char *at = buf_bytes(b), *end = at + b->len;
-    uint64_t n = 0;
-
-    while (at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
-        at++;
-        n++;
-    }
-    return n;
-}
-
 /* With the lock held, as all that waits. */
 static void wait_at_most(struct access_log *l, int ms)
 {
@@ -404,7 +392,7 @@ static void write_batch(struct access_log *l)
 
 static uint64_t drop_batch(struct access_log *l)
 {
-    uint64_t n = lines_in(&l->batch);
+    uint64_t n = buf_count(&l->batch, '\n');
 
     buf_free(&l->batch);
     return n;

@@ -10,6 +10,7 @@
 #include "shared/doctor/host.h"
 #include "shared/doctor/sshd.h"
 #include "shared/doctor/steps.h"
+#include "shared/doctor/visit.h"
 #include "shared/file.h"
 #include "shared/json.h"
 #include "shared/mem.h"
@@ -23,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 125, SSH_PORT = 22 };
+enum { SSH_PORT = 22 };
 
 #define RELAY_INI "/etc/tunnel/relay.ini"
 #define AGENT_INI "/etc/tunnel/agent.ini"
@@ -180,7 +181,7 @@ static enum ctl_exit ask_doctor(struct visit_here *v, const char *domain)
     enum ctl_exit result = CTL_WELL;
     struct err why = { 0 };
     int status;
-    json_t *reply = ask(v, path, PATIENCE_S, &status, &why);
+    json_t *reply = ask(v, path, VISIT_ANSWER_S, &status, &why);
 
     if (reply && status == 200) {
         json_array_extend(v->steps.list, json_object_get(reply, "steps"));

@@ -7,7 +7,10 @@
 #include "shared/http/server.h"
 #include "shared/job.h"
 
-enum { VISIT_LOOK_MS = 90 * 1000 }; /* what is not looked at by then is said to be so */
+enum {
+    VISIT_LOOK_MS = 90 * 1000, /* what is not looked at by then is said to be so */
+    VISIT_ANSWER_S = 175       /* the answer is there: a look that had begun may take its time */
+};
 
 struct visit {
     struct loop *loop;

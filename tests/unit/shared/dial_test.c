@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <cmocka.h>
 
@@ -350,6 +351,140 @@ static void test_asked_again(void **state)
     assert_int_equal(r.code, ERR_PEER);
 }
 
+static int open_sockets(void)
+{
+    struct stat st;
+    int n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+    return n;
+}
+
+/* Also when the last address of the row is one that there is no way to. */
+static void test_asked_again_beside_an_unreachable_address(void **state)
+{
+    const uint32_t addresses[] = { INADDR_LOOPBACK, INADDR_BROADCAST };
+    struct loop *l = *state;
+    struct dial_names names;
+    struct result r = { 0 };
+    uint16_t port;
+    int fill[4], full = full_listener(&port, fill), before = open_sockets();
+    struct dial *d;
+
+    know(&names, "two.invalid", l, addresses, 2);
+    d = dial_start(l, "two.invalid", port, 60000, &names, on_done, &r);
+    dial_again(d);
+    while (open_sockets() < before + 2 && !r.done) /* two attempts that wait */
+        uv_run(&l->uv, UV_RUN_ONCE);
+    assert_false(r.done);
+    dial_stop(d);
+    loop_run(l);
+    close_full(full, fill);
+}
+
+/* ---- a name server that answers late ---- */
+
+struct late {
+    uv_work_t work[4]; /* as many threads as libuv has */
+    uv_sem_t go;
+    int n, over;
+};
+
+static void hold_a_thread(uv_work_t *work)
+{
+    struct late *late = work->data;
+
+    uv_sem_wait(&late->go);
+}
+
+static void on_held(uv_work_t *work, int status)
+{
+    struct late *late = work->data;
+
+    (void)status;
+    late->over++;
+}
+
+/* Lookups wait for a thread, until late_answers. */
+static void late_begins(struct late *late, struct loop *l)
+{
+    *late = (struct late){ .n = sizeof late->work / sizeof late->work[0] };
+    assert_int_equal(uv_sem_init(&late->go, 0), 0);
+    for (int i = 0; i < late->n; i++) {
+        late->work[i].data = late;
+        assert_int_equal(uv_queue_work(&l->uv, &late->work[i], hold_a_thread, on_held), 0);
+    }
+}
+
+static void late_answers(struct late *late)
+{
+    for (int i = 0; i < late->n; i++)
+        uv_sem_post(&late->go);
+}
+
+static void late_ends(struct late *late, struct loop *l)
+{
+    loop_run(l);
+    assert_int_equal(late->over, late->n);
+    uv_sem_destroy(&late->go);
+}
+
+/* Where it was last, connections are refused: what the name server says is waited for. */
+static void test_a_name_that_has_moved_is_found_by_a_slow_name_server(void **state)
+{
+    const uint32_t elsewhere[] = { INADDR_LOOPBACK + 0x10000 };
+    struct loop *l = *state;
+
+    for (int again = 0; again < 2; again++) {
+        struct dial_names names;
+        struct result r = { 0 };
+        struct late late;
+        struct dial *d;
+        uint16_t port;
+        int fd = listener(&port, 8);
+
+        know(&names, "localhost", l, elsewhere, 1);
+        names.proved = true;
+        names.names[0].until_ms = loop_now_ms(l); /* too old to be taken without a question */
+        late_begins(&late, l);
+        d = dial_start(l, "localhost", port, 60000, &names, on_done, &r);
+        if (again)
+            dial_again(d);
+        for (int64_t until_ms = loop_now_ms(l) + DIAL_RECALL_MS + 500; loop_now_ms(l) < until_ms;)
+            uv_run(&l->uv, UV_RUN_NOWAIT);
+        assert_false(r.done);
+        late_answers(&late);
+        loop_until(l, &r.done);
+        assert_int_equal(r.code, ERR_NONE);
+        stream_stop(r.s);
+        late_ends(&late, l);
+        close(fd);
+    }
+}
+
+/* Nor is it waited for without end; then it is the refusal that is told. */
+static void test_a_name_server_that_is_silent_behind_a_refusal(void **state)
+{
+    const uint32_t elsewhere[] = { INADDR_LOOPBACK + 0x10000 };
+    struct loop *l = *state;
+    struct dial_names names;
+    struct result r = { 0 };
+    struct late late;
+    uint16_t port;
+
+    close(listener(&port, 1));
+    know(&names, "localhost", l, elsewhere, 1);
+    names.proved = true;
+    names.names[0].until_ms = loop_now_ms(l);
+    late_begins(&late, l);
+    dial_start(l, "localhost", port, 400, &names, on_done, &r);
+    loop_until(l, &r.done);
+    assert_int_equal(r.code, ERR_PEER);
+    late_answers(&late);
+    late_ends(&late, l);
+}
+
 static void test_stopped_in_every_state(void **state)
 {
     static const char *const hosts[] = { "127.0.0.1", "localhost", "no-such-host.invalid" };
@@ -391,6 +526,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_next_address_does_not_wait_for_the_first, loop_make,
                                         loop_end),
         cmocka_unit_test_setup_teardown(test_asked_again, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_asked_again_beside_an_unreachable_address, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_a_name_that_has_moved_is_found_by_a_slow_name_server, loop_make,
+                                        loop_end),
+        cmocka_unit_test_setup_teardown(test_a_name_server_that_is_silent_behind_a_refusal, loop_make,
+                                        loop_end),
         cmocka_unit_test_setup_teardown(test_stopped_in_every_state, loop_make, loop_end),
     };
 

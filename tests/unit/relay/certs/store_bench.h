@@ -61,7 +61,7 @@ struct ask {
     enum key_type type;
     const char *const *wanted;
     size_t wanted_n;
-    bool import;
+    bool import, deploys;
     const struct maker *maker; /* NULL: the bench's */
 };
 
@@ -83,7 +83,8 @@ static inline const char *install_at(struct bench *b, struct ask ask, time_t now
                                        .origin = ask.import ? "/etc/letsencrypt" : "ordered",
                                        .wanted = ask.wanted,
                                        .wanted_n = ask.wanted_n,
-                                       .import = ask.import };
+                                       .import = ask.import,
+                                       .deploys = ask.deploys };
 
     e = (struct err){ 0 };
     judged = store_judge(&offer, &b->meta, now, NULL);

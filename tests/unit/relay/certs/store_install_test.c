@@ -115,6 +115,27 @@ static void test_an_import_has_to_be_better(void **state)
     bench_end(&b);
 }
 
+/* Of two certificates the second finds no room: the program is still to be run for the first one. */
+static void test_a_failure_takes_no_note_but_its_own(void **state)
+{
+    struct ask ecdsa = usual, rsa = usual;
+    struct bench b = { 0 };
+
+    rsa.type = KEY_RSA2048;
+    ecdsa.deploys = rsa.deploys = true;
+    no_disk = true;
+    bench_begin(&b, *state, "R10");
+    assert_string_equal(install(&b, ecdsa), "");
+    assert_int_equal(unlink(path_of(*state, "current/privkey.pem")), 0); /* so that it cannot be carried on */
+    assert_string_not_equal(install(&b, rsa), "");
+    assert_true(is_there(*state, "deploy.due"));
+    assert_int_equal(unlink(path_of(*state, "deploy.due")), 0);
+    assert_string_not_equal(install(&b, rsa), "");
+    assert_false(is_there(*state, "deploy.due"));
+    no_disk = false;
+    bench_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +144,7 @@ int main(void)
         IN_A_FOLDER(test_a_name_is_left_out_only_when_time_runs_out),
         IN_A_FOLDER(test_an_order_may_end_sooner_and_cover_less_as_configured),
         IN_A_FOLDER(test_an_import_has_to_be_better),
+        IN_A_FOLDER(test_a_failure_takes_no_note_but_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
