@@ -118,8 +118,16 @@ static void test_other_methods_are_libssh2s(void **state)
     assert_string_equal(theirs->pem_annotation, "DEK-Info: AES-256-CBC");
 }
 
+/* Of other versions than 1.10.0 the table is of another kind. */
+static void test_another_table_is_left_alone(void **state)
+{
+    (void)state;
+    assert_false(packet_cipher_start());
+}
+
 int main(void)
 {
+    const struct CMUnitTest others[] = { cmocka_unit_test(test_another_table_is_left_alone) };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packets_there_and_back),
         cmocka_unit_test(test_what_is_no_packet),
@@ -127,6 +135,6 @@ int main(void)
     };
 
     if (!packet_cipher_start() && strcmp(libssh2_version(0), "1.10.0") != 0)
-        return 0; /* it has a table of another kind, which is left alone */
+        return cmocka_run_group_tests(others, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
