@@ -177,20 +177,13 @@ void agent_bans_answer_list(struct agent_bans *b, struct http_reply *reply)
 static void answer_written(struct agent_bans *b, const struct cidr *net, const char *done,
                            struct http_reply *reply)
 {
-    const struct ban *ban = bans_find(&b->bans, net);
     struct err why = { 0 };
-    struct buf text = { 0 };
-    json_t *answer;
 
     if (write_file(b, &why) != 0) {
         http_reply_error(reply, 500, "relays were told, but after a restart it is forgotten: %s", why.text);
         return;
     }
-    cidr_print(&text, net);
-    answer = ban ? ban_json(ban) : json_object();
-    json_object_set_new(answer, done, json_string(buf_text(&text)));
-    http_reply_json(reply, 200, answer);
-    buf_free(&text);
+    http_reply_json(reply, 200, bans_done(&b->bans, net, done));
 }
 
 void agent_bans_answer_add(struct agent_bans *b, const struct http_request *request, struct http_reply *reply)

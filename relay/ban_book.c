@@ -257,21 +257,14 @@ void ban_book_answer_list(struct ban_book *b, struct http_reply *reply)
 static void answer_written(struct ban_book *b, const struct cidr *net, const char *done,
                            struct http_reply *reply)
 {
-    const struct ban *ban = bans_find(&b->lists[0].bans, net);
     struct err why = { 0 };
-    struct buf text = { 0 };
-    json_t *answer;
 
     note_change(b, &b->lists[0]);
     if (write_file(b, &why) != 0) {
         http_reply_error(reply, 500, "it holds, but only until the relay is restarted: %s", why.text);
         return;
     }
-    cidr_print(&text, net);
-    answer = ban ? ban_json(ban) : json_object();
-    json_object_set_new(answer, done, json_string(buf_text(&text)));
-    http_reply_json(reply, 200, answer);
-    buf_free(&text);
+    http_reply_json(reply, 200, bans_done(&b->lists[0].bans, net, done));
 }
 
 void ban_book_answer_add(struct ban_book *b, const struct http_request *request, struct http_reply *reply)

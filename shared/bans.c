@@ -192,6 +192,18 @@ int bans_from_json(struct bans *b, const json_t *doc, const char *key, int64_t n
     return 0;
 }
 
+json_t *bans_done(const struct bans *b, const struct cidr *net, const char *done)
+{
+    const struct ban *ban = bans_find(b, net);
+    json_t *answer = ban ? ban_json(ban) : json_object();
+    struct buf text = { 0 };
+
+    cidr_print(&text, net);
+    json_object_set_new(answer, done, json_string(buf_text(&text)));
+    buf_free(&text);
+    return answer;
+}
+
 json_t *bans_to_json(const struct bans *b)
 {
     json_t *list = json_array();

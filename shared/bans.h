@@ -48,6 +48,8 @@ bool bans_overlap(const struct cidr *a, const struct cidr *b);
 
 /* {address, since, until, hits}. A new reference. */
 json_t *ban_json(const struct ban *b);
+/* The same of what was done ("banned", "unbanned") with this one, which is named even when it is none of them now. */
+json_t *bans_done(const struct bans *b, const struct cidr *net, const char *done);
 /* The file that a daemon keeps them in; one that is not there is an empty list, and what has ended is left out. Names
  * with `key` which list of the file it is: the object has further ones. */
 must_check int bans_from_json(struct bans *b, const json_t *doc, const char *key, int64_t now, struct err *e);

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SERVICE_MS = 6000, BODY_BYTES = 64 * 1024, HTTPS_PORT = 443, HTTP_PORT = 80, RESOLVERS = 8 };
@@ -30,19 +29,6 @@ struct round {
     const char *words[RESOLVERS];
     int64_t until_s;
 };
-
-static int64_t now_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec;
-}
-
-static bool is_over(const struct round *r)
-{
-    return job_cancelled(r->job) || now_s() >= r->until_s;
-}
 
 /* ---- relays ---- */
 
@@ -56,7 +42,7 @@ static json_t *look_at_port(const struct round *r, const json_t *addresses, unsi
     {
         json_decref(seen);
         seen = reach_port(json_string_value(address), port, REACH_GREETING, r->job);
-        if (fact_is(seen, "state", "greeted") || is_over(r))
+        if (fact_is(seen, "state", "greeted") || visit_is_over(r->job, r->until_s))
             break;
     }
     return seen;
@@ -77,8 +63,8 @@ static void look_at_relay(const struct round *r, json_t *relay)
     if (json_array_size(addresses) == 0)
         return;
     json_array_append_new(ports, look_at_port(r, addresses, port));
-    if (!json_is_true(json_object_get(relay, "plain")) && port != HTTPS_PORT && !is_over(r) &&
-        !fact_is(json_array_get(ports, 0), "state", "greeted"))
+    if (!json_is_true(json_object_get(relay, "plain")) && port != HTTPS_PORT &&
+        !visit_is_over(r->job, r->until_s) && !fact_is(json_array_get(ports, 0), "state", "greeted"))
         json_array_append_new(ports, look_at_port(r, addresses, HTTPS_PORT));
 }
 
@@ -135,7 +121,7 @@ static void look_by_http(const struct round *r, json_t *seen, const struct servi
         json_object_set_new(seen, "state", json_string(why.code == ERR_TIMEOUT ? "silent" : "no_http"));
         json_object_set_new(seen, "why", json_any_text(why.text));
     }
-    if (status >= 400 && status < 500 && !is_over(r))
+    if (status >= 400 && status < 500 && !visit_is_over(r->job, r->until_s))
         json_object_set_new(seen, "plain_status",
                             json_integer(ask_service(r, url, address, false, host, &why)));
     free(url);
@@ -168,7 +154,7 @@ static json_t *look_at_service(const struct round *r, const char *domain, const 
     {
         json_decref(seen);
         seen = reach_port(json_string_value(address), s.at.port, REACH_NOBODY, r->job);
-        if (fact_is(seen, "state", "open") || is_over(r))
+        if (fact_is(seen, "state", "open") || visit_is_over(r->job, r->until_s))
             break;
     }
     if (!seen)
@@ -193,7 +179,8 @@ static void look_at_services(const struct round *r, json_t *domain)
         json_object_set_new(domain, "seen", seen);
     json_array_foreach(json_object_get(domain, "routes"), i, route)
     {
-        if (!is_over(r) && (seen = look_at_service(r, name, fact_text(route, "service"))))
+        if (!visit_is_over(r->job, r->until_s) &&
+            (seen = look_at_service(r, name, fact_text(route, "service"))))
             json_object_set_new(route, "seen", seen);
     }
 }
@@ -238,7 +225,8 @@ static void look_at_ports(const struct round *r, const json_t *domain, json_t *p
     {
         if (!agent_is_relays(domain, json_string_value(address)))
             continue; /* that is a matter of DNS */
-        for (unsigned port = HTTP_PORT; port <= HTTPS_PORT && !is_over(r); port += HTTPS_PORT - HTTP_PORT)
+        for (unsigned port = HTTP_PORT; port <= HTTPS_PORT && !visit_is_over(r->job, r->until_s);
+             port += HTTPS_PORT - HTTP_PORT)
             json_array_append_new(ports, reach_port(json_string_value(address), port, REACH_NOBODY, r->job));
     }
 }
@@ -253,7 +241,7 @@ static json_t *public_addresses(const struct round *r, const char *host, struct 
         json_array_append_new(found, json_any_text(host));
         return found;
     }
-    for (size_t i = 0; i < 2 && !is_over(r); i++) {
+    for (size_t i = 0; i < 2 && !visit_is_over(r->job, r->until_s); i++) {
         json_t *values = public_values(r, host, types[i], why);
 
         json_array_extend(found, values);
@@ -285,10 +273,10 @@ static void look_at_domain(const struct round *r, json_t *domain)
     look_at_services(r, domain);
     json_array_foreach(json_object_get(json_object_get(domain, "dns"), "records"), i, record)
     {
-        if (!is_over(r))
+        if (!visit_is_over(r->job, r->until_s))
             look_at_record(r, record);
     }
-    if (fact_is(domain, "mode", "tunnel") && !is_over(r))
+    if (fact_is(domain, "mode", "tunnel") && !visit_is_over(r->job, r->until_s))
         look_from_outside(r, domain);
 }
 
@@ -307,7 +295,7 @@ static void open_resolvers(struct round *r, const json_t *facts)
 
 void agent_doctor_look(json_t *facts, struct job *job, void *nobody)
 {
-    struct round r = { .job = job, .until_s = now_s() + VISIT_LOOK_MS / 1000 };
+    struct round r = { .job = job, .until_s = visit_now_s() + VISIT_LOOK_MS / 1000 };
     json_t *one;
     size_t i;
 
@@ -318,12 +306,12 @@ void agent_doctor_look(json_t *facts, struct job *job, void *nobody)
     open_resolvers(&r, facts);
     json_array_foreach(json_object_get(facts, "relays"), i, one)
     {
-        if (!is_over(&r))
+        if (!visit_is_over(r.job, r.until_s))
             look_at_relay(&r, one);
     }
     json_array_foreach(json_object_get(facts, "domains"), i, one)
     {
-        if (is_over(&r))
+        if (visit_is_over(r.job, r.until_s))
             json_object_set_new(one, "skipped", json_true());
         else
             look_at_domain(&r, one);

@@ -33,19 +33,6 @@ struct round {
     int64_t until_s;
 };
 
-static int64_t now_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec;
-}
-
-static bool is_over(const struct round *r)
-{
-    return job_cancelled(r->job) || now_s() >= r->until_s;
-}
-
 /* ---- this machine ---- */
 
 static void look_at_lane_socket(json_t *facts)
@@ -167,7 +154,8 @@ static void look_at_site(const struct round *r, json_t *site)
     if (json_is_true(json_object_get(r->facts, "listens_https")))
         ports[n++] = 443;
     if (r->no_resolvers.code == ERR_NONE)
-        json_object_set_new(site, "sight", preflight_see(&ask, ports, n, (r->until_s - now_s()) * 1000));
+        json_object_set_new(site, "sight",
+                            preflight_see(&ask, ports, n, (r->until_s - visit_now_s()) * 1000));
 }
 
 void relay_doctor_look(json_t *facts, struct ways *ways, struct errands *errands, struct job *job)
@@ -176,7 +164,7 @@ void relay_doctor_look(json_t *facts, struct ways *ways, struct errands *errands
                        .job = job,
                        .ways = ways,
                        .errands = errands,
-                       .until_s = now_s() + VISIT_LOOK_MS / 1000 };
+                       .until_s = visit_now_s() + VISIT_LOOK_MS / 1000 };
     json_t *one;
     size_t i;
 
@@ -188,12 +176,12 @@ void relay_doctor_look(json_t *facts, struct ways *ways, struct errands *errands
     read_published(&r);
     json_array_foreach(json_object_get(facts, "authorities"), i, one)
     {
-        if (!is_over(&r))
+        if (!visit_is_over(r.job, r.until_s))
             look_at_authority(&r, one);
     }
     json_array_foreach(json_object_get(facts, "domains"), i, one)
     {
-        if (is_over(&r))
+        if (visit_is_over(r.job, r.until_s))
             json_object_set_new(one, "skipped", json_true());
         else
             look_at_site(&r, one);

@@ -93,3 +93,15 @@ void visit_stop(struct visit *v)
     if (v->job)
         job_cancel(v->job);
 }
+
+/* ---- on the thread ---- */
+
+int64_t visit_now_s(void)
+{
+    return (int64_t)(uv_hrtime() / 1000000000);
+}
+
+bool visit_is_over(struct job *job, int64_t until_s)
+{
+    return job_cancelled(job) || visit_now_s() >= until_s;
+}

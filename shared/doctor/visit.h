@@ -29,6 +29,9 @@ struct visit {
 void visit_begin(struct visit *v, json_t *facts, struct http_reply *reply);
 bool visit_idle(const struct visit *v);
 void visit_stop(struct visit *v); /* `idle` follows, unless it is idle */
+/* For `look`: seconds of a clock that only goes on, and whether there is time for a further look before until_s. */
+int64_t visit_now_s(void);
+bool visit_is_over(struct job *job, int64_t until_s);
 /* The domain that a request asks for (?domain=NAME), into out; "" for all. -1: that is none. */
 must_check int visit_domain(const struct http_request *request, char *out, size_t room, struct err *e);
 #endif

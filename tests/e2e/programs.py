@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -75,6 +76,15 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = PATIENC
             raise AssertionError(f"not within {timeout:g} s: {what}")
         time.sleep(0.005)
     return answer
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody does, on loopback."""
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+        return True
+    except OSError:
+        return False
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from pathlib import Path
 from typing import Sequence
 
-from programs import PATIENCE_S, environment, need, wait_until
+from programs import accepts, environment, need, wait_until
 from sshd import free_port
 
 NGINX = """\
@@ -48,11 +47,7 @@ class Stack:
 
     def _accepts(self) -> bool:
         assert self.process.poll() is None, self.log()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), PATIENCE_S).close()
-            return True
-        except OSError:
-            return False
+        return accepts(self.port)
 
     def log(self) -> str:
         if self._file.exists():

@@ -17,7 +17,7 @@ import pytest
 from daemon import Daemon
 from path import DOMAIN, edges, fronts  # noqa: F401 (fixtures)
 from ports import hold_port
-from programs import BUILD, PATIENCE_S, Program, Result, environment, limit, need, need_root, wait_until
+from programs import BUILD, PATIENCE_S, Program, Result, accepts, environment, limit, need, need_root, wait_until
 from readme import blocks, replaced
 from test_certs_import import Authority, authority, certbot  # noqa: F401 (a fixture)
 from test_supervisor import Told
@@ -58,11 +58,7 @@ class Nginx(Program):
 
     def _accepts(self) -> bool:
         assert self.process.poll() is None, self.log()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), PATIENCE_S).close()
-            return True
-        except OSError:
-            return False
+        return accepts(self.port)
 
     def log(self) -> str:
         log = self.folder / "error.log"
