@@ -58,6 +58,24 @@ void told_keep(struct told *t, bool (*keep)(void *user, const char *relay, const
     }
 }
 
+static bool is_of_site(const struct told_cert *c, const char *site)
+{
+    return strncmp(c->item, item_prefix, sizeof item_prefix - 1) == 0 &&
+           strcmp(c->item + sizeof item_prefix - 1, site) == 0;
+}
+
+/* One whose renewal fails is good until it ends. */
+enum told_state told_state(const struct told *t, const char *relay, const char *site)
+{
+    for (size_t i = 0; i < t->certs_n; i++) {
+        const struct told_cert *c = &t->certs[i];
+
+        if (is_of_site(c, site) && strcmp(c->relay, relay) == 0)
+            return *c->not_after && strcmp(c->state, "expired") != 0 ? TOLD_GOOD : TOLD_MISSING;
+    }
+    return TOLD_NOTHING;
+}
+
 json_t *told_certs_status(const struct told *t, const char *site)
 {
     json_t *list = json_array();
@@ -65,8 +83,7 @@ json_t *told_certs_status(const struct told *t, const char *site)
     for (size_t i = 0; i < t->certs_n; i++) {
         const struct told_cert *c = &t->certs[i];
 
-        if (strncmp(c->item, item_prefix, sizeof item_prefix - 1) == 0 &&
-            strcmp(c->item + sizeof item_prefix - 1, site) == 0)
+        if (is_of_site(c, site))
             json_array_append_new(list,
                                   json_pack("{s:s, s:s, s:o, s:o, s:o}", "relay", c->relay, "state", c->state,
                                             "since", json_time(c->since), "not_after",

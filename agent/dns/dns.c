@@ -28,6 +28,8 @@ struct dns {
     const struct opt_conf *conf;
     void (*ended)(void *user);
     void *user;
+    enum told_state (*cert_of)(void *user, const char *relay, const char *site); /* NULL: nobody knows */
+    void *certs;                                                                 /* its user */
     struct memory memory;
     json_t *remembered; /* of accounts, until they are started */
     struct names names;
@@ -227,7 +229,31 @@ void dns_relay_is(struct dns *d, const char *relay, bool up)
         recompute(d);
 }
 
+void dns_ask_certs(struct dns *d, enum told_state (*cert_of)(void *user, const char *relay, const char *site),
+                   void *user)
+{
+    d->cert_of = cert_of;
+    d->certs = user;
+}
+
+void dns_cert_changed(struct dns *d)
+{
+    recompute(d);
+}
+
+int64_t dns_relay_left_ms(struct dns *d, const char *relay)
+{
+    return relays_left_ms(&d->relays, relay, &d->names, loop_now_ms(d->loop));
+}
+
 /* ---- what is wanted ---- */
+
+static enum told_state cert_of(void *user, const char *relay, const char *site)
+{
+    const struct dns *d = user;
+
+    return d->cert_of ? d->cert_of(d->certs, relay, site) : TOLD_NOTHING;
+}
 
 static void on_again(uv_timer_t *timer)
 {
@@ -275,6 +301,7 @@ static void recompute(struct dns *d)
                         .now_ms = loop_now_ms(d->loop),
                         .house = address_now(d->address),
                         .provider_of = provider_of,
+                        .cert_of = cert_of,
                         .user = d };
     int64_t again_ms;
 

@@ -1,5 +1,6 @@
 #include "agent/dns/name.h"
 
+#include "agent/dns/check.h"
 #include "shared/json.h"
 #include "shared/mem.h"
 
@@ -190,6 +191,11 @@ void name_take_leave(struct dns_name *n)
         name_leave_family(&n->families[i]);
 }
 
+const struct dns_rrset *name_there(const struct dns_name *n, int family)
+{
+    return strcmp(n->account, DNS_MANUAL) == 0 ? &n->public[family] : &n->families[family].have;
+}
+
 /* ---- the state file ---- */
 
 json_t *name_values(const struct dns_rrset *set)
@@ -304,6 +310,12 @@ static json_t *note_of(const struct name_family *f)
 {
     char text[NAME_WHY_BYTES];
 
+    if (f->known && f->held[0]) {
+        snprintf(text, sizeof text,
+                 "relay %s is left out until it has a certificate for this site; see tunnelctl certs on its machine",
+                 f->held);
+        return json_any_text(text);
+    }
     if (!f->known || f->left_out == 0)
         return json_null();
     snprintf(

@@ -17,6 +17,7 @@ struct name_family {
     bool known;               /* want is known; else why says what it waits for */
     struct dns_rrset want;    /* no values: there shall be none */
     size_t left_out;          /* addresses that are not in want, because the provider keeps one of a name */
+    char held[NAME_LABEL_BYTES]; /* the relay whose addresses are not in want until it has a certificate; "": none */
     char why[NAME_WHY_BYTES]; /* of WAITING, FAILED, FOREIGN */
     bool seen;                /* have is what the provider had when it was asked or told last */
     struct dns_rrset have;
@@ -65,6 +66,8 @@ bool name_is_ours(const struct dns_name *n); /* something of it is there that we
 /* It is no longer configured, or this family of it: what we made, and made alone, is to be deleted. */
 void name_leave_family(struct name_family *f);
 void name_take_leave(struct dns_name *n);
+/* What is there now, as far as we know: at the provider, or in public where there is none. */
+const struct dns_rrset *name_there(const struct dns_name *n, int family);
 const char *name_state_text(enum name_state state);
 
 /* One of names[] in the state file, and back; NULL when it is not of that shape. */

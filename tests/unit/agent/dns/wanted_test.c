@@ -43,7 +43,7 @@ static void world_relay(struct world *w, size_t i, bool up, const char *v4, cons
     }
     r->known = v4 || v6;
     r->up = up;
-    r->down_since_ms = NOW_MS;
+    r->since_ms = NOW_MS;
     assert_true(!v4 || dns_rrset_add(&r->publish[NAME_V4], str_of(v4), NULL));
     assert_true(!v6 || dns_rrset_add(&r->publish[NAME_V6], str_of(v6), NULL));
 }
@@ -134,7 +134,7 @@ static void test_a_relay_that_is_down_is_withdrawn(void **state)
     assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
     assert_wanted(&w, "a.test", "A 192.0.2.1 AAAA -");
     w.relays[0].up = false; /* all are down: what is there stays */
-    w.relays[0].down_since_ms = 0;
+    w.relays[0].since_ms = 0;
     assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
     assert_wanted(&w, "a.test", "A 192.0.2.1 192.0.2.2 AAAA -");
     world_end(&w);
