@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { STATUS_WAITING = 8 };
 
@@ -140,6 +141,7 @@ static void on_looked(void *user, struct dns_name *n, const struct dns_name *bef
             tell_change(d, n, &n->families[i]);
         tell_trouble(n, &n->families[i], &before->families[i]);
     }
+    name_note_time(n, time(NULL));
     outcomes_note(&d->outcomes, n, before);
     if (d->watch)
         watch_soon(d->watch);
@@ -293,6 +295,12 @@ static void judge_manual(struct dns *d)
             name_judge_manual(d->names.list[i]);
 }
 
+static void note_times(struct dns *d)
+{
+    for (size_t i = 0; i < d->names.n; i++)
+        name_note_time(d->names.list[i], time(NULL));
+}
+
 static void recompute(struct dns *d)
 {
     struct wanted w = { .conf = d->conf,
@@ -314,6 +322,7 @@ static void recompute(struct dns *d)
     for (size_t i = 0; i < d->accounts_n; i++)
         account_look(d->accounts[i]);
     judge_manual(d);
+    note_times(d);
 }
 
 void dns_network_changed(struct dns *d)
@@ -391,6 +400,7 @@ static void on_public_seen(void *user)
     size_t n = d->waiting_n;
 
     judge_manual(d);
+    note_times(d);
     d->waiting_n = 0;
     for (size_t i = 0; i < n; i++)
         http_later_json(d->waiting[i], 200, all_status(d));

@@ -231,7 +231,7 @@ static void want(struct name_family *f, const struct dns_provider *p, const stru
         snprintf(f->why, sizeof f->why, "%s",
                  *from->why ? from->why : "there is no address of this family to publish");
     } else if (f->known && f->state == NAME_WAITING) {
-        f->state = f->seen ? NAME_OK : NAME_UPDATING;
+        f->state = f->seen && dns_rrset_same(&f->want, &f->have) ? NAME_OK : NAME_UPDATING;
         f->why[0] = 0;
     }
 }

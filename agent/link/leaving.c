@@ -64,8 +64,7 @@ void leaving_tick(struct leaving *l, int64_t now_ms, int64_t drain_ms,
     for (size_t i = 0; i < l->n; i++) {
         struct leaver *one = &l->list[i];
 
-        end_one(one, now_ms, drain_ms,
-                one->draining_ms > 0 ? 0 : left_ms(user, supervise_relay(one->relay)));
+        end_one(one, now_ms, drain_ms, one->draining_ms > 0 ? 0 : left_ms(user, supervise_relay(one->relay)));
     }
 }
 

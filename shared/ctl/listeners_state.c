@@ -26,18 +26,16 @@ bool listeners_state_is_well(const json_t *status)
 }
 
 /* Takes the line. A program chooses its own name, with any control characters in it. */
-static void say(char *line)
+static void say(struct buf *out, char *line)
 {
-    struct buf shown = { 0 };
-
-    value_show(&shown, str_of(line), 0);
-    printf("  %s\n", buf_text(&shown));
-    buf_free(&shown);
+    buf_add_text(out, "  ");
+    value_show(out, str_of(line), 0);
+    buf_add_text(out, "\n");
     free(line);
 }
 
 /* The relay's user may not see whose socket it is; whoever asks may, and mostly is root. */
-static void print_holder(const json_t *listener)
+static void add_holder(struct buf *out, const json_t *listener)
 {
     const char *at = ctl_text(listener, "listen");
     struct opt_address addr;
@@ -45,10 +43,10 @@ static void print_holder(const json_t *listener)
 
     if (!*ctl_text(listener, "holder") && value_address(str_of(at), false, &addr, NULL) == 0 &&
         port_holder(&addr.addr, addr.any, holder, sizeof holder))
-        say(mem_format("%s is held by %s", at, holder));
+        say(out, mem_format("%s is held by %s", at, holder));
 }
 
-static void print_reason(const json_t *listener)
+static void add_reason(struct buf *out, const json_t *listener)
 {
     struct tm utc = { 0 };
     char since[48] = "";
@@ -60,17 +58,17 @@ static void print_reason(const json_t *listener)
         ctl_duration(seconds < 0 ? 0 : seconds, duration, sizeof duration);
         snprintf(since, sizeof since, " for %s", duration);
     }
-    say(mem_format("%s (%s) is not served%s: %s; the relay takes it as soon as it is free",
-                   ctl_text(listener, "listen"), ctl_text(listener, "kind"), since,
-                   ctl_text(listener, "last_error")));
-    print_holder(listener);
+    say(out, mem_format("%s (%s) is not served%s: %s; the relay takes it as soon as it is free",
+                        ctl_text(listener, "listen"), ctl_text(listener, "kind"), since,
+                        ctl_text(listener, "last_error")));
+    add_holder(out, listener);
 }
 
-void listeners_state_print_reasons(const json_t *status)
+void listeners_state_add_reasons(struct buf *out, const json_t *status)
 {
     const json_t *listener;
     size_t i;
 
     json_array_foreach(json_object_get(status, "listeners"), i, listener) if (!is_well(listener))
-        print_reason(listener);
+        add_reason(out, listener);
 }

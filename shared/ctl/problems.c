@@ -113,8 +113,8 @@ static void relays(struct problems *p, const json_t *status)
     {
         if (json_is_true(json_object_get(relay, "leaving"))) {
             say(p, WORTH_KNOWING, ctl_text(relay, "name"),
-                "no longer configured; its lanes stay until no record names it and no resolver keeps one", relay,
-                NULL, NULL);
+                "no longer configured; its lanes stay until no record names it and no resolver keeps one",
+                relay, NULL, NULL);
             continue;
         }
         lanes(p, ctl_text(relay, "name"), json_object_get(relay, "lanes"));
@@ -139,7 +139,10 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
                       *why ? ": " : "", why, *tried ? "; tried " : "", *tried ? when_ago(tried, &ago) : "",
                       *tried ? " ago" : "");
     say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, ctl_text(domain, "name"), text, cert,
-        over ? "not_after" : "since", "next_attempt");
+        over                               ? "not_after"
+        : *ctl_text(cert, "failing_since") ? "failing_since"
+                                           : "since",
+        "next_attempt");
     free(text);
 }
 
@@ -156,7 +159,7 @@ static void records(struct problems *p, const json_t *domain)
             say(p,
                 is(record, "state", "waiting") || is(record, "state", "updating") ? WORTH_KNOWING
                                                                                   : WILL_BE_SEEN,
-                name, ctl_text(record, "last_error"), record, NULL, "next_check");
+                name, ctl_text(record, "last_error"), record, "failing_since", "next_check");
         free(name);
     }
 }
