@@ -297,8 +297,13 @@ static void judge_manual(struct dns *d)
 
 static void note_times(struct dns *d)
 {
-    for (size_t i = 0; i < d->names.n; i++)
+    for (size_t i = 0; i < d->names.n; i++) {
+        const struct account *a = account_of(d, d->names.list[i]->account);
+
+        if (a && account_refused(a))
+            name_refused(d->names.list[i], account_refused(a));
         name_note_time(d->names.list[i], time(NULL));
+    }
 }
 
 static void recompute(struct dns *d)

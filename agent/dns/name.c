@@ -196,6 +196,18 @@ const struct dns_rrset *name_there(const struct dns_name *n, int family)
     return strcmp(n->account, DNS_MANUAL) == 0 ? &n->public[family] : &n->families[family].have;
 }
 
+void name_refused(struct dns_name *n, const char *why)
+{
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        struct name_family *f = &n->families[i];
+
+        if (!f->managed || f->state != NAME_UPDATING)
+            continue;
+        f->state = NAME_FAILED;
+        snprintf(f->why, sizeof f->why, "%s", why);
+    }
+}
+
 void name_note_time(struct dns_name *n, int64_t now_s)
 {
     for (int i = 0; i < NAME_FAMILIES; i++) {

@@ -70,6 +70,8 @@ void name_leave_family(struct name_family *f);
 void name_take_leave(struct dns_name *n);
 /* What is there now, as far as we know: at the provider, or in public where there is none. */
 const struct dns_rrset *name_there(const struct dns_name *n, int family);
+/* Its provider is not asked, for this reason: what was to be changed is not about to be. */
+void name_refused(struct dns_name *n, const char *why);
 /* To be told after whatever may have changed a state. */
 void name_note_time(struct dns_name *n, int64_t now_s);
 const char *name_state_text(enum name_state state);

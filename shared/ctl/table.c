@@ -51,7 +51,7 @@ void table_row(struct table *t, const char *const *cells)
 
 void table_keep(struct table *t, size_t rows)
 {
-    while (t->rows > rows + 1) {
+    while (t->rows - 1 > rows) {
         for (size_t i = 0; i < t->columns; i++)
             free(t->cells[(t->rows - 1) * t->columns + i]);
         t->rows--;

@@ -21,8 +21,13 @@ from test_dns01 import At, section
 from test_readme import NAME, README, Typist
 from visitor import Visitor, connect, context, request_bytes
 from website import Site
+from words import Block
 
 TTL_S = 2
+
+
+def of(heading: str) -> list[Block]:
+    return README.section(heading.lstrip("# "))
 
 
 class Vm(Typist):
@@ -144,7 +149,7 @@ def relays(world: World) -> list[str]:
 
 
 def test_without_downtime(world: World) -> None:
-    invite, join, leave = README.section("Without downtime")
+    invite, join, leave = of("### Without downtime")
     old, home, new = world.old, world.home, world.new_vm("fra2", 2)
     keen = Keen(world)
     keen.wait_served_by(old)
@@ -221,7 +226,7 @@ def systemctl(daemon: Daemon, command: str) -> bool:
 
 
 def test_with_keys_and_certificates(world: World) -> None:
-    backup, restore, join = README.section("With the old one's keys and certificates")
+    backup, restore, join = of("### With the old one's keys and certificates")
     vm, home, issued = world.old, world.home, world.pebble.issued()
     anywhere(vm)
     (command,) = backup.commands()
@@ -252,7 +257,7 @@ def test_with_keys_and_certificates(world: World) -> None:
 
 
 def test_a_new_sd_card(world: World) -> None:
-    backup, restore = README.section("A new SD card")
+    backup, restore = of("### A new SD card")
     home, conf = world.home, world.agent.conf.read_text()
     anywhere(home)
     for command in backup.commands():
@@ -268,7 +273,7 @@ def test_a_new_sd_card(world: World) -> None:
 
 def test_purge(folder: Path) -> None:
     """scripts/deb-tried does it in a fresh Debian; here, that it is these packages."""
-    (block,) = README.section("And away again")
+    (block,) = of("### And away again")
     (command,) = block.commands()
     tried = (Path(__file__).parents[2] / "scripts/deb-tried").read_text()
     assert command == "sudo apt purge tunnel-relay tunnel-agent tunnelctl"

@@ -96,10 +96,40 @@ static void test_long_cells(void **state)
     table_free(&t);
 }
 
+static void test_keep(void **state)
+{
+    static const struct {
+        size_t keep;
+        const char *text;
+    } rows[] = {
+        { 0, "  A\n  and 3 more\n" },
+        { 1, "  A\n  x\n  and 2 more\n" },
+        { 3, "  A\n  x\n  yyy\n  z\n" },
+        { SIZE_MAX, "  A\n  x\n  yyy\n  z\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct table t;
+        struct buf out = { 0 };
+
+        table_init(&t, 1, ROWS("A"));
+        table_row(&t, ROWS("x"));
+        table_row(&t, ROWS("yyy"));
+        table_row(&t, ROWS("z"));
+        table_keep(&t, rows[i].keep);
+        table_print(&out, &t);
+        assert_string_equal(buf_text(&out), rows[i].text);
+        buf_free(&out);
+        table_free(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_print),
+        cmocka_unit_test(test_keep),
         cmocka_unit_test(test_cells_are_copied),
         cmocka_unit_test(test_long_cells),
     };
