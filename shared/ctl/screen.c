@@ -23,7 +23,6 @@ void screen_share(size_t lines, const size_t *needs, size_t *gets, size_t n)
     size_t open = n;
     bool settled = false;
 
-    memset(gets, 0, n * sizeof *gets);
     for (size_t i = 0; i < n; i++)
         gets[i] = SIZE_MAX;
     while (open > 0 && !settled) { /* those that need less than their share leave more to the others */
@@ -38,7 +37,7 @@ void screen_share(size_t lines, const size_t *needs, size_t *gets, size_t n)
                 settled = false;
             }
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && open > 0; i++)
         if (gets[i] == SIZE_MAX) {
             gets[i] = lines / open;
             lines -= gets[i];
