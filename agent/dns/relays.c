@@ -64,15 +64,18 @@ static void forget(struct relays *r, size_t i)
     r->left[i] = r->left[--r->left_n];
 }
 
+/* What is there and is to go: a record that nobody is about to change keeps nobody waiting. */
 static bool is_named(struct relay_left *left, const struct dns_name *n, int family)
 {
+    const struct name_family *f = &n->families[family];
     const struct dns_rrset *publish = &left->relay.publish[family];
     const struct dns_rrset *there = name_there(n, family);
     int64_t ttl_s = there->ttl_s < 0 ? USUAL_TTL_S : there->ttl_s;
     bool named = false;
 
     for (size_t i = 0; i < publish->n; i++)
-        named = named || dns_rrset_has(there, publish->values[i].text);
+        named = named || (f->known && dns_rrset_has(there, publish->values[i].text) &&
+                          !dns_rrset_has(&f->want, publish->values[i].text));
     if (named && ttl_s + SPREAD_S > left->ttl_s)
         left->ttl_s = (ttl_s < MAX_TTL_S ? ttl_s : MAX_TTL_S) + SPREAD_S;
     return named;

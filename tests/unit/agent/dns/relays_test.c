@@ -29,6 +29,7 @@ static struct dns_name *led_to(struct names *names, const char *account, const c
 
     assert_true(dns_rrset_add(there, str_of(address), NULL));
     there->ttl_s = ttl_s;
+    n->families[NAME_V4].known = true; /* nothing is wanted */
     names_add(names, n);
     return n;
 }
@@ -90,6 +91,30 @@ static void test_how_long_resolvers_keep_it(void **state)
     }
 }
 
+static void test_what_stays_is_not_waited_for(void **state)
+{
+    static const char *const address = "192.0.2.1";
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct relays r = { 0 };
+        struct names names = { 0 };
+        struct name_family *f = &led_to(&names, "p", address, 60)->families[NAME_V4];
+
+        configure(&r, RELAY("a"), 0);
+        assert_true(relays_says(&r, "a", &address, 1));
+        configure(&r, "", 0);
+        if (i == 0)
+            f->known = false; /* it was the only one: DNS stays as it is */
+        else
+            assert_true(
+                dns_rrset_add(&f->want, str_of(address), NULL)); /* another one has the same address */
+        assert_int_equal(relays_left_ms(&r, "a", &names, 1), 0);
+        names_free(&names);
+        relays_free(&r);
+    }
+}
+
 static void test_one_that_is_back(void **state)
 {
     static const char *const address = "192.0.2.1";
@@ -111,6 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_that_is_left),
         cmocka_unit_test(test_how_long_resolvers_keep_it),
+        cmocka_unit_test(test_what_stays_is_not_waited_for),
         cmocka_unit_test(test_one_that_is_back),
     };
 
