@@ -399,10 +399,9 @@ static void agent_add_status(void *parts, json_t *status)
 
     for (size_t i = 0; a && i < a->relays_n && !a->ending; i++)
         json_array_append_new(relays, supervise_status(a->relays[i]));
-    if (a)
-        leaving_add_status(&a->leaving, a->conf, relays);
     json_object_set_new(status, "public", a && a->dns ? dns_public_status(a->dns) : nothing_public());
     json_object_set_new(status, "relays", relays);
+    json_object_set_new(status, "leaving", a ? leaving_status(&a->leaving) : json_array());
     json_object_set_new(status, "domains", a ? domains_status(a) : json_array());
     json_object_set_new(status, "tcp", a ? sites_ports_status(&a->sites) : json_array());
     json_object_set_new(status, "notices", a && a->words ? words_notices_status(a->words) : json_array());

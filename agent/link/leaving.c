@@ -5,23 +5,26 @@
  * DNS is changed first, by others; until visitors have learnt of it, they are served here as before. */
 #include "agent/link/leaving.h"
 
+#include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { MOST_MS = 2 * 3600 * 1000 }; /* a provider that cannot be reached is waited for no longer */
 
 struct leaver {
     struct supervise *relay;
+    time_t since;
     int64_t since_ms, draining_ms; /* monotonic; draining_ms 0: it carries */
 };
 
 void leaving_take(struct leaving *l, struct supervise *takes, int64_t now_ms)
 {
     l->list = mem_grow(l->list, (l->n + 1) * sizeof *l->list);
-    l->list[l->n++] = (struct leaver){ .relay = takes, .since_ms = now_ms };
+    l->list[l->n++] = (struct leaver){ .relay = takes, .since = time(NULL), .since_ms = now_ms };
 }
 
 void leaving_forget(struct leaving *l, const struct supervise *ended)
@@ -76,17 +79,17 @@ void leaving_each(const struct leaving *l, void (*what)(struct supervise *s))
         what(l->list[i].relay);
 }
 
-void leaving_add_status(const struct leaving *l, const struct opt_conf *conf, json_t *relays)
+json_t *leaving_status(const struct leaving *l)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        json_t *relay;
+    json_t *list = json_array();
 
-        if (opt_values(conf, "relay", supervise_relay(l->list[i].relay)))
-            continue;
-        relay = supervise_status(l->list[i].relay);
-        json_object_set_new(relay, "leaving", json_true());
-        json_array_append_new(relays, relay);
+    for (size_t i = 0; i < l->n; i++) {
+        json_t *relay = supervise_status(l->list[i].relay);
+
+        json_object_set_new(relay, "since", json_time(l->list[i].since));
+        json_array_append_new(list, relay);
     }
+    return list;
 }
 
 void leaving_free(struct leaving *l)

@@ -20,7 +20,7 @@ void leaving_tick(struct leaving *l, int64_t now_ms, int64_t drain_ms,
                   int64_t (*left_ms)(void *user, const char *relay), void *user);
 void leaving_forget(struct leaving *l, const struct supervise *ended);
 void leaving_each(const struct leaving *l, void (*what)(struct supervise *s));
-/* Adds them to relays[] of /v1/status, but for those whose name is configured again. */
-void leaving_add_status(const struct leaving *l, const struct opt_conf *conf, json_t *relays);
+/* leaving[] of /v1/status. A new reference. */
+json_t *leaving_status(const struct leaving *l);
 void leaving_free(struct leaving *l);
 #endif

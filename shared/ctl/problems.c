@@ -111,15 +111,15 @@ static void relays(struct problems *p, const json_t *status)
 
     json_array_foreach(json_object_get(status, "relays"), i, relay)
     {
-        if (json_is_true(json_object_get(relay, "leaving"))) {
-            say(p, WORTH_KNOWING, ctl_text(relay, "name"),
-                "no longer configured; its lanes stay until no record names it and no resolver keeps one",
-                relay, NULL, NULL);
-            continue;
-        }
         lanes(p, ctl_text(relay, "name"), json_object_get(relay, "lanes"));
         detours(p, relay);
         service(p, ctl_text(relay, "name"), relay);
+    }
+    json_array_foreach(json_object_get(status, "leaving"), i, relay)
+    {
+        say(p, WORTH_KNOWING, ctl_text(relay, "name"),
+            "no longer configured; its lanes stay until no record names it and no resolver keeps one", relay,
+            "since", NULL);
     }
 }
 

@@ -171,12 +171,6 @@ static bool is_plain(const json_t *relay)
     return strcmp(ctl_text(relay, "protocol"), "plain") == 0;
 }
 
-/* Taken out of the configuration: what becomes of its lanes is nobody's trouble. */
-static bool is_leaving(const json_t *relay)
-{
-    return json_is_true(json_object_get(relay, "leaving"));
-}
-
 static bool is_forward_well(const json_t *relay)
 {
     return !is_plain(relay) || is_well(relay, "service_state");
@@ -214,7 +208,7 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
         {
             if (is_lane_well(lane) == (pass == GOOD))
                 lane_row(&table, text_cell(relay, "name"), lane);
-            well = well && (is_lane_well(lane) || is_leaving(relay));
+            well = well && is_lane_well(lane);
         }
     print_table(c, "relays", &table);
     json_array_foreach(relays, i, relay)
@@ -525,7 +519,7 @@ static bool is_all_well(const json_t *status)
     {
         json_array_foreach(json_object_get(entry, "lanes"), j, lane)
         {
-            well = well && (is_lane_well(lane) || is_leaving(entry));
+            well = well && is_lane_well(lane);
         }
         well = well && is_forward_well(entry);
     }
