@@ -93,13 +93,9 @@ static void print_error(const json_t *cert)
     struct when ago, begun;
 
     if (*error)
-        ctl_say(stdout, "  %s: %s%s%s%s%s%s%s", ctl_text(cert, "name"), *since ? "since " : "",
-                *since ? when_ago(since, &begun) : "", *since && *tried ? ", " : "", *tried ? "tried " : "",
-                *tried ? when_ago(tried, &ago) : "",
-                *tried   ? " ago: "
-                : *since ? ": "
-                         : "",
-                error);
+        ctl_say(stdout, "  %s: %s%s%s%s%s%s", ctl_text(cert, "name"), *tried ? "tried " : "",
+                *tried ? when_ago(tried, &ago) : "", *tried ? " ago: " : "", error, *since ? "; since " : "",
+                *since ? when_ago(since, &begun) : "");
     if (*ctl_text(cert, "warning"))
         ctl_say(stdout, "  %s: %s", ctl_text(cert, "name"), ctl_text(cert, "warning"));
 }
