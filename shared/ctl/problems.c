@@ -84,7 +84,7 @@ static void detours(struct problems *p, const json_t *relay)
         why = mem_format("lane %" JSON_INTEGER_FORMAT " goes by port %" JSON_INTEGER_FORMAT
                          ", because no SSH server was found at port %" JSON_INTEGER_FORMAT,
                          json_integer_value(json_object_get(lane, "lane")), port, given);
-        say(p, WORTH_KNOWING, ctl_text(relay, "name"), why, lane, NULL, NULL);
+        say(p, WORTH_KNOWING, ctl_text(relay, "name"), why, lane, "since", NULL);
         free(why);
     }
 }
@@ -101,6 +101,19 @@ static void service(struct problems *p, const char *name, const json_t *owner)
         return;
     why = mem_format("%s: %s", ctl_text(owner, "service"), detail);
     say(p, VISITORS_SEE_IT, name, why, owner, "service_since", NULL);
+    free(why);
+}
+
+/* Of a site or a port of ours, by the relay. */
+static void refusal(struct problems *p, const json_t *claimed)
+{
+    const char *claim = ctl_text(claimed, "claim_why");
+    char *why;
+
+    if (!*claim)
+        return;
+    why = mem_format("refused by the relay: %s", claim);
+    say(p, VISITORS_SEE_IT, ctl_text(claimed, "name"), why, claimed, "claim_since", NULL);
     free(why);
 }
 
@@ -199,6 +212,7 @@ static void agent_domain(struct problems *p, const json_t *domain)
     const json_t *entry;
     size_t i;
 
+    refusal(p, domain);
     service(p, ctl_text(domain, "name"), domain);
     json_array_foreach(json_object_get(domain, "routes"), i, entry)
     {
@@ -238,17 +252,10 @@ static void ports(struct problems *p, const json_t *status)
 
     json_array_foreach(json_object_get(status, "tcp"), i, port)
     {
-        const char *claim = ctl_text(port, "claim_why");
-
         if (*ctl_text(port, "why"))
             say(p, VISITORS_SEE_IT, ctl_text(port, "name"), ctl_text(port, "why"), port, "since", NULL);
         service(p, ctl_text(port, "name"), port);
-        if (*claim) {
-            char *why = mem_format("refused by the relay: %s", claim);
-
-            say(p, VISITORS_SEE_IT, ctl_text(port, "name"), why, port, NULL, NULL);
-            free(why);
-        }
+        refusal(p, port);
     }
 }
 

@@ -314,7 +314,8 @@ static bool are_services_well(const json_t *domain)
 
 static bool is_agent_domain_well(const json_t *domain)
 {
-    return are_services_well(domain) && dns_state_is_well(domain) && cert_state_is_well(domain);
+    return are_services_well(domain) && dns_state_is_well(domain) && cert_state_is_well(domain) &&
+           strcmp(ctl_text(domain, "claim"), "refused") != 0;
 }
 
 static bool show_agent_domains(struct ctl *c, const json_t *status)

@@ -14,6 +14,7 @@ from daemon import Daemon
 from dns_agent import DnsAgent
 from dns_sim.base import Reply
 from dns_sim.cloudflare import Cloudflare
+from pairing import Pairing, pairing  # noqa: F401 (a fixture)
 from path import fronts  # noqa: F401 (a fixture)
 from programs import run, wait_until
 
@@ -80,6 +81,17 @@ def test_a_certificate(fronts: Callable[..., Any]) -> None:  # noqa: F811
     front.relay.conf.write_text(f"{conf}[acme]\nissuer = internal\n[domain a.test]\nupstream = 127.0.0.1:9\n")
     front.start_relay()
     assert cert()["failing_since"] is None
+
+
+def test_a_site_that_the_relay_refuses(pairing: Pairing) -> None:  # noqa: F811
+    """Visitors get nothing there, so it is wrong at home, too."""
+    house = pairing.new_agent(domain="b.test")
+    assert pairing.join(house, pairing.invite("pi", "a.test")).code == 0
+    wait_until(lambda: house.get("/v1/status").json["domains"][0]["claim"] == "refused", "it is refused")
+    done = run("tunnelctl", "--socket", house.socket, "status")
+    assert done.code == 1 and run("tunnelctl", "--socket", house.socket, "--json", "status").code == 1
+    assert re.search(r"^  b.test: refused by the relay: agent pi may not serve b.test: add it to .*; since \d+s$", done.out, re.M), done
+    assert run("tunnelctl", "--socket", house.socket, "status", "b.test").code == 1
 
 
 @pytest.mark.parametrize("at, commands", [
