@@ -1,6 +1,6 @@
-#include "shared/ctl/dns_state.h"
+#include "shared/status/dns_state.h"
 
-#include "shared/ctl/ctl.h"
+#include "shared/status/text.h"
 
 #include <string.h>
 
@@ -16,7 +16,7 @@ static size_t rank(const json_t *domain)
     json_array_foreach(json_object_get(json_object_get(domain, "dns"), "records"), i, record)
     {
         for (size_t state = 0; state < worst; state++)
-            if (strcmp(ctl_text(record, "state"), states[state]) == 0)
+            if (strcmp(status_text(record, "state"), states[state]) == 0)
                 worst = state;
     }
     return worst;

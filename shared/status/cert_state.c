@@ -1,7 +1,7 @@
-#include "shared/ctl/cert_state.h"
+#include "shared/status/cert_state.h"
 
-#include "shared/ctl/ctl.h"
-#include "shared/ctl/when.h"
+#include "shared/status/text.h"
+#include "shared/status/when.h"
 #include "shared/value.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@ enum { STATES_N = sizeof states / sizeof states[0], WRONG_N = 2 };
 static size_t rank(const json_t *cert)
 {
     for (size_t i = 0; i < STATES_N; i++)
-        if (strcmp(ctl_text(cert, "state"), states[i]) == 0)
+        if (strcmp(status_text(cert, "state"), states[i]) == 0)
             return i;
     return STATES_N;
 }
@@ -40,11 +40,11 @@ const char *cert_state_of(const json_t *domain, struct cert_cell *cell)
 
     if (!cert)
         return "-";
-    if (*ctl_text(cert, "not_after"))
-        snprintf(cell->text, sizeof cell->text, "%.20s, %s left", ctl_text(cert, "state"),
-                 when_in(ctl_text(cert, "not_after"), &left));
+    if (*status_text(cert, "not_after"))
+        snprintf(cell->text, sizeof cell->text, "%.20s, %s left", status_text(cert, "state"),
+                 when_in(status_text(cert, "not_after"), &left));
     else
-        snprintf(cell->text, sizeof cell->text, "%.20s", ctl_text(cert, "state"));
+        snprintf(cell->text, sizeof cell->text, "%.20s", status_text(cert, "state"));
     return cell->text;
 }
 
@@ -55,23 +55,21 @@ bool cert_state_is_well(const json_t *domain)
     return !cert || rank(cert) >= WRONG_N;
 }
 
-void cert_state_print_notices(const json_t *status)
+void cert_state_add_notices(struct buf *out, const json_t *status)
 {
-    const json_t *notice, *list = json_object_get(status, "notices");
+    const json_t *notice;
     struct when ago;
     size_t i;
 
-    if (json_array_size(list) > 0)
-        printf("\nfrom the relays\n");
-    json_array_foreach(list, i, notice)
+    json_array_foreach(json_object_get(status, "notices"), i, notice)
     {
-        struct buf line = { 0 }, shown = { 0 };
+        struct buf line = { 0 };
 
-        buf_printf(&line, "%s: %s (%s ago)", ctl_text(notice, "relay"), ctl_text(notice, "text"),
-                   when_ago(ctl_text(notice, "at"), &ago));
-        value_show(&shown, (struct str){ buf_bytes(&line), line.len }, 0);
-        printf("  %s\n", buf_text(&shown));
+        buf_printf(&line, "%s: %s (%s ago)", status_text(notice, "relay"), status_text(notice, "text"),
+                   when_ago(status_text(notice, "at"), &ago));
+        buf_add_text(out, "  ");
+        value_show(out, (struct str){ buf_bytes(&line), line.len }, 0);
+        buf_add_text(out, "\n");
         buf_free(&line);
-        buf_free(&shown);
     }
 }

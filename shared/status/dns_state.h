@@ -1,6 +1,6 @@
-/* shared/ctl/dns_state.h - how the DNS of a site is doing, in a word: for tunnelctl status. */
-#ifndef SHARED_CTL_DNS_STATE_H
-#define SHARED_CTL_DNS_STATE_H
+/* shared/status/dns_state.h - how the DNS of a site is doing, in a word. */
+#ifndef SHARED_STATUS_DNS_STATE_H
+#define SHARED_STATUS_DNS_STATE_H
 #include <jansson.h>
 #include <stdbool.h>
 
