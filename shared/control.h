@@ -17,6 +17,9 @@ struct control_functions {
     int (*reload)(void *user, struct opt_errors *errors); /* -1: refused, and errors says why */
 };
 
+/* What a status begins with: role and version. A new reference. */
+json_t *control_common(const char *role);
+
 /* Takes a listening Unix socket, also when it fails. Borrows the rest until `ended`. */
 struct control *control_start(struct loop *loop, int fd, const char *program, const char *role,
                               const struct control_functions *functions, void *user,

@@ -10,6 +10,7 @@
 #include "shared/metrics.h"
 #include "shared/notify.h"
 #include "shared/opt.h"
+#include "shared/page/history.h"
 
 #include <jansson.h>
 
@@ -40,6 +41,7 @@ struct daemon_program {
      * NULL as above. */
     void (*add_metrics)(void *parts, struct metrics *m);
     bool (*ready)(void *parts, char *why, size_t room);
+    void (*count)(void *parts, struct history_totals *totals); /* for the status page, every five seconds */
     /* What a supervisor is told beside that the daemon is ready: "" when there is nothing. NULL: never anything. */
     void (*state_text)(void *parts, char *text, size_t room);
     void (*drain)(void *parts);      /* finish what is in progress, take nothing new */

@@ -9,15 +9,21 @@
 
 /* From bad to good. */
 static const char *const states[] = { "expired", "failing", "none", "waiting", "ordering", "valid" };
-enum { STATES_N = sizeof states / sizeof states[0], WRONG_N = 2 };
+enum { WRONG_N = 2 };
+_Static_assert(sizeof states / sizeof states[0] == CERT_STATE_BEST, "the best is known by its place");
 
 /* Of a later version's words nothing is known: they are as good as the last one. */
-static size_t rank(const json_t *cert)
+size_t cert_state_rank(const json_t *cert)
 {
-    for (size_t i = 0; i < STATES_N; i++)
+    for (size_t i = 0; i < CERT_STATE_BEST; i++)
         if (strcmp(status_text(cert, "state"), states[i]) == 0)
             return i;
-    return STATES_N;
+    return CERT_STATE_BEST;
+}
+
+bool cert_state_is_wrong(const json_t *cert)
+{
+    return cert_state_rank(cert) < WRONG_N;
 }
 
 static const json_t *worst(const json_t *domain)
@@ -27,7 +33,7 @@ static const json_t *worst(const json_t *domain)
 
     json_array_foreach(json_object_get(domain, "certs"), i, cert)
     {
-        if (!found || rank(cert) < rank(found))
+        if (!found || cert_state_rank(cert) < cert_state_rank(found))
             found = cert;
     }
     return found;
@@ -52,7 +58,7 @@ bool cert_state_is_well(const json_t *domain)
 {
     const json_t *cert = worst(domain);
 
-    return !cert || rank(cert) >= WRONG_N;
+    return !cert || !cert_state_is_wrong(cert);
 }
 
 void cert_state_add_notices(struct buf *out, const json_t *status)

@@ -6,6 +6,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+enum { CERT_STATE_BEST = 6 };
+
+/* Of one certificate: how good its state is, from 0 to CERT_STATE_BEST. */
+size_t cert_state_rank(const json_t *cert);
+bool cert_state_is_wrong(const json_t *cert); /* failing or expired */
+
 struct cert_cell {
     char text[64];
 };

@@ -4,6 +4,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+enum { DNS_STATE_BEST = 6 };
+
+/* Of one record: how good its state is, from 0 to DNS_STATE_BEST. */
+size_t dns_state_rank(const json_t *record);
+bool dns_state_is_wrong(const json_t *record); /* failed or foreign */
+
 /* The worst state of its records; "-" when it has none. */
 const char *dns_state_of(const json_t *domain);
 bool dns_state_is_well(const json_t *domain);

@@ -37,6 +37,11 @@ bool well_domain_at_relay(const json_t *domain)
     return is_well(domain, "state") && !*status_text(domain, "last_error");
 }
 
+bool well_service(const json_t *owner)
+{
+    return is_well(owner, "service_state");
+}
+
 static bool are_services_well(const json_t *domain)
 {
     const json_t *route;
