@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WRONG_BYTES = 7000, NOTICES_BYTES = 2000, LINE_CHARS = 600 };
+enum { WRONG_BYTES = 7000, NOTICES_BYTES = 2000, NAME_CHARS = 260, LINE_CHARS = 500 };
 
 struct list {
     size_t room, shown, left_out;
@@ -22,7 +22,7 @@ static void add_words(struct buf *item, char *line)
     if (colon) {
         *colon = 0;
         buf_add_text(item, "<b>");
-        html_text(item, line, LINE_CHARS);
+        html_text(item, line, NAME_CHARS);
         buf_add_text(item, "</b>: ");
         line = colon + 2;
     }
