@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* The assembler copies the files in; the Makefile knows that this object is made of them, too. */
@@ -14,14 +15,19 @@ __asm__(".pushsection .rodata, \"a\", %progbits\n"
         ".popsection\n");
 extern const char page_css_begin[], page_css_end[], page_js_begin[], page_js_end[];
 
+static struct str between(const char *begin, const char *end)
+{
+    return (struct str){ begin, (size_t)((uintptr_t)end - (uintptr_t)begin) };
+}
+
 struct str asset_css(void)
 {
-    return (struct str){ page_css_begin, (size_t)(page_css_end - page_css_begin) };
+    return between(page_css_begin, page_css_end);
 }
 
 struct str asset_js(void)
 {
-    return (struct str){ page_js_begin, (size_t)(page_js_end - page_js_begin) };
+    return between(page_js_begin, page_js_end);
 }
 
 enum { HASH_BYTES = 4 * ((SHA256_DIGEST_LENGTH + 2) / 3) + 1 };

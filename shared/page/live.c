@@ -70,7 +70,7 @@ static void make(struct live *l, struct page *page)
 static void answer_page(void *user, const struct http_request *request, struct http_reply *reply)
 {
     struct live *l = user;
-    struct page page;
+    struct page page = { 0 };
 
     (void)request;
     if (!l->fields[0])
@@ -119,7 +119,7 @@ static void on_tell(uv_timer_t *timer)
 {
     struct live *l = timer->data;
     struct buf whole = { 0 }, changes = { 0 };
-    struct page page;
+    struct page page = { 0 };
 
     make(l, &page);
     page_event(&changes, &page, &l->shown);
@@ -150,8 +150,8 @@ static void answer_events(void *user, const struct http_request *request, struct
         *w = (struct watcher){ .live = l, .whole = true };
         w->stream = http_reply_stream(reply, "text/event-stream", on_gone, w);
         l->watchers_n++;
-        uv_timer_start(&l->tell, on_tell, 0,
-                       LIVE_EVERY_MS); /* at once, but not before the answer has begun */
+        /* At once, but not before the answer has begun. */
+        uv_timer_start(&l->tell, on_tell, 0, l->every_ms);
         return;
     }
     http_reply_error(reply, 503, "%d others watch this page already; close one of them", LIVE_WATCHERS);
