@@ -44,6 +44,7 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
 void client_drain(struct client *c);       /* ends behind the request in progress, or at once */
 void client_drain_http2(struct client *c); /* the same, of those that speak HTTP/2 */
 void client_stop(struct client *c);
+bool client_is_endless(const struct client *c); /* what is in progress has no end that could be waited for */
 
 /* ---- for the exchange ---- */
 

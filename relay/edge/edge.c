@@ -26,6 +26,7 @@ struct edge {
     struct listeners *listeners; /* NULL: nothing is waited for any more */
     struct worker **workers;
     uint64_t *shown; /* by each worker: serial of its challenges */
+    bool *endless;   /* of each: while it drains, nothing is left that has an end of its own */
     uint64_t shown_by_all;
     unsigned workers_n, running;
     struct spliced *spliced; /* who sshd's visitors from 127.64.0.0/10 really are */
@@ -87,6 +88,16 @@ static void note_shown(struct edge *edge, const struct mail *mail)
     edge->events->challenges_shown(edge->user, least);
 }
 
+/* One of them may wait for a download as long as it likes: then the others keep what they have. */
+static void note_endless(struct edge *edge, const struct mail *mail)
+{
+    edge->endless[mail->lane] = mail->n;
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        if (!edge->endless[i])
+            return;
+    edge_stop(edge);
+}
+
 static void on_mail(void *user, const struct mail *mail)
 {
     struct edge *edge = user;
@@ -96,6 +107,7 @@ static void on_mail(void *user, const struct mail *mail)
     case MAIL_SILENT: edge->events->lane_silent(edge->user, mail->lane); break;
     case MAIL_ABORTED: edge->events->stream_aborted(edge->user, mail->lane, mail->stream); break;
     case MAIL_SHOWS: note_shown(edge, mail); break;
+    case MAIL_ENDLESS: note_endless(edge, mail); break;
     case MAIL_SPLICED: note_spliced(edge, mail); break;
     case MAIL_PARTED: forget_spliced(edge, mail->n); break;
     case MAIL_WORKER_ENDED:
@@ -183,6 +195,7 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
 
     edge->workers = mem_new(n * sizeof(void *));
     edge->shown = mem_new(n * sizeof *edge->shown);
+    edge->endless = mem_new(n * sizeof *edge->endless);
     edge->shown_by_all = challenges_serial(snapshot_challenges(snapshot));
     for (unsigned i = 0; i < n; i++)
         edge->shown[i] = edge->shown_by_all;
@@ -225,6 +238,7 @@ static void free_parts(struct edge *edge)
         forget_spliced(edge, edge->spliced->key);
     free(edge->workers);
     free(edge->shown);
+    free(edge->endless);
     places_free(&edge->places);
     crowd_free(&edge->crowd);
     free(edge);

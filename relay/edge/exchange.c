@@ -455,6 +455,11 @@ void exchange_forget_request(struct exchange *x)
     x->response = NULL;
 }
 
+bool exchange_is_endless(const struct exchange *x)
+{
+    return x->tunnelled || (x->of_events && !x->response_done);
+}
+
 void exchange_free(struct exchange *x)
 {
     if (!x)

@@ -47,6 +47,7 @@ struct exchange {
     enum h1_framing framing; /* towards the visitor */
     bool began;              /* something of the response has been sent */
     bool response_head_done, response_done, service_keeps;
+    bool of_events; /* server-sent ones: as long as there are any */
     enum upstream_end end;
     uint32_t reset_code; /* of UPSTREAM_RESET */
     bool ended, broken;

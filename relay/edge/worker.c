@@ -15,7 +15,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CROWD = 1024 }; /* visitors at once */
+enum {
+    CROWD = 1024,         /* visitors at once */
+    LAST_WORDS_MS = 1000, /* for what has no end of its own, when nothing else is left */
+    LOOK_MS = 250,
+};
 
 struct listener {
     struct door *door; /* NULL once closed */
@@ -52,6 +56,8 @@ struct worker {
     struct splice **splices;
     size_t splices_n;
     bool draining, stopping, running;
+    uv_timer_t look; /* while it drains */
+    bool endless;    /* nothing is left that has an end of its own */
 };
 
 static void on_mail(void *user, const struct mail *mail);
@@ -267,6 +273,8 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .ended = on_client_ended,
                                     .user = w };
     round_init(&w->round, &w->loop.uv);
+    uv_timer_init(&w->loop.uv, &w->look);
+    w->look.data = w;
     tally_init(&w->tally, &w->loop.uv);
     mailbox_init(&w->mailbox, &w->loop.uv, on_mail, w);
     return w;
@@ -367,11 +375,35 @@ static void each_client(struct worker *w, void (*act)(struct client *c))
         act(w->clients[i - 1].client);
 }
 
+static void note_endless(struct worker *w, bool endless)
+{
+    if (endless == w->endless)
+        return;
+    w->endless = endless;
+    mailbox_post(w->conf.to_control,
+                 &(struct mail){ .type = MAIL_ENDLESS, .lane = w->conf.index, .n = endless });
+}
+
+/* WebSockets and streams of events are not waited for: they would be broken off all the same, and while they are waited
+ * for, who comes anew waits, too. */
+static void on_look(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    bool endless = raws_idle(w->raws);
+
+    for (size_t i = 0; i < w->clients_n && endless; i++)
+        endless = client_is_endless(w->clients[i].client);
+    note_endless(w, endless);
+}
+
 static void stop(struct worker *w)
 {
     if (w->stopping)
         return;
     w->stopping = true;
+    uv_timer_stop(&w->look);
+    if (w->draining)
+        note_endless(w, true);
     close_doors(w);
     each_client(w, client_stop);
     raws_stop(w->raws);
@@ -392,6 +424,7 @@ static void end_if_done(struct worker *w)
     if (w->stopping && alone && w->splices_n == 0 && !w->pool && !w->parking &&
         !uv_is_closing((uv_handle_t *)&w->mailbox.async)) {
         round_close(&w->round);
+        uv_close((uv_handle_t *)&w->look, NULL);
         tally_close(&w->tally);
         mailbox_close(&w->mailbox, NULL);
     }
@@ -454,6 +487,7 @@ static void on_mail(void *user, const struct mail *mail)
     case MAIL_LISTEN: listen_too(w, mail); break;
     case MAIL_DRAIN:
         w->draining = true;
+        uv_timer_start(&w->look, on_look, LAST_WORDS_MS, LOOK_MS);
         close_doors(w);
         each_client(w, client_drain);
         raws_drain(w->raws);

@@ -490,17 +490,16 @@ def test_reloads_disturb_nobody_and_leave_nothing_behind(plain, service):
     assert front.relay.memory_kb == 0 or memory[-1] - memory[9] < 5000, memory  # 40 sets are 12,000 kB
 
 
-def test_a_drain_ends_upgraded_connections_in_the_end(through, service):
-    path = through(service, drain="2s")
+def test_a_drain_does_not_wait_for_upgraded_connections(through, service):
+    """They have time for what is on its way, and no more: who comes anew waits meanwhile."""
+    path = through(service, drain="60s")
     with upgrade(path) as visitor:
         path.relay.send(signal.SIGTERM)
         time.sleep(0.5)
         visitor.send("still")
         assert visitor.exactly(5) == b"still"
-        began = time.monotonic()
         assert visitor.ended()
-        assert 0.5 < time.monotonic() - began < limit(4)
-    assert path.relay.wait() == 0
+    assert path.relay.wait(limit(15)) == 0
     assert service.result() is None or isinstance(service.result(), OSError)
 
 
