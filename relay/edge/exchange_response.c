@@ -37,6 +37,8 @@ static bool is_of_events(const struct h1_head *response)
 static void begin_response(struct exchange *x)
 {
     x->of_events = is_of_events(x->response);
+    if (x->of_events && !x->service.ops->multiplexed)
+        upstream_note_endless(x->service.ops->upstream(x->service.user));
     access_request_answered(x->access, x->response->status);
     meter_answered(&x->meter, x->response->status);
     note_that_it_works(x);
