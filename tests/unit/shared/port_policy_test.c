@@ -1,5 +1,6 @@
 #include "shared/port_policy.h"
 
+#include "shared/cidr_json.h"
 #include "shared/json.h"
 #include "shared/value.h"
 
