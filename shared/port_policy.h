@@ -10,7 +10,6 @@
 
 #include <jansson.h>
 
-
 struct port_policy {
     struct opt_address listen;
     struct cidrs allow, deny; /* allow: nobody else, when there is any; deny comes first */

@@ -7,7 +7,6 @@
 #include "relay/edge/counts.h"
 #include "relay/edge/crowd.h"
 #include "relay/edge/guard.h"
-#include "shared/cidr.h"
 #include "shared/host_port.h"
 #include "shared/http/h1.h"
 #include "shared/lane_types.h"
@@ -15,7 +14,6 @@
 #include "shared/proxy2.h"
 
 #include <openssl/ssl.h>
-#include <stdint.h>
 #include <time.h>
 
 struct snap_lane {
