@@ -260,7 +260,7 @@ static void end(struct doorman *d)
             doorman_leave(c->guests);
         check_free(c);
     }
-    OPENSSL_cleanse(&d->verified, sizeof d->verified);
+    verified_free(&d->verified);
     free(d);
     closed(user);
 }

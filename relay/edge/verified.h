@@ -4,6 +4,7 @@
  * user and his password: so it knows nothing of a list that has changed. */
 #ifndef RELAY_EDGE_VERIFIED_H
 #define RELAY_EDGE_VERIFIED_H
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,8 @@ struct verified_key {
 };
 
 struct verified {
+    EVP_MD *hash; /* got once: OpenSSL looks for it longer than it takes */
+    EVP_MD_CTX *at_work;
     unsigned char seed[VERIFIED_KEY_BYTES];
     struct verified_place {
         struct verified_key key;
@@ -24,6 +27,7 @@ struct verified {
 };
 
 void verified_init(struct verified *v);
+void verified_free(struct verified *v); /* and wipes it */
 /* list: a hash of the whole list; said: user and password. */
 struct verified_key verified_key(const struct verified *v, const unsigned char list[VERIFIED_KEY_BYTES],
                                  const char *said, size_t n);

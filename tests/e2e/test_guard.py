@@ -50,14 +50,14 @@ class Guarded:
     """A relay with a.test, which has these keys in the relay's own section, and b.test, which has none. Whoever comes is
     whom X-Forwarded-For names."""
 
-    def __init__(self, fronts, site, place, folder, **keys) -> None:
+    def __init__(self, fronts, site, place, folder, sections="", **keys) -> None:
         self.site, self.place, self.passwords = site, place, folder / "passwords"
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.plain_port = self.listener.getsockname()[1]
         relay = {key: keys.pop(key) for key in ("workers", "proxy_listeners") if key in keys}
         self.front = fronts("other.test", inherited=[self.listener], listen_http=f"127.0.0.1:{self.plain_port}",
                             trusted_proxies="127.0.0.1", access_log="visits", admin_listen=place.listen, **relay)
-        self.base = self.front.relay.conf.read_text()
+        self.base = self.front.relay.conf.read_text() + sections
         self.relay, self.port = self.front.relay, self.front.port
         self.set(reload=False, **keys)
         self.front.start_relay()
@@ -341,6 +341,17 @@ def test_no_password_goes_without_tls(guarded):
         plain.sendall(request_bytes("GET", DOMAIN, fields=basic()))
         head = plain.recv(1000)
     assert head.startswith(b"HTTP/1.1 308") and b"www-authenticate" not in head.lower()
+
+
+def test_nor_while_there_is_no_certificate_to_send_him_to(guarded):
+    g = guarded(sections="[acme]\ndirectory = https://127.0.0.1:1/\nemail = me@a.test\npreflight = off\n")
+    g.set(basic_auth_file=g.write_passwords())
+    for name, status in ((DOMAIN, b"503"), ("b.test", b"200")):
+        with socket.create_connection(("127.0.0.1", g.plain_port), PATIENCE_S) as plain:
+            plain.sendall(request_bytes("GET", name, fields=basic()))
+            head = plain.recv(1000)
+        assert head.split()[1] == status and b"www-authenticate" not in head.lower()
+    assert "authorization" not in str(g.site.seen[:-1]).lower()
 
 
 # ---- from an agent ----

@@ -121,7 +121,7 @@ static void test_who_is_not_there_takes_as_long(void **state)
     assert_true(str_eq(basic_auth_hash(list, "me", seed, &known), BCRYPT) && known);
     assert_true(str_eq(basic_auth_hash(list, "you", seed, &known), SHA256) && known);
     for (int i = 0; i < 100; i++) {
-        char user[8];
+        char user[16];
         struct str hash;
 
         snprintf(user, sizeof user, "%d", i);

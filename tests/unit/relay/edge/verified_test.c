@@ -35,6 +35,8 @@ static void test_it_knows_who_was_right(void **state)
     assert_false(verified_has(&v, &of_other)); /* the list has changed */
     of_other = verified_key(&w, one, "me\0secret", 9);
     assert_memory_not_equal(&of_other, &key, sizeof key); /* nobody can know it without the seed */
+    verified_free(&v);
+    verified_free(&w);
 }
 
 static void test_who_was_not_asked_for_goes_first(void **state)
@@ -59,6 +61,7 @@ static void test_who_was_not_asked_for_goes_first(void **state)
         known += verified_has(&v, &key);
     }
     assert_int_equal(known, VERIFIED_SETS * VERIFIED_WAYS - 1);
+    verified_free(&v);
 }
 
 int main(void)
