@@ -23,7 +23,6 @@ static const struct rate tries_rate = { DOORMAN_TRIES_M, 60, DOORMAN_TRIES };
 
 struct doorman_check {
     struct doorman_check *next;
-    struct doorman *doorman;
     struct doorman_guest *guests;
     struct verified_key key;
     uint64_t site, source;
@@ -127,7 +126,6 @@ static struct doorman_check *check_new(struct doorman *d, const struct basic_aut
     struct doorman_check *c = mem_new(sizeof *c);
     struct str hash = basic_auth_hash(passwords, auth->user, d->house->seed, &c->known);
 
-    c->doorman = d;
     memcpy(c->password, auth->password, strlen(auth->password));
     memcpy(c->hash, hash.p, hash.n < HTPASSWD_HASH_BYTES ? hash.n : HTPASSWD_HASH_BYTES);
     return c;
