@@ -120,6 +120,15 @@ static struct doorman_check *find_check(const struct doorman *d, const struct ve
     return c;
 }
 
+static bool has_room(const struct doorman *d, uint64_t site)
+{
+    size_t of_site = 0;
+
+    for (const struct doorman_check *c = d->first; c; c = c->next)
+        of_site += c->site == site;
+    return d->n < DOORMAN_QUEUE && of_site < DOORMAN_SITE_QUEUE;
+}
+
 static struct doorman_check *check_new(struct doorman *d, const struct basic_auth *auth,
                                        const char *passwords)
 {
@@ -168,7 +177,7 @@ static enum doorman_says ask(struct doorman *d, struct doorman_guest *guest, con
         wait_for(c, guest);
         return DOORMAN_WAITS;
     }
-    if (d->n >= DOORMAN_QUEUE)
+    if (!has_room(d, q->guard->id))
         return DOORMAN_IS_BUSY;
     if (!limiter_take(&d->house->tries, q->guard->id, q->source, &tries_rate, q->now_ns, &wait_ns)) {
         guest->retry_s = limiter_wait_s(wait_ns);

@@ -10,9 +10,10 @@
 #include "shared/loop.h"
 
 enum {
-    DOORMAN_QUEUE = 64,   /* passwords that wait to be looked at, of one worker */
-    DOORMAN_TRIES = 10,   /* wrong ones of one source, at once, */
-    DOORMAN_TRIES_M = 10, /* and in each minute after it */
+    DOORMAN_SITE_QUEUE = 32, /* of one site: who guesses there keeps nobody from coming in elsewhere */
+    DOORMAN_QUEUE = 64,      /* passwords that wait to be looked at, of one worker */
+    DOORMAN_TRIES = 10,      /* wrong ones of one source, at once, */
+    DOORMAN_TRIES_M = 10,    /* and in each minute after it */
 };
 
 struct doorman;

@@ -86,10 +86,11 @@ static void print_base64(char *out, const char *text)
 }
 
 /* said NULL: nothing */
-static enum doorman_says ask(struct street *s, struct guest *g, const char *said, uint64_t source)
+static enum doorman_says ask_at(struct street *s, const struct snap_guard *site, struct guest *g,
+                                const char *said, uint64_t source)
 {
     static const struct h1_limits limits = { .max_uri = 1024, .max_header = 8192 };
-    struct doorman_question question = { &guard, passwords, NULL, source, s->now_ns };
+    struct doorman_question question = { site, passwords, NULL, source, s->now_ns };
     char base64[256], text[512];
     struct h1_head head;
     int n;
@@ -102,6 +103,11 @@ static enum doorman_says ask(struct street *s, struct guest *g, const char *said
     question.head = &head;
     *g = (struct guest){ .at_door = { .answered = on_answered, .user = g } };
     return doorman_ask(s->doorman, &g->at_door, &question);
+}
+
+static enum doorman_says ask(struct street *s, struct guest *g, const char *said, uint64_t source)
+{
+    return ask_at(s, &guard, g, said, source);
 }
 
 static enum doorman_says answer(struct street *s, struct guest *g, const char *said, uint64_t source)
@@ -175,21 +181,34 @@ static void test_who_guesses_is_not_listened_to(void **state)
 
 static void test_too_many_wait(void **state)
 {
+    enum { ALL = DOORMAN_QUEUE + DOORMAN_SITE_QUEUE };
+    static const struct snap_guard sites[] = { { 1, { 1 } }, { 2, { 2 } }, { 3, { 3 } } };
     struct street s = street_open(state);
-    struct guest *all = mem_new((DOORMAN_QUEUE + 1) * sizeof *all);
+    struct guest *all = mem_new(ALL * sizeof *all);
     char said[32];
 
     street_begin(&s);
-    for (int i = 0; i <= DOORMAN_QUEUE; i++) {
+    for (int i = 0; i < ALL; i++) { /* by turns: 40 at the first, as many at the second, then the third */
+        const struct snap_guard *site = &sites[i < 80 ? i % 2 : 2];
+
         snprintf(said, sizeof said, "me:%d", i);
-        assert_int_equal(ask(&s, &all[i], said, (uint64_t)i),
+        assert_int_equal(ask_at(&s, site, &all[i], said, (uint64_t)i),
                          i < DOORMAN_QUEUE ? DOORMAN_WAITS : DOORMAN_IS_BUSY);
     }
-    for (int i = 1; i < DOORMAN_QUEUE - 1; i++)
-        doorman_leave(&all[i].at_door); /* nobody waits for these any more */
-    loop_until(s.loop, &all[DOORMAN_QUEUE - 1].answered);
-    assert_true(all[0].answered);
-    assert_int_equal(all[0].says, DOORMAN_ASKS);
+    for (int i = 0; i < DOORMAN_QUEUE; i++)
+        doorman_leave(&all[i].at_door); /* nobody waits for these any more, */
+    while (ask_at(&s, &sites[2], &all[0], "me:secret", 1) == DOORMAN_IS_BUSY) /* so that they are left out */
+        uv_run(&s.loop->uv, UV_RUN_ONCE);
+    loop_until(s.loop, &all[0].answered);
+    assert_int_equal(all[0].says, DOORMAN_LETS_IN);
+    for (int i = 1; i <= DOORMAN_SITE_QUEUE + 1; i++) {
+        snprintf(said, sizeof said, "me:%d", i);
+        assert_int_equal(ask(&s, &all[i], said, (uint64_t)i),
+                         i <= DOORMAN_SITE_QUEUE ? DOORMAN_WAITS : DOORMAN_IS_BUSY);
+    }
+    assert_int_equal(ask_at(&s, &sites[2], &all[0], "me:elsewhere", 1), DOORMAN_WAITS);
+    for (int i = 0; i < ALL; i++)
+        doorman_leave(&all[i].at_door);
     street_end(&s);
     free(all);
 }
