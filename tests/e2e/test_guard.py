@@ -50,8 +50,8 @@ class Guarded:
     """A relay with a.test, which has these keys in the relay's own section, and b.test, which has none. Whoever comes is
     whom X-Forwarded-For names."""
 
-    def __init__(self, fronts, site, place, folder, sections="", **keys) -> None:
-        self.site, self.place, self.passwords = site, place, folder / "passwords"
+    def __init__(self, fronts, site, further, place, folder, sections="", **keys) -> None:
+        self.site, self.further, self.place, self.passwords, self.serial = site, further, place, folder / "passwords", 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.plain_port = self.listener.getsockname()[1]
         relay = {key: keys.pop(key) for key in ("workers", "proxy_listeners") if key in keys}
@@ -68,12 +68,18 @@ class Guarded:
 
     def text(self, **keys) -> str:
         lines = [f"upstream = 127.0.0.1:{self.site.port}", *(f"{key} = {value}" for key, value in keys.items())]
-        return self.base + "\n".join([f"[domain {DOMAIN}]", *lines, "[domain b.test]", lines[0], ""])
+        further = [f"upstream = 127.0.0.1:{self.further.port}", f"set_header X-Serial = {self.serial}"]
+        return self.base + "\n".join([f"[domain {DOMAIN}]", *lines, "[domain b.test]", *further, ""])
 
     def set(self, reload=True, **keys):
+        self.serial += 1
         self.relay.configure(self.text(**keys))
         if reload:
-            assert self.relay.post("/v1/reload").status == 200
+            self.reload()
+
+    def reload(self):
+        assert self.relay.post("/v1/reload").status == 200
+        wait_until(lambda: {self.ask(name="b.test").head.get("x-serial") for _ in range(4)} == {str(self.serial)}, "workers follow")
 
     def ask(self, fields="", name=DOMAIN, target="/", **how):
         return self.front.visit(target=target, fields=fields, name=name, **how)
@@ -89,9 +95,9 @@ class Guarded:
 @pytest.fixture
 def guarded(fronts, started, folder):
     def make(**keys):
-        site, place = Site(), Place()
-        started.extend([site, place])
-        return Guarded(fronts, site, place, folder, **keys)
+        parts = Site(), Site(), Place()
+        started.extend(parts)
+        return Guarded(fronts, *parts, folder, **keys)
 
     return make
 
@@ -202,7 +208,7 @@ def test_passwords_of_each_kind(guarded, folder):
             assert (user, g.status(basic(user, "secreT") + from_(f"192.0.2.{len(user)}"))) == (user, 401)
     assert g.status(basic("pässe", "pässwörd:x")) == 200
     assert g.status(basic("nobody")) == 401 and g.status("", "b.test") == 200
-    assert g.site.seen[-2].head.get("authorization") == basic("pässe", "pässwörd:x")[15:-2]  # as nginx does
+    assert g.site.seen[-1].head.get("authorization") == basic("pässe", "pässwörd:x")[15:-2]  # as nginx does
     assert curl(g, "-u", "bcrypt:secret", "--http1.1") == "1.1 200" and curl(g, "-u", "bcrypt:secret", "--http2") == "2 200"
     assert curl(g, "--http2") == "2 401" and curl(g, "-X", "OPTIONS", "-H", "Origin: https://x.test") == "2 401"
     assert g.refused("password") >= 5
@@ -297,7 +303,7 @@ def test_fifty_wrong_ones_at_once_disturb_nobody(guarded):
         took.append(time.monotonic() - began)
     for thread in threads:
         thread.join()
-    assert sorted(set(statuses)) == [401, 429] and statuses.count(401) == 10
+    assert sorted(set(statuses)) == [401, 429] and 10 <= statuses.count(401) <= 11 + sum(took) / 6, statuses
     assert sorted(took)[len(took) // 2] < 0.5, took
     tired = g.ask(basic("slow") + from_(VISITOR))  # right, but nobody listens any more; who is known there still comes in
     assert tired.status == 200 or (tired.status == 429 and int(tired.head.get("retry-after")) >= 1)
@@ -325,7 +331,7 @@ def test_the_file_is_read_again_on_reload(guarded):
     assert g.status(basic()) == 200
     g.write_passwords(f"other:{SECRET['sha256']}\n")
     assert g.status(basic()) == 200  # not yet
-    assert g.relay.post("/v1/reload").status == 200
+    g.set(basic_auth_file=g.passwords)
     assert g.status(basic()) == 401 and g.status(basic("other")) == 200
     g.passwords.write_text("me:plain\n")
     reply = g.relay.post("/v1/reload")
@@ -343,15 +349,15 @@ def test_no_password_goes_without_tls(guarded):
     assert head.startswith(b"HTTP/1.1 308") and b"www-authenticate" not in head.lower()
 
 
-def test_nor_while_there_is_no_certificate_to_send_him_to(guarded):
-    g = guarded(sections="[acme]\ndirectory = https://127.0.0.1:1/\nemail = me@a.test\npreflight = off\n")
-    g.set(basic_auth_file=g.write_passwords())
+def test_nor_while_there_is_no_certificate_to_send_him_to(guarded, folder):
+    (folder / "passwords").write_text(f"bcrypt:{SECRET['bcrypt']}\n")
+    g = guarded(sections="[acme]\ndirectory = https://127.0.0.1:1/\nemail = me@a.test\npreflight = off\n", basic_auth_file=folder / "passwords")
     for name, status in ((DOMAIN, b"503"), ("b.test", b"200")):
         with socket.create_connection(("127.0.0.1", g.plain_port), PATIENCE_S) as plain:
             plain.sendall(request_bytes("GET", name, fields=basic()))
             head = plain.recv(1000)
         assert head.split()[1] == status and b"www-authenticate" not in head.lower()
-    assert "authorization" not in str(g.site.seen[:-1]).lower()
+    assert not g.site.seen
 
 
 # ---- from an agent ----
