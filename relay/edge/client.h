@@ -4,6 +4,7 @@
 #ifndef RELAY_EDGE_CLIENT_H
 #define RELAY_EDGE_CLIENT_H
 #include "relay/edge/access_log.h"
+#include "relay/edge/doorman.h"
 #include "relay/edge/headers.h"
 #include "relay/edge/first.h"
 #include "relay/edge/snapshot.h"
@@ -26,6 +27,8 @@ struct client_host {
     struct request_ids *ids;
     struct access_log *access_log;
     struct tally *tally;
+    struct limiter *rates; /* of all workers */
+    struct doorman *doorman;
     struct snapshot *(*snapshot)(void *user); /* the current one, borrowed */
     bool ssh; /* connections that begin with "SSH-" are handed over to `spliced` */
     /* Takes the stream. */

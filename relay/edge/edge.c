@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+enum { RATES_SETS = 16384 }; /* 2 MiB, of which only what is used is had */
+
 struct spliced {
     struct spliced *next;
     uint64_t key; /* address and port, as sshd sees them */
@@ -23,6 +25,8 @@ struct edge {
     struct mailbox mailbox;
     struct places places;
     struct crowd crowd;
+    struct limiter rates; /* of sites, for each source */
+    struct doorman_house house;
     struct listeners *listeners; /* NULL: nothing is waited for any more */
     struct worker **workers;
     uint64_t *shown; /* by each worker: serial of its challenges */
@@ -208,6 +212,8 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
                                             .to_control = &edge->mailbox,
                                             .places = &edge->places,
                                             .crowd = &edge->crowd,
+                                            .rates = &edge->rates,
+                                            .house = &edge->house,
                                             .snapshot = snapshot,
                                             .access_log = conf->access_log };
         struct worker *w = worker_new(&worker, e);
@@ -241,6 +247,8 @@ static void free_parts(struct edge *edge)
     free(edge->endless);
     places_free(&edge->places);
     crowd_free(&edge->crowd);
+    limiter_free(&edge->rates);
+    doorman_house_free(&edge->house);
     free(edge);
 }
 
@@ -254,6 +262,8 @@ struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct 
     edge->user = user;
     places_init(&edge->places);
     crowd_init(&edge->crowd);
+    limiter_init(&edge->rates, RATES_SETS);
+    doorman_house_init(&edge->house);
     mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
     rc = make_workers(edge, conf, takes, e);
     snapshot_release(takes);

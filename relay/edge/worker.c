@@ -42,6 +42,7 @@ struct worker {
     struct listener *listeners;
     struct pool *pool;       /* NULL once ended */
     struct parking *parking; /* likewise */
+    struct doorman *doorman; /* likewise */
     uint64_t next_id;
     struct snapshot *snapshot;
     struct client_host host;
@@ -110,6 +111,14 @@ static void on_parking_closed(void *user)
     struct worker *w = user;
 
     w->parking = NULL;
+    end_if_done(w);
+}
+
+static void on_doorman_closed(void *user)
+{
+    struct worker *w = user;
+
+    w->doorman = NULL;
     end_if_done(w);
 }
 
@@ -232,7 +241,8 @@ static void on_passed(void *user, struct client *client, struct stream *visitor,
         i++;
     w->clients[i].passed = true;
     passthrough_visit(&visit, &name, snapshot_passes(w->snapshot, hello->name), from, hello->name);
-    visit.refused = snapshot_site_bans(w->snapshot, snapshot_passes(w->snapshot, hello->name), &from->peer);
+    passthrough_guard(&visit, w->snapshot, snapshot_passes(w->snapshot, hello->name), w->conf.rates,
+                      tally_now_us(&w->tally) * 1000);
     visit.repeatable = hello_is_all(hello, n);
     raws_add(w->raws, visitor, &visit, w->clients[i].place, bytes, n);
 }
@@ -255,6 +265,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     pool_follow(w->pool, w->snapshot);
     w->parking = parking_new(&w->loop, conf->limits.workers);
     parking_follow(w->parking, w->snapshot);
+    w->doorman = doorman_new(&w->loop, conf->house);
     w->raws = make_raws(w);
     raws_follow(w->raws, w->snapshot);
     w->host = (struct client_host){ .tls_begin = snapshot_tls_begin(w->snapshot),
@@ -265,6 +276,8 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .ids = &w->ids,
                                     .access_log = conf->access_log,
                                     .tally = &w->tally,
+                                    .rates = conf->rates,
+                                    .doorman = w->doorman,
                                     .snapshot = current_snapshot,
                                     .ssh = conf->ssh_port != 0,
                                     .https_port = conf->https_port,
@@ -412,6 +425,7 @@ static void stop(struct worker *w)
     if (w->pool)
         pool_stop(w->pool);
     parking_stop(w->parking, on_parking_closed, w);
+    doorman_stop(w->doorman, on_doorman_closed, w);
     end_if_done(w);
 }
 
@@ -421,7 +435,7 @@ static void end_if_done(struct worker *w)
 
     if (w->draining && !w->stopping && alone)
         stop(w);
-    if (w->stopping && alone && w->splices_n == 0 && !w->pool && !w->parking &&
+    if (w->stopping && alone && w->splices_n == 0 && !w->pool && !w->parking && !w->doorman &&
         !uv_is_closing((uv_handle_t *)&w->mailbox.async)) {
         round_close(&w->round);
         uv_close((uv_handle_t *)&w->look, NULL);
