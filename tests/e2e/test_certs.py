@@ -263,8 +263,9 @@ def test_dns_that_changes_lets_the_next_try_begin(certs: Callable[..., Certs], f
     wait_until(lambda: json.loads(noted.read_text())["dns"], "what DNS says is noted")
     c.pebble.dns.a("b.test")
     orders = c.pebble.orders()
-    clock.wait(301)  # for what the relay waits for from then on this clock is of no use: the order is all that is seen
+    clock.wait(301)
     wait_until(lambda: c.pebble.orders() > orders, "it is ordered again")
+    c.wait("valid", "b.test")
     assert "DNS has changed" in c.relay.log()
 
 

@@ -15,7 +15,7 @@ from path import DOMAIN, Front, fronts  # noqa: F401 (a fixture)
 from programs import wait_until
 from proxy import Proxy
 from test_certs import section
-from test_certs_faults import SimCerts, relays  # noqa: F401 (a fixture)
+from test_certs_faults import SUGGESTED, SimCerts, relays  # noqa: F401 (a fixture)
 from test_preflight import listed, listening
 
 EARNEST, STAGING = "acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org"
@@ -54,3 +54,77 @@ def test_the_staging_area_comes_first(sims, relays, started, folder):  # noqa: F
     staging.verdicts.clear()
     assert c.renew("b.test").status == 200
     assert c.wait("valid", "b.test")["last_error"] is None and len(earnest.issued) == 4
+
+
+class Late(SimCerts):
+    """A relay where the world looks for it, for whose site nobody listens yet; its clock and the authority's go together."""
+
+    def __init__(self, fronts: Callable[..., Front], started: list, sim: AcmeSim, clock: Clock, address: str, elsewhere: str,
+                 resolver: str) -> None:  # noqa: F811
+        self.clock, self.sim = clock, sim
+        self.front = fronts("unused.test", **{**listening(address), "publish": f"{address} {elsewhere}"})
+        self.relay = self.front.relay
+        acme = {**sim.keys(), "preflight": "on", "resolvers": resolver}
+        self.relay.conf.write_text(self.relay.conf.read_text() + section("acme", acme) +
+                                   section("domain a.test", {"upstream": "127.0.0.1:1"}) + section("domain b.test", {"upstream": "127.0.0.1:1"}))
+        self.start()
+
+    def start(self) -> None:
+        self.relay.start(env=self.clock.environment)
+
+    def restart(self) -> None:
+        self.relay.stop()
+        self.start()
+
+    def passes(self, seconds: int) -> None:
+        self.clock.wait(seconds)
+        self.sim.clock_offset_s += seconds
+
+    def meta(self, name: str = DOMAIN) -> dict[str, Any]:
+        return json.loads((self.relay.state_dir / "certs" / name / "meta.json").read_text())
+
+
+def test_held_back_for_a_day_at_most(fronts, sims, authorities, started, folder):  # noqa: F811
+    """A name that does not lead here: a person may order it nevertheless; after a day it is ordered all the same, however often the
+    relay was started again; what has a certificate is renewed wherever its name leads."""
+    address = loopback()
+    (bind,) = authorities({f"{name}.test": f"@ A {address(2)}" for name in "ab"})
+    sim, clock = sims(life=timedelta(days=90)), Clock(folder)
+    sim.may_hurry = True
+    c = Late(fronts, started, sim, clock, address(1), address(2), bind.address)
+    held = wait_until(lambda: (cert := c.cert())["last_error"] and cert, "it is held back")
+    assert held["state"] == "waiting", held
+    for words in (f"{address(2)} port 443", f"{address(2)} port 80", "does not lead to this relay", address(1)):
+        assert words in held["last_error"], (words, held)
+    since = wait_until(lambda: c.meta()["held_since"], "since when is noted")
+    wait_until(lambda: c.cert("b.test")["last_error"], "the other one, too")
+
+    assert c.renew("b.test").status == 200 and c.wait("valid", "b.test")
+    assert [o.names for o in sim.orders.values()] == [["b.test"]]
+
+    c.passes(20 * 3600)
+    c.restart()
+    wait_until(lambda: c.cert()["last_error"], "it is still held back")
+    assert c.meta()["held_since"] == since and len(sim.orders) == 1
+    c.passes(4 * 3600 + 1)
+    wait_until(lambda: c.cert()["state"] == "valid", f"it is ordered all the same: {c.cert()}")
+    assert len(sim.issued) == 2 and c.meta()["held_since"] is None
+
+    def moment() -> datetime:
+        wait_until(lambda: c.listed()["renewal_why"] == SUGGESTED, "the authority has said when")
+        return datetime.strptime(c.listed()["next_renewal"], "%Y-%m-%dT%H:%M:%SZ")
+
+    chosen, (of_b, of_a) = moment(), sim.issued
+    third = of_a.not_valid_after - timedelta(days=30)
+    assert third <= chosen <= third + timedelta(days=3)
+    c.relay.kill()
+    c.start()
+    assert moment() == chosen, "what was chosen outlives a kill"
+    c.passes(int((chosen - sim.now()).total_seconds()) - 60)
+    wait_until(lambda: sim.asked("renewalInfo")[-1].status == 200 and moment() == chosen, "the authority still says the same")
+    assert not any(o.replaces for o in sim.orders.values() if o.names == [DOMAIN]), "not before its time"
+    c.passes(120)
+    wait_until(lambda: renewal_id(of_a) in sim.replaced, "it is renewed, and says what it replaces")
+    assert [o.replaces for o in sim.orders.values() if o.names == [DOMAIN]] == ["", renewal_id(of_a)]
+    assert {o.replaces for o in sim.orders.values() if o.names == ["b.test"]} <= {"", renewal_id(of_b)}
+    wait_until(lambda: c.cert()["state"] == "valid" and c.in_store() != of_a.public_bytes(serialization.Encoding.DER), "it is there")
