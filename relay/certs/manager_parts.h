@@ -47,6 +47,7 @@ void manager_task_ended(struct manager *m);                   /* one that is no 
 
 /* manager_told.c */
 void manager_tell(struct manager *m, struct managed *d);
+void manager_tell_gone(struct manager *m, const struct managed *d);
 /* When its state is another one than when this was called last. */
 void manager_tell_state(struct manager *m, struct managed *d, time_t now);
 /* When one of its certificates ends soon, and cannot be renewed. */

@@ -20,6 +20,16 @@ void manager_tell(struct manager *m, struct managed *d)
     m->events.told(m->user, d->names[0], cert);
 }
 
+/* It is no authority's affair any more, or nobody's: whoever still serves the name need not wait for news of it. */
+void manager_tell_gone(struct manager *m, const struct managed *d)
+{
+    json_t *none = d->told ? manager_status(m, d->names[0]) : NULL;
+
+    if (none)
+        m->events.told(m->user, d->names[0], none);
+    json_decref(none);
+}
+
 /* What changes without a job: the disk fails or is mended, a certificate ends. */
 void manager_tell_state(struct manager *m, struct managed *d, time_t now)
 {

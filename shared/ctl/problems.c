@@ -123,7 +123,7 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
 {
     bool over = is(cert, "state", "expired");
     const char *relay = ctl_text(cert, "relay"), *why = ctl_text(cert, "last_error");
-    const char *tried = ctl_text(cert, "last_try");
+    const char *tried = ctl_text(cert, "last_try"), *name = ctl_text(cert, "name");
     struct when ago;
     char *text;
 
@@ -132,7 +132,7 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
     text = mem_format("certificate%s%s: %s%s%s%s%s%s", *relay ? " at " : "", relay, ctl_text(cert, "state"),
                       *why ? ": " : "", why, *tried ? "; tried " : "", *tried ? when_ago(tried, &ago) : "",
                       *tried ? " ago" : "");
-    say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, ctl_text(domain, "name"), text, cert,
+    say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, *name ? name : ctl_text(domain, "name"), text, cert,
         over ? "not_after" : "since", "next_attempt");
     free(text);
 }
@@ -178,11 +178,15 @@ static void away(struct problems *p, const json_t *domain)
 
 static void relay_domain(struct problems *p, const json_t *domain)
 {
+    const json_t *entry;
+    size_t i;
+
     if (*ctl_text(domain, "last_error"))
         say(p, VISITORS_SEE_IT, ctl_text(domain, "name"), ctl_text(domain, "last_error"), domain,
             "last_error_since", NULL);
     away(p, domain);
     certificate(p, domain, json_object_get(domain, "cert"));
+    json_array_foreach(json_object_get(domain, "certs"), i, entry) certificate(p, domain, entry);
 }
 
 static void agent_domain(struct problems *p, const json_t *domain)

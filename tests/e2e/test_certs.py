@@ -148,6 +148,7 @@ def test_restarts_order_nothing(certs: Callable[..., Certs]) -> None:
         c.relay.kill() if i % 2 else c.relay.stop()
         c.front.start_relay()
     c.agent.start()
+    wait_until(lambda: c.front.site_state() == "up", "the site is up")
     assert c.wait("failing", "b.test")["next_attempt"] == before["next_attempt"]
     assert c.pebble.orders() == orders and c.cert()["state"] == "valid"
     assert c.visit() == 200
@@ -218,11 +219,21 @@ def test_names_of_the_lan_beside_public_ones(certs: Callable[..., Certs]) -> Non
     """Per name: no public authority knows those of the LAN, whichever of them the site is called by."""
     c = certs("a.test www.a.test a.lan a.home.arpa nas.lan nas.test",
               [(DOMAIN, ["a.lan", "www.a.test", "a.home.arpa"]), ("nas.lan", ["nas.test"])])
+
+    def told(name: str) -> list[str]:
+        return [line["state"] for line in c.agent.heard if line["type"] == "cert" and line["item"] == f"domain:{name}"]
+
     assert (c.wait("valid")["issuer"], sorted(c.cert()["names"])) == ("acme", [DOMAIN, "www.a.test"])
     assert c.cert("nas.lan")["issuer"] == "internal" and c.cert("nas.lan")["names"] == ["nas.lan"]
     wait_until(lambda: c.listed("nas.test")["state"] == "valid", "the public alias has its own")
     assert (c.listed("nas.test")["issuer"], c.listed("nas.test")["names"]) == ("acme", ["nas.test"])
     assert (c.listed("a.lan")["issuer"], c.listed("a.lan")["names"]) == ("internal", ["a.lan", "a.home.arpa"])
+    lan = next(site for site in c.front.status()["domains"] if site["name"] == "nas.lan")
+    assert [(cert["name"], cert["state"]) for cert in lan["certs"]] == [("nas.test", "valid")]
+    wait_until(lambda: told("nas.test")[-1:] == ["valid"], "its agent hears of the alias's, too")
+    c.agent.leave()
+    c.agent.start()
+    wait_until(lambda: told("nas.test")[-2:] == ["valid", "valid"], "and so does who comes later")
     wait_until(lambda: c.front.site_state() == "up", "the site is up")
     root = c.relay.state_dir / "internal" / "root.pem"
     c.more = section(f"domain {DOMAIN}", {"hsts": "1d"})
@@ -234,6 +245,8 @@ def test_names_of_the_lan_beside_public_ones(certs: Callable[..., Certs]) -> Non
             assert reply.status == 200, name
             assert (reply.head.get("strict-transport-security") is not None) == (name in ("a.test", "www.a.test")), name
     assert c.pebble.issued() == 2
+    c.claim((DOMAIN, ["www.a.test"]), {"item": "domain:nas.lan", "aliases": ["nas.test"], "policy": {"issuer": "internal"}})
+    wait_until(lambda: told("nas.test")[-1] == "none", "an authority's no more")
 
 
 def test_the_longest_keys(certs: Callable[..., Certs]) -> None:
