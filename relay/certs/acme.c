@@ -22,6 +22,7 @@ enum {
     NONCE_PAUSE_MS = 100,
     HEAD_TRIES = 10,
     SHOWN_HOST = 120,
+    MAX_URL = 2048,
 };
 
 /* ---- one CA ---- */
@@ -219,15 +220,16 @@ static int judge(const char *url, const char *accept, struct acme_reply *reply, 
 
 /* ---- GET ---- */
 
-/* Where a redirect leads to: an https:// URL, or a path on the same server. NULL: neither. */
-static char *redirect_of(const char *url, const struct acme_reply *reply)
+char *acme_resolve(const char *base, struct str url)
 {
-    struct str to = fetch_field(&reply->raw, "location"), host = host_of(url);
+    struct str host = host_of(base);
 
-    if (to.n > 8 && strncmp(to.p, "https://", 8) == 0)
-        return mem_copy_n(to.p, to.n);
-    if (to.n > 1 && to.p[0] == '/' && to.p[1] != '/' && host.n < SHOWN_HOST)
-        return mem_format("https://%.*s%.*s", STR_ARG(host), STR_ARG(to));
+    if (url.n > MAX_URL || url.n < 2)
+        return NULL;
+    if (url.n > 8 && strncmp(url.p, "https://", 8) == 0)
+        return mem_copy_n(url.p, url.n);
+    if (url.p[0] == '/' && url.p[1] != '/' && host.n < SHOWN_HOST)
+        return mem_format("https://%.*s%.*s", STR_ARG(host), STR_ARG(url));
     return NULL;
 }
 
@@ -247,7 +249,8 @@ int acme_get(struct acme_ca *ca, struct job *job, const char *url, struct acme_r
         struct fetch_request q = { .method = "GET", .url = at, .headers = headers };
 
         rc = ask(ca, job, &q, reply, why);
-        if (rc != 0 || !is_redirect(reply->status) || i == REDIRECTS || !(next = redirect_of(at, reply)))
+        if (rc != 0 || !is_redirect(reply->status) || i == REDIRECTS ||
+            !(next = acme_resolve(at, fetch_field(&reply->raw, "location"))))
             break;
         free(at);
         at = next;
@@ -431,14 +434,11 @@ int acme_post(struct acme_ca *ca, struct job *job, const struct acme_by *by, con
     return rc;
 }
 
-int acme_location(const struct acme_reply *reply, char **url, struct acme_why *why)
+int acme_location(const char *asked, const struct acme_reply *reply, char **url, struct acme_why *why)
 {
-    struct str at = fetch_field(&reply->raw, "location");
-
-    if (at.n <= 8 || at.n > 2048 || strncmp(at.p, "https://", 8) != 0)
-        return acme_fail(why, ACME_LATER,
-                         "the CA answers with %d, and does not say in Location where what it made is",
-                         reply->status);
-    *url = mem_copy_n(at.p, at.n);
-    return 0;
+    *url = acme_resolve(asked, fetch_field(&reply->raw, "location"));
+    return *url ? 0
+                : acme_fail(why, ACME_LATER,
+                            "the CA answers with %d, and does not say in Location where what it made is",
+                            reply->status);
 }
