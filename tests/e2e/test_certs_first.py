@@ -128,3 +128,29 @@ def test_held_back_for_a_day_at_most(fronts, sims, authorities, started, folder)
     assert [o.replaces for o in sim.orders.values() if o.names == [DOMAIN]] == ["", renewal_id(of_a)]
     assert {o.replaces for o in sim.orders.values() if o.names == ["b.test"]} <= {"", renewal_id(of_b)}
     wait_until(lambda: c.cert()["state"] == "valid" and c.in_store() != of_a.public_bytes(serialization.Encoding.DER), "it is there")
+
+
+def test_a_clock_that_leaps_and_comes_back(sims, relays, folder):  # noqa: F811
+    """A year ahead and back, and a year behind and back: what there is, is served, nothing is ordered again and again, and no
+    mistake of the clock's stays in the status."""
+    sim, clock = sims(), Clock(folder)
+    sim.may_hurry = True
+    c = relays(sim, env=clock.environment)
+    c.wait("valid")
+    first = c.newest()
+    clock.jump(400 * 86400)
+    wait_until(lambda: "clock" in (c.cert()["last_error"] or ""), "it is said that the clocks differ")
+    assert c.shown() == first
+    clock.jump(-400 * 86400)
+    wait_until(lambda: c.cert()["last_try"][:4] <= c.cert()["not_after"][:4], "when it was tried is no moment to come")
+    clock.wait(90)
+    back = c.wait("valid")
+    assert back["last_error"] is None and len(sim.orders) <= 2, back
+    clock.jump(-400 * 86400)
+    c.relay.kill()
+    c.relay.start(**{**c.front.spawning(), "env": clock.environment})
+    wait_until(lambda: c.shown() == first, "it is served nevertheless")
+    clock.jump(400 * 86400)
+    clock.wait(90)
+    c.wait("valid")
+    assert len(sim.orders) <= 2 and c.shown() == c.in_store()
