@@ -215,6 +215,26 @@ def test_a_hook_that_was_cut_off_is_run_again(certs: Callable[..., Certs], folde
     assert told.read_text() == 2 * f"{DOMAIN}\n" and c.pebble.issued() == 1
 
 
+def test_a_hook_that_never_ends_is_ended(certs: Callable[..., Certs], folder: Path) -> None:
+    """Behind a minute, with all that it has started; the site is served, and renewed, meanwhile."""
+    hook, told, clock = folder / "hook", folder / "told", Clock(folder)
+    hook.write_text(f"#!/bin/sh\nsleep 600 &\necho $$ $! >> {told}\nwait\n")
+    hook.chmod(0o755)
+    c = certs(acme={"deploy_hook": hook, "challenges": "http-01"}, env=clock.environment)
+    c.wait("valid")
+    wait_until(lambda: told.exists() and told.read_text().endswith("\n"), "it runs")
+    begun = told.read_text().split()
+    with connect(c.front.port, context(c.pebble.root()), DOMAIN):
+        assert c.relay.post(f"/v1/certs/{DOMAIN}/renew").status == 200 and c.pebble.issued() == 2
+    clock.wait(61)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in begun), "all of it has been ended")
+    c.relay.wait_log("a program did not end well")
+    assert " signal=9" in c.relay.log()
+    wait_until(lambda: len(told.read_text().split()) == 4, "the one for the second certificate runs")
+    clock.wait(61)
+    c.relay.wait_log("a program did not end well", 2)
+
+
 def test_names_of_the_lan_beside_public_ones(certs: Callable[..., Certs]) -> None:
     """Per name: no public authority knows those of the LAN, whichever of them the site is called by."""
     c = certs("a.test www.a.test a.lan a.home.arpa nas.lan nas.test",
@@ -250,7 +270,7 @@ def test_names_of_the_lan_beside_public_ones(certs: Callable[..., Certs]) -> Non
 
 
 def test_the_longest_keys(certs: Callable[..., Certs]) -> None:
-    c = certs(acme={"challenges": "http-01", "key_types": "p384 rsa4096"})
+    c = certs(acme={"challenges": "http-01", "key_types": "p384 rsa4096"}, pebble={"eab": True})
     c.wait("valid")
     wait_until(lambda: len(c.listed()["certificates"]) == 2, "both are there")
     assert sorted(pair["key"] for pair in c.listed()["certificates"]) == ["ecdsa P-384", "rsa 4096"]

@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from acme_client import certificates
 from acme_sim import LOST, NOT_JSON, STALE, AcmeSim, chains, html, problem, sims, text  # noqa: F401 (a fixture)
 from acme_sim.sim import renewal_id
 from path import DOMAIN, Front, fronts  # noqa: F401 (a fixture)
@@ -194,6 +195,33 @@ def test_nobody_waits_for_another(sims: Callable[..., AcmeSim], relays: Callable
         cert = c.wait("valid" if n % 3 else "failing", name)
         assert n % 3 or f"words about {name}" in cert["last_error"], cert
     assert len(sim.issued) == 20 and len(sim.orders) <= 44 and len(sim.accounts) == 1
+    assert 1 < sim.most_at_once <= 8
+
+
+def test_what_the_configuration_asks_for(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
+    """A profile, and the chain to another root; a profile that the authority has not is never ordered."""
+    sim = sims()
+    c = relays(sim, acme={"profile": "shortlived", "preferred_chain": "Simulated Root B"})
+    c.wait("valid")
+    assert {o.profile for o in sim.orders.values()} == {"shortlived"}
+    chain = (c.relay.state_dir / "certs" / DOMAIN / "fullchain.pem").read_text()
+    assert certificates(chain)[-1].issuer.rfc4514_string() == "CN=Simulated Root B"
+    orders = len(sim.asked("newOrder"))
+    c.reload(profile="cheap")
+    assert c.renew().status == 502 and "shortlived" in c.cert()["last_error"] and len(sim.asked("newOrder")) == orders
+    assert c.shown() == c.in_store()
+
+
+def test_one_agent_orders_so_much_a_day(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
+    """Whoever has its key claims another name again and again: two a day for each that it may have at a time, and then no more."""
+    sim = sims()
+    c = relays(sim, "*.many.test", ["n0.many.test"], may="max_domains = 1\n")
+    for n in range(3):
+        name = f"n{n}.many.test"
+        c.claim(name)
+        said = c.wait("valid" if n < 2 else "failing", name)
+    assert "orders for one agent within a day" in said["last_error"] and c.next_attempt_in("n2.many.test") > 80000, said
+    assert len(sim.orders) == 2 and len(sim.issued) == 2
 
 
 def test_the_clock(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811

@@ -50,10 +50,13 @@ def test_the_staging_area_comes_first(sims, relays, started, folder):  # noqa: F
     wait_until(lambda: len(c.cert()["names"]) == 2, "the alias is covered, too")
     assert c.renew().status == 200 and len(earnest.issued) == 3
     assert len(staging.orders) == ordered, "neither a further name nor a renewal goes there"
+    assert [c.renew().status for _ in range(4)] == [200, 200, 200, 502], "five for the same names within a week"
+    assert "5 certificates for the same names" in c.cert()["last_error"] and len(earnest.orders) == len(earnest.issued) == 6
+    assert c.shown() == c.in_store()
 
     staging.verdicts.clear()
     assert c.renew("b.test").status == 200
-    assert c.wait("valid", "b.test")["last_error"] is None and len(earnest.issued) == 4
+    assert c.wait("valid", "b.test")["last_error"] is None and len(earnest.issued) == 7
 
 
 class Late(SimCerts):

@@ -115,6 +115,7 @@ class AcmeSim:
         self.authorizations: dict[str, Authorization] = {}
         self.issued: list[x509.Certificate] = []
         self.replaced: set[str] = set()
+        self.most_at_once = 0  # orders that were under way
         self.revoked: dict[int, Optional[int]] = {}
         # Its own.
         self._serials: dict[int, Order] = {}
@@ -384,6 +385,8 @@ class AcmeSim:
         order = Order(self._new_id(), account, names, [self._authorize(account, name) for name in names], self.now() + self.order_life,
                       asked.get("profile", ""), asked.get("replaces", ""))
         self.orders[order.id] = order
+        open = sum(self._status(o) in ("pending", "ready", "processing") for o in self.orders.values())
+        self.most_at_once = max(self.most_at_once, open)
         return self._show_order(order, 201)
 
     def _name_of(self, identifier: Any) -> str:
