@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -15,7 +16,7 @@ from clock import Clock
 from fake_agent import FakeAgent
 from path import DOMAIN, Front, edges, fronts
 from pebble import Pebble, pebbles
-from programs import PATIENCE_S, wait_until
+from programs import PATIENCE_S, ROOT, wait_until
 from visitor import Visitor, connect, context
 
 
@@ -125,6 +126,25 @@ def test_in_bad_weather(certs: Callable[..., Certs]) -> None:
         with connect(c.front.port, tls, DOMAIN) as visitor:
             assert visitor.cipher()[0] == suite
     assert c.pebble.issued() == 4
+    assert_described(c.relay.state_dir)
+
+
+def assert_described(state_dir: Path) -> None:
+    """Every file, and every word of meta.json, stands in tunnel-certs(5); none is anybody else's."""
+    page = re.sub(r"\\f[BR]", "", (ROOT / "conf/man/tunnel-certs.5").read_text())
+    words = set(re.findall(r"[\w.-]+", page))
+
+    def keys(value: Any) -> set[str]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        return set(value if isinstance(value, dict) else []).union(*map(keys, inner))
+
+    found = list((state_dir / "certs").rglob("*")) + list((state_dir / "acme").rglob("*"))
+    for path in found:
+        assert path.lstat().st_mode & 0o077 == 0 or path.is_symlink(), path
+        assert path.name in words or path.parent.name in ("certs", "acme") or path.name.isdigit(), path
+        if path.name == "meta.json":
+            assert keys(json.loads(path.read_text())) <= words, keys(json.loads(path.read_text())) - words
+    assert {path.name for path in found} >= {"fullchain-rsa.pem", "privkey-rsa.pem", "meta.json", "current", "account.key", "limits.json"}
 
 
 def test_two_hundred_at_once(certs: Callable[..., Certs]) -> None:
