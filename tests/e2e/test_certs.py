@@ -126,6 +126,7 @@ def test_in_bad_weather(certs: Callable[..., Certs]) -> None:
         with connect(c.front.port, tls, DOMAIN) as visitor:
             assert visitor.cipher()[0] == suite
     assert c.pebble.issued() == 4
+    c.relay.stop()  # or a file is being written
     assert_described(c.relay.state_dir)
 
 
@@ -353,14 +354,15 @@ def test_renew_and_revoke(certs: Callable[..., Certs]) -> None:
 
 def test_who_issues_for_whom(certs: Callable[..., Certs]) -> None:
     """By name, by what the agent asks for, and over both by the relay's own section."""
-    c = certs("a.test b.test nas.lan c.test d.test",
-              [DOMAIN, {"item": "domain:b.test", "aliases": [], "policy": {"issuer": "internal"}}, "nas.lan",
+    local = ["nas.lan", "nas", "x.internal", "x.home.arpa", "192.168.7.7"]
+    c = certs(f"a.test b.test c.test d.test {' '.join(local)}",
+              [DOMAIN, *local, {"item": "domain:b.test", "aliases": [], "policy": {"issuer": "internal"}},
                {"item": "domain:c.test", "aliases": [], "policy": {"issuer": "internal"}},
                {"item": "domain:d.test", "aliases": [], "policy": {"issuer": "elsewhere"}}],
               more="[domain c.test]\nissuer = acme\n")
     for name in (DOMAIN, "c.test"):
         assert c.wait("valid", name)["issuer"] == "acme"
-    for name in ("b.test", "nas.lan"):
+    for name in ("b.test", *local):
         assert c.wait("valid", name)["issuer"] == "internal"
     c.relay.wait_log("the relay has no issuer elsewhere")
     assert c.pebble.orders() == 2
