@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #define USER_AGENT "tunnel-relay/" TUNNEL_VERSION TUNNEL_CONTACT
+#define NO_CODING  "Accept-Encoding: identity" /* who says nothing has to understand all of them */
 
 enum {
     DIRECTORY_MS = 24 * 3600 * 1000,
@@ -241,7 +242,8 @@ static bool is_redirect(int status)
 int acme_get(struct acme_ca *ca, struct job *job, const char *url, struct acme_reply *reply,
              struct acme_why *why)
 {
-    static const char *const headers[] = { "Accept: application/json", "Cache-Control: no-cache", NULL };
+    static const char *const headers[] = { "Accept: application/json", NO_CODING, "Cache-Control: no-cache",
+                                           NULL };
     char *at = mem_copy(url), *next = NULL;
     int rc;
 
@@ -375,8 +377,8 @@ static int send_signed(struct acme_ca *ca, struct job *job, const struct jws *jw
                        struct acme_reply *reply, struct acme_why *why)
 {
     char accepted[128];
-    const char *headers[] = { "Content-Type: application/jose+json", "Cache-Control: no-cache", accepted,
-                              NULL };
+    const char *headers[] = { "Content-Type: application/jose+json", "Cache-Control: no-cache", NO_CODING,
+                              accepted, NULL };
     struct buf body = { 0 };
     struct err e = { 0 };
     int rc;

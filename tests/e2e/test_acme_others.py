@@ -5,6 +5,7 @@ get on with each other."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any, Callable, NamedTuple
 
@@ -141,6 +142,21 @@ def in_pieces(sim: AcmeSim) -> None:
     to_all(sim, lambda r: setattr(r, "chunked", True), "directory", "newOrder", "order", "authz", "challenge", "finalize", "cert")
 
 
+def compressed(sim: AcmeSim) -> None:
+    """To whoever does not say that he would rather have it as it is."""
+
+    def fault(sim: AcmeSim, request: Any, go: Callable[[], Reply]) -> Reply:
+        reply = go()
+        if "identity" not in request.headers.get("Accept-Encoding", ""):
+            reply.body = gzip.compress(reply.body)
+            reply.fields.append(("Content-Encoding", "gzip"))
+        sim._faults[request.kind].append(fault)
+        return reply
+
+    for kind in ("directory", "newAccount", "newOrder", "authz", "challenge", "finalize", "cert", "order"):
+        sim.fault(kind, fault)
+
+
 def charset(sim: AcmeSim) -> None:
     to_all(sim, lambda r: setattr(r, "type", 'Application/JSON;charset="utf-8"'), "directory", "newAccount", "newOrder", "order", "authz", "finalize")
 
@@ -159,7 +175,7 @@ TOGETHER: tuple[tuple[Do, ...], ...] = (
     (relative, other_statuses, spare_orders, other_order, windows_pem),
     (few_nonces, verbose, bare_directory, in_pieces, no_last_newline),
     (null_directory, charset, leaf_alone, ways_lost),
-    (without_retry_after, with_the_root),
+    (compressed, without_retry_after, with_the_root),
 )
 
 
