@@ -41,7 +41,8 @@ class Certs:
         self.relay, self.more = self.front.relay, more
         self.plain = self.relay.conf.read_text() + may
         self.configure(**(acme or {}))
-        self.relay.start(**{**self.front.spawning(), **({"env": env} if env else {})})
+        self.env = {"env": env} if env else {}
+        self.relay.start(**self.front.spawning(), **self.env)
         self.agent = FakeAgent(self.front.lane_socket, items)
         started.append(self.agent)
         self.agent.start()
@@ -78,7 +79,7 @@ class Certs:
 
     def restart(self) -> None:
         self.relay.stop()
-        self.front.start_relay()
+        self.relay.start(**self.front.spawning(), **self.env)
         self.agent.start()
 
 

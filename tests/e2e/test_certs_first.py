@@ -151,7 +151,7 @@ def test_a_clock_that_leaps_and_comes_back(sims, relays, folder):  # noqa: F811
     assert back["last_error"] is None and len(sim.orders) <= 2, back
     clock.jump(-400 * 86400)
     c.relay.kill()
-    c.relay.start(**{**c.front.spawning(), "env": clock.environment})
+    c.relay.start(**c.front.spawning(), **c.env)
     wait_until(lambda: c.shown() == first, "it is served nevertheless")
     clock.jump(400 * 86400)
     clock.wait(90)
