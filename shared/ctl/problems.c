@@ -123,7 +123,7 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
 {
     bool over = is(cert, "state", "expired");
     const char *relay = ctl_text(cert, "relay"), *why = ctl_text(cert, "last_error");
-    const char *tried = ctl_text(cert, "last_try"), *name = ctl_text(cert, "name");
+    const char *tried = ctl_text(cert, "last_try");
     struct when ago;
     char *text;
 
@@ -132,9 +132,18 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
     text = mem_format("certificate%s%s: %s%s%s%s%s%s", *relay ? " at " : "", relay, ctl_text(cert, "state"),
                       *why ? ": " : "", why, *tried ? "; tried " : "", *tried ? when_ago(tried, &ago) : "",
                       *tried ? " ago" : "");
-    say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, *name ? name : ctl_text(domain, "name"), text, cert,
+    say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, ctl_text(domain, "name"), text, cert,
         over ? "not_after" : "since", "next_attempt");
     free(text);
+}
+
+/* What relays tell an agent; at a relay those of aliases that have one apart. */
+static void certificates(struct problems *p, const json_t *domain)
+{
+    const json_t *cert;
+    size_t i;
+
+    json_array_foreach(json_object_get(domain, "certs"), i, cert) certificate(p, cert, cert);
 }
 
 static void records(struct problems *p, const json_t *domain)
@@ -178,15 +187,12 @@ static void away(struct problems *p, const json_t *domain)
 
 static void relay_domain(struct problems *p, const json_t *domain)
 {
-    const json_t *entry;
-    size_t i;
-
     if (*ctl_text(domain, "last_error"))
         say(p, VISITORS_SEE_IT, ctl_text(domain, "name"), ctl_text(domain, "last_error"), domain,
             "last_error_since", NULL);
     away(p, domain);
     certificate(p, domain, json_object_get(domain, "cert"));
-    json_array_foreach(json_object_get(domain, "certs"), i, entry) certificate(p, domain, entry);
+    certificates(p, domain);
 }
 
 static void agent_domain(struct problems *p, const json_t *domain)
@@ -203,7 +209,7 @@ static void agent_domain(struct problems *p, const json_t *domain)
         free(name);
     }
     records(p, domain);
-    json_array_foreach(json_object_get(domain, "certs"), i, entry) certificate(p, domain, entry);
+    certificates(p, domain);
 }
 
 static void domains(struct problems *p, const json_t *status)
