@@ -55,6 +55,21 @@ static void tell_agent(const struct manager *m, const struct managed *d, const c
     buf_free(&text);
 }
 
+void manager_tell_left_out(const struct manager *m, const struct managed *d, const struct meta *next)
+{
+    for (size_t i = 0; d->agent && i < next->left_out_n; i++) {
+        const struct meta_left_out *left = &next->left_out[i];
+        struct buf text = { 0 };
+
+        if (due_is_left_out(&d->meta, left->name))
+            continue;
+        buf_printf(&text, "%s is left out of the certificate of %s: %s", left->name, d->names[0],
+                   left->why ? left->why : "it fails");
+        m->events.notice(m->user, d->agent, "warn", buf_text(&text));
+        buf_free(&text);
+    }
+}
+
 /* Once a day, for each certificate that ends soon and whose renewal fails. */
 void manager_shout(const struct manager *m, struct managed *d, time_t now)
 {

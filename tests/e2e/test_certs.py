@@ -185,6 +185,7 @@ def test_an_alias_that_fails_is_left_out(certs: Callable[..., Certs]) -> None:
     wait_until(lambda: c.listed()["left_out"], "it is left out")
     assert c.wait("valid")["last_error"] is None and c.serial() == serial  # what is there does for the others
     assert [left["name"] for left in c.listed()["left_out"]] == ["bad.a.test"] and c.pebble.issued() == 1
+    assert c.agent.wait_heard("notice")["text"].startswith("bad.a.test is left out of the certificate of a.test: ")
     assert c.visit("www.a.test") == 200
 
 
