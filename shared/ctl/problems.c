@@ -137,6 +137,15 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
     free(text);
 }
 
+/* What relays tell an agent; at a relay those of aliases that have one apart. */
+static void certificates(struct problems *p, const json_t *domain)
+{
+    const json_t *cert;
+    size_t i;
+
+    json_array_foreach(json_object_get(domain, "certs"), i, cert) certificate(p, cert, cert);
+}
+
 static void records(struct problems *p, const json_t *domain)
 {
     const json_t *record;
@@ -183,6 +192,7 @@ static void relay_domain(struct problems *p, const json_t *domain)
             "last_error_since", NULL);
     away(p, domain);
     certificate(p, domain, json_object_get(domain, "cert"));
+    certificates(p, domain);
 }
 
 static void agent_domain(struct problems *p, const json_t *domain)
@@ -199,7 +209,7 @@ static void agent_domain(struct problems *p, const json_t *domain)
         free(name);
     }
     records(p, domain);
-    json_array_foreach(json_object_get(domain, "certs"), i, entry) certificate(p, domain, entry);
+    certificates(p, domain);
 }
 
 static void domains(struct problems *p, const json_t *status)

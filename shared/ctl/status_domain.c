@@ -80,6 +80,7 @@ static void number_line(const char *what, const json_t *object, const char *key)
 static void show_certificate(const json_t *cert)
 {
     since_line("certificate", cert, "state", "since");
+    line("  of", ctl_text(cert, "name"));
     line("  at relay", ctl_text(cert, "relay"));
     line("  issued by", ctl_text(cert, "issuer"));
     list_line("  names", json_object_get(cert, "names"));
@@ -99,6 +100,9 @@ static void show_guard(const json_t *guard)
 
 static void show_relays_part(const json_t *domain)
 {
+    const json_t *entry;
+    size_t i;
+
     since_line("state", domain, "state", "since");
     list_line("agents", json_object_get(domain, "agents"));
     show_guard(json_object_get(domain, "guard"));
@@ -108,6 +112,7 @@ static void show_relays_part(const json_t *domain)
     number_line("errors", domain, "errors");
     number_line("parked", domain, "parked");
     show_certificate(json_object_get(domain, "cert"));
+    json_array_foreach(json_object_get(domain, "certs"), i, entry) show_certificate(entry);
 }
 
 static void values_cell(struct buf *out, const json_t *record, const char *key)
