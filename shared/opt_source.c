@@ -63,9 +63,14 @@ void opt_source_refuse(const struct source *s, const struct section *section, co
                        const char *what)
 {
     const struct ini_line *line = &s->line;
+    const struct opt *row = opt_row_find(section->rows, section->rows_n, line->key);
     char *arg = opt_source_shown(line->arg, VALUE_SHOWN_CHARS),
-         *title = opt_source_shown(str_of(section->title), VALUE_SHOWN_CHARS),
-         *value = opt_source_shown(line->value, VALUE_SHOWN_CHARS);
+         *title = opt_source_shown(str_of(section->title), VALUE_SHOWN_CHARS), *value;
+    struct buf disguised = { 0 };
+
+    opt_value_disguise(&disguised, row ? row : &(struct opt){ 0 }, line->value);
+    value = opt_source_shown((struct str){ buf_bytes(&disguised), disguised.len }, VALUE_SHOWN_CHARS);
+    buf_free(&disguised);
 
     opt_errors_add(s->loader->errors, "%s:%zu: %s.%.*s%s%s =%s%s: %s%s", s->name, s->line_no, title,
                    STR_ARG(line->key), *arg ? " " : "", arg, *value ? " " : "", value, why, what);
