@@ -99,17 +99,16 @@ static bool begin(struct outlet *o, const struct event *event, struct err *e)
     return true;
 }
 
-static void note_error(struct outlet *o, const char *why)
+/* True when it was another one before. */
+static bool note_error(struct outlet *o, const char *why)
 {
-    bool known = o->last_error && strcmp(o->last_error, why) == 0;
-
     if (!o->last_error)
         o->error_since_s = time(NULL);
-    if (!known) {
-        free(o->last_error);
-        o->last_error = mem_copy(why);
-        log_warn("an alert was not delivered", kv_str("option", o->option), kv_str("error", why));
-    }
+    else if (strcmp(o->last_error, why) == 0)
+        return false;
+    free(o->last_error);
+    o->last_error = mem_copy(why);
+    return true;
 }
 
 /* The oldest one is over, one way or the other. */
@@ -127,7 +126,7 @@ static void go_on(struct outlet *o)
 static void give_up(struct outlet *o, const char *why)
 {
     o->given_up++;
-    note_error(o, why);
+    (void)note_error(o, why);
     log_error("an alert is given up", kv_str("option", o->option), kv_int("event", (int64_t)(o->done_id + 1)),
               kv_str("error", why));
     go_on(o);
@@ -155,7 +154,9 @@ static void try_later(struct outlet *o, const char *why, int64_t at_least_ms)
 
     if (at_least_ms > wait_ms)
         wait_ms = at_least_ms < OUTLET_PATIENCE_MS ? at_least_ms : OUTLET_PATIENCE_MS;
-    note_error(o, why);
+    if (note_error(o, why))
+        log_warn("an alert was not delivered", kv_str("option", o->option), kv_str("error", why),
+                 kv_int("retry_ms", wait_ms));
     o->next_s = time(NULL) + (wait_ms + 999) / 1000;
     uv_timer_start(&o->timer, on_timer, (uint64_t)wait_ms, 0);
 }
