@@ -6,6 +6,7 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -50,10 +51,11 @@ void alerts_check(const struct opt_conf *conf, const char *kind, const struct al
     if (*own->webhook_token_file && at.has_credentials)
         opt_errors_add_at(errors, conf, kind, NULL, "webhook_token_file",
                           "webhook has a USER:PASSWORD@ already; leave one of them out");
-    if (*own->on_event && opt_touches_files(conf) && access(own->on_event, F_OK) == 0 &&
-        access(own->on_event, X_OK) != 0)
+    if (*own->on_event && opt_touches_files(conf) && access(own->on_event, X_OK) != 0)
         opt_errors_add_at(errors, conf, kind, NULL, "on_event",
-                          "is no program that can be run; make it one with chmod +x");
+                          errno == ENOENT ? "there is no such program; write one there first"
+                                          : "cannot be run: %s; give it to this user, with chmod +x",
+                          strerror(errno));
 }
 
 static struct event_source source_of(const struct alerts *a)
