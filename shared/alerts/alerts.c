@@ -232,9 +232,20 @@ static void pass_on(struct alerts *a)
     soon(a);
 }
 
+/* Where there is so much to look at that it takes long, that happens less often. */
+static uint64_t next_look_ms(int64_t took_ms)
+{
+    const int64_t wait_ms = took_ms * 100;
+
+    return (uint64_t)(wait_ms < ALERTS_LOOK_MS     ? ALERTS_LOOK_MS
+                      : wait_ms > DAMPING_USUAL_MS ? DAMPING_USUAL_MS
+                                                   : wait_ms);
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct alerts *a = timer->data;
+    uint64_t began_ns = uv_hrtime();
     struct troubles seen = { 0 };
     json_t *status = json_object();
 
@@ -246,6 +257,7 @@ static void on_look(uv_timer_t *timer)
     if (a->unsaved)
         pass_on(a);
     hand_on_all(a);
+    uv_timer_start(timer, on_look, next_look_ms((int64_t)((uv_hrtime() - began_ns) / 1000000)), 0);
 }
 
 void alerts_answer_test(struct alerts *a, const struct http_request *request, struct http_reply *reply)
@@ -354,7 +366,7 @@ struct alerts *alerts_start(struct loop *loop, const struct alerts_conf *conf, c
     a->pending = 4;
     recall(a);
     alerts_reload(a, conf);
-    uv_timer_start(&a->look, on_look, ALERTS_LOOK_MS, ALERTS_LOOK_MS);
+    uv_timer_start(&a->look, on_look, ALERTS_LOOK_MS, 0);
     return a;
 }
 

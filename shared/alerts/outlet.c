@@ -134,7 +134,7 @@ static void give_up(struct outlet *o, const char *why)
 
 int64_t outlet_wait_ms(unsigned tries)
 {
-    static const int64_t waits_ms[] = { 1000, 10 * 1000, 60 * 1000, 600 * 1000 };
+    static const int64_t waits_ms[] = { 1000, 10000, 60000, 600000 };
     const unsigned most = sizeof waits_ms / sizeof *waits_ms;
 
     return waits_ms[tries < 1 ? 0 : tries > most ? most - 1 : tries - 1];

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -23,6 +24,7 @@ from dns_sim.dyndns2 import Dyndns2
 from far_path import FarPath
 from path import DOMAIN, fronts  # noqa: F401 (a fixture)
 from programs import PATIENCE_S, Result, run, wait_until
+from readme import blocks, replaced
 from test_certs_faults import SimCerts, relays  # noqa: F401 (a fixture)
 from webhook import Webhook
 
@@ -177,12 +179,11 @@ def test_what_the_agent_tells(watched: Callable[..., Watched], webhook: Webhook)
     agent, clock = path.agent, path.clocks["agent"]
     path.site.end()
     assert path.visit().status in (502, 503)
-    clock.wait(9)  # of its minute
     path.kill_sshd()
-    event = wait_told(agent, "service", DOMAIN, "down", clock=clock, step=9)
-    assert path.site.url in event["text"]
-    event = wait_told(agent, "relay", "e2e", "down", clock=clock, step=20)
-    assert "tunnelctl doctor" in event["remedy"]
+    wait_until(lambda: (clock.wait(20), time.sleep(0.2), len(told(agent)) == 2)[2], f"both are told: {told(agent)}")
+    said = {event["kind"]: event for event in events(agent)}
+    assert said["service"]["subject"] == DOMAIN and path.site.url in said["service"]["text"]
+    assert said["relay"]["subject"] == "e2e" and "tunnelctl doctor" in said["relay"]["remedy"]
     path.sshd.start_again()
     wait_told(agent, "relay", "e2e", "up", clock=clock)
     wait_until(lambda: len(webhook.json()) == 3, "all is delivered")
@@ -255,6 +256,17 @@ def test_ntfy(daemons: Callable[..., Daemon], webhook: Webhook, folder: Path) ->
     assert relay.post("/v1/reload").status == 200
     assert ask_for_one(relay)["to"] == [] and alerts(relay) is None and len(events(relay)) == 3
     assert len(webhook.got) == 2
+
+
+def test_as_the_readme_has_it(daemons: Callable[..., Daemon], webhook: Webhook) -> None:
+    conf, command = blocks("## Alerts")
+    key, value = replaced(conf, **{"https://ntfy.sh": webhook.url}).split(" = ")
+    relay = daemons("relay", **{key: value}).start()
+    command = replaced(command, sudo="", **{"/run/tunnel-relay/control.sock": str(relay.socket)})
+    said = subprocess.run(["sh", "-c", command], capture_output=True, check=True, text=True).stdout
+    assert json.loads(said)["to"] == ["webhook"]
+    wait_until(lambda: webhook.got, "it is told")
+    assert webhook.got[0].path == "/a-name-that-nobody-guesses" and webhook.got[0].fields["title"] == "e2e: this is a test"
 
 
 BAD = [
