@@ -11,6 +11,7 @@ enum {
     EXPIRED = 2,
     REPEATED = 2, /* failures in a row: a single one is nothing */
     SOON_S = 7 * 86400,
+    SOON_FOR_MS = 10 * 60 * 1000,    /* a certificate that is good for days is never far from its end */
     FAILING_FOR_MS = 60 * 60 * 1000, /* whatever it is, it should have passed */
 };
 
@@ -37,13 +38,12 @@ static void add_agent(const json_t *agent, struct troubles *seen)
 {
     const char *why = text_of(agent, "last_error");
 
-    if (is(agent, "state", "new"))
-        return;
     troubles_add(seen,
                  &(struct trouble){
                      .kind = EVENT_AGENT,
                      .subject = text_of(agent, "agent"),
                      .grade = is(agent, "state", "down"),
+                     .unsure = is(agent, "state", "new"),
                      .damp_ms = DAMPING_USUAL_MS,
                      .since_s = time_of(agent, "since"),
                      .why = *why ? why : "no lane of it is up",
@@ -81,8 +81,8 @@ static void add_cert(const json_t *domain, time_t now, struct troubles *seen)
     int64_t ends = time_of(cert, "not_after");
     const char *site = text_of(domain, "name");
     bool expired = is(cert, "state", "expired"), failing = is(cert, "state", "failing");
-    bool serious = expired || (ends != 0 && ends - now < SOON_S) ||
-                   json_integer_value(json_object_get(cert, "failures")) >= REPEATED;
+    bool serious = expired || json_integer_value(json_object_get(cert, "failures")) >= REPEATED;
+    bool soon = ends != 0 && ends - now < SOON_S;
 
     troubles_add(seen, &(struct trouble){
                            .kind = EVENT_CERTIFICATE,
@@ -91,7 +91,9 @@ static void add_cert(const json_t *domain, time_t now, struct troubles *seen)
                                     : failing ? FAILING
                                               : 0,
                            .unsure = is(cert, "state", "ordering"),
-                           .damp_ms = serious ? 0 : FAILING_FOR_MS,
+                           .damp_ms = serious ? 0
+                                      : soon  ? SOON_FOR_MS
+                                              : FAILING_FOR_MS,
                            .why = expired || failing ? cert_why(seen, cert) : "",
                            .remedy = expired || failing ? cert_remedy(seen, site) : "",
                        });

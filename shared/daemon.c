@@ -146,20 +146,12 @@ static struct admin_conf admin_conf_of(const struct daemon_conf *own)
     return (struct admin_conf){ &own->admin_listen, own->admin_password_file };
 }
 
-static struct alerts_conf alerts_conf_of(const char *role, const struct daemon_conf *own)
-{
-    return (struct alerts_conf){
-        own->state_dir, own->on_event, own->webhook, own->webhook_token_file, { role, own->name }
-    };
-}
-
 void daemon_conf_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,
                        struct opt_errors *errors)
 {
     const struct admin_conf admin = admin_conf_of(own);
-    const struct alerts_conf alerts = alerts_conf_of(kind, own);
 
-    alerts_check(conf, kind, &alerts, errors);
+    alerts_check(conf, kind, own, errors);
     admin_check(conf, kind, &admin, errors);
 }
 
@@ -200,7 +192,6 @@ static int daemon_reload(void *user, struct opt_errors *errors)
 {
     struct daemon *d = user;
     struct opt_conf *next = NULL;
-    struct alerts_conf alerts;
     struct err why = { 0 };
     int log_fd = STDERR_FILENO;
 
@@ -224,12 +215,11 @@ static int daemon_reload(void *user, struct opt_errors *errors)
             close(log_fd);
         return -1;
     }
-    alerts = alerts_conf_of(d->program->role, conf_of(d, next));
     log_commit(log_fd);
     log_set_level((enum log_level)conf_of(d, next)->log_level);
     admin_commit(d->admin);
     d->program->reload(d->parts, next);
-    alerts_reload(d->alerts, &alerts);
+    alerts_reload(d->alerts, conf_of(d, next));
     opt_conf_free(d->conf);
     d->conf = next;
     log_info("reloaded", kv_str("config", d->conf_path));
@@ -514,10 +504,9 @@ static int start_admin(struct daemon *d, struct err *e)
 
 static void start_alerts(struct daemon *d)
 {
-    const struct alerts_conf conf = alerts_conf_of(d->program->role, conf_of(d, d->conf));
     const struct alerts_host host = { add_status, d->program->add_troubles, on_alerts_ended, d };
 
-    d->alerts = alerts_start(&d->loop, &conf, &host);
+    d->alerts = alerts_start(&d->loop, d->program->role, conf_of(d, d->conf), &host);
 }
 
 static int start_log(struct daemon *d, struct err *e)

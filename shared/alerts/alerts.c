@@ -37,7 +37,7 @@ struct alerts {
 
 /* ---- options ---- */
 
-void alerts_check(const struct opt_conf *conf, const char *kind, const struct alerts_conf *own,
+void alerts_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,
                   struct opt_errors *errors)
 {
     struct webhook at = { 0 };
@@ -339,24 +339,27 @@ static void on_closed(uv_handle_t *handle)
     on_outlet_ended(handle->data);
 }
 
-void alerts_reload(struct alerts *a, const struct alerts_conf *conf)
+void alerts_reload(struct alerts *a, const struct daemon_conf *own)
 {
+    const struct event_source source = { a->role, own->name };
+
     if (a->stopping)
         return;
     free(a->name);
-    a->name = mem_copy(conf->source.name);
-    outlet_set(&a->webhook, conf->webhook, conf->webhook_token_file, &conf->source);
-    outlet_set(&a->on_event, conf->on_event, "", &conf->source);
+    a->name = mem_copy(own->name);
+    outlet_set(&a->webhook, own->webhook, own->webhook_token_file, &source);
+    outlet_set(&a->on_event, own->on_event, "", &source);
 }
 
-struct alerts *alerts_start(struct loop *loop, const struct alerts_conf *conf, const struct alerts_host *host)
+struct alerts *alerts_start(struct loop *loop, const char *role, const struct daemon_conf *own,
+                            const struct alerts_host *host)
 {
     struct alerts *a = mem_new(sizeof *a);
 
     a->loop = loop;
     a->host = *host;
-    a->path = mem_format("%s/alerts.json", conf->state_dir);
-    a->role = mem_copy(conf->source.role);
+    a->path = mem_format("%s/alerts.json", own->state_dir);
+    a->role = mem_copy(role);
     a->outlet_host = (struct outlet_host){ on_outlet_changed, on_outlet_ended, a };
     uv_timer_init(&loop->uv, &a->look);
     uv_timer_init(&loop->uv, &a->soon);
@@ -365,7 +368,7 @@ struct alerts *alerts_start(struct loop *loop, const struct alerts_conf *conf, c
     outlet_init(&a->on_event, loop, "on_event", &a->book, &a->outlet_host);
     a->pending = 4;
     recall(a);
-    alerts_reload(a, conf);
+    alerts_reload(a, own);
     uv_timer_start(&a->look, on_look, ALERTS_LOOK_MS, 0);
     return a;
 }

@@ -6,15 +6,10 @@
 #ifndef SHARED_ALERTS_ALERTS_H
 #define SHARED_ALERTS_ALERTS_H
 #include "shared/alerts/damping.h"
+#include "shared/daemon_conf.h"
 #include "shared/http/server.h"
 #include "shared/loop.h"
 #include "shared/opt.h"
-
-struct alerts_conf {
-    const char *state_dir;
-    const char *on_event, *webhook, *webhook_token_file; /* "": not given */
-    struct event_source source;
-};
 
 struct alerts_host {
     void (*add_status)(void *user, json_t *status);
@@ -26,15 +21,15 @@ struct alerts_host {
 enum { ALERTS_LOOK_MS = 5000, ALERTS_WATCHERS = 8, ALERTS_SHOWN = 100 };
 
 /* Checks of these options, each well by itself. */
-void alerts_check(const struct opt_conf *conf, const char *kind, const struct alerts_conf *own,
+void alerts_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,
                   struct opt_errors *errors);
 
 struct alerts;
 
-/* Copies conf and host. */
-struct alerts *alerts_start(struct loop *loop, const struct alerts_conf *conf,
+/* Copies all. */
+struct alerts *alerts_start(struct loop *loop, const char *role, const struct daemon_conf *own,
                             const struct alerts_host *host);
-void alerts_reload(struct alerts *a, const struct alerts_conf *conf);
+void alerts_reload(struct alerts *a, const struct daemon_conf *own);
 /* With cut, a program that runs is killed; it is run again at the next start. */
 void alerts_stop(struct alerts *a, bool cut);
 

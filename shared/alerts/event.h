@@ -44,7 +44,7 @@ const char *event_kind_text(enum event_kind kind);
 bool event_kind_read(const char *text, enum event_kind *kind);
 const char *event_state_text(enum event_kind kind, enum event_state state);
 
-/* Fills all but id. why: the reason, for EVENT_BAD; lasted_s: how long it was in trouble, for the others; -1: unknown. */
+/* Fills all but id, at_s and since_s. why: the reason, for EVENT_BAD; lasted_s: how long it was in trouble, for the others; -1: unknown. */
 void event_make(struct event *event, enum event_kind kind, const char *subject, enum event_state state,
                 const char *why, const char *remedy, int64_t lasted_s);
 

@@ -15,14 +15,14 @@ enum { NOW = 1795836265 }; /* 2026-11-28T03:24:25Z */
 
 #define CERT(members) "{\"domains\":[{\"name\":\"a.test\",\"cert\":{" members "}}]}"
 
-/* Each as "KIND SUBJECT GRADE WHY;", with ? where nobody can say, and ! where it waits for nothing. */
+/* Each as "KIND SUBJECT GRADE WHY;", with ? where nobody can say, ! where it waits for nothing, ~ for a while. */
 static const struct {
     const char *status, *seen;
 } rows[] = {
     { "{}", "" },
     { "{\"agents\":[{\"agent\":\"pi\",\"state\":\"up\",\"since\":\"2026-11-28T03:00:00Z\",\"last_error\":null},"
       "{\"agent\":\"b\",\"state\":\"new\"},{\"agent\":\"c\",\"state\":\"down\",\"last_error\":\"cut\"}]}",
-      "agent pi 0 no lane of it is up;agent c 1 cut;" },
+      "agent pi 0 no lane of it is up;agent b 0? no lane of it is up;agent c 1 cut;" },
     { CERT("\"state\":\"valid\",\"last_error\":\"nothing much\",\"failures\":1"), "certificate a.test 0 ;" },
     { CERT("\"state\":\"none\",\"last_error\":null"), "certificate a.test 0 ;" },
     { CERT("\"state\":\"ordering\",\"last_error\":\"CAA\",\"failures\":3"), "certificate a.test 0? ;" },
@@ -30,7 +30,7 @@ static const struct {
     { CERT("\"state\":\"failing\",\"last_error\":\"CAA\",\"failures\":2"), "certificate a.test 1! CAA;" },
     { CERT(
           "\"state\":\"failing\",\"last_error\":\"CAA\",\"failures\":1,\"not_after\":\"2026-12-05T03:24:24Z\""),
-      "certificate a.test 1! CAA; it is good until 2026-12-05T03:24:24Z;" },
+      "certificate a.test 1~ CAA; it is good until 2026-12-05T03:24:24Z;" },
     { CERT(
           "\"state\":\"failing\",\"last_error\":\"CAA\",\"failures\":1,\"not_after\":\"2026-12-05T03:24:26Z\""),
       "certificate a.test 1 CAA; it is good until 2026-12-05T03:24:26Z;" },
@@ -55,7 +55,11 @@ static void test_rows(void **state)
             assert_non_null(t->remedy);
             buf_printf(&text, "%s %s %d%s%s %s;", event_kind_text(t->kind), t->subject, t->grade,
                        t->unsure ? "?" : "",
-                       t->kind == EVENT_CERTIFICATE && t->grade > 0 && t->damp_ms == 0 ? "!" : "", t->why);
+                       t->kind != EVENT_CERTIFICATE || t->grade == 0 ? ""
+                       : t->damp_ms == 0                             ? "!"
+                       : t->damp_ms < 3600000                        ? "~"
+                                                                     : "",
+                       t->why);
         }
         if (strcmp(buf_text(&text), rows[i].seen) != 0)
             fail_msg("%s:\n%s", rows[i].status, buf_text(&text));
