@@ -25,9 +25,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-const char *const daemon_log_levels[] = { "error", "warn", "info", "debug", NULL };
-const char *const daemon_log_words[] = { "stderr", NULL }; /* which log_prepare knows */
-
 struct daemon {
     const struct daemon_program *program;
     const char *conf_path; /* as given, for messages */
@@ -144,32 +141,6 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program)
 static struct admin_conf admin_conf_of(const struct daemon_conf *own)
 {
     return (struct admin_conf){ &own->admin_listen, own->admin_password_file };
-}
-
-void daemon_conf_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,
-                       struct opt_errors *errors)
-{
-    const struct admin_conf admin = admin_conf_of(own);
-
-    alerts_check(conf, kind, own, errors);
-    admin_check(conf, kind, &admin, errors);
-}
-
-void daemon_default_name(char *text, size_t room)
-{
-    char host[256] = "";
-    size_t n = 0;
-
-    if (gethostname(host, sizeof host - 1) != 0)
-        host[0] = 0;
-    for (const char *p = host; *p && *p != '.' && n + 1 < room && n < 32; p++) {
-        char c = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
-
-        text[n++] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
-    }
-    text[n] = 0;
-    if (n == 0)
-        snprintf(text, room, "unnamed");
 }
 
 /* ---- reload: prepare everything that can fail, then switch over ---- */
