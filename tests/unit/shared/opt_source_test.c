@@ -283,6 +283,25 @@ static void test_a_secret_url(void **state)
     }
 }
 
+static void test_a_url_in_what_is_no_option(void **state)
+{
+    static const char *const lines[] = { " url = https://a.test/hidden", "url = \"https://a.test/hidden",
+                                         "https://a.test/hidden", "ulr = https://u:hidden@a.test" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char *text = mem_format("[all]\n%s\n", lines[i]);
+        struct opt_errors errors = { 0 };
+
+        assert_null(opt_load_text(&table_schema, "all.ini", text, strlen(text), &errors));
+        assert_int_equal(errors.n, 1);
+        assert_non_null(strstr(errors.lines[0], "a.test"));
+        assert_null(strstr(errors.lines[0], "hidden"));
+        opt_errors_free(&errors);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_many_errors_are_capped),
         cmocka_unit_test(test_a_name_of_a_file_is_shown_as_text),
         cmocka_unit_test(test_a_secret_url),
+        cmocka_unit_test(test_a_url_in_what_is_no_option),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
