@@ -33,6 +33,19 @@ static json_t *answers_status(const struct counts *counts)
     return answers;
 }
 
+/* Whom the site lets in, as workers have been told: null where that is everybody. */
+static json_t *guard_status(const struct relay *r, const struct lanes_site *site)
+{
+    struct arena texts = { 0 };
+    struct policy policy;
+    json_t *status;
+
+    policies_for(&r->policies, site, &policy, &texts);
+    status = policy_guard_status(&policy);
+    arena_free(&texts);
+    return status;
+}
+
 static void add_domain_status(void *user, const struct lanes_site *site)
 {
     struct domains_status *d = user;
@@ -52,6 +65,7 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     json_object_set_new(domain, "last_error", entry->trouble ? json_string(entry->trouble) : json_null());
     json_object_set_new(domain, "last_error_since",
                         entry->trouble ? json_time(entry->trouble_since) : json_null());
+    json_object_set_new(domain, "guard", guard_status(d->relay, site));
     json_object_set_new(domain, "cert", relay_cert_status(d->relay, site->name));
     json_array_append_new(d->list, domain);
 }

@@ -87,10 +87,21 @@ static void show_certificate(const json_t *cert)
     time_line("  next attempt", cert, "next_attempt");
 }
 
+/* Who is let in, and how often. */
+static void show_guard(const json_t *guard)
+{
+    list_line("only from", json_object_get(guard, "allow"));
+    list_line("not from", json_object_get(guard, "deny"));
+    line("rate", ctl_text(guard, "rate"));
+    if (json_is_true(json_object_get(guard, "password")))
+        line("password", "asked for");
+}
+
 static void show_relays_part(const json_t *domain)
 {
     since_line("state", domain, "state", "since");
     list_line("agents", json_object_get(domain, "agents"));
+    show_guard(json_object_get(domain, "guard"));
     line("upstream", ctl_text(domain, "upstream"));
     line("service", ctl_text(domain, "service_state"));
     number_line("requests", domain, "requests");
@@ -155,6 +166,7 @@ static void show_agents_part(const json_t *domain)
         since_line("", entry, "service_state", "service_since");
     }
     line("claim", ctl_text(domain, "claim"));
+    show_guard(json_object_get(domain, "guard"));
     json_array_foreach(json_object_get(domain, "certs"), i, entry) show_certificate(entry);
     line("DNS", ctl_text(dns, "provider"));
     show_records(dns);
