@@ -11,6 +11,7 @@
 #include "relay/edge/headers.h"
 #include "relay/options.h"
 #include "relay/relay_parts.h"
+#include "relay/troubles.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -517,6 +518,7 @@ const struct daemon_program relay_program = {
     .prepare = relay_prepare,
     .reload = relay_reload,
     .add_status = relay_add_status,
+    .add_troubles = relay_add_troubles,
     .add_metrics = relay_add_metrics,
     .ready = relay_ready,
     .state_text = relay_state_text,

@@ -86,6 +86,7 @@ void relay_add_status(void *parts, json_t *status)
     if (r && r->lanes)
         fixed_each_site(r->fixed, add_domain_status, &domains);
     json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
+    json_object_set_new(status, "agents", r && r->lanes ? lanes_agents_status(r->lanes) : json_array());
     json_object_set_new(status, "listeners", edge_listeners(r ? r->edge : NULL));
     json_object_set_new(status, "domains", domains.list);
     json_object_set_new(status, "tcp",

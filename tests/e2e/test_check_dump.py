@@ -14,7 +14,8 @@ POLICY = ("https", "tls", "issuer", "www", "hsts", "max_body", "park", "error_pa
           "unset_header", "allow", "deny", "rate", "basic_auth_file")
 PROVIDER = ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
             "url", "key_name", "key_algorithm", "ca_file", "command", "success")
-COMMON = ("name", "state_dir", "control_socket", "admin_listen", "admin_password_file", "include", "log", "log_level", "drain")
+COMMON = ("name", "state_dir", "control_socket", "admin_listen", "admin_password_file", "include", "log", "log_level", "drain",
+          "on_event", "webhook", "webhook_token_file")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "heartbeat", "workers", "publish", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "max_connections", "max_per_source", "trusted_proxies",
@@ -275,7 +276,8 @@ def test_dump_agrees_with_the_running_daemon(daemon):
     else:
         running["address.sources"], running["address.interval"] = ("relay web dns", "default"), ("5m", "default")
         assert running.pop("on_change") == (None, "default")
-    assert running.pop("admin_password_file") == (None, "default")
+    for key in ("admin_password_file", "on_event", "webhook", "webhook_token_file"):
+        assert running.pop(key) == (None, "default")
     assert running.pop("include")[0] == f"{daemon.role}.d/*.ini"
     rows = dumped(daemon.role, daemon.conf)
     assert rows.pop("include") == ("", "default")
@@ -416,10 +418,11 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     for key in OTHER_PROVIDERS:
         text, one = re.subn(rf"(^\[provider NAME\]$.*?)^{key} = [^\n]*\n", r"\1", text, count=1, flags=re.MULTILINE | re.DOTALL)
         n -= one
-    for example, own in {**EXAMPLES[role], "/etc/tunnel/admin.password": "admin.password"}.items():
+    common = {"/etc/tunnel/admin.password": "admin.password", "/etc/tunnel/ntfy.token": "ntfy.token", "/etc/tunnel/on-event": "/bin/true"}
+    for example, own in {**EXAMPLES[role], **common}.items():
         assert text.count(example) == 1
         text = text.replace(example, own)
-    for name in ("id_ed25519", "dns_token", "eab.key"):
+    for name in ("id_ed25519", "dns_token", "eab.key", "ntfy.token"):
         (folder / name).touch(mode=0o600)
     (folder / "error.html").write_text("<p>{text}</p>")
     (folder / "htpasswd").write_text("me:$5$rounds=1000$abcdefgh$XIppta5rT8zJUu4vAOKQXrwq9uY4Ijlz6VjyOmkx5i4")
