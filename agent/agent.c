@@ -15,6 +15,7 @@
 #include "agent/link/pair.h"
 #include "agent/link/supervise.h"
 #include "agent/options.h"
+#include "agent/troubles.h"
 #include "shared/doctor/visit.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -542,6 +543,7 @@ const struct daemon_program agent_program = {
     .start = agent_start,
     .reload = agent_reload,
     .add_status = agent_add_status,
+    .add_troubles = agent_add_troubles,
     .add_metrics = agent_add_metrics,
     .ready = agent_ready,
     .count = agent_count,

@@ -121,10 +121,36 @@ static void answer_reload(void *user, const struct http_request *request, struct
     opt_errors_free(&errors);
 }
 
+static struct alerts *alerts_of(const struct control *c, struct http_reply *reply)
+{
+    struct alerts *alerts = c->functions->alerts(c->user);
+
+    if (!alerts)
+        http_reply_error(reply, 503, "the %s is stopping", c->role);
+    return alerts;
+}
+
+static void answer_events(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    struct alerts *alerts = alerts_of(user, reply);
+
+    if (alerts)
+        alerts_answer_events(alerts, request, reply);
+}
+
+static void answer_event_test(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    struct alerts *alerts = alerts_of(user, reply);
+
+    if (alerts)
+        alerts_answer_test(alerts, request, reply);
+}
+
 static const struct http_route routes[] = {
-    { "GET", "/v1/version", answer_version }, { "GET", "/v1/status", answer_status },
-    { "GET", "/v1/status/*", answer_domain }, { "GET", "/v1/config", answer_config },
-    { "POST", "/v1/reload", answer_reload },
+    { "GET", "/v1/version", answer_version },         { "GET", "/v1/status", answer_status },
+    { "GET", "/v1/status/*", answer_domain },         { "GET", "/v1/config", answer_config },
+    { "POST", "/v1/reload", answer_reload },          { "GET", "/v1/events", answer_events },
+    { "POST", "/v1/events/test", answer_event_test },
 };
 
 /* ---- life ---- */

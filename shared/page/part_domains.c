@@ -133,11 +133,11 @@ static void add_next(struct html_table *t, const json_t *cert)
     buf_printf(html_cell(t), *next ? "in %s" : "\xe2\x80\x93", *next ? when_in(next, &left) : "");
 }
 
-static void add_cert(struct html_table *t, const json_t *domain, const json_t *cert, bool is_relay)
+static void add_cert(struct html_table *t, const json_t *named, const json_t *cert, bool is_relay)
 {
     if (!html_row(t))
         return;
-    part_text(t, domain, "name");
+    part_text(t, named, "name");
     part_state(t, cert, "state", !cert_state_is_wrong(cert));
     part_text(t, cert, is_relay ? "issuer" : "relay");
     add_until(t, cert);
@@ -147,8 +147,10 @@ static void add_cert(struct html_table *t, const json_t *domain, const json_t *c
         part_since(t, cert, "since");
 }
 
+/* One of certs[] may be of an alias, whose name it has then. */
 static void add_certs(struct html_table *t, const json_t *status, size_t rank)
 {
+    const bool is_relay = part_is_relay(status);
     const json_t *domain, *cert;
     size_t i, j;
 
@@ -156,11 +158,11 @@ static void add_certs(struct html_table *t, const json_t *status, size_t rank)
     {
         cert = json_object_get(domain, "cert");
         if (json_is_object(cert) && cert_state_rank(cert) == rank)
-            add_cert(t, domain, cert, true);
+            add_cert(t, domain, cert, is_relay);
         json_array_foreach(json_object_get(domain, "certs"), j, cert)
         {
             if (cert_state_rank(cert) == rank)
-                add_cert(t, domain, cert, false);
+                add_cert(t, *status_text(cert, "name") ? cert : domain, cert, is_relay);
         }
     }
 }

@@ -137,6 +137,15 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
     free(text);
 }
 
+/* What relays tell an agent; at a relay those of aliases that have one apart. */
+static void certificates(struct problems *p, const json_t *domain)
+{
+    const json_t *cert;
+    size_t i;
+
+    json_array_foreach(json_object_get(domain, "certs"), i, cert) certificate(p, cert, cert);
+}
+
 static void records(struct problems *p, const json_t *domain)
 {
     const json_t *record;
@@ -183,6 +192,7 @@ static void relay_domain(struct problems *p, const json_t *domain)
             "last_error_since", NULL);
     away(p, domain);
     certificate(p, domain, json_object_get(domain, "cert"));
+    certificates(p, domain);
 }
 
 static void agent_domain(struct problems *p, const json_t *domain)
@@ -199,7 +209,7 @@ static void agent_domain(struct problems *p, const json_t *domain)
         free(name);
     }
     records(p, domain);
-    json_array_foreach(json_object_get(domain, "certs"), i, entry) certificate(p, domain, entry);
+    certificates(p, domain);
 }
 
 static void domains(struct problems *p, const json_t *status)
@@ -243,6 +253,22 @@ static void ports(struct problems *p, const json_t *status)
     }
 }
 
+/* ---- alerts ---- */
+
+static void outlet(struct problems *p, const json_t *alerts, const char *option)
+{
+    const json_t *one = json_object_get(alerts, option);
+    json_int_t waiting = json_integer_value(json_object_get(one, "pending"));
+    char *why;
+
+    if (!*status_text(one, "last_error"))
+        return;
+    why = mem_format("%s does not take them: %s; %" JSON_INTEGER_FORMAT " wait%s", option,
+                     status_text(one, "last_error"), waiting, waiting == 1 ? "s" : "");
+    say(p, PART_IS_DOWN, "alerts", why, one, "last_error_since", "next_attempt");
+    free(why);
+}
+
 void problems_add(struct buf *out, const json_t *status)
 {
     struct problems p = { 0 };
@@ -251,6 +277,8 @@ void problems_add(struct buf *out, const json_t *status)
     ports(&p, status);
     lanes(&p, NULL, json_object_get(status, "lanes"));
     relays(&p, status);
+    outlet(&p, json_object_get(status, "alerts"), "webhook");
+    outlet(&p, json_object_get(status, "alerts"), "on_event");
     for (size_t i = 0; i < RANKS; i++) {
         buf_add(out, buf_bytes(&p.lines[i]), p.lines[i].len);
         buf_free(&p.lines[i]);

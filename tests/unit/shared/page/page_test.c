@@ -45,7 +45,7 @@ static const char relay[] =
     "{\"agent\":\"old\",\"lane\":5,\"state\":\"dead\",\"last_error\":\"gone\"}],"
     "\"domains\":[{\"name\":\"good.test\",\"state\":\"up\",\"agents\":[\"pi\",\"pa\"],\"requests\":41,\"errors\":1,"
     "\"cert\":{\"state\":\"valid\",\"issuer\":\"acme\",\"not_after\":\"2099-01-01T00:00:00Z\",\"next_attempt\":\"2098-01-01T00:00:00Z\"}},"
-    "{\"name\":\"fixed.test\",\"state\":\"up\",\"agents\":[],\"upstream\":\"127.0.0.1:1337\",\"cert\":null},"
+    "{\"name\":\"fixed.test\",\"state\":\"up\",\"agents\":[],\"upstream\":\"127.0.0.1:1337\",\"cert\":null,\"certs\":[{\"name\":\"alias.test\",\"state\":\"failing\",\"issuer\":\"other\"}]},"
     "{\"name\":\"bad.test\",\"state\":\"down\",\"agents\":[\"old\"],\"cert\":{\"state\":\"expired\",\"not_after\":\"2020-01-01T00:00:00Z\"}}],"
     "\"tcp\":[{\"name\":\"ssh\",\"listen\":\":2200\",\"state\":\"up\",\"agent\":\"pi\",\"connections\":2}]}";
 
@@ -77,6 +77,7 @@ static void test_of_a_relay(void **state)
     text = part(&page, PAGE_CERTS);
     assert_true(strstr(text, "bad.test") < strstr(text, "good.test"));
     assert_null(strstr(text, "fixed.test")); /* the service has it */
+    assert_has(text, "alias.test<td data-l=\"State\"><b class=bad>failing</b><td data-l=\"Issued by\">other");
     assert_has(text,
                "<b class=ok>valid</b><td data-l=\"Issued by\">acme<td data-l=\"Good until\">2099-01-01, ");
     assert_has(part(&page, PAGE_DNS), "tunnelctl dns");

@@ -39,6 +39,14 @@ static const struct {
       "  r: refused\n"
       "  a A: auth\n"
       "  r: lane 0 goes by port 443, because no SSH server was found at port 22\n" },
+    { "alerts that nobody takes",
+      "{\"role\":\"agent\",\"alerts\":{\"webhook\":{\"pending\":1,\"last_error\":\"no\"},"
+      "\"on_event\":{\"pending\":0,\"last_error\":\"bad\"}}}",
+      "  alerts: webhook does not take them: no; 1 waits\n"
+      "  alerts: on_event does not take them: bad; 0 wait\n" },
+    { "alerts that somebody takes, or nobody shall",
+      "{\"role\":\"agent\",\"alerts\":{\"webhook\":{\"pending\":1,\"last_error\":null},\"on_event\":null}}",
+      "" },
     { "text of others",
       "{\"role\":\"relay\",\"domains\":[{\"name\":\"a\\u001b[31m\",\"state\":\"up\",\"last_error\":\"x\\ny\"}]}",
       "  a\\x1b[31m: x\\x0ay\n" },
