@@ -96,6 +96,9 @@ $(B)/%.o: %.c $(B)/flags
 	@echo "  CC $(MODE) $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The assembler puts these into the program; the compiler, which knows of headers alone, does not tell of them.
+$(B)/shared/page/asset.o: shared/page/page.css shared/page/page.js
+
 link = @echo "  LD $(MODE) $(notdir $@)"; mkdir -p $(@D); $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS) $(1)
 
 $(B)/tunnel-relay: $(B)/relay/main.o $(B)/librelay.a $(B)/libshared.a

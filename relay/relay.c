@@ -521,6 +521,7 @@ const struct daemon_program relay_program = {
     .add_troubles = relay_add_troubles,
     .add_metrics = relay_add_metrics,
     .ready = relay_ready,
+    .count = relay_count,
     .state_text = relay_state_text,
     .drain = relay_drain,
     .cut = relay_cut,

@@ -96,6 +96,7 @@ void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is 
 void relay_add_status(void *parts, json_t *status);
 void relay_add_metrics(void *parts, struct metrics *m);
 bool relay_ready(void *parts, char *why, size_t room);
+void relay_count(void *parts, struct history_totals *totals);
 enum { RELAY_ROUTES_N = 13 };
 extern const struct http_route relay_routes[RELAY_ROUTES_N];
 #endif

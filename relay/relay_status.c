@@ -108,6 +108,13 @@ void relay_add_metrics(void *parts, struct metrics *m)
     json_decref(status);
 }
 
+void relay_count(void *parts, struct history_totals *totals)
+{
+    const struct relay *r = parts;
+
+    ledger_count(&r->ledger, totals);
+}
+
 /* Its workers have had a snapshot since they listen. */
 bool relay_ready(void *parts, char *why, size_t room)
 {

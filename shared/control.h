@@ -20,6 +20,9 @@ struct control_functions {
     struct alerts *(*alerts)(void *user);
 };
 
+/* What a status begins with: role and version. A new reference. */
+json_t *control_common(const char *role);
+
 /* Takes a listening Unix socket, also when it fails. Borrows the rest until `ended`. */
 struct control *control_start(struct loop *loop, int fd, const char *program, const char *role,
                               const struct control_functions *functions, void *user,

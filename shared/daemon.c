@@ -40,6 +40,7 @@ struct daemon {
     struct alerts *alerts;   /* likewise */
     void *parts;
     uv_timer_t watchdog, drain;
+    int64_t started_ms;
     bool draining;
     char *became; /* whom, when root has started us and it is not root's */
 };
@@ -239,6 +240,7 @@ static void add_status(void *user, json_t *status)
 {
     struct daemon *d = user;
 
+    json_object_set_new(status, "uptime_s", json_integer((loop_now_ms(&d->loop) - d->started_ms) / 1000));
     json_object_set_new(status, "name", json_string(conf_of(d, d->conf)->name));
     json_object_set_new(status, "admin", admin_status(d->admin));
     json_object_set_new(status, "alerts", alerts_status(d->alerts));
@@ -272,6 +274,23 @@ static bool is_ready(void *user, char *why, size_t room)
         return d->program->ready(d->parts, why, room);
     snprintf(why, room, "stopping");
     return false;
+}
+
+static json_t *whole_status(void *user)
+{
+    const struct daemon *d = user;
+    json_t *status = control_common(d->program->role);
+
+    add_status(user, status);
+    return status;
+}
+
+static void count(void *user, struct history_totals *totals)
+{
+    const struct daemon *d = user;
+
+    if (d->parts)
+        d->program->count(d->parts, totals);
 }
 
 /* ---- end ---- */
@@ -466,7 +485,7 @@ static int start_control(struct daemon *d, struct err *e)
 
 static int start_admin(struct daemon *d, struct err *e)
 {
-    static const struct admin_functions functions = { add_metrics, is_ready };
+    static const struct admin_functions functions = { add_metrics, { whole_status, count, is_ready } };
     const struct admin_conf conf = admin_conf_of(conf_of(d, d->conf));
 
     d->admin = admin_start(&d->loop, &conf, &d->inherited, &functions, d, on_admin_ended, e);
@@ -495,6 +514,7 @@ static int start_all(struct daemon *d, struct err *e)
 {
     if (start_log(d, e) != 0)
         return -1;
+    d->started_ms = loop_now_ms(&d->loop);
     d->state_fd = state_dir_take(conf_of(d, d->conf)->state_dir, e);
     if (d->state_fd < 0 || start_loop(d, e) != 0)
         return -1;

@@ -49,8 +49,9 @@ struct daemon_conf {
           .def = admin,                                                                                                       \
           .flags = OPT_RELOAD,                                                                                                \
           .help =                                                                                                             \
-              "Address where /metrics (for Prometheus), /healthz and /readyz are; there is nothing to be changed there. One " \
-              "that others than this machine can reach needs admin_password_file. When empty, there is none." },              \
+              "Address where the status page (/), /metrics (for Prometheus), /healthz and /readyz are; there is nothing to "  \
+              "be changed there. One that others than this machine can reach needs admin_password_file. When empty, there "   \
+              "is none." },                                                                                                   \
         { kind,                                                                                                               \
           "admin_password_file",                                                                                              \
           OPT_SECRET_FILE,                                                                                                    \

@@ -1,10 +1,10 @@
 /* tunnelctl status DOMAIN: all that the daemon knows of one domain. */
-#include "shared/ctl/cert_state.h"
+#include "shared/status/cert_state.h"
 #include "shared/ctl/ctl.h"
-#include "shared/ctl/dns_state.h"
-#include "shared/ctl/problems.h"
+#include "shared/status/dns_state.h"
+#include "shared/status/problems.h"
 #include "shared/ctl/table.h"
-#include "shared/ctl/when.h"
+#include "shared/status/when.h"
 #include "shared/value.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "shared/ctl/when.h"
+#include "shared/status/when.h"
 
-#include "shared/ctl/ctl.h"
+#include "shared/status/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static const char *distance(const char *time_text, int sign, struct when *out)
         return out->text;
     }
     seconds = sign * (int64_t)(time(NULL) - timegm(&utc));
-    ctl_duration(seconds < 0 ? 0 : seconds, out->text, sizeof out->text);
+    status_duration(seconds < 0 ? 0 : seconds, out->text, sizeof out->text);
     return out->text;
 }
 

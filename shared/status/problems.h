@@ -1,7 +1,7 @@
-/* shared/ctl/problems.h - what is wrong, out of a daemon's /v1/status: each with its reason, since when, and what happens
+/* shared/status/problems.h - what is wrong, out of a daemon's /v1/status: each with its reason, since when, and what happens
  * next; the worst first. Pure but for the clock. */
-#ifndef SHARED_CTL_PROBLEMS_H
-#define SHARED_CTL_PROBLEMS_H
+#ifndef SHARED_STATUS_PROBLEMS_H
+#define SHARED_STATUS_PROBLEMS_H
 #include "shared/buf.h"
 
 #include <jansson.h>

@@ -1,4 +1,4 @@
-#include "shared/ctl/problems.h"
+#include "shared/status/problems.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

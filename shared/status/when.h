@@ -1,6 +1,6 @@
-/* shared/ctl/when.h - times of a daemon's answers, as a person counts: how long ago, how long still. */
-#ifndef SHARED_CTL_WHEN_H
-#define SHARED_CTL_WHEN_H
+/* shared/status/when.h - times of a daemon's answers, as a person counts: how long ago, how long still. */
+#ifndef SHARED_STATUS_WHEN_H
+#define SHARED_STATUS_WHEN_H
 
 struct when {
     char text[32];

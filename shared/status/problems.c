@@ -1,8 +1,8 @@
-#include "shared/ctl/problems.h"
+#include "shared/status/problems.h"
 
-#include "shared/ctl/ctl.h"
-#include "shared/ctl/when.h"
 #include "shared/mem.h"
+#include "shared/status/text.h"
+#include "shared/status/when.h"
 #include "shared/value.h"
 
 #include <inttypes.h>
@@ -29,10 +29,10 @@ static void say(struct problems *p, enum rank rank, const char *name, const char
     struct when when;
 
     buf_printf(&line, "%s: %s", name, why);
-    if (since && *ctl_text(times, since))
-        buf_printf(&line, "; since %s", when_ago(ctl_text(times, since), &when));
-    if (next && *ctl_text(times, next))
-        buf_printf(&line, "; next attempt in %s", when_in(ctl_text(times, next), &when));
+    if (since && *status_text(times, since))
+        buf_printf(&line, "; since %s", when_ago(status_text(times, since), &when));
+    if (next && *status_text(times, next))
+        buf_printf(&line, "; next attempt in %s", when_in(status_text(times, next), &when));
     buf_add_text(out, "  ");
     value_show(out, (struct str){ buf_bytes(&line), line.len }, 0);
     buf_add_text(out, "\n");
@@ -41,7 +41,7 @@ static void say(struct problems *p, enum rank rank, const char *name, const char
 
 static bool is(const json_t *object, const char *key, const char *word)
 {
-    return strcmp(ctl_text(object, key), word) == 0;
+    return strcmp(status_text(object, key), word) == 0;
 }
 
 /* ---- lanes ---- */
@@ -55,7 +55,7 @@ static void lanes(struct problems *p, const char *name, const json_t *list)
 
     json_array_foreach(list, i, lane)
     {
-        const char *why = ctl_text(lane, "last_error"), *whose = name ? name : ctl_text(lane, "agent");
+        const char *why = status_text(lane, "last_error"), *whose = name ? name : status_text(lane, "agent");
         bool up = is(lane, "state", "up") || is(lane, "state", "busy");
 
         if (!*why && is(lane, "state", "dead"))
@@ -84,7 +84,7 @@ static void detours(struct problems *p, const json_t *relay)
         why = mem_format("lane %" JSON_INTEGER_FORMAT " goes by port %" JSON_INTEGER_FORMAT
                          ", because no SSH server was found at port %" JSON_INTEGER_FORMAT,
                          json_integer_value(json_object_get(lane, "lane")), port, given);
-        say(p, WORTH_KNOWING, ctl_text(relay, "name"), why, lane, NULL, NULL);
+        say(p, WORTH_KNOWING, status_text(relay, "name"), why, lane, NULL, NULL);
         free(why);
     }
 }
@@ -94,12 +94,12 @@ static void detours(struct problems *p, const json_t *relay)
 /* owner: what has a service, and why it is not well. */
 static void service(struct problems *p, const char *name, const json_t *owner)
 {
-    const char *detail = ctl_text(owner, "service_detail");
+    const char *detail = status_text(owner, "service_detail");
     char *why;
 
     if (!*detail)
         return;
-    why = mem_format("%s: %s", ctl_text(owner, "service"), detail);
+    why = mem_format("%s: %s", status_text(owner, "service"), detail);
     say(p, VISITORS_SEE_IT, name, why, owner, "service_since", NULL);
     free(why);
 }
@@ -111,9 +111,9 @@ static void relays(struct problems *p, const json_t *status)
 
     json_array_foreach(json_object_get(status, "relays"), i, relay)
     {
-        lanes(p, ctl_text(relay, "name"), json_object_get(relay, "lanes"));
+        lanes(p, status_text(relay, "name"), json_object_get(relay, "lanes"));
         detours(p, relay);
-        service(p, ctl_text(relay, "name"), relay);
+        service(p, status_text(relay, "name"), relay);
     }
 }
 
@@ -122,17 +122,17 @@ static void relays(struct problems *p, const json_t *status)
 static void certificate(struct problems *p, const json_t *domain, const json_t *cert)
 {
     bool over = is(cert, "state", "expired");
-    const char *relay = ctl_text(cert, "relay"), *why = ctl_text(cert, "last_error");
-    const char *tried = ctl_text(cert, "last_try");
+    const char *relay = status_text(cert, "relay"), *why = status_text(cert, "last_error");
+    const char *tried = status_text(cert, "last_try");
     struct when ago;
     char *text;
 
     if (!over && !*why)
         return;
-    text = mem_format("certificate%s%s: %s%s%s%s%s%s", *relay ? " at " : "", relay, ctl_text(cert, "state"),
-                      *why ? ": " : "", why, *tried ? "; tried " : "", *tried ? when_ago(tried, &ago) : "",
-                      *tried ? " ago" : "");
-    say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, ctl_text(domain, "name"), text, cert,
+    text = mem_format("certificate%s%s: %s%s%s%s%s%s", *relay ? " at " : "", relay,
+                      status_text(cert, "state"), *why ? ": " : "", why, *tried ? "; tried " : "",
+                      *tried ? when_ago(tried, &ago) : "", *tried ? " ago" : "");
+    say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, status_text(domain, "name"), text, cert,
         over ? "not_after" : "since", "next_attempt");
     free(text);
 }
@@ -153,13 +153,13 @@ static void records(struct problems *p, const json_t *domain)
 
     json_array_foreach(json_object_get(json_object_get(domain, "dns"), "records"), i, record)
     {
-        char *name = mem_format("%s %s", ctl_text(record, "name"), ctl_text(record, "type"));
+        char *name = mem_format("%s %s", status_text(record, "name"), status_text(record, "type"));
 
-        if (*ctl_text(record, "last_error"))
+        if (*status_text(record, "last_error"))
             say(p,
                 is(record, "state", "waiting") || is(record, "state", "updating") ? WORTH_KNOWING
                                                                                   : WILL_BE_SEEN,
-                name, ctl_text(record, "last_error"), record, NULL, "next_check");
+                name, status_text(record, "last_error"), record, NULL, "next_check");
         free(name);
     }
 }
@@ -172,23 +172,23 @@ static void away(struct problems *p, const json_t *domain)
     const char *agent = json_string_value(json_array_get(agents, 0));
     char *why;
 
-    if (!*ctl_text(domain, "state") || is(domain, "state", "up") || is(domain, "state", "pending") ||
+    if (!*status_text(domain, "state") || is(domain, "state", "up") || is(domain, "state", "pending") ||
         p->away++ >= SAID_MAX)
         return;
     if (agent)
         why = mem_format("%s: no lane of agent %s is up; look at tunnelctl status on its machine",
-                         ctl_text(domain, "state"), agent);
+                         status_text(domain, "state"), agent);
     else
         why = mem_format("%s: no agent serves it; let one in with tunnelctl invite, and add the site there",
-                         ctl_text(domain, "state"));
-    say(p, VISITORS_SEE_IT, ctl_text(domain, "name"), why, domain, "since", NULL);
+                         status_text(domain, "state"));
+    say(p, VISITORS_SEE_IT, status_text(domain, "name"), why, domain, "since", NULL);
     free(why);
 }
 
 static void relay_domain(struct problems *p, const json_t *domain)
 {
-    if (*ctl_text(domain, "last_error"))
-        say(p, VISITORS_SEE_IT, ctl_text(domain, "name"), ctl_text(domain, "last_error"), domain,
+    if (*status_text(domain, "last_error"))
+        say(p, VISITORS_SEE_IT, status_text(domain, "name"), status_text(domain, "last_error"), domain,
             "last_error_since", NULL);
     away(p, domain);
     certificate(p, domain, json_object_get(domain, "cert"));
@@ -200,10 +200,10 @@ static void agent_domain(struct problems *p, const json_t *domain)
     const json_t *entry;
     size_t i;
 
-    service(p, ctl_text(domain, "name"), domain);
+    service(p, status_text(domain, "name"), domain);
     json_array_foreach(json_object_get(domain, "routes"), i, entry)
     {
-        char *name = mem_format("%s%s", ctl_text(domain, "name"), ctl_text(entry, "path"));
+        char *name = mem_format("%s%s", status_text(domain, "name"), status_text(entry, "path"));
 
         service(p, name, entry);
         free(name);
@@ -239,15 +239,15 @@ static void ports(struct problems *p, const json_t *status)
 
     json_array_foreach(json_object_get(status, "tcp"), i, port)
     {
-        const char *claim = ctl_text(port, "claim_why");
+        const char *claim = status_text(port, "claim_why");
 
-        if (*ctl_text(port, "why"))
-            say(p, VISITORS_SEE_IT, ctl_text(port, "name"), ctl_text(port, "why"), port, "since", NULL);
-        service(p, ctl_text(port, "name"), port);
+        if (*status_text(port, "why"))
+            say(p, VISITORS_SEE_IT, status_text(port, "name"), status_text(port, "why"), port, "since", NULL);
+        service(p, status_text(port, "name"), port);
         if (*claim) {
             char *why = mem_format("refused by the relay: %s", claim);
 
-            say(p, VISITORS_SEE_IT, ctl_text(port, "name"), why, port, NULL, NULL);
+            say(p, VISITORS_SEE_IT, status_text(port, "name"), why, port, NULL, NULL);
             free(why);
         }
     }
@@ -261,10 +261,10 @@ static void outlet(struct problems *p, const json_t *alerts, const char *option)
     json_int_t waiting = json_integer_value(json_object_get(one, "pending"));
     char *why;
 
-    if (!*ctl_text(one, "last_error"))
+    if (!*status_text(one, "last_error"))
         return;
     why = mem_format("%s does not take them: %s; %" JSON_INTEGER_FORMAT " wait%s", option,
-                     ctl_text(one, "last_error"), waiting, waiting == 1 ? "s" : "");
+                     status_text(one, "last_error"), waiting, waiting == 1 ? "s" : "");
     say(p, PART_IS_DOWN, "alerts", why, one, "last_error_since", "next_attempt");
     free(why);
 }
