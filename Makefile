@@ -53,6 +53,8 @@ endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 # shared/http/libcurl.c loads that one itself; libatomic is for ARMv6 (Pi 1, Zero), whose processor has no atomics of 64 bits.
 PKG_LIBS   := $(shell pkg-config --libs $(filter-out libcurl,$(PKGS))) -latomic
+# Passwords of visitors, in librelay.a: a part of the C library in Debian.
+RELAY_LIBS := -lcrypt
 endif
 
 SRC        := $(shell find relay agent shared tests -name '*.c')
@@ -94,10 +96,13 @@ $(B)/%.o: %.c $(B)/flags
 	@echo "  CC $(MODE) $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The assembler puts these into the program; the compiler, which knows of headers alone, does not tell of them.
+$(B)/shared/page/asset.o: shared/page/page.css shared/page/page.js
+
 link = @echo "  LD $(MODE) $(notdir $@)"; mkdir -p $(@D); $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(PKG_LIBS) $(1)
 
 $(B)/tunnel-relay: $(B)/relay/main.o $(B)/librelay.a $(B)/libshared.a
-	$(call link)
+	$(call link,$(RELAY_LIBS))
 $(B)/tunnel-agent: $(B)/agent/main.o $(B)/libagent.a $(B)/libshared.a
 	$(call link)
 $(B)/tunnel-lane: $(B)/relay/tunnel-lane.o $(B)/relay/lanes/key_line.o $(B)/libshared.a
@@ -111,13 +116,13 @@ $(B)/echosite: $(B)/tests/echosite/main.o $(B)/libshared.a
 $(B)/dnscall: $(B)/tests/dnscall/main.o $(B)/libshared.a
 	$(call link)
 $(B)/acmecall: $(B)/tests/acmecall/main.o $(B)/librelay.a $(B)/libshared.a
-	$(call link)
+	$(call link,$(RELAY_LIBS))
 $(B)/laneload $(B)/bulksite $(B)/tlsload: $(B)/%: $(B)/tests/bench/%.o $(B)/tests/bench/pattern.o $(B)/libshared.a
 	$(call link)
 
 # A unit test links its own side and what both sides share, never the other side.
 $(B)/tests/unit/relay/%_test: $(B)/tests/unit/relay/%_test.o $(B)/librelay.a $(B)/libshared.a
-	$(call link,-lcmocka)
+	$(call link,-lcmocka $(RELAY_LIBS))
 $(B)/tests/unit/agent/%_test: $(B)/tests/unit/agent/%_test.o $(B)/libagent.a $(B)/libshared.a
 	$(call link,-lcmocka)
 $(B)/tests/unit/shared/ctl/%_test: $(B)/tests/unit/shared/ctl/%_test.o $(B)/libctl.a $(B)/libshared.a
@@ -127,9 +132,9 @@ $(B)/tests/unit/shared/%_test: $(B)/tests/unit/shared/%_test.o $(B)/libshared.a
 
 # A fuzz target is also a unit test: without an engine it replays the saved inputs.
 $(B)/tests/fuzz/%_fuzz_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay.o $(B)/librelay.a $(B)/libshared.a
-	$(call link)
+	$(call link,$(RELAY_LIBS))
 $(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(B)/librelay.a $(B)/libshared.a
-	$(call link)
+	$(call link,$(RELAY_LIBS))
 
 # What routers, services and programs say of the house's address is read by the agent.
 $(B)/tests/fuzz/address_fuzz_replay: $(B)/tests/fuzz/address_fuzz.o $(B)/tests/fuzz/replay.o $(B)/libagent.a $(B)/libshared.a

@@ -16,6 +16,7 @@
 #include "agent/link/pair.h"
 #include "agent/link/supervise.h"
 #include "agent/options.h"
+#include "agent/troubles.h"
 #include "shared/doctor/visit.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -418,6 +419,15 @@ static void agent_add_metrics(void *parts, struct metrics *m)
     json_decref(status);
 }
 
+static void agent_count(void *parts, struct history_totals *totals)
+{
+    const struct agent *a = parts;
+
+    totals->streams = a->limits.used;
+    totals->bytes_in = a->limits.bytes_in;
+    totals->bytes_out = a->limits.bytes_out;
+}
+
 static bool agent_ready(void *parts, char *why, size_t room)
 {
     const struct agent *a = parts;
@@ -579,8 +589,10 @@ const struct daemon_program agent_program = {
     .start = agent_start,
     .reload = agent_reload,
     .add_status = agent_add_status,
+    .add_troubles = agent_add_troubles,
     .add_metrics = agent_add_metrics,
     .ready = agent_ready,
+    .count = agent_count,
     .drain = agent_drain,
     .cut = agent_cut,
     .routes = routes,

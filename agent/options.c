@@ -8,6 +8,7 @@
 #include "shared/domain.h"
 #include "shared/lane_msg.h"
 #include "shared/mem.h"
+#include "shared/cidr_json.h"
 #include "shared/port_policy.h"
 
 #include <arpa/inet.h>
@@ -524,8 +525,8 @@ static void check_tcp_service(struct opt_conf *conf, const char *name, const cha
 static void check_networks(struct opt_conf *conf, const char *name, const char *key, const struct cidrs *list,
                            struct opt_errors *errors)
 {
-    if (list->n > PORT_POLICY_NETWORKS)
-        opt_errors_add_at(errors, conf, "tcp", name, key, "more than %d of them", PORT_POLICY_NETWORKS);
+    if (list->n > CIDR_JSON_MAX)
+        opt_errors_add_at(errors, conf, "tcp", name, key, "more than %d of them", CIDR_JSON_MAX);
 }
 
 /* The section before number `section` that listens there, too; NULL when none does. */

@@ -53,6 +53,28 @@ static void entry_free(struct ledger_entry *entry)
     free(entry);
 }
 
+static bool is_port(const struct ledger_entry *entry)
+{
+    return strchr(entry->name, ' '); /* AGENT tcp:NAME; no site is called so */
+}
+
+static void add_counts(struct history_totals *totals, const struct ledger_entry *entry)
+{
+    struct counts *counts = entry->counts;
+
+    totals->requests += is_port(entry) ? 0 : atomic_load(&counts->requests);
+    totals->errors += is_port(entry) ? 0 : atomic_load(&counts->errors);
+    totals->bytes_in += atomic_load(&counts->bytes_in);
+    totals->bytes_out += atomic_load(&counts->bytes_out);
+}
+
+void ledger_count(const struct ledger *l, struct history_totals *totals)
+{
+    *totals = l->gone;
+    for (const struct ledger_entry *entry = l->first; entry; entry = entry->next)
+        add_counts(totals, entry);
+}
+
 void ledger_forget(struct ledger *l)
 {
     for (struct ledger_entry **at = &l->first; *at;) {
@@ -63,6 +85,7 @@ void ledger_forget(struct ledger *l)
             at = &entry->next;
         } else {
             *at = entry->next;
+            add_counts(&l->gone, entry);
             entry_free(entry);
         }
     }

@@ -5,6 +5,7 @@
 #ifndef RELAY_LEDGER_H
 #define RELAY_LEDGER_H
 #include "relay/edge/counts.h"
+#include "shared/page/history.h"
 
 #include <stdbool.h>
 #include <time.h>
@@ -20,6 +21,7 @@ struct ledger_entry {
 
 struct ledger {
     struct ledger_entry *first;
+    struct history_totals gone; /* what those that are forgotten had counted by then */
 };
 
 /* Never NULL: a new one where there was none. */
@@ -28,5 +30,7 @@ struct ledger_entry *ledger_keep(struct ledger *l, const char *name); /* the sam
 /* Told once to the log when it is another than before, or over. Copies it; NULL: there is none. */
 void ledger_note_trouble(struct ledger_entry *entry, const char *trouble);
 void ledger_forget(struct ledger *l); /* all that were not kept since the last time */
+/* Of all sites and ports since the start. Sites have requests, ports have connections, which do not count as such. */
+void ledger_count(const struct ledger *l, struct history_totals *totals);
 void ledger_free(struct ledger *l);
 #endif

@@ -137,8 +137,9 @@ static const struct opt options[] = {
           "client, host, method, path, protocol, tls, status, bytes_in and bytes_out (of the bodies), duration_ms, "
           "service_ms (from the head sent to the service to the head of its answer), lane, agent, domain, referer, "
           "user_agent and complete (false when it was broken off). What is not known is null. A connection to a port of a "
-          "[tcp NAME] has one line at its end: TCP is the method, the address that it came to the path, and the status 200, "
-          "403 (not among those allowed), 499 (left before it was served), 502 (its service was not reached) or 503 (its "
+          "[tcp NAME] or to a site with tls = passthrough has one line at its end: TCP or TLS is the method, the address or "
+          "name that it came to the path, and the status 200, 403 (not among those allowed), 429 (more often than its "
+          "rate), 499 (left before it was served), 502 (its service was not reached) or 503 (its "
           "agent was away)." },
     { "relay", "tls_profile", OPT_CHOICE, offsetof(struct relay_conf, tls_profile), .def = "intermediate",
       .choices = profiles, .flags = OPT_RELOAD,

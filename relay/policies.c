@@ -9,7 +9,8 @@ void policies_free(struct policies *p)
     p->sections = NULL;
 }
 
-int policies_load(struct policies *p, const struct opt_conf *conf, const char **domain, struct err *e)
+int policies_load(struct policies *p, const struct opt_conf *conf, const char **domain, const char **key,
+                  struct err *e)
 {
     const struct relay_domain_conf *d;
 
@@ -17,7 +18,7 @@ int policies_load(struct policies *p, const struct opt_conf *conf, const char **
     p->park_ms = relay_conf_of(conf)->park_ms;
     p->sections = json_object();
     for (size_t i = 0; (d = opt_section(conf, "domain", i, domain)); i++) {
-        json_t *section = policy_of_conf(&d->policy, e);
+        json_t *section = policy_of_conf(&d->policy, key, e);
 
         if (!section)
             return -1;
@@ -37,11 +38,14 @@ void policies_for(const struct policies *p, const struct lanes_site *site, struc
         policy_lay(policy, json_object_get(p->sections, site->name), arena, &why) != 0)
         log_warn_limited(site->name, "a site is served without what was asked for it",
                          kv_str("domain", site->name), kv_str("error", why.text));
+    if (policy->passwords && policy->https == POLICY_BOTH)
+        policy->https = POLICY_REDIRECT; /* an agent's word and a section's: no password goes without TLS */
 }
 
 /* ---- with which names ---- */
 
-const char *policies_trouble(const struct lanes_site *site, const struct policy *policy, struct arena *arena)
+static const char *www_trouble(const struct lanes_site *site, const struct policy *policy,
+                               struct arena *arena)
 {
     char other[DOMAIN_BYTES + 4];
     struct buf text = { 0 };
@@ -59,4 +63,12 @@ const char *policies_trouble(const struct lanes_site *site, const struct policy 
     told = arena_copy(arena, buf_text(&text));
     buf_free(&text);
     return told;
+}
+
+const char *policies_trouble(const struct lanes_site *site, const struct policy *policy, struct arena *arena)
+{
+    if (policy->passwords && policy->tls == POLICY_PASSTHROUGH)
+        return "all visitors are refused: basic_auth_file cannot be asked for with tls = passthrough, where the "
+               "relay sees no requests; leave out one of them, at the agent or in the relay's own section";
+    return www_trouble(site, policy, arena);
 }

@@ -13,9 +13,9 @@ struct policies {
     json_t *sections; /* an object of policies, by the domain's name */
 };
 
-/* At first zeroed. -1, and *domain is the section whose files cannot be read. */
+/* At first zeroed. -1, and *domain is the section whose file cannot be read, which its option *key names. */
 must_check int policies_load(struct policies *p, const struct opt_conf *conf, const char **domain,
-                             struct err *e);
+                             const char **key, struct err *e);
 void policies_free(struct policies *p);
 /* Texts are in the arena. */
 void policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,

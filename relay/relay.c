@@ -11,6 +11,7 @@
 #include "relay/edge/headers.h"
 #include "relay/options.h"
 #include "relay/relay_parts.h"
+#include "relay/troubles.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -320,7 +321,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
 {
     const struct relay_conf *conf = relay_conf_of(r->conf);
     struct edge_conf edge;
-    const char *domain;
+    const char *domain, *key;
 
     if (start_access_log(r, conf, e) != 0)
         return -1;
@@ -332,8 +333,8 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     r->bans = ban_book_open(conf->base.state_dir, &r->bans_host);
     r->begin = begin_new();
     r->placeholders = placeholders_new();
-    if (policies_load(&r->policies, r->conf, &domain, e) != 0)
-        return err_wrap(e, "domain %s", domain);
+    if (policies_load(&r->policies, r->conf, &domain, &key, e) != 0)
+        return err_wrap(e, "domain %s.%s", domain, key);
     r->fixed = fixed_new(r->conf, time(NULL));
     r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
     if (!r->lanes)
@@ -384,12 +385,12 @@ static void relay_prepare(void *parts, const struct opt_conf *next, struct opt_e
 {
     struct relay *r = parts;
     struct err why = { 0 };
-    const char *domain;
+    const char *domain, *key;
 
     if (access_log_prepare(r->access_log, relay_conf_of(next)->access_log, &r->access_log_fd, &why) != 0)
         opt_errors_add_at(errors, next, "relay", NULL, "access_log", "%s", why.text);
-    if (policies_load(&r->next_policies, next, &domain, &why) != 0)
-        opt_errors_add_at(errors, next, "domain", domain, "error_page", "%s", why.text);
+    if (policies_load(&r->next_policies, next, &domain, &key, &why) != 0)
+        opt_errors_add_at(errors, next, "domain", domain, key, "%s", why.text);
 }
 
 static void relay_reload(void *parts, const struct opt_conf *conf)
@@ -517,8 +518,10 @@ const struct daemon_program relay_program = {
     .prepare = relay_prepare,
     .reload = relay_reload,
     .add_status = relay_add_status,
+    .add_troubles = relay_add_troubles,
     .add_metrics = relay_add_metrics,
     .ready = relay_ready,
+    .count = relay_count,
     .state_text = relay_state_text,
     .drain = relay_drain,
     .cut = relay_cut,

@@ -209,6 +209,26 @@ struct listing {
     json_t *list;
 };
 
+/* Of an alias: a certificate apart from its site's. */
+static bool has_own(const struct relay *r, const char *alias)
+{
+    return (r->manager && manager_has(r->manager, alias)) || certs_has(r->certs, alias);
+}
+
+json_t *relay_certs_apart(const struct relay *r, const struct lanes_site *site)
+{
+    json_t *list = json_array(), *entry;
+
+    for (size_t i = 0; i < site->aliases_n; i++) {
+        if (!has_own(r, site->aliases[i]))
+            continue;
+        entry = relay_cert_status(r, site->aliases[i]);
+        json_object_set_new(entry, "name", json_string(site->aliases[i]));
+        json_array_append_new(list, entry);
+    }
+    return list;
+}
+
 static void add_entry(const struct listing *l, const char *site)
 {
     struct relay *r = l->relay;
@@ -231,8 +251,7 @@ static void add_cert(void *user, const struct lanes_site *site)
 
     add_entry(l, site->name);
     for (size_t i = 0; i < site->aliases_n; i++)
-        if ((r->manager && manager_has(r->manager, site->aliases[i])) ||
-            certs_has(r->certs, site->aliases[i]))
+        if (has_own(r, site->aliases[i]))
             add_entry(l, site->aliases[i]);
 }
 

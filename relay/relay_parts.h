@@ -80,6 +80,8 @@ size_t relay_names_apart(const struct relay *r, const char *site, const struct p
 SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const struct policy *policy,
                            const char *const *names, size_t n, struct relay_shown *shown, struct err *e);
 json_t *relay_cert_status(const struct relay *r, const char *site);
+/* Those of its aliases that have another one than the site. */
+json_t *relay_certs_apart(const struct relay *r, const struct lanes_site *site);
 void relay_answer_certs(void *parts, const struct http_request *request, struct http_reply *reply);
 void relay_answer_renew(void *parts, const struct http_request *request, struct http_reply *reply);
 void relay_answer_cert_revoke(void *parts, const struct http_request *request, struct http_reply *reply);
@@ -94,6 +96,7 @@ void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is 
 void relay_add_status(void *parts, json_t *status);
 void relay_add_metrics(void *parts, struct metrics *m);
 bool relay_ready(void *parts, char *why, size_t room);
+void relay_count(void *parts, struct history_totals *totals);
 enum { RELAY_ROUTES_N = 13 };
 extern const struct http_route relay_routes[RELAY_ROUTES_N];
 #endif

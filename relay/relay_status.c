@@ -33,6 +33,19 @@ static json_t *answers_status(const struct counts *counts)
     return answers;
 }
 
+/* Whom the site lets in, as workers have been told: null where that is everybody. */
+static json_t *guard_status(const struct relay *r, const struct lanes_site *site)
+{
+    struct arena texts = { 0 };
+    struct policy policy;
+    json_t *status;
+
+    policies_for(&r->policies, site, &policy, &texts);
+    status = policy_guard_status(&policy);
+    arena_free(&texts);
+    return status;
+}
+
 static void add_domain_status(void *user, const struct lanes_site *site)
 {
     struct domains_status *d = user;
@@ -52,7 +65,9 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     json_object_set_new(domain, "last_error", entry->trouble ? json_string(entry->trouble) : json_null());
     json_object_set_new(domain, "last_error_since",
                         entry->trouble ? json_time(entry->trouble_since) : json_null());
+    json_object_set_new(domain, "guard", guard_status(d->relay, site));
     json_object_set_new(domain, "cert", relay_cert_status(d->relay, site->name));
+    json_object_set_new(domain, "certs", relay_certs_apart(d->relay, site));
     json_array_append_new(d->list, domain);
 }
 
@@ -71,6 +86,7 @@ void relay_add_status(void *parts, json_t *status)
     if (r && r->lanes)
         fixed_each_site(r->fixed, add_domain_status, &domains);
     json_object_set_new(status, "lanes", r && r->lanes ? lanes_status(r->lanes) : json_array());
+    json_object_set_new(status, "agents", r && r->lanes ? lanes_agents_status(r->lanes) : json_array());
     json_object_set_new(status, "listeners", edge_listeners(r ? r->edge : NULL));
     json_object_set_new(status, "domains", domains.list);
     json_object_set_new(status, "tcp",
@@ -90,6 +106,13 @@ void relay_add_metrics(void *parts, struct metrics *m)
         counted.orders = *manager_counts(r->manager);
     relay_metrics_add(m, status, &counted, time(NULL));
     json_decref(status);
+}
+
+void relay_count(void *parts, struct history_totals *totals)
+{
+    const struct relay *r = parts;
+
+    ledger_count(&r->ledger, totals);
 }
 
 /* Its workers have had a snapshot since they listen. */

@@ -32,12 +32,8 @@ struct admin {
     struct http_guard http_guard;
     int next_fd; /* prepared; -1: none */
     struct http_server *server;
-    size_t alive; /* servers, also those on their way out, and the timer */
-    struct {
-        const struct http_route *list;
-        size_t n;
-        void *user;
-    } more;
+    size_t alive; /* servers, also those on their way out, the timer, and the page, which goes last */
+    struct live *live;
     uv_timer_t again;
     struct err why; /* of having to wait */
     bool ending;
@@ -91,7 +87,7 @@ static void answer_ready(void *user, const struct http_request *request, struct 
     char why[200] = "";
 
     (void)request;
-    if (a->functions->ready(a->user, why, sizeof why))
+    if (a->functions->live.ready(a->user, why, sizeof why))
         answer_text(reply, 200, "ok");
     else
         answer_text(reply, 503, why);
@@ -102,15 +98,6 @@ static const struct http_route routes[] = {
     { "GET", "/healthz", answer_alive },
     { "GET", "/readyz", answer_ready },
 };
-
-void admin_more_routes(struct admin *a, const struct http_route *list, size_t n, void *user)
-{
-    a->more.list = list;
-    a->more.n = n;
-    a->more.user = user;
-    if (a->server)
-        http_server_more_routes(a->server, list, n, user);
-}
 
 /* ---- the socket ---- */
 
@@ -144,10 +131,18 @@ static void end_if_done(struct admin *a)
     void (*ended)(void *user) = a->ended;
     void *user = a->user;
 
-    if (--a->alive > 0)
+    a->alive--;
+    if (a->alive == 1)
+        live_stop(a->live);
+    if (a->alive > 0)
         return;
     free(a);
     ended(user);
+}
+
+static void on_live_ended(void *owner)
+{
+    end_if_done(owner);
 }
 
 static void on_server_ended(void *user)
@@ -165,7 +160,7 @@ static int serve(struct admin *a, int fd, struct err *e)
     if (!a->server)
         return -1;
     a->alive++;
-    http_server_more_routes(a->server, a->more.list, a->more.n, a->more.user);
+    http_server_more_routes(a->server, live_routes, LIVE_ROUTES_N, a->live);
     log_info("admin listener up", kv_str("address", place_text(&a->place, &text)));
     buf_free(&text);
     return 0;
@@ -222,7 +217,9 @@ struct admin *admin_start(struct loop *loop, const struct admin_conf *conf, stru
     a->place = place_of(conf);
     uv_timer_init(&loop->uv, &a->again);
     a->again.data = a;
-    a->alive = 1;
+    a->live = live_start(loop, LIVE_EVERY_MS, &functions->live, user, on_live_ended, a);
+    a->alive = 2;
+    live_set(a->live, a->place.wanted);
     uv_timer_start(&a->again, on_again, AGAIN_MS, AGAIN_MS);
     if (a->place.wanted &&
         (listen_sockets(&a->place.address, inherited, 1, &fd, &why) != 0 || serve(a, fd, &why) != 0))
@@ -258,6 +255,8 @@ void admin_commit(struct admin *a)
     int fd = a->next_fd;
 
     a->guard = a->next_guard; /* for whoever is connected already, too */
+    live_send_away(a->live);
+    live_set(a->live, a->next_place.wanted);
     a->next_fd = -1;
     if (is_same(&a->place, &a->next_place)) {
         on_again(&a->again); /* whoever reloads may have seen to the holder */

@@ -1,4 +1,4 @@
-/* shared/admin.h - the admin listener of both daemons: /metrics, /healthz, /readyz.
+/* shared/admin.h - the admin listener of both daemons: the status page, /metrics, /healthz, /readyz.
  *
  * Alive on the loop. It only tells: GET and HEAD, and nothing that changes anything. A port that somebody else holds is no
  * reason not to serve visitors: then it is tried again, and status names the holder. */
@@ -9,6 +9,7 @@
 #include "shared/loop.h"
 #include "shared/notify.h"
 #include "shared/opt.h"
+#include "shared/page/live.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -18,7 +19,7 @@ struct admin;
 /* What the answers are made of; asked for at each request. */
 struct admin_functions {
     void (*add_metrics)(void *user, struct buf *out);
-    bool (*ready)(void *user, char *why, size_t room); /* why not */
+    struct live_functions live; /* of the page; and /readyz asks them, too */
 };
 
 struct admin_conf {
@@ -31,8 +32,6 @@ struct admin_conf {
 struct admin *admin_start(struct loop *loop, const struct admin_conf *conf, struct inherited *inherited,
                           const struct admin_functions *functions, void *user, void (*ended)(void *user),
                           struct err *e);
-/* Further routes, whose functions get another user; NULL and 0 take them back. They stay over a reload. */
-void admin_more_routes(struct admin *a, const struct http_route *list, size_t n, void *user);
 /* {listen, state (off|up|waiting), last_error}; of one that has ended (NULL): off. */
 json_t *admin_status(const struct admin *a);
 /* A reload: prepare, then one of the others. *key is the option that the error is about. */

@@ -12,22 +12,20 @@ struct control {
     const struct control_functions *functions;
     void *user;
     void (*ended)(void *user);
-    struct loop *loop;
     struct http_server *server;
-    int64_t started_ms;
 };
 
 /* ---- the answers ---- */
 
-static json_t *common(const struct control *c)
+json_t *control_common(const char *role)
 {
-    return json_pack("{s:s, s:s}", "role", c->role, "version", TUNNEL_VERSION);
+    return json_pack("{s:s, s:s}", "role", role, "version", TUNNEL_VERSION);
 }
 
 static void answer_version(void *user, const struct http_request *request, struct http_reply *reply)
 {
     const struct control *c = user;
-    json_t *v = common(c);
+    json_t *v = control_common(c->role);
 
     (void)request;
     json_object_set_new(v, "program", json_string(c->program));
@@ -38,10 +36,9 @@ static void answer_version(void *user, const struct http_request *request, struc
 static void answer_status(void *user, const struct http_request *request, struct http_reply *reply)
 {
     const struct control *c = user;
-    json_t *status = common(c);
+    json_t *status = control_common(c->role);
 
     (void)request;
-    json_object_set_new(status, "uptime_s", json_integer((loop_now_ms(c->loop) - c->started_ms) / 1000));
     c->functions->add_status(c->user, status);
     http_reply_json(reply, 200, status);
 }
@@ -75,7 +72,7 @@ static void answer_domain(void *user, const struct http_request *request, struct
             found = domain;
     }
     if (found) {
-        answer = common(c);
+        answer = control_common(c->role);
         json_object_set(answer, "domain", found);
         http_reply_json(reply, 200, answer);
     } else {
@@ -124,10 +121,36 @@ static void answer_reload(void *user, const struct http_request *request, struct
     opt_errors_free(&errors);
 }
 
+static struct alerts *alerts_of(const struct control *c, struct http_reply *reply)
+{
+    struct alerts *alerts = c->functions->alerts(c->user);
+
+    if (!alerts)
+        http_reply_error(reply, 503, "the %s is stopping", c->role);
+    return alerts;
+}
+
+static void answer_events(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    struct alerts *alerts = alerts_of(user, reply);
+
+    if (alerts)
+        alerts_answer_events(alerts, request, reply);
+}
+
+static void answer_event_test(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    struct alerts *alerts = alerts_of(user, reply);
+
+    if (alerts)
+        alerts_answer_test(alerts, request, reply);
+}
+
 static const struct http_route routes[] = {
-    { "GET", "/v1/version", answer_version }, { "GET", "/v1/status", answer_status },
-    { "GET", "/v1/status/*", answer_domain }, { "GET", "/v1/config", answer_config },
-    { "POST", "/v1/reload", answer_reload },
+    { "GET", "/v1/version", answer_version },         { "GET", "/v1/status", answer_status },
+    { "GET", "/v1/status/*", answer_domain },         { "GET", "/v1/config", answer_config },
+    { "POST", "/v1/reload", answer_reload },          { "GET", "/v1/events", answer_events },
+    { "POST", "/v1/events/test", answer_event_test },
 };
 
 /* ---- life ---- */
@@ -146,7 +169,7 @@ struct control *control_start(struct loop *loop, int fd, const char *program, co
 {
     struct control *c = mem_new(sizeof *c);
 
-    *c = (struct control){ program, role, functions, user, ended, loop, NULL, loop_now_ms(loop) };
+    *c = (struct control){ program, role, functions, user, ended, NULL };
     c->server = http_server_start(loop, fd, routes, sizeof routes / sizeof routes[0], c, on_server_ended, e);
     if (c->server)
         return c;

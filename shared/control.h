@@ -1,6 +1,7 @@
-/* shared/control.h - the control socket's answers that both daemons give: version, status, config, reload. */
+/* shared/control.h - the control socket's answers that both daemons give: version, status, config, events, reload. */
 #ifndef SHARED_CONTROL_H
 #define SHARED_CONTROL_H
+#include "shared/alerts/alerts.h"
 #include "shared/http/server.h"
 #include "shared/loop.h"
 #include "shared/opt.h"
@@ -15,7 +16,12 @@ struct control_functions {
     const char *(*conf_path)(void *user);
     void (*add_status)(void *user, json_t *status);
     int (*reload)(void *user, struct opt_errors *errors); /* -1: refused, and errors says why */
+    /* What `alerts` answers; NULL once it has ended. */
+    struct alerts *(*alerts)(void *user);
 };
+
+/* What a status begins with: role and version. A new reference. */
+json_t *control_common(const char *role);
 
 /* Takes a listening Unix socket, also when it fails. Borrows the rest until `ended`. */
 struct control *control_start(struct loop *loop, int fd, const char *program, const char *role,

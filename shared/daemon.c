@@ -5,6 +5,7 @@
 #include "shared/daemon.h"
 
 #include "shared/admin.h"
+#include "shared/alerts/alerts.h"
 #include "shared/control.h"
 #include "shared/daemon_args.h"
 #include "shared/log.h"
@@ -24,9 +25,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-const char *const daemon_log_levels[] = { "error", "warn", "info", "debug", NULL };
-const char *const daemon_log_words[] = { "stderr", NULL }; /* which log_prepare knows */
-
 struct daemon {
     const struct daemon_program *program;
     const char *conf_path; /* as given, for messages */
@@ -39,8 +37,10 @@ struct daemon {
     int state_fd;
     struct control *control; /* NULL once it has ended */
     struct admin *admin;     /* likewise */
+    struct alerts *alerts;   /* likewise */
     void *parts;
     uv_timer_t watchdog, drain;
+    int64_t started_ms;
     bool draining;
     char *became; /* whom, when root has started us and it is not root's */
 };
@@ -144,31 +144,6 @@ static struct admin_conf admin_conf_of(const struct daemon_conf *own)
     return (struct admin_conf){ &own->admin_listen, own->admin_password_file };
 }
 
-void daemon_conf_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,
-                       struct opt_errors *errors)
-{
-    const struct admin_conf admin = admin_conf_of(own);
-
-    admin_check(conf, kind, &admin, errors);
-}
-
-void daemon_default_name(char *text, size_t room)
-{
-    char host[256] = "";
-    size_t n = 0;
-
-    if (gethostname(host, sizeof host - 1) != 0)
-        host[0] = 0;
-    for (const char *p = host; *p && *p != '.' && n + 1 < room && n < 32; p++) {
-        char c = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
-
-        text[n++] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
-    }
-    text[n] = 0;
-    if (n == 0)
-        snprintf(text, room, "unnamed");
-}
-
 /* ---- reload: prepare everything that can fail, then switch over ---- */
 
 static void prepare_parts(struct daemon *d, const struct opt_conf *next, struct opt_errors *errors)
@@ -216,6 +191,7 @@ static int daemon_reload(void *user, struct opt_errors *errors)
     log_set_level((enum log_level)conf_of(d, next)->log_level);
     admin_commit(d->admin);
     d->program->reload(d->parts, next);
+    alerts_reload(d->alerts, conf_of(d, next));
     opt_conf_free(d->conf);
     d->conf = next;
     log_info("reloaded", kv_str("config", d->conf_path));
@@ -264,9 +240,18 @@ static void add_status(void *user, json_t *status)
 {
     struct daemon *d = user;
 
+    json_object_set_new(status, "uptime_s", json_integer((loop_now_ms(&d->loop) - d->started_ms) / 1000));
     json_object_set_new(status, "name", json_string(conf_of(d, d->conf)->name));
     json_object_set_new(status, "admin", admin_status(d->admin));
+    json_object_set_new(status, "alerts", alerts_status(d->alerts));
     d->program->add_status(d->parts, status);
+}
+
+static struct alerts *running_alerts(void *user)
+{
+    const struct daemon *d = user;
+
+    return d->alerts;
 }
 
 /* ---- what the admin listener asks ---- */
@@ -291,6 +276,23 @@ static bool is_ready(void *user, char *why, size_t room)
     return false;
 }
 
+static json_t *whole_status(void *user)
+{
+    const struct daemon *d = user;
+    json_t *status = control_common(d->program->role);
+
+    add_status(user, status);
+    return status;
+}
+
+static void count(void *user, struct history_totals *totals)
+{
+    const struct daemon *d = user;
+
+    if (d->parts)
+        d->program->count(d->parts, totals);
+}
+
 /* ---- end ---- */
 
 static void close_timer(uv_timer_t *timer)
@@ -302,7 +304,7 @@ static void close_timer(uv_timer_t *timer)
 /* What keeps the loop alive beyond the work itself goes last. */
 static void end_if_done(struct daemon *d)
 {
-    if (d->control || d->parts || d->admin)
+    if (d->control || d->parts || d->admin || d->alerts)
         return;
     close_timer(&d->watchdog);
     close_timer(&d->drain);
@@ -322,6 +324,14 @@ static void on_admin_ended(void *user)
     struct daemon *d = user;
 
     d->admin = NULL;
+    end_if_done(d);
+}
+
+static void on_alerts_ended(void *user)
+{
+    struct daemon *d = user;
+
+    d->alerts = NULL;
     end_if_done(d);
 }
 
@@ -345,6 +355,8 @@ static void cut(struct daemon *d)
         control_stop(d->control);
     if (d->admin)
         admin_stop(d->admin);
+    if (d->alerts)
+        alerts_stop(d->alerts, true);
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -365,6 +377,7 @@ static void on_terminated(void *user)
     notify_stopping();
     log_info("stopping", kv_int("drain_ms", conf_of(d, d->conf)->drain_ms));
     uv_timer_start(&d->drain, on_drain_over, (uint64_t)conf_of(d, d->conf)->drain_ms, 0);
+    alerts_stop(d->alerts, false); /* what goes from now on, goes as it should */
     d->program->drain(d->parts);
     control_drain(d->control);
 }
@@ -456,7 +469,7 @@ static int start_loop(struct daemon *d, struct err *e)
 static int start_control(struct daemon *d, struct err *e)
 {
     static const struct control_functions functions = { running_conf, running_conf_path, add_status,
-                                                        daemon_reload };
+                                                        daemon_reload, running_alerts };
     const char *path = conf_of(d, d->conf)->control_socket;
     int fd = inherited_take_unix(&d->inherited, path);
 
@@ -472,11 +485,18 @@ static int start_control(struct daemon *d, struct err *e)
 
 static int start_admin(struct daemon *d, struct err *e)
 {
-    static const struct admin_functions functions = { add_metrics, is_ready };
+    static const struct admin_functions functions = { add_metrics, { whole_status, count, is_ready } };
     const struct admin_conf conf = admin_conf_of(conf_of(d, d->conf));
 
     d->admin = admin_start(&d->loop, &conf, &d->inherited, &functions, d, on_admin_ended, e);
     return d->admin ? 0 : -1;
+}
+
+static void start_alerts(struct daemon *d)
+{
+    const struct alerts_host host = { add_status, d->program->add_troubles, on_alerts_ended, d };
+
+    d->alerts = alerts_start(&d->loop, d->program->role, conf_of(d, d->conf), &host);
 }
 
 static int start_log(struct daemon *d, struct err *e)
@@ -494,12 +514,16 @@ static int start_all(struct daemon *d, struct err *e)
 {
     if (start_log(d, e) != 0)
         return -1;
+    d->started_ms = loop_now_ms(&d->loop);
     d->state_fd = state_dir_take(conf_of(d, d->conf)->state_dir, e);
     if (d->state_fd < 0 || start_loop(d, e) != 0)
         return -1;
     d->parts = d->program->start(&d->loop, d->conf, &d->inherited,
                                  &(struct daemon_parts_ended){ on_parts_ended, d }, e);
-    return d->parts && start_control(d, e) == 0 ? start_admin(d, e) : -1;
+    if (!d->parts)
+        return -1;
+    start_alerts(d);
+    return start_control(d, e) == 0 ? start_admin(d, e) : -1;
 }
 
 /* The lower, soft limit is for programs that use select(). */

@@ -3,6 +3,7 @@
  * A program fills struct daemon_program with its own parts and calls daemon_main. */
 #ifndef SHARED_DAEMON_H
 #define SHARED_DAEMON_H
+#include "shared/alerts/damping.h"
 #include "shared/daemon_conf.h"
 #include "shared/err.h"
 #include "shared/http/server.h"
@@ -10,6 +11,7 @@
 #include "shared/metrics.h"
 #include "shared/notify.h"
 #include "shared/opt.h"
+#include "shared/page/history.h"
 
 #include <jansson.h>
 
@@ -40,6 +42,9 @@ struct daemon_program {
      * NULL as above. */
     void (*add_metrics)(void *parts, struct metrics *m);
     bool (*ready)(void *parts, char *why, size_t room);
+    void (*count)(void *parts, struct history_totals *totals); /* for the status page, every five seconds */
+    /* What alerts look after, out of a status as add_status makes it; the texts may be the status's. */
+    void (*add_troubles)(const json_t *status, struct troubles *seen);
     /* What a supervisor is told beside that the daemon is ready: "" when there is nothing. NULL: never anything. */
     void (*state_text)(void *parts, char *text, size_t room);
     void (*drain)(void *parts);      /* finish what is in progress, take nothing new */

@@ -1,6 +1,7 @@
 /* shared/daemon_conf.h - the options that both daemons have: the beginning of [relay] and of [agent]. */
 #ifndef SHARED_DAEMON_CONF_H
 #define SHARED_DAEMON_CONF_H
+#include "shared/alerts/alerts_conf.h"
 #include "shared/opt.h"
 
 #include <stddef.h>
@@ -15,6 +16,7 @@ struct daemon_conf {
     const char *log;
     int log_level;
     int64_t drain_ms;
+    const char *on_event, *webhook, *webhook_token_file; /* "": not given */
 };
 
 /* Rows of the option table for struct daemon_conf, which `struct_name` begins with as member `base`. */
@@ -47,8 +49,9 @@ struct daemon_conf {
           .def = admin,                                                                                                       \
           .flags = OPT_RELOAD,                                                                                                \
           .help =                                                                                                             \
-              "Address where /metrics (for Prometheus), /healthz and /readyz are; there is nothing to be changed there. One " \
-              "that others than this machine can reach needs admin_password_file. When empty, there is none." },              \
+              "Address where the status page (/), /metrics (for Prometheus), /healthz and /readyz are; there is nothing to "  \
+              "be changed there. One that others than this machine can reach needs admin_password_file. When empty, there "   \
+              "is none." },                                                                                                   \
         { kind,                                                                                                               \
           "admin_password_file",                                                                                              \
           OPT_SECRET_FILE,                                                                                                    \
@@ -83,11 +86,16 @@ struct daemon_conf {
           .flags = OPT_RELOAD,                                                                                                \
           .choices = daemon_log_levels,                                                                                       \
           .help = "The least important lines that are written." },                                                            \
-    {                                                                                                                         \
-        kind, "drain", OPT_DURATION, offsetof(struct_name, base.drain_ms),                                                    \
-            .def = "10s", .min = 0, .max = 3600000, .flags = OPT_RELOAD,                                                      \
-            .help = "How long work in progress may go on after SIGTERM, before it is cut off."                                \
-    }
+        { kind,                                                                                                               \
+          "drain",                                                                                                            \
+          OPT_DURATION,                                                                                                       \
+          offsetof(struct_name, base.drain_ms),                                                                               \
+          .def = "10s",                                                                                                       \
+          .min = 0,                                                                                                           \
+          .max = 3600000,                                                                                                     \
+          .flags = OPT_RELOAD,                                                                                                \
+          .help = "How long work in progress may go on after SIGTERM, before it is cut off." },                               \
+        ALERTS_OPTIONS(kind, struct_name)
 
 /* Checks across the options of struct daemon_conf. */
 void daemon_conf_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,

@@ -15,21 +15,23 @@ struct hook {
     int open; /* handles */
     const char *option;
     char *path;
-    void (*ended)(void *user);
+    struct hook_end end;
+    void (*ended)(void *user, const struct hook_end *end);
     void *user;
 };
 
 static void on_closed(uv_handle_t *handle)
 {
     struct hook *h = handle->data;
-    void (*ended)(void *user) = h->ended;
+    void (*ended)(void *user, const struct hook_end *end) = h->ended;
+    const struct hook_end end = h->end;
     void *user = h->user;
 
     if (--h->open > 0)
         return;
     free(h->path);
     free(h);
-    ended(user);
+    ended(user, &end);
 }
 
 static void close_all(struct hook *h)
@@ -42,6 +44,8 @@ static void on_exited(uv_process_t *process, int64_t status, int by_signal)
 {
     struct hook *h = process->data;
 
+    h->end.status = status;
+    h->end.signal = by_signal;
     if (status != 0 || by_signal != 0)
         log_warn("a program did not end well", kv_str("option", h->option), kv_str("path", h->path),
                  kv_int("status", status), kv_int("signal", by_signal));
@@ -51,9 +55,13 @@ static void on_exited(uv_process_t *process, int64_t status, int by_signal)
 /* What it has started in turn ends with it. */
 static void on_late(uv_timer_t *timer)
 {
-    struct hook *h = timer->data;
+    hook_cut(timer->data);
+}
 
-    kill(-h->process.pid, SIGKILL);
+void hook_cut(struct hook *h)
+{
+    if (h->end.started)
+        kill(-h->process.pid, SIGKILL);
 }
 
 /* Of the daemon's own environment it gets PATH alone: a credential may be in there. All texts are to be freed. */
@@ -68,8 +76,9 @@ static char **make_environment(const struct hook_variable *variables, size_t n)
     return all;
 }
 
-void hook_run(struct loop *loop, const char *option, const char *path, const struct hook_variable *variables,
-              size_t n, void (*ended)(void *user), void *user)
+struct hook *hook_run(struct loop *loop, const char *option, const char *path,
+                      const struct hook_variable *variables, size_t n,
+                      void (*ended)(void *user, const struct hook_end *end), void *user)
 {
     struct hook *h = mem_new(sizeof *h);
     char **environment = make_environment(variables, n), *args[] = { NULL, NULL };
@@ -94,9 +103,11 @@ void hook_run(struct loop *loop, const char *option, const char *path, const str
                  kv_str("error", uv_strerror(rc)));
         close_all(h);
     } else {
+        h->end.started = true;
         uv_timer_start(&h->deadline, on_late, LONGEST_MS, 0);
     }
     for (size_t i = 0; environment[i]; i++)
         free(environment[i]);
     free(environment);
+    return h;
 }

@@ -231,18 +231,20 @@ bool opt_given(const struct opt_conf *conf, const char *kind, const char *name, 
 /* "relay.ini:2: relay.park = 10s: "; a value not given is shown as the default, at its section's line. */
 static void print_context(struct buf *out, const struct opt_conf *conf, const struct section *s, size_t row)
 {
-    struct buf value = { 0 };
+    struct buf value = { 0 }, shown = { 0 };
     const char *origin = s->origins[row] ? s->origins[row] : s->origin ? s->origin : conf->file;
 
     buf_printf(out, "%s: %s.%s", origin, s->title, s->rows[row].key);
     if (opt_value_present(s, row)) {
         opt_value_text(&value, &s->rows[row], s->values);
+        opt_value_disguise(&shown, &s->rows[row], (struct str){ buf_bytes(&value), value.len });
         buf_add_text(out, value.len > 0 ? " = " : " =");
-        value_show(out, (struct str){ buf_bytes(&value), value.len }, VALUE_SHOWN_CHARS);
+        value_show(out, (struct str){ buf_bytes(&shown), shown.len }, VALUE_SHOWN_CHARS);
         if (!s->origins[row])
             buf_add_text(out, " (the default)");
     }
     buf_free(&value);
+    buf_free(&shown);
 }
 
 void opt_errors_add_at(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,

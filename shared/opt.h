@@ -66,6 +66,7 @@ enum opt_flags {
     OPT_REQUIRED = 2,         /* has no default and must be given, and not empty */
     OPT_BARE_PORT = 4,        /* OPT_LISTEN: PORT alone means :PORT */
     OPT_SECRET_ELSEWHERE = 8, /* OPT_SECRET_FILE: or env:NAME or credential:NAME, see shared/secret.h */
+    OPT_SECRET_URL = 16,      /* OPT_TEXT: of a URL in it nothing is shown behind the host, but by --dump */
 };
 
 /* A row with neither default nor OPT_REQUIRED may be left out of the file: its field is then "" (a text is never NULL),

@@ -67,4 +67,6 @@ must_check int opt_value_set(const struct opt *o, void *values, const struct opt
 void opt_value_clear(const struct opt *o, void *values);
 /* False for a row without default that was not given: there is no text that would mean the same. */
 bool opt_value_present(const struct section *s, size_t row);
+/* Adds the text as errors and /v1/config show it: a URL that may be a password as far as its host. */
+void opt_value_disguise(struct buf *out, const struct opt *o, struct str text);
 #endif

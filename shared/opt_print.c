@@ -170,7 +170,7 @@ static void add_row(json_t *options, const struct section *s, size_t row)
 {
     const struct opt *o = &s->rows[row];
     const struct opt_pairs *pairs = (const void *)((const char *)s->values + o->offset);
-    struct buf text = { 0 };
+    struct buf text = { 0 }, shown = { 0 };
 
     for (size_t i = 0; o->type == OPT_PAIRS && i < pairs->n; i++) {
         buf_take(&text, text.len);
@@ -179,10 +179,12 @@ static void add_row(json_t *options, const struct section *s, size_t row)
     }
     if (o->type != OPT_PAIRS) {
         opt_value_text(&text, o, s->values);
-        add_option(options, o->key, opt_value_present(s, row) ? buf_text(&text) : NULL,
+        opt_value_disguise(&shown, o, (struct str){ buf_bytes(&text), text.len });
+        add_option(options, o->key, opt_value_present(s, row) ? buf_text(&shown) : NULL,
                    s->origins[row] ? s->origins[row] : "default");
     }
     buf_free(&text);
+    buf_free(&shown);
 }
 
 struct json_t *opt_json(const struct opt_conf *conf)

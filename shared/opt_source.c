@@ -38,9 +38,23 @@ char *opt_source_shown(struct str text, size_t max_chars)
     return copy;
 }
 
+/* What cannot be understood may be a password, too, as far as it is a URL. */
+static char *shown_of(const struct opt *row, struct str text)
+{
+    static const struct opt unknown = { .flags = OPT_SECRET_URL };
+    bool has_url = text.n > 3 && memmem(text.p, text.n, "://", 3);
+    struct buf disguised = { 0 };
+    char *copy;
+
+    opt_value_disguise(&disguised, row ? row : has_url ? &unknown : &(struct opt){ 0 }, text);
+    copy = opt_source_shown((struct str){ buf_bytes(&disguised), disguised.len }, VALUE_SHOWN_CHARS);
+    buf_free(&disguised);
+    return copy;
+}
+
 static void refuse_line(const struct source *s, struct str line, const char *why)
 {
-    char *text = opt_source_shown(str_trim(line), VALUE_SHOWN_CHARS);
+    char *text = shown_of(NULL, str_trim(line));
 
     opt_errors_add(s->loader->errors, "%s:%zu: %s: %s", s->name, s->line_no, text, why);
     free(text);
@@ -63,9 +77,10 @@ void opt_source_refuse(const struct source *s, const struct section *section, co
                        const char *what)
 {
     const struct ini_line *line = &s->line;
+    const struct opt *row = opt_row_find(section->rows, section->rows_n, line->key);
     char *arg = opt_source_shown(line->arg, VALUE_SHOWN_CHARS),
          *title = opt_source_shown(str_of(section->title), VALUE_SHOWN_CHARS),
-         *value = opt_source_shown(line->value, VALUE_SHOWN_CHARS);
+         *value = shown_of(row, line->value);
 
     opt_errors_add(s->loader->errors, "%s:%zu: %s.%.*s%s%s =%s%s: %s%s", s->name, s->line_no, title,
                    STR_ARG(line->key), *arg ? " " : "", arg, *value ? " " : "", value, why, what);

@@ -425,3 +425,27 @@ void opt_value_text(struct buf *out, const struct opt *o, const void *values)
     case OPT_PAIRS: print_pairs(out, f.pairs); break;
     }
 }
+
+void opt_value_disguise(struct buf *out, const struct opt *o, struct str text)
+{
+    const char *host = text.n > 3 ? memmem(text.p, text.n, "://", 3) : NULL, *end = text.p + text.n, *at;
+    size_t n = 0;
+
+    if (!(o->flags & OPT_SECRET_URL) || text.n == 0) {
+        buf_add(out, text.p, text.n);
+        return;
+    }
+    if (host) {
+        host += 3;
+        while (host + n < end && !strchr("/?#", host[n]))
+            n++;
+        buf_add(out, text.p, (size_t)(host - text.p));
+        if ((at = memrchr(host, '@', n))) {
+            n -= (size_t)(at + 1 - host);
+            host = at + 1;
+        }
+        buf_add(out, host, n);
+    }
+    if (!host || host + n < end)
+        buf_add_text(out, host ? "/…" : "…");
+}

@@ -1,5 +1,6 @@
 #include "shared/policy.h"
 
+#include "shared/cidr_json.h"
 #include "shared/json.h"
 #include "shared/page_template.h"
 #include "shared/str.h"
@@ -200,6 +201,48 @@ static int get_issuer(struct policy *p, const json_t *object, struct arena *aren
     return 0;
 }
 
+/* ---- who may come in, and how often ---- */
+
+static int get_networks(const json_t *object, const char *key, struct cidrs *list, struct arena *arena,
+                        struct err *e)
+{
+    return has(object, key) ? cidr_json_get(object, key, list, arena, e) : 0;
+}
+
+static int get_rate(struct policy *p, const json_t *object, struct err *e)
+{
+    const char *text;
+
+    if (!has(object, "rate"))
+        return 0;
+    if (json_get_text(object, "rate", RATE_TEXT_BYTES, &text, e) != 0)
+        return -1;
+    return rate_read(str_of(text), &p->rate, e) != 0 ? err_wrap(e, "member \"rate\"") : 0;
+}
+
+static int get_passwords(struct policy *p, const json_t *object, struct arena *arena, struct err *e)
+{
+    const char *text;
+
+    if (!has(object, "basic_auth_file"))
+        return 0;
+    if (json_get_text(object, "basic_auth_file", HTPASSWD_BYTES, &text, e) != 0)
+        return -1;
+    if (htpasswd_check(str_of(text), e) != 0)
+        return err_wrap(e, "member \"basic_auth_file\"");
+    p->passwords = arena_copy(arena, text);
+    return 0;
+}
+
+static int get_guard(struct policy *p, const json_t *object, struct arena *arena, struct err *e)
+{
+    return get_networks(object, "allow", &p->allow, arena, e) != 0 ||
+                   get_networks(object, "deny", &p->deny, arena, e) != 0 || get_rate(p, object, e) != 0 ||
+                   get_passwords(p, object, arena, e) != 0
+               ? -1
+               : 0;
+}
+
 /* ---- headers: each object adds to those before, and wins where both name one ---- */
 
 static bool unsets(const json_t *object, const char *name)
@@ -355,7 +398,8 @@ int policy_lay(struct policy *p, const json_t *object, struct arena *arena, stru
         return err_set(e, ERR_INPUT, "a policy is not an object of at most %d KiB", POLICY_JSON_BYTES / 1024);
     if (get_words(p, object, e) != 0 || get_numbers(p, object, e) != 0 || get_flags(p, object, e) != 0 ||
         get_page(p, object, arena, e) != 0 || get_issuer(p, object, arena, e) != 0 ||
-        get_headers(p, object, arena, e) != 0 || get_routes(p, object, arena, e) != 0)
+        get_guard(p, object, arena, e) != 0 || get_headers(p, object, arena, e) != 0 ||
+        get_routes(p, object, arena, e) != 0)
         return err_wrap(e, "policy");
     return 0;
 }
@@ -371,6 +415,15 @@ static const char *const *copy_texts(const char *const *from, size_t n, struct a
     return list;
 }
 
+static struct cidrs copy_networks(const struct cidrs *from, struct arena *arena)
+{
+    struct cidr *list = arena_get(arena, from->n * sizeof *list + 1);
+
+    if (from->n > 0)
+        memcpy(list, from->list, from->n * sizeof *list);
+    return (struct cidrs){ from->n, list };
+}
+
 void policy_copy(struct policy *to, const struct policy *from, struct arena *arena)
 {
     struct policy_header *headers = arena_get(arena, from->set_headers_n * sizeof *headers + 1);
@@ -382,6 +435,9 @@ void policy_copy(struct policy *to, const struct policy *from, struct arena *are
     to->set_headers = headers;
     to->unset_headers = copy_texts(from->unset_headers, from->unset_headers_n, arena);
     to->routes = copy_texts(from->routes, from->routes_n, arena);
+    to->allow = copy_networks(&from->allow, arena);
+    to->deny = copy_networks(&from->deny, arena);
+    to->passwords = from->passwords ? arena_copy(arena, from->passwords) : NULL;
     to->issuer = from->issuer ? arena_copy(arena, from->issuer) : NULL;
     to->error_page = from->error_page ? arena_copy(arena, from->error_page) : NULL;
 }
@@ -389,6 +445,23 @@ void policy_copy(struct policy *to, const struct policy *from, struct arena *are
 size_t policy_json_bytes(const json_t *object)
 {
     return object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
+}
+
+json_t *policy_guard_status(const struct policy *p)
+{
+    struct buf rate = { 0 };
+    json_t *status;
+
+    if (p->allow.n + p->deny.n + p->rate.times == 0 && !p->passwords)
+        return json_null();
+    status = json_pack("{s:[], s:[], s:b}", "allow", "deny", "password", p->passwords != NULL);
+    cidr_json_set(status, "allow", &p->allow);
+    cidr_json_set(status, "deny", &p->deny);
+    rate_print(&rate, &p->rate);
+    json_object_set_new(status, "rate",
+                        p->rate.times > 0 ? json_stringn(buf_bytes(&rate), rate.len) : json_null());
+    buf_free(&rate);
+    return status;
 }
 
 enum policy_http2 policy_http2(const json_t *object, const char *route)

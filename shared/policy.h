@@ -6,7 +6,10 @@
 #ifndef SHARED_POLICY_H
 #define SHARED_POLICY_H
 #include "shared/arena.h"
+#include "shared/cidr.h"
 #include "shared/err.h"
+#include "shared/htpasswd.h"
+#include "shared/rate.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -57,6 +60,9 @@ struct policy {
     size_t set_headers_n;
     const char *const *unset_headers;
     size_t unset_headers_n;
+    struct cidrs allow, deny;  /* of visitors; allow: nobody else, when there is any; deny comes first */
+    struct rate rate;          /* of requests of each source */
+    const char *passwords;     /* as htpasswd.h has them; NULL: nobody is asked for one */
     const char *const *routes; /* paths that have a service of their own; the longest first */
     size_t routes_n;
 };
@@ -69,6 +75,9 @@ must_check int policy_lay(struct policy *p, const json_t *object, struct arena *
 /* Lists are copied into the arena, so that the copy lives as long. */
 void policy_copy(struct policy *to, const struct policy *from, struct arena *arena);
 size_t policy_json_bytes(const json_t *object); /* as text */
+/* Whom it lets in, as an object that may be shown: allow and deny, rate, and whether it asks for a password.
+ * JSON's null: everybody. */
+json_t *policy_guard_status(const struct policy *p);
 
 /* What an object says of the service of this route ("": the site's own): its member "http2" is an object with a word for
  * each route of which there is something to say. Words of later versions mean what no word means: never. */

@@ -1,5 +1,6 @@
 #include "shared/policy_conf.h"
 
+#include "shared/cidr_json.h"
 #include "shared/domain.h"
 #include "shared/file.h"
 #include "shared/str.h"
@@ -57,9 +58,59 @@ static int set_page(json_t *to, const char *path, struct err *e)
     return rc;
 }
 
-json_t *policy_of_conf(const struct policy_conf *conf, struct err *e)
+static int read_passwords(const char *path, struct buf *file, struct err *e)
+{
+    if (file_read(path, HTPASSWD_BYTES, file, e) != 0)
+        return -1;
+    return htpasswd_check((struct str){ buf_bytes(file), file->len }, e);
+}
+
+/* Names and hashes alone: what else stands in the file is nobody's business. */
+static int set_passwords(json_t *to, const char *path, struct err *e)
+{
+    struct buf file = { 0 }, text = { 0 };
+    struct htpasswd_entry entry;
+    struct str rest;
+
+    if (!path[0])
+        return 0;
+    if (read_passwords(path, &file, e) != 0) {
+        buf_free(&file);
+        return -1;
+    }
+    rest = (struct str){ buf_bytes(&file), file.len };
+    while (htpasswd_next(&rest, &entry))
+        buf_printf(&text, "%.*s:%.*s\n", STR_ARG(entry.user), STR_ARG(entry.hash));
+    json_object_set_new(to, "basic_auth_file", json_stringn(buf_bytes(&text), text.len));
+    buf_free(&text);
+    buf_free(&file);
+    return 0;
+}
+
+static void set_rate(json_t *to, const char *text)
+{
+    struct buf canonical = { 0 };
+    struct rate rate;
+
+    if (!text[0] || rate_read(str_of(text), &rate, NULL) != 0)
+        return; /* it was checked */
+    rate_print(&canonical, &rate);
+    json_object_set_new(to, "rate", json_stringn(buf_bytes(&canonical), canonical.len));
+    buf_free(&canonical);
+}
+
+/* Whose file cannot be read; NULL: all can. */
+static const char *set_files(json_t *to, const struct policy_conf *conf, struct err *e)
+{
+    if (set_page(to, conf->error_page, e) != 0)
+        return "error_page";
+    return set_passwords(to, conf->basic_auth_file, e) != 0 ? "basic_auth_file" : NULL;
+}
+
+json_t *policy_of_conf(const struct policy_conf *conf, const char **key, struct err *e)
 {
     json_t *to = json_object();
+    const char *failed;
 
     set_word(to, "https", policy_https_words, conf->https);
     set_word(to, "www", policy_www_words, conf->www);
@@ -74,8 +125,13 @@ json_t *policy_of_conf(const struct policy_conf *conf, struct err *e)
     if (conf->access_log >= 0)
         json_object_set_new(to, "access_log", json_boolean(conf->access_log));
     set_headers(to, conf);
-    if (set_page(to, conf->error_page, e) == 0)
+    cidr_json_set(to, "allow", &conf->allow);
+    cidr_json_set(to, "deny", &conf->deny);
+    set_rate(to, conf->rate);
+    failed = set_files(to, conf, e);
+    if (!failed)
         return to;
+    *key = failed;
     json_decref(to);
     return NULL;
 }
@@ -152,6 +208,7 @@ static void check_passthrough(struct opt_conf *conf, const char *name, const str
         { "issuer", p->issuer[0] },
         { "set_header", p->set_headers.n > 0 },
         { "unset_header", p->unset_headers.n > 0 },
+        { "basic_auth_file", p->basic_auth_file[0] },
     };
 
     if (p->https == POLICY_BOTH)
@@ -168,14 +225,53 @@ static void check_passthrough(struct opt_conf *conf, const char *name, const str
 static void check_size(struct opt_conf *conf, const char *name, const struct policy_conf *p,
                        struct opt_errors *errors)
 {
-    json_t *policy = opt_touches_files(conf) ? policy_of_conf(p, NULL) : NULL;
+    const char *key;
+    json_t *policy = opt_touches_files(conf) ? policy_of_conf(p, &key, NULL) : NULL;
 
     if (policy_json_bytes(policy) > POLICY_JSON_BYTES)
         opt_errors_add_at(
             errors, conf, "domain", name, NULL,
-            "set_header, unset_header and error_page together are larger than %d KiB; shorten them",
+            "set_header, unset_header, error_page, allow, deny and basic_auth_file together are larger than %d "
+            "KiB; shorten them",
             POLICY_JSON_BYTES / 1024);
     json_decref(policy);
+}
+
+static void check_networks(struct opt_conf *conf, const char *name, const char *key, const struct cidrs *list,
+                           struct opt_errors *errors)
+{
+    if (list->n > CIDR_JSON_MAX)
+        opt_errors_add_at(errors, conf, "domain", name, key, "more than %d of them", CIDR_JSON_MAX);
+}
+
+static void check_passwords(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                            struct opt_errors *errors)
+{
+    struct buf file = { 0 };
+    struct err why = { 0 };
+
+    if (p->basic_auth_file[0] && opt_touches_files(conf) &&
+        read_passwords(p->basic_auth_file, &file, &why) != 0)
+        opt_errors_add_at(errors, conf, "domain", name, "basic_auth_file", "%s", why.text);
+    if (p->basic_auth_file[0] && p->https == POLICY_BOTH)
+        opt_errors_add_at(
+            errors, conf, "domain", name, "basic_auth_file",
+            "with https = both passwords would be sent without TLS; write https = redirect or only");
+    buf_free(&file);
+}
+
+/* Who may come in, and how often. */
+static void check_guard(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                        struct opt_errors *errors)
+{
+    struct err why = { 0 };
+    struct rate rate;
+
+    check_networks(conf, name, "allow", &p->allow, errors);
+    check_networks(conf, name, "deny", &p->deny, errors);
+    if (p->rate[0] && rate_read(str_of(p->rate), &rate, &why) != 0)
+        opt_errors_add_at(errors, conf, "domain", name, "rate", "%s", why.text);
+    check_passwords(conf, name, p, errors);
 }
 
 void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
@@ -185,6 +281,7 @@ void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt
     struct err why = { 0 };
 
     check_headers(conf, name, p, errors);
+    check_guard(conf, name, p, errors);
     check_size(conf, name, p, errors);
     if (p->error_page[0] && opt_touches_files(conf) && read_page(p->error_page, &page, &why) != 0)
         opt_errors_add_at(errors, conf, "domain", name, "error_page", "%s", why.text);

@@ -4,19 +4,23 @@
 #define SHARED_POLICY_CONF_H
 #include "shared/opt.h"
 #include "shared/policy.h"
+#include "shared/policy_guard_rows.h"
 
 /* Part of a [domain] section's struct; what is not given is -1, "" or empty. */
 struct policy_conf {
     int https, www, share, tls, access_log;
     int64_t priority, hsts_ms, max_body, park_ms;
-    const char *error_page; /* path */
-    const char *issuer;     /* who its certificate is from, as the relay knows it */
+    const char *error_page;      /* path */
+    const char *basic_auth_file; /* likewise */
+    const char *rate;
+    struct cidrs allow, deny;
+    const char *issuer; /* who its certificate is from, as the relay knows it */
     struct opt_pairs set_headers, unset_headers;
 };
 
-/* The object; what was not given is no member of it. The page's file is read: NULL with the reason when that fails.
- * A new reference. */
-json_t *policy_of_conf(const struct policy_conf *conf, struct err *e);
+/* The object; what was not given is no member of it. Files are read: NULL with the reason when that fails, and *key is the
+ * option that names the file. A new reference. */
+json_t *policy_of_conf(const struct policy_conf *conf, const char **key, struct err *e);
 /* Adds what is wrong with the section [domain `name`]. aliases: its further names; NULL where they are not known. */
 void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
                        const struct policy_conf *p, struct opt_errors *errors);
@@ -93,7 +97,8 @@ extern const char *const policy_log_words[];
                    .help = "A header of each response, in place of what the service says."),                 \
         POLICY_ROW(struct_name, member, "unset_header", OPT_PAIRS, unset_headers,                            \
                    .sample = "X-Powered-By =",                                                               \
-                   .help = "A header of the service's responses that visitors do not get.")
+                   .help = "A header of the service's responses that visitors do not get."),                 \
+        POLICY_GUARD_OPTIONS(struct_name, member)
 
 #define POLICY_ROW(struct_name, member, name, kind, field, ...)                                     \
     {                                                                                               \

@@ -1,5 +1,6 @@
 #include "shared/port_policy.h"
 
+#include "shared/cidr_json.h"
 #include "shared/json.h"
 #include "shared/value.h"
 
@@ -33,22 +34,6 @@ bool port_policy_collide(const struct opt_address *a, const struct opt_address *
 
 /* ---- write ---- */
 
-static void set_networks(json_t *to, const char *key, const struct cidrs *cidrs)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < cidrs->n; i++) {
-        struct buf text = { 0 };
-
-        cidr_print(&text, &cidrs->list[i]);
-        json_array_append_new(list, json_stringn(buf_bytes(&text), text.len));
-        buf_free(&text);
-    }
-    if (cidrs->n > 0)
-        json_object_set(to, key, list);
-    json_decref(list);
-}
-
 json_t *port_policy_write(const struct port_policy *p)
 {
     struct buf listen = { 0 };
@@ -57,36 +42,12 @@ json_t *port_policy_write(const struct port_policy *p)
     value_print_address(&listen, &p->listen);
     json_object_set_new(to, "listen", json_stringn(buf_bytes(&listen), listen.len));
     buf_free(&listen);
-    set_networks(to, "allow", &p->allow);
-    set_networks(to, "deny", &p->deny);
+    cidr_json_set(to, "allow", &p->allow);
+    cidr_json_set(to, "deny", &p->deny);
     return to;
 }
 
 /* ---- read ---- */
-
-static int get_networks(const json_t *object, const char *key, struct cidrs *cidrs, struct arena *arena,
-                        struct err *e)
-{
-    struct cidr *into;
-    const json_t *list;
-
-    *cidrs = (struct cidrs){ 0 };
-    if (!json_object_get(object, key))
-        return 0;
-    if (json_get_list(object, key, PORT_POLICY_NETWORKS, &list, e) != 0)
-        return -1;
-    into = arena_get(arena, json_array_size(list) * sizeof *into + 1);
-    cidrs->list = into;
-    for (; cidrs->n < json_array_size(list); cidrs->n++) {
-        const char *text = json_string_value(json_array_get(list, cidrs->n));
-
-        if (!text)
-            return err_set(e, ERR_INPUT, "member \"%s\" holds what is no text", key);
-        if (cidr_read(str_of(text), &into[cidrs->n], e) != 0)
-            return err_wrap(e, "member \"%s\"", key);
-    }
-    return 0;
-}
 
 int port_policy_read(struct port_policy *p, const json_t *object, struct arena *arena, struct err *e)
 {
@@ -99,8 +60,8 @@ int port_policy_read(struct port_policy *p, const json_t *object, struct arena *
         return -1;
     if (value_address(str_of(listen), false, &p->listen, e) != 0)
         return err_wrap(e, "member \"listen\"");
-    return get_networks(object, "allow", &p->allow, arena, e) != 0 ||
-                   get_networks(object, "deny", &p->deny, arena, e) != 0
+    return cidr_json_get(object, "allow", &p->allow, arena, e) != 0 ||
+                   cidr_json_get(object, "deny", &p->deny, arena, e) != 0
                ? -1
                : 0;
 }

@@ -10,8 +10,6 @@
 
 #include <jansson.h>
 
-enum { PORT_POLICY_NETWORKS = 500 }; /* of each list: a claim's line has to hold them */
-
 struct port_policy {
     struct opt_address listen;
     struct cidrs allow, deny; /* allow: nobody else, when there is any; deny comes first */

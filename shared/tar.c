@@ -180,6 +180,7 @@ static int read_header(const char *block, struct tar_member *m, uint64_t *size, 
 int tar_next(struct str *rest, struct tar_member *m, struct err *e)
 {
     uint64_t size;
+    size_t whole;
 
     *m = (struct tar_member){ 0 };
     if (rest->n < BLOCK)
@@ -193,7 +194,8 @@ int tar_next(struct str *rest, struct tar_member *m, struct err *e)
     if (size > rest->n || padding((size_t)size) > rest->n - size)
         return err_set(e, ERR_INPUT, "%s: it is cut short", m->path);
     m->content = (struct str){ rest->p, (size_t)size };
-    rest->p += size + padding((size_t)size);
-    rest->n -= size + padding((size_t)size);
+    whole = (size_t)size + padding((size_t)size);
+    rest->p += whole;
+    rest->n -= whole;
     return 1;
 }

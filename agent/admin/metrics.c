@@ -32,7 +32,7 @@ static const struct metrics_column sites[] = {
       METRICS_GAUGE, NULL, "up", NULL, 0 },
 };
 
-static const struct metrics_labels cert_labels = { "domain", "domain", "relay", "relay" };
+static const struct metrics_labels cert_labels = { "domain", "name", "relay", "relay" };
 static const struct metrics_column certs[] = {
     { "certificate_expiry_timestamp_seconds",
       "Until when the certificate at the relay is good, in Unix time.", METRICS_GAUGE, NULL, "not_after",
@@ -112,8 +112,7 @@ static json_t *services(const json_t *domains)
 void agent_metrics_add(struct metrics *m, const json_t *status)
 {
     const json_t *domains = json_object_get(status, "domains"), *all = json_object_get(status, "relays");
-    json_t *each_lane = flat(all, NULL, "lanes", "relay"),
-           *each_cert = flat(domains, NULL, "certs", "domain");
+    json_t *each_lane = flat(all, NULL, "lanes", "relay"), *each_cert = flat(domains, NULL, "certs", NULL);
     json_t *each_record = flat(domains, "dns", "records", NULL), *each_service = services(domains);
 
     TABLE(m, all, &relay_labels, relays);

@@ -1,4 +1,4 @@
-/* agent/carry/limits.h - what all streams of all lanes together may be, and may hold.
+/* agent/carry/limits.h - what all streams of all lanes together may be, and may hold; and have carried.
  *
  * A value, embedded in the agent; every lane borrows it. */
 #ifndef AGENT_CARRY_LIMITS_H
@@ -13,6 +13,7 @@ struct limits {
     struct carry *first; /* of all streams */
     size_t used, max_streams;
     uint64_t max_buffered;
+    uint64_t bytes_in, bytes_out; /* to and from services, since the start */
 };
 
 /* Every stream, from its start to its end. */

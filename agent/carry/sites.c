@@ -32,17 +32,22 @@ static void read_service(struct site_service *service, const char *item, const c
     service->at.proxy = (enum proxy_header_version)proxy;
 }
 
-/* The files it names were there when the configuration was checked. Where one went away since, all is as it was. */
+/* The files it names were there when the configuration was checked. Where one went away since, all is as it was; and where
+ * that asked for no password, nobody is let in without one. */
 static json_t *policy_of(const char *name, const struct agent_domain_conf *d, const struct site *before)
 {
     struct err why = { 0 };
-    json_t *policy = policy_of_conf(&d->policy, &why);
+    const char *key = NULL;
+    json_t *policy = policy_of_conf(&d->policy, &key, &why);
 
     if (policy)
         return policy;
     log_error("a site is claimed with what its section asked for before, if anything", kv_str("domain", name),
-              kv_str("error", why.text));
-    return before && before->policy ? json_copy(before->policy) : json_object();
+              kv_str("option", key), kv_str("error", why.text));
+    policy = before && before->policy ? json_copy(before->policy) : json_object();
+    if (d->policy.basic_auth_file[0] && !json_object_get(policy, "basic_auth_file"))
+        json_object_set_new(policy, "deny", json_pack("[s, s]", "0.0.0.0/0", "::/0"));
+    return policy;
 }
 
 static json_t *with_routes(json_t *policy, const struct opt_pairs *routes)
@@ -406,6 +411,20 @@ static void add_claim_status(json_t *to, const struct site *site)
                         site->claim_since_s ? json_time((time_t)site->claim_since_s) : json_null());
 }
 
+/* What it asks for; the relay's own section may say something else. */
+static json_t *guard_status(const struct site *site)
+{
+    struct arena texts = { 0 };
+    struct policy policy;
+    json_t *status = NULL;
+
+    policy_defaults(&policy, 0);
+    if (policy_lay(&policy, site->policy, &texts, NULL) == 0)
+        status = policy_guard_status(&policy);
+    arena_free(&texts);
+    return status ? status : json_null();
+}
+
 json_t *sites_status(const struct sites *s)
 {
     json_t *list = json_array();
@@ -420,6 +439,7 @@ json_t *sites_status(const struct sites *s)
         add_service_status(domain, &site->services[0]);
         json_object_set_new(domain, "routes", routes_status(site));
         add_claim_status(domain, site);
+        json_object_set_new(domain, "guard", guard_status(site));
         json_array_append_new(list, domain);
     }
     return list;

@@ -373,7 +373,7 @@ static void note_consumed(struct carry *c)
 
 static void to_service(struct carry *c, const char *bytes, size_t n)
 {
-    c->lane->bytes_in += n;
+    carry_count(c->lane, n, 0);
     c->to_service += n;
     service_conn_write(c->service, bytes, n);
 }
@@ -396,7 +396,7 @@ static void on_service_received(void *user, const char *bytes, size_t n)
     struct carry *c = user;
     ssize_t taken = 0;
 
-    c->lane->bytes_out += n;
+    carry_count(c->lane, 0, n);
     if (!c->answered)
         note_service(c, LANE_SERVICE_OK, "");
     c->answered = true;

@@ -38,6 +38,15 @@ struct carry_lane {
 };
 
 struct carry *carry_start(struct carry_lane *lane, LIBSSH2_CHANNEL *channel);
+/* Bytes to a service, and from one. */
+static inline void carry_count(struct carry_lane *lane, size_t in, size_t out)
+{
+    lane->bytes_in += in;
+    lane->bytes_out += out;
+    lane->limits->bytes_in += in;
+    lane->limits->bytes_out += out;
+}
+
 /* Of a plain forward: without headers, straight to this site's service. */
 struct carry *carry_start_plain(struct carry_lane *lane, LIBSSH2_CHANNEL *channel, const struct site *site);
 /* Ends at once: the session is going down, and frees the channel itself. */

@@ -31,6 +31,13 @@ static struct told_cert *cert_of(struct told *t, const char *relay, const char *
     return &t->certs[t->certs_n++];
 }
 
+static void forget(struct told *t, struct told_cert *c)
+{
+    free_cert(c);
+    *c = t->certs[--t->certs_n];
+}
+
+/* "none": it has none from an authority, or not any more. */
 void told_cert(struct told *t, const char *relay, const struct lane_msg *m)
 {
     struct told_cert *c = cert_of(t, relay, m->cert.item);
@@ -38,6 +45,10 @@ void told_cert(struct told *t, const char *relay, const struct lane_msg *m)
 
     if (!c)
         return;
+    if (strcmp(m->cert.state, "none") == 0) {
+        forget(t, c);
+        return;
+    }
     if (c->state && strcmp(c->state, m->cert.state) == 0)
         since = c->since;
     free_cert(c);
@@ -51,10 +62,8 @@ void told_keep(struct told *t, bool (*keep)(void *user, const char *relay, const
     for (size_t i = t->certs_n; i > 0; i--) {
         struct told_cert *c = &t->certs[i - 1];
 
-        if (keep(user, c->relay, c->item))
-            continue;
-        free_cert(c);
-        *c = t->certs[--t->certs_n];
+        if (!keep(user, c->relay, c->item))
+            forget(t, c);
     }
 }
 
@@ -76,17 +85,27 @@ enum told_state told_state(const struct told *t, const char *relay, const char *
     return TOLD_NOTHING;
 }
 
-json_t *told_certs_status(const struct told *t, const char *site)
+static bool is_of(const char *name, const char *site, const struct opt_words *aliases)
+{
+    bool found = strcmp(name, site) == 0;
+
+    for (size_t i = 0; aliases && !found && i < aliases->n; i++)
+        found = strcmp(name, aliases->words[i]) == 0;
+    return found;
+}
+
+json_t *told_certs_status(const struct told *t, const char *site, const struct opt_words *aliases)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < t->certs_n; i++) {
         const struct told_cert *c = &t->certs[i];
+        const char *name = c->item + sizeof item_prefix - 1;
 
-        if (is_of_site(c, site))
+        if (strncmp(c->item, item_prefix, sizeof item_prefix - 1) == 0 && is_of(name, site, aliases))
             json_array_append_new(list,
-                                  json_pack("{s:s, s:s, s:o, s:o, s:o}", "relay", c->relay, "state", c->state,
-                                            "since", json_time(c->since), "not_after",
+                                  json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "name", name, "relay", c->relay,
+                                            "state", c->state, "since", json_time(c->since), "not_after",
                                             *c->not_after ? json_string(c->not_after) : json_null(),
                                             "last_error", *c->why ? json_any_text(c->why) : json_null()));
     }

@@ -4,6 +4,7 @@
 #ifndef AGENT_CERTS_TOLD_H
 #define AGENT_CERTS_TOLD_H
 #include "shared/lane_types.h"
+#include "shared/opt.h"
 
 #include <stddef.h>
 #include <time.h>
@@ -32,7 +33,7 @@ void told_notice(struct told *t, const char *relay, const struct lane_msg *m, ti
 /* Forgets what is no longer of ours. */
 void told_keep(struct told *t, bool (*keep)(void *user, const char *relay, const char *item), void *user);
 enum told_state told_state(const struct told *t, const char *relay, const char *site);
-/* certs[] of one domain, and notices[], of /v1/status. New references. */
-json_t *told_certs_status(const struct told *t, const char *site);
+/* certs[] of one domain, and notices[], of /v1/status: its own, and those of its aliases that have one apart. New references. */
+json_t *told_certs_status(const struct told *t, const char *site, const struct opt_words *aliases);
 json_t *told_notices_status(const struct told *t);
 #endif

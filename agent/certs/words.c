@@ -142,7 +142,9 @@ enum told_state words_cert_state(const struct words *w, const char *relay, const
 
 json_t *words_certs_status(const struct words *w, const char *site)
 {
-    return told_certs_status(&w->told, site);
+    const struct agent_domain_conf *d = opt_values(w->conf, "domain", site);
+
+    return told_certs_status(&w->told, site, d ? &d->aliases : NULL);
 }
 
 json_t *words_notices_status(const struct words *w)
@@ -175,7 +177,7 @@ static bool is_ours(void *user, const char *relay, const char *item)
     const struct words *w = user;
 
     return opt_values(w->conf, "relay", relay) && strncmp(item, "domain:", 7) == 0 &&
-           opt_values(w->conf, "domain", item + 7);
+           claimed_at(w->conf, relay, item + 7);
 }
 
 void words_reload(struct words *w, const struct opt_conf *conf)

@@ -78,10 +78,11 @@ static void join_values(struct buf *out, const struct dns_rrset *set)
         buf_printf(out, "%s%s", i > 0 ? " " : "", set->values[i].text);
 }
 
-static void on_hook_ended(void *user)
+static void on_hook_ended(void *user, const struct hook_end *end)
 {
     struct dns *d = user;
 
+    (void)end;
     d->alive--;
     end_if_done(d);
 }

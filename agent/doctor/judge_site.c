@@ -130,19 +130,21 @@ static void judge_certificates(struct steps *s, const json_t *domain)
     json_array_foreach(json_object_get(domain, "certs"), i, cert)
     {
         const char *relay = fact_text(cert, "relay"), *error = fact_text(cert, "last_error");
+        const char *name = *fact_text(cert, "name") ? fact_text(cert, "name") : s->about;
+        const char *alias = strcmp(name, s->about) != 0 ? name : "", *colon = *alias ? ": " : "";
 
         if (fact_is(cert, "state", "expired")) {
-            steps_add(s, "certificate", STEP_FAIL, "it has expired at relay %s, on %s%s%s", relay,
-                      fact_text(cert, "not_after"), *error ? ": " : "", error);
-            steps_remedy(s, "on the relay's machine: tunnelctl certs renew %s; tunnelctl doctor %s", s->about,
+            steps_add(s, "certificate", STEP_FAIL, "%s%sit has expired at relay %s, on %s%s%s", alias, colon,
+                      relay, fact_text(cert, "not_after"), *error ? ": " : "", error);
+            steps_remedy(s, "on the relay's machine: tunnelctl certs renew %s; tunnelctl doctor %s", name,
                          s->about);
         } else if (*error) {
-            steps_add(s, "certificate", STEP_WARN, "relay %s cannot get one (%s): %s", relay,
-                      fact_text(cert, "state"), error);
+            steps_add(s, "certificate", STEP_WARN, "%s%srelay %s cannot get one (%s): %s", alias, colon,
+                      relay, fact_text(cert, "state"), error);
             steps_remedy(s, "on the relay's machine: tunnelctl doctor %s", s->about);
         } else if (*fact_text(cert, "not_after")) {
-            steps_add(s, "certificate", STEP_PASS, "relay %s: %s until %s", relay, fact_text(cert, "state"),
-                      fact_text(cert, "not_after"));
+            steps_add(s, "certificate", STEP_PASS, "%s%srelay %s: %s until %s", alias, colon, relay,
+                      fact_text(cert, "state"), fact_text(cert, "not_after"));
         }
     }
 }

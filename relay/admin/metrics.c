@@ -126,28 +126,35 @@ static const struct metrics_column certs[] = {
       METRICS_GAUGE, NULL, "soon", NULL, 0 },
 };
 
-/* One object for each site: {name, failing, soon}, and {not_after, left} where there is a certificate. */
+static void add_certificate(json_t *list, json_t *name, const json_t *cert, int64_t now)
+{
+    static const struct metrics_column not_after = { .key = "not_after" };
+    int failing = json_is_string(json_object_get(cert, "last_error"));
+    json_t *one = json_pack("{s:O, s:i}", "name", name, "failing", failing);
+    double ends;
+    bool known = metrics_value_of(cert, &not_after, &ends);
+
+    json_object_set_new(one, "soon", json_integer(failing && known && ends - (double)now < SOON_S));
+    if (known) {
+        json_object_set_new(one, "not_after", json_real(ends));
+        json_object_set_new(one, "left", json_real(ends - (double)now));
+    }
+    json_array_append_new(list, one);
+}
+
+/* One object for each site, and each alias whose certificate is another one: {name, failing, soon}, and {not_after, left} where
+ * there is a certificate. */
 static json_t *certificates(const json_t *domains, int64_t now)
 {
-    static const struct metrics_column not_after = { .in = "cert", .key = "not_after" };
     json_t *list = json_array();
-    const json_t *domain;
-    double ends;
-    size_t i;
+    const json_t *domain, *cert;
+    size_t i, j;
 
     json_array_foreach(domains, i, domain)
     {
-        const json_t *cert = json_object_get(domain, "cert");
-        int failing = json_is_string(json_object_get(cert, "last_error"));
-        json_t *one = json_pack("{s:O, s:i}", "name", json_object_get(domain, "name"), "failing", failing);
-        bool known = metrics_value_of(domain, &not_after, &ends);
-
-        json_object_set_new(one, "soon", json_integer(failing && known && ends - (double)now < SOON_S));
-        if (known) {
-            json_object_set_new(one, "not_after", json_real(ends));
-            json_object_set_new(one, "left", json_real(ends - (double)now));
-        }
-        json_array_append_new(list, one);
+        add_certificate(list, json_object_get(domain, "name"), json_object_get(domain, "cert"), now);
+        json_array_foreach(json_object_get(domain, "certs"), j, cert)
+            add_certificate(list, json_object_get(cert, "name"), cert, now);
     }
     return list;
 }

@@ -122,7 +122,7 @@ int account_ask(struct acme_ca *ca, struct job *job, const struct signer *key, c
     int rc = acme_post(ca, job, &by, url, payload, NULL, &reply, why);
 
     rc = rc == 0 ? check_status(&reply, why) : rc;
-    rc = rc == 0 ? acme_location(&reply, kid, why) : rc;
+    rc = rc == 0 ? acme_location(url, &reply, kid, why) : rc;
     *status = reply.status;
     acme_reply_free(&reply);
     return rc;

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #define USER_AGENT "tunnel-relay/" TUNNEL_VERSION TUNNEL_CONTACT
+#define NO_CODING  "Accept-Encoding: identity" /* who says nothing has to understand all of them */
 
 enum {
     DIRECTORY_MS = 24 * 3600 * 1000,
@@ -22,6 +23,7 @@ enum {
     NONCE_PAUSE_MS = 100,
     HEAD_TRIES = 10,
     SHOWN_HOST = 120,
+    MAX_URL = 2048,
 };
 
 /* ---- one CA ---- */
@@ -219,15 +221,16 @@ static int judge(const char *url, const char *accept, struct acme_reply *reply, 
 
 /* ---- GET ---- */
 
-/* Where a redirect leads to: an https:// URL, or a path on the same server. NULL: neither. */
-static char *redirect_of(const char *url, const struct acme_reply *reply)
+char *acme_resolve(const char *base, struct str url)
 {
-    struct str to = fetch_field(&reply->raw, "location"), host = host_of(url);
+    struct str host = host_of(base);
 
-    if (to.n > 8 && strncmp(to.p, "https://", 8) == 0)
-        return mem_copy_n(to.p, to.n);
-    if (to.n > 1 && to.p[0] == '/' && to.p[1] != '/' && host.n < SHOWN_HOST)
-        return mem_format("https://%.*s%.*s", STR_ARG(host), STR_ARG(to));
+    if (url.n > MAX_URL || url.n < 2)
+        return NULL;
+    if (url.n > 8 && strncmp(url.p, "https://", 8) == 0)
+        return mem_copy_n(url.p, url.n);
+    if (url.p[0] == '/' && url.p[1] != '/' && host.n < SHOWN_HOST)
+        return mem_format("https://%.*s%.*s", STR_ARG(host), STR_ARG(url));
     return NULL;
 }
 
@@ -239,7 +242,8 @@ static bool is_redirect(int status)
 int acme_get(struct acme_ca *ca, struct job *job, const char *url, struct acme_reply *reply,
              struct acme_why *why)
 {
-    static const char *const headers[] = { "Accept: application/json", "Cache-Control: no-cache", NULL };
+    static const char *const headers[] = { "Accept: application/json", NO_CODING, "Cache-Control: no-cache",
+                                           NULL };
     char *at = mem_copy(url), *next = NULL;
     int rc;
 
@@ -247,7 +251,8 @@ int acme_get(struct acme_ca *ca, struct job *job, const char *url, struct acme_r
         struct fetch_request q = { .method = "GET", .url = at, .headers = headers };
 
         rc = ask(ca, job, &q, reply, why);
-        if (rc != 0 || !is_redirect(reply->status) || i == REDIRECTS || !(next = redirect_of(at, reply)))
+        if (rc != 0 || !is_redirect(reply->status) || i == REDIRECTS ||
+            !(next = acme_resolve(at, fetch_field(&reply->raw, "location"))))
             break;
         free(at);
         at = next;
@@ -372,8 +377,8 @@ static int send_signed(struct acme_ca *ca, struct job *job, const struct jws *jw
                        struct acme_reply *reply, struct acme_why *why)
 {
     char accepted[128];
-    const char *headers[] = { "Content-Type: application/jose+json", "Cache-Control: no-cache", accepted,
-                              NULL };
+    const char *headers[] = { "Content-Type: application/jose+json", "Cache-Control: no-cache", NO_CODING,
+                              accepted, NULL };
     struct buf body = { 0 };
     struct err e = { 0 };
     int rc;
@@ -431,14 +436,11 @@ int acme_post(struct acme_ca *ca, struct job *job, const struct acme_by *by, con
     return rc;
 }
 
-int acme_location(const struct acme_reply *reply, char **url, struct acme_why *why)
+int acme_location(const char *asked, const struct acme_reply *reply, char **url, struct acme_why *why)
 {
-    struct str at = fetch_field(&reply->raw, "location");
-
-    if (at.n <= 8 || at.n > 2048 || strncmp(at.p, "https://", 8) != 0)
-        return acme_fail(why, ACME_LATER,
-                         "the CA answers with %d, and does not say in Location where what it made is",
-                         reply->status);
-    *url = mem_copy_n(at.p, at.n);
-    return 0;
+    *url = acme_resolve(asked, fetch_field(&reply->raw, "location"));
+    return *url ? 0
+                : acme_fail(why, ACME_LATER,
+                            "the CA answers with %d, and does not say in Location where what it made is",
+                            reply->status);
 }

@@ -59,5 +59,9 @@ must_check int acme_get(struct acme_ca *ca, struct job *job, const char *url, st
                         struct acme_why *why);
 void acme_reply_free(struct acme_reply *reply);
 /* Location, as a copy that the caller frees. */
-must_check int acme_location(const struct acme_reply *reply, char **url, struct acme_why *why);
+must_check int acme_location(const char *asked, const struct acme_reply *reply, char **url,
+                             struct acme_why *why);
+/* A URL that a reply has, as another server than ours may write it: an https:// one, or a path on the server that was asked at
+ * base. NULL: it is neither. The caller frees it. */
+char *acme_resolve(const char *base, struct str url);
 #endif

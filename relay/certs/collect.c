@@ -120,12 +120,12 @@ struct str collect_next_alternate(struct str *field)
 /* ---- the preferred one ---- */
 
 /* True when it took the place of the chain that there was. */
-static bool try_alternate(struct collect *c, struct str link, struct chain *chain)
+static bool try_alternate(struct collect *c, const char *base, struct str link, struct chain *chain)
 {
-    char *url = mem_copy_n(link.p, link.n);
+    char *url = acme_resolve(base, link);
     struct acme_reply reply = { 0 };
     struct chain candidate = { 0 };
-    bool taken = download(c, url, &candidate, &reply) == 0 &&
+    bool taken = url && download(c, url, &candidate, &reply) == 0 &&
                  chain_is_issued_by(&candidate, c->ask->preferred_chain) && check(c, &candidate) == 0;
 
     if (taken) {
@@ -142,15 +142,15 @@ static bool try_alternate(struct collect *c, struct str link, struct chain *chai
 }
 
 /* The first whose topmost issuer is the preferred one; when there is none, or it cannot be had, the default stays. */
-static void prefer(struct collect *c, const struct acme_reply *reply, struct chain *chain)
+static void prefer(struct collect *c, const char *url, const struct acme_reply *reply, struct chain *chain)
 {
     bool found = chain_is_issued_by(chain, c->ask->preferred_chain);
     int tried = 0;
-    struct str field, url;
+    struct str field, link;
 
     for (size_t i = 0; !found && (field = fetch_field_nth(&reply->raw, "link", i)).p; i++)
-        while (!found && tried < ALTERNATES && (url = collect_next_alternate(&field)).p) {
-            found = try_alternate(c, url, chain);
+        while (!found && tried < ALTERNATES && (link = collect_next_alternate(&field)).p) {
+            found = try_alternate(c, url, link, chain);
             tried++;
         }
     c->spent = false; /* an alternate that is wrong spoils nothing */
@@ -169,7 +169,7 @@ int collect_chain(struct collect *c, const char *url, struct buf *pem)
     rc = download(c, url, &chain, &reply);
     rc = rc == 0 ? check(c, &chain) : rc;
     if (rc == 0 && c->ask->preferred_chain && *c->ask->preferred_chain)
-        prefer(c, &reply, &chain);
+        prefer(c, url, &reply, &chain);
     if (rc == 0)
         chain_write(&chain, pem);
     chain_free(&chain);

@@ -192,12 +192,24 @@ bool due_orders(const struct due_site *s, const struct meta *m, int64_t now)
     return false;
 }
 
+bool due_is_moot(const struct due_site *s, const struct meta *m, int64_t now)
+{
+    const struct issuer *by = due_issuer(s, m, now);
+
+    if (!by || !m->last_error || !renewal_may_try(&m->retry, now))
+        return false;
+    for (size_t i = 0; i < by->key_types_n; i++)
+        if (due_order(s, m, by->key_types[i], now))
+            return false;
+    return true;
+}
+
 bool due_anything(const struct due_site *s, const struct meta *m, int64_t now)
 {
     for (int slot = 0; slot < META_SLOTS; slot++)
         if (due_look(s, m, (enum meta_slot)slot, now))
             return true;
-    return due_orders(s, m, now) || (due_is_changed(s, m) && due_issuer(s, m, now));
+    return due_orders(s, m, now) || due_is_moot(s, m, now) || (due_is_changed(s, m) && due_issuer(s, m, now));
 }
 
 int64_t due_next(const struct due_site *s, const struct meta *m, int64_t now, const char **why)

@@ -40,6 +40,8 @@ bool due_is_well(const struct due_site *s, const struct meta *m, enum meta_slot 
 bool due_look(const struct due_site *s, const struct meta *m, enum meta_slot slot, int64_t now);
 /* True when something is to be ordered now. */
 bool due_orders(const struct due_site *s, const struct meta *m, int64_t now);
+/* True when what has failed is not wanted any more, and not tried again: a person wanted it, or a clock that was wrong. */
+bool due_is_moot(const struct due_site *s, const struct meta *m, int64_t now);
 /* True when a job has something to do now. */
 bool due_anything(const struct due_site *s, const struct meta *m, int64_t now);
 /* The moment of the next order, as far as it is known; 0: there is none. *why is a constant. */

@@ -96,6 +96,8 @@ void manager_wake(struct manager *m)
 
 void manager_set_meta(struct manager *m, struct managed *d, struct meta *takes, bool other_certificate)
 {
+    if (!m->ending)
+        manager_tell_left_out(m, d, takes);
     meta_free(&d->meta);
     d->meta = *takes;
     if (!other_certificate || m->ending)

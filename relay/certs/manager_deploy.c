@@ -49,12 +49,13 @@ static void take_off(struct manager_deployment *ended)
     *at = ended->next;
 }
 
-static void on_hook_ended(void *user)
+static void on_hook_ended(void *user, const struct hook_end *end)
 {
     struct manager_deployment *running = user;
     struct manager *m = running->m;
     struct managed *d = manager_find(m, running->site);
 
+    (void)end; /* what went wrong is in the log */
     store_deployed(m->store, running->site);
     take_off(running);
     if (d)

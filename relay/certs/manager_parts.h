@@ -47,6 +47,9 @@ void manager_task_ended(struct manager *m);                   /* one that is no 
 
 /* manager_told.c */
 void manager_tell(struct manager *m, struct managed *d);
+void manager_tell_gone(struct manager *m, const struct managed *d);
+/* Of names that next leaves out, and the site's meta does not. */
+void manager_tell_left_out(const struct manager *m, const struct managed *d, const struct meta *next);
 /* When its state is another one than when this was called last. */
 void manager_tell_state(struct manager *m, struct managed *d, time_t now);
 /* When one of its certificates ends soon, and cannot be renewed. */

@@ -375,6 +375,7 @@ void manager_forget_unused(struct manager *m)
             continue;
         }
         *at = d->next;
+        manager_tell_gone(m, d);
         if (d->job) {
             manager_cancel(d); /* the site may be back before its job has ended: take_back */
             d->next = m->gone;

@@ -108,6 +108,16 @@ static int64_t last_try(const struct managed *d)
     return last;
 }
 
+/* In a row, of the authority that has failed most often. */
+static int64_t failures(const struct managed *d)
+{
+    int64_t most = 0;
+
+    for (size_t i = 0; i < d->meta.issuers_n; i++)
+        most = d->meta.issuers[i].failures > most ? (int64_t)d->meta.issuers[i].failures : most;
+    return most;
+}
+
 const struct manager_counts *manager_counts(const struct manager *m)
 {
     return &m->counts;
@@ -121,14 +131,15 @@ json_t *manager_status(const struct manager *m, const char *site)
     const char *why = NULL;
 
     if (!d)
-        return json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:n, s:n}", "state", "none", "issuer", "not_after",
-                         "names", "next_attempt", "last_try", "last_error", "failing_since");
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", manager_state(m, d, now), "issuer",
-                     text_or_null(issuer_of(m, d, cert, now)), "not_after",
+        return json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:n, s:n, s:i}", "state", "none", "issuer",
+                         "not_after", "names", "next_attempt", "last_try", "last_error", "failing_since",
+                         "failures", 0);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "state", manager_state(m, d, now),
+                     "issuer", text_or_null(issuer_of(m, d, cert, now)), "not_after",
                      time_or_null(cert ? cert->facts.not_after : 0), "names", names_of(cert), "next_attempt",
                      time_or_null(next_attempt(m, d, now, &why)), "last_try", time_or_null(last_try(d)),
                      "last_error", text_or_null(manager_last_error(d)), "failing_since",
-                     time_or_null(failing_since(d)));
+                     time_or_null(failing_since(d)), "failures", (json_int_t)failures(d));
 }
 
 static json_t *left_out(const struct managed *d)

@@ -20,6 +20,16 @@ void manager_tell(struct manager *m, struct managed *d)
     m->events.told(m->user, d->names[0], cert);
 }
 
+/* It is no authority's affair any more, or nobody's: whoever still serves the name need not wait for news of it. */
+void manager_tell_gone(struct manager *m, const struct managed *d)
+{
+    json_t *none = d->told ? manager_status(m, d->names[0]) : NULL;
+
+    if (none)
+        m->events.told(m->user, d->names[0], none);
+    json_decref(none);
+}
+
 /* What changes without a job: the disk fails or is mended, a certificate ends. */
 void manager_tell_state(struct manager *m, struct managed *d, time_t now)
 {
@@ -47,6 +57,21 @@ static void tell_agent(const struct manager *m, const struct managed *d, const c
                manager_last_error(d));
     m->events.notice(m->user, d->agent, "error", buf_text(&text));
     buf_free(&text);
+}
+
+void manager_tell_left_out(const struct manager *m, const struct managed *d, const struct meta *next)
+{
+    for (size_t i = 0; d->agent && i < next->left_out_n; i++) {
+        const struct meta_left_out *left = &next->left_out[i];
+        struct buf text = { 0 };
+
+        if (due_is_left_out(&d->meta, left->name))
+            continue;
+        buf_printf(&text, "%s is left out of the certificate of %s: %s", left->name, d->names[0],
+                   left->why ? left->why : "it fails");
+        m->events.notice(m->user, d->agent, "warn", buf_text(&text));
+        buf_free(&text);
+    }
 }
 
 /* Once a day, for each certificate that ends soon and whose renewal fails. */

@@ -42,6 +42,26 @@ static int adopt(struct attempt *t)
     return obtain_save(t);
 }
 
+/* What a clock that was ahead has noted would hold things off until it is so late again. */
+static int mend_clock(struct attempt *t)
+{
+    struct meta *m = t->m;
+    int64_t now = time(NULL);
+    bool changed = renewal_mend_clock(&m->retry, now);
+
+    for (size_t i = 0; i < m->issuers_n; i++)
+        if (m->issuers[i].last_try > now) {
+            m->issuers[i].last_try = now;
+            changed = true;
+        }
+    for (size_t i = 0; i < m->left_out_n; i++)
+        if (m->left_out[i].since > now) {
+            m->left_out[i].since = now;
+            changed = true;
+        }
+    return changed ? obtain_save(t) : 0;
+}
+
 /* ---- an order ---- */
 
 static void on_order_noted(void *user, const char *url)
@@ -372,6 +392,13 @@ static void take_back(struct attempt *t)
             meta_take_back(t->m, t->m->left_out[i].name);
 }
 
+static int forget_failure(struct attempt *t)
+{
+    renewal_reset(&t->m->retry);
+    meta_set(&t->m->last_error, NULL);
+    return obtain_save(t);
+}
+
 static int get_all(struct attempt *t)
 {
     const struct due_site *site = &t->ask->site;
@@ -383,6 +410,8 @@ static int get_all(struct attempt *t)
         due[i] = t->ask->forced || due_order(site, t->m, t->by->key_types[i], time(NULL));
         any = any || due[i];
     }
+    if (due_is_moot(site, t->m, time(NULL)) && !t->ask->forced)
+        return forget_failure(t);
     if (!any || (!t->ask->forced && !renewal_may_try(&t->m->retry, time(NULL))))
         return 0;
     if (obtain_look_ahead(t) != 0)
@@ -429,9 +458,7 @@ static int go(struct attempt *t)
     if (store_load(t->ask->store, site->names[0], t->m, &t->r->why) != 0)
         return -1;
     t->r->loaded = true;
-    if (renewal_mend_clock(&t->m->retry, time(NULL)) && obtain_save(t) != 0)
-        return -1;
-    if (adopt(t) != 0 || obtain_install_kept(t) != 0 || obtain_suggestions(t) != 0)
+    if (mend_clock(t) != 0 || adopt(t) != 0 || obtain_install_kept(t) != 0 || obtain_suggestions(t) != 0)
         return -1;
     t->by = due_issuer(site, t->m, time(NULL));
     return t->by ? ask_authority(t) : 0;

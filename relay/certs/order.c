@@ -180,7 +180,7 @@ static int order_anew(struct order *o)
 
     if (rc == 0) {
         o->result->orders++;
-        rc = acme_location(&reply, &o->url, &o->why);
+        rc = acme_location(o->directory.new_order, &reply, &o->url, &o->why);
     }
     if (rc == 0) {
         note(o, o->url);

@@ -248,7 +248,7 @@ static int look_everywhere(struct flight *f, struct err *e)
         if (is_stopped(&why[tried - 1]))
             return err_set(e, ERR_STOPPED, "%s", why[tried - 1].text);
     }
-    if (tried == 2)
+    if (tried == 2 && strcmp(why[0].text, why[1].text) != 0)
         return err_set(e, why[0].code, "%.118s; %.118s", why[0].text, why[1].text);
     return err_set(e, why[0].code, "%s", why[0].text);
 }

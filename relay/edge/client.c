@@ -503,6 +503,13 @@ void client_drain_http2(struct client *c)
     client_run(c);
 }
 
+bool client_is_endless(const struct client *c)
+{
+    if (c->state == C_H2)
+        return h2_visitor_is_endless(c->h2);
+    return c->state == C_EXCHANGE && exchange_is_endless(c->exchange);
+}
+
 void client_stop(struct client *c)
 {
     if (c->state != C_CLOSE)

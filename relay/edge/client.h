@@ -4,6 +4,7 @@
 #ifndef RELAY_EDGE_CLIENT_H
 #define RELAY_EDGE_CLIENT_H
 #include "relay/edge/access_log.h"
+#include "relay/edge/doorman.h"
 #include "relay/edge/headers.h"
 #include "relay/edge/first.h"
 #include "relay/edge/snapshot.h"
@@ -26,6 +27,8 @@ struct client_host {
     struct request_ids *ids;
     struct access_log *access_log;
     struct tally *tally;
+    struct limiter *rates; /* of all workers */
+    struct doorman *doorman;
     struct snapshot *(*snapshot)(void *user); /* the current one, borrowed */
     bool ssh; /* connections that begin with "SSH-" are handed over to `spliced` */
     /* Takes the stream. */
@@ -44,6 +47,7 @@ struct client *client_accept(struct loop *loop, int fd, const struct client_host
 void client_drain(struct client *c);       /* ends behind the request in progress, or at once */
 void client_drain_http2(struct client *c); /* the same, of those that speak HTTP/2 */
 void client_stop(struct client *c);
+bool client_is_endless(const struct client *c); /* what is in progress has no end that could be waited for */
 
 /* ---- for the exchange ---- */
 

@@ -36,7 +36,7 @@ void crowd_free(struct crowd *c)
 #define IPV4_KEY    ((uint64_t)0xffff << 48)
 #define NOBODYS_KEY UINT64_MAX
 
-static uint64_t key_of(const struct sockaddr_storage *addr)
+uint64_t crowd_source_key(const struct sockaddr_storage *addr)
 {
     const struct sockaddr_in *v4 = (const void *)addr;
     const struct sockaddr_in6 *v6 = (const void *)addr;
@@ -93,7 +93,7 @@ enum crowd_answer crowd_enter(struct crowd *c, const struct sockaddr_storage *ad
 {
     enum crowd_answer answer;
 
-    *place = key_of(addr);
+    *place = crowd_source_key(addr);
     uv_mutex_lock(&c->lock);
     answer = enter(c, *place, many || *place == NOBODYS_KEY, limits);
     uv_mutex_unlock(&c->lock);
@@ -138,7 +138,7 @@ static void leave(struct crowd *c, uint64_t key)
 bool crowd_move(struct crowd *c, const struct sockaddr_storage *addr, const struct cidrs *trusted,
                 const struct crowd_limits *limits, uint64_t *place)
 {
-    uint64_t key = key_of(addr);
+    uint64_t key = crowd_source_key(addr);
     bool many = cidrs_have(trusted, addr) || key == NOBODYS_KEY, moves = true;
 
     if (key == *place)

@@ -26,6 +26,9 @@ struct crowd {
 
 enum crowd_answer { CROWD_IN, CROWD_FULL, CROWD_SOURCE_HAS_ENOUGH };
 
+/* One number for each source; UINT64_MAX for who has no address. */
+uint64_t crowd_source_key(const struct sockaddr_storage *addr);
+
 void crowd_init(struct crowd *c);
 void crowd_free(struct crowd *c); /* nobody is in it any more */
 /* Sets *place, to leave with, when the answer is CROWD_IN. many: a proxy, which comes for many visitors; of such a source

@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+enum { RATES_SETS = 16384 }; /* 2 MiB, of which only what is used is had */
+
 struct spliced {
     struct spliced *next;
     uint64_t key; /* address and port, as sshd sees them */
@@ -23,9 +25,12 @@ struct edge {
     struct mailbox mailbox;
     struct places places;
     struct crowd crowd;
+    struct limiter rates; /* of sites, for each source */
+    struct doorman_house house;
     struct listeners *listeners; /* NULL: nothing is waited for any more */
     struct worker **workers;
     uint64_t *shown; /* by each worker: serial of its challenges */
+    bool *endless;   /* of each: while it drains, nothing is left that has an end of its own */
     uint64_t shown_by_all;
     unsigned workers_n, running;
     struct spliced *spliced; /* who sshd's visitors from 127.64.0.0/10 really are */
@@ -87,6 +92,16 @@ static void note_shown(struct edge *edge, const struct mail *mail)
     edge->events->challenges_shown(edge->user, least);
 }
 
+/* One of them may wait for a download as long as it likes: then the others keep what they have. */
+static void note_endless(struct edge *edge, const struct mail *mail)
+{
+    edge->endless[mail->lane] = mail->n;
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        if (!edge->endless[i])
+            return;
+    edge_stop(edge);
+}
+
 static void on_mail(void *user, const struct mail *mail)
 {
     struct edge *edge = user;
@@ -96,6 +111,7 @@ static void on_mail(void *user, const struct mail *mail)
     case MAIL_SILENT: edge->events->lane_silent(edge->user, mail->lane); break;
     case MAIL_ABORTED: edge->events->stream_aborted(edge->user, mail->lane, mail->stream); break;
     case MAIL_SHOWS: note_shown(edge, mail); break;
+    case MAIL_ENDLESS: note_endless(edge, mail); break;
     case MAIL_SPLICED: note_spliced(edge, mail); break;
     case MAIL_PARTED: forget_spliced(edge, mail->n); break;
     case MAIL_WORKER_ENDED:
@@ -183,6 +199,7 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
 
     edge->workers = mem_new(n * sizeof(void *));
     edge->shown = mem_new(n * sizeof *edge->shown);
+    edge->endless = mem_new(n * sizeof *edge->endless);
     edge->shown_by_all = challenges_serial(snapshot_challenges(snapshot));
     for (unsigned i = 0; i < n; i++)
         edge->shown[i] = edge->shown_by_all;
@@ -195,6 +212,8 @@ static int make_workers(struct edge *edge, const struct edge_conf *conf, struct 
                                             .to_control = &edge->mailbox,
                                             .places = &edge->places,
                                             .crowd = &edge->crowd,
+                                            .rates = &edge->rates,
+                                            .house = &edge->house,
                                             .snapshot = snapshot,
                                             .access_log = conf->access_log };
         struct worker *w = worker_new(&worker, e);
@@ -225,8 +244,11 @@ static void free_parts(struct edge *edge)
         forget_spliced(edge, edge->spliced->key);
     free(edge->workers);
     free(edge->shown);
+    free(edge->endless);
     places_free(&edge->places);
     crowd_free(&edge->crowd);
+    limiter_free(&edge->rates);
+    doorman_house_free(&edge->house);
     free(edge);
 }
 
@@ -240,6 +262,8 @@ struct edge *edge_start(struct loop *loop, const struct edge_conf *conf, struct 
     edge->user = user;
     places_init(&edge->places);
     crowd_init(&edge->crowd);
+    limiter_init(&edge->rates, RATES_SETS);
+    doorman_house_init(&edge->house);
     mailbox_init(&edge->mailbox, &loop->uv, on_mail, edge);
     rc = make_workers(edge, conf, takes, e);
     snapshot_release(takes);

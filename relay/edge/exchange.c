@@ -1,6 +1,9 @@
 /* The life of a request:
  *
  *   head routed -> STREAM (a lane's stream is got) -> RUN: body up, head and body down -> DONE
+ *     │               ▲
+ *     └── a password is asked for: exchange_password.c
+ *
  *                     ▲── again, when the stream had ended and nothing was lost ──┤ exchange_ended.c
  *                     └── late, when a lane is back ── PARKED ◀── no lane ────────┘
  *
@@ -124,12 +127,21 @@ struct exchange *exchange_new(const struct visitor_side *side, const struct clie
     counts_add(&site->counts->requests, 1);
     meter_begin(&x->meter, host->tally, site->counts);
     x->access = access_request_new(host->access_log, site, head, visitor, side->ops->tls_version(side->user));
-    if (head->framing == H1_LENGTH && head->content_length > x->max_body) {
-        exchange_answer(x, EXCHANGE_TOO_LARGE);
-        return x;
-    }
-    exchange_take_stream(x, can_be_sent_again(x, head) ? POOL_ANY : POOL_RECENT, 0);
+    x->too_large = head->framing == H1_LENGTH && head->content_length > x->max_body;
+    x->reuse = can_be_sent_again(x, head) ? POOL_ANY : POOL_RECENT;
+    if (site->guard && site->policy.passwords)
+        exchange_ask_password(x, head, visitor);
+    else
+        exchange_enter(x);
     return x;
+}
+
+void exchange_enter(struct exchange *x)
+{
+    if (x->too_large)
+        exchange_answer(x, EXCHANGE_TOO_LARGE);
+    else
+        exchange_take_stream(x, x->reuse, 0);
 }
 
 /* Where both connections are this request's alone, the sockets wait for one another. */
@@ -405,7 +417,8 @@ enum exchange_state exchange_late(struct exchange *x, const struct buf *plain)
 {
     if (may_be_silent(x)) /* as long as he lives */
         stream_find_vanished(x->side.ops->connection(x->side.user));
-    if (x->parked.parking || may_be_silent(x)) /* a visitor who is not read can only be seen to have gone */
+    if (x->parked.parking || x->asked.check ||
+        may_be_silent(x)) /* a visitor who is not read can only be seen to have gone */
         return visitor_is_gone(&x->side) ? EXCHANGE_BROKEN : EXCHANGE_RUNS;
     if (x->began || x->tunnelled)
         return EXCHANGE_BROKEN;
@@ -455,11 +468,17 @@ void exchange_forget_request(struct exchange *x)
     x->response = NULL;
 }
 
+bool exchange_is_endless(const struct exchange *x)
+{
+    return x->tunnelled || (x->of_events && !x->response_done);
+}
+
 void exchange_free(struct exchange *x)
 {
     if (!x)
         return;
     parking_leave(&x->parked);
+    doorman_leave(&x->asked);
     let_stream_go(x);
     access_request_end(x->access, x->lane,
                        x->tunnelled ? tunnelled_is_over(x->tunnelled) : x->response_done && !x->broken);

@@ -27,6 +27,8 @@ enum exchange_state exchange_run(struct exchange *x, struct buf *plain);
 /* Nothing has happened for long. EXCHANGE_RUNS: the visitor gets an answer, by the next exchange_run; EXCHANGE_CLOSE: it
  * was he who said nothing. */
 enum exchange_state exchange_late(struct exchange *x, const struct buf *plain);
+/* Nobody can say when it will be complete: another protocol's bytes, or a stream of events. */
+bool exchange_is_endless(const struct exchange *x);
 /* After EXCHANGE_BROKEN: with which error of HTTP/2 it broke off. */
 uint32_t exchange_error(const struct exchange *x);
 /* Also in the middle, when the visitor is gone. NULL is fine. */

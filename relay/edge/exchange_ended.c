@@ -126,7 +126,16 @@ static const struct {
                         "The connection to the server behind this site was lost before it had answered. The request may "
                         "have reached it." },
     [EXCHANGE_NO_SITE] = { 404, TALLY_UNKNOWN, NULL, "There is no such site here." },
+    [EXCHANGE_PASSWORD] = { 401, TALLY_PASSWORD, NULL, "This site asks for a user name and a password." },
+    [EXCHANGE_GUESSES] = { 429, TALLY_RATE, NULL, "There were too many wrong passwords from this address." },
+    [EXCHANGE_CROWDED] = { 503, TALLY_BUSY, "busy", "Too many passwords are being looked at." },
 };
+
+/* Of the site's; who has to say who he is first has met none. */
+static bool is_trouble(enum exchange_cause cause)
+{
+    return cause != EXCHANGE_PASSWORD && cause != EXCHANGE_GUESSES;
+}
 
 /* When this service was first found to be down, of all that have asked for it since it last answered. That is only kept
  * of the site's own, not of its routes'. */
@@ -175,10 +184,13 @@ void exchange_answer(struct exchange *x, enum exchange_cause cause)
     }
     buf_free(&own.text);
     if (x->site) {
-        counts_add(&x->site->counts->errors, 1);
+        if (is_trouble(cause))
+            counts_add(&x->site->counts->errors, 1);
+        page.realm = x->site->name;
         page.since = since(x, cause);
         page.template = x->site->policy.error_page;
     }
+    page.retry_s = cause == EXCHANGE_GUESSES ? x->asked.retry_s : 0;
     x->visitor_keeps = x->visitor_keeps && x->request_done;
     page.with_body = strcmp(x->method, "HEAD") != 0;
     page.close = !x->visitor_keeps;
@@ -349,6 +361,8 @@ static void answer_parked(struct exchange *x)
 /* Who has ended his side, and cannot be told from who has hung up, gets an answer at once, and his place is free. */
 bool exchange_waits(struct exchange *x, size_t plain_bytes)
 {
+    if (x->asked.check)
+        return true;
     if (!x->parked.parking)
         return false;
     if (!x->side.ops->has_left(x->side.user) &&

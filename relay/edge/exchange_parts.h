@@ -39,6 +39,9 @@ struct exchange {
     int refusals;   /* by services that say that they have not looked at it */
     uint64_t lane;  /* of the last stream */
     struct parked parked;
+    struct doorman_guest asked; /* while his password is looked at */
+    enum pool_reuse reuse;      /* which streams it may go on at first */
+    bool too_large;             /* as its head says */
 
     struct buf in; /* of the response, until its head is whole */
     struct h1_head *response;
@@ -47,6 +50,7 @@ struct exchange {
     enum h1_framing framing; /* towards the visitor */
     bool began;              /* something of the response has been sent */
     bool response_head_done, response_done, service_keeps;
+    bool of_events; /* server-sent ones: as long as there are any */
     enum upstream_end end;
     uint32_t reset_code; /* of UPSTREAM_RESET */
     bool ended, broken;
@@ -57,6 +61,11 @@ void exchange_take_stream(struct exchange *x, enum pool_reuse reuse, uint64_t no
 /* Trailers go on only when they are well formed; their last empty line is in them. */
 bool exchange_may_trail(const struct buf *trailers);
 void exchange_forget_request(struct exchange *x);
+void exchange_enter(struct exchange *x); /* it may be served, as far as its visitor is concerned */
+
+/* exchange_password.c: whose visitor has to give a password first. He then enters, is answered, or waits. */
+void exchange_ask_password(struct exchange *x, const struct h1_head *head,
+                           const struct headers_visitor *visitor);
 
 /* exchange_response.c */
 void exchange_read_response(struct exchange *x, const char *bytes, size_t n);
@@ -78,12 +87,15 @@ enum exchange_cause {
     EXCHANGE_BROKE_OFF,
     EXCHANGE_LOST,
     EXCHANGE_NO_SITE,
+    EXCHANGE_PASSWORD, /* none was given, or a wrong one */
+    EXCHANGE_GUESSES,  /* too many wrong ones */
+    EXCHANGE_CROWDED,  /* too many wait to be looked at */
 };
 /* A call of gRPC that the service has reset hears of it as it was said, by a reset; others get a page. */
 bool exchange_passes_reset(const struct exchange *x);
 void exchange_answer(struct exchange *x, enum exchange_cause cause);
 /* The stream has ended, or there was none to be had: tries another, waits for one, or answers. */
 void exchange_settle_end(struct exchange *x, size_t plain_bytes);
-/* True while it is parked. plain_bytes: what has come of its body, and waits. */
+/* True while it is parked, or its visitor's password is looked at. plain_bytes: what has come of its body, and waits. */
 bool exchange_waits(struct exchange *x, size_t plain_bytes);
 #endif

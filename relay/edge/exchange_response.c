@@ -3,6 +3,8 @@
 #include "relay/edge/upgrade.h"
 #include "shared/log.h"
 
+#include <strings.h>
+
 /* ---- its head ---- */
 
 static enum h1_framing framing_down(const struct exchange *x)
@@ -22,9 +24,21 @@ static void note_that_it_works(struct exchange *x)
         atomic_store_explicit(failing, 0, memory_order_relaxed);
 }
 
+static bool is_of_events(const struct h1_head *response)
+{
+    static const char type[] = "text/event-stream";
+    int at = h1_field_find(response, "content-type", 0);
+    struct str value = at < 0 ? STR("") : h1_text(response, response->fields[at].value);
+
+    return value.n >= sizeof type - 1 && strncasecmp(value.p, type, sizeof type - 1) == 0;
+}
+
 /* From now on nothing will be sent again. */
 static void begin_response(struct exchange *x)
 {
+    x->of_events = is_of_events(x->response);
+    if (x->of_events && !x->service.ops->multiplexed)
+        upstream_note_endless(x->service.ops->upstream(x->service.user));
     access_request_answered(x->access, x->response->status);
     meter_answered(&x->meter, x->response->status);
     note_that_it_works(x);

@@ -27,9 +27,10 @@ static bool wants_body(const struct gate *g)
     return !str_eq(h1_text(g->head, g->head->method), "HEAD");
 }
 
-static bool answer(const struct gate *g, int status, const char *text, struct buf *out)
+static bool answer(const struct gate *g, int status, const char *text, unsigned retry_s, struct buf *out)
 {
     struct page page = { .status = status,
+                         .retry_s = retry_s,
                          .text = text,
                          .domain = "",
                          .request_id = g->visitor->request_id,
@@ -47,7 +48,31 @@ static bool refuse(const struct gate *g, enum tally_refusal why, int status, con
                    struct buf *out)
 {
     tally_refuse(g->tally, why);
-    return answer(g, status, text, out);
+    return answer(g, status, text, 0, out);
+}
+
+/* By who he is, and how often he comes. */
+static bool refuse_by_guard(const struct gate *g, const struct snap_site *site, struct buf *out)
+{
+    unsigned retry_s = 0;
+
+    switch (guard_look(site->guard, &site->policy, g->rates, &g->visitor->addr, tally_now_us(g->tally) * 1000,
+                       &retry_s)) {
+    case GUARD_LETS_IN: return false;
+    case GUARD_FORBIDS: return refuse(g, TALLY_FORBIDDEN, 403, "This address is not served here.", out);
+    case GUARD_TOO_OFTEN: break;
+    }
+    tally_refuse(g->tally, TALLY_RATE);
+    return answer(g, 429, "There were too many requests from this address.", retry_s, out);
+}
+
+/* Who came without TLS and is not sent to https://, because no browser would trust what he finds there yet. */
+static bool refuse_in_clear(const struct gate *g, const struct snap_site *site, struct buf *out)
+{
+    if (!site->guard || !site->policy.passwords || g->visitor->https)
+        return false;
+    return refuse(g, TALLY_PASSWORD, 503, "This site asks for a password, which is taken by https:// alone.",
+                  out);
 }
 
 /* A connection whose TLS we have ended was made for another site, or before this one took that upon itself. */
@@ -106,5 +131,7 @@ bool gate_answers(const struct gate *g, const struct snap_site *site, struct buf
         return refuse(g, TALLY_UNKNOWN, 404, "There is no such site here.", out);
     if (is_misdirected(g, site))
         return refuse(g, TALLY_MISDIRECTED, 421, "This connection was made for another site.", out);
-    return redirect(g, site, out);
+    if (site->guard && refuse_by_guard(g, site, out))
+        return true;
+    return redirect(g, site, out) || refuse_in_clear(g, site, out);
 }

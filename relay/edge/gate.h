@@ -11,6 +11,7 @@ struct gate {
     const struct snapshot *snapshot;
     struct access_log *access_log;
     struct tally *tally;
+    struct limiter *rates;
     const struct h1_head *head; /* a whole one, or a refused one */
     const struct headers_visitor *visitor;
     struct str server_name; /* as sent in the handshake; "" for none */

@@ -572,6 +572,16 @@ void h2_visitor_drain(struct h2_visitor *v, uint64_t now_ms)
         h2_session_drain(v->session);
 }
 
+bool h2_visitor_is_endless(const struct h2_visitor *v)
+{
+    const struct h2_stream *first = h2_session_first(v->session), *st = first;
+
+    for (const struct request *r; st; st = st->next)
+        if (!st->closed && (!(r = st->user) || !r->exchange || !exchange_is_endless(r->exchange)))
+            return false;
+    return first;
+}
+
 void h2_visitor_free(struct h2_visitor *v)
 {
     if (!v)

@@ -18,6 +18,8 @@ void h2_visitor_free(struct h2_visitor *v); /* its requests break off; NULL is f
 bool h2_visitor_run(struct h2_visitor *v, struct wire *wire, struct buf *plain, uint64_t now_ms);
 /* It ends behind the requests in progress. To be looked after when the last call is over. */
 void h2_visitor_drain(struct h2_visitor *v, uint64_t now_ms);
+/* Something is in progress, and nothing of it has an end that could be waited for. */
+bool h2_visitor_is_endless(const struct h2_visitor *v);
 /* In how many ms to be asked again; 0: nothing has happened for so long that the connection is over. */
 uint64_t h2_visitor_look(struct h2_visitor *v, uint64_t now_ms);
 /* Asked behind each run: the same, when it is to be sooner than was said then; otherwise 0. */

@@ -21,6 +21,7 @@ struct machine {
     unsigned long long asked; /* of which choice `load` is */
     long long load;           /* requests in progress, by all workers */
     int64_t suspect_until_ms;
+    int64_t left_at_ms; /* no lane leads there any more that takes what is new; 0: some does */
     struct machine_doubt *doubts;
     unsigned doubts_n;
 };

@@ -20,6 +20,7 @@ enum mail_type {
     MAIL_SHOWS,   /* lane: index of the worker; n: serial of the challenges that it shows from now on */
     MAIL_SPLICED, /* n: address and port that sshd sees; p: the visitor's address, allocated */
     MAIL_PARTED,  /* n: the same */
+    MAIL_ENDLESS, /* lane: index of the worker, which drains; n: whether nothing is left that has an end of its own */
     MAIL_WORKER_ENDED,
 };
 

@@ -13,6 +13,8 @@ static const char *reason(int status)
         int status;
         const char *text;
     } reasons[] = { { 400, "Bad Request" },
+                    { 401, "Unauthorized" },
+                    { 403, "Forbidden" },
                     { 404, "Not Found" },
                     { 405, "Method Not Allowed" },
                     { 408, "Request Timeout" },
@@ -20,6 +22,7 @@ static const char *reason(int status)
                     { 414, "URI Too Long" },
                     { 417, "Expectation Failed" },
                     { 421, "Misdirected Request" },
+                    { 429, "Too Many Requests" },
                     { 431, "Request Header Fields Too Large" },
                     { 501, "Not Implemented" },
                     { 502, "Bad Gateway" },
@@ -36,9 +39,17 @@ static const char *reason(int status)
 /* Any method but CONNECT is passed on; these are the ones that RFC 9110 and RFC 5789 know. */
 static const char allow[] = "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n";
 
-static const char *further_field(int status)
+static void add_further_fields(struct buf *out, const struct page *page)
 {
-    return status == 405 ? allow : status == 503 ? "Retry-After: 10\r\n" : "";
+    unsigned retry_s = page->retry_s > 0 ? page->retry_s : page->status == 503 ? 10 : 0;
+
+    if (page->status == 405)
+        buf_add_text(out, allow);
+    if (page->status == 401)
+        buf_printf(out, "WWW-Authenticate: Basic realm=\"%s\", charset=\"UTF-8\"\r\n",
+                   page->realm ? page->realm : "");
+    if (retry_s > 0)
+        buf_printf(out, "Retry-After: %u\r\n", retry_s);
 }
 
 /* ---- HTML ---- */
@@ -132,9 +143,10 @@ void page_add(struct buf *out, const struct page *page)
         add_html(&body, page);
     else
         add_json(&body, page);
-    buf_printf(
-        out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s",
-        page->status, reason(page->status), content_types[page->form], body.len, further_field(page->status));
+    buf_printf(out,
+               "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
+               page->status, reason(page->status), content_types[page->form], body.len);
+    add_further_fields(out, page);
     if (page->request_id[0])
         buf_printf(out, "X-Request-ID: %s\r\n", page->request_id);
     buf_printf(out, "%s\r\n", page->close ? "Connection: close\r\n" : "");

@@ -11,6 +11,8 @@ struct page {
     int status;
     const char *text;       /* in one sentence, what is the matter */
     const char *cause;      /* the same in one word, for programs; NULL: the status says all */
+    unsigned retry_s;       /* when to come again; 0: nothing is said of it, but with 503 */
+    const char *realm;      /* of 401: what a password is asked for, of letters that need no quoting */
     time_t since;           /* 0: it is not known */
     const char *domain;     /* "": none */
     const char *request_id; /* as in the access log; "": none */

@@ -1,5 +1,7 @@
 #include "relay/edge/passthrough.h"
 
+#include "relay/edge/snapshot_bans.h"
+
 #include <string.h>
 
 static const struct snap_target *find_target(const struct snapshot *s, const char *key)
@@ -32,4 +34,33 @@ void passthrough_visit(struct raw_visit *visit, struct passthrough_name *name, c
         .item = site->name,
         .agent = "",
     };
+}
+
+static void refuse(struct raw_visit *visit, int status, enum tally_refusal why)
+{
+    visit->refused = status;
+    visit->refusal = why;
+}
+
+void passthrough_guard(struct raw_visit *visit, const struct snapshot *snapshot, const struct snap_site *site,
+                       struct limiter *rates, uint64_t now_ns)
+{
+    const struct sockaddr_storage *source = &visit->alone.source;
+    unsigned retry_s;
+
+    if (snapshot_site_bans(snapshot, site, source)) {
+        refuse(visit, 403, TALLY_BANNED);
+        return;
+    }
+    if (!site->guard)
+        return;
+    if (site->policy.passwords) { /* which cannot be asked for here, and so nobody has given one */
+        refuse(visit, 403, TALLY_PASSWORD);
+        return;
+    }
+    switch (guard_look(site->guard, &site->policy, rates, source, now_ns, &retry_s)) {
+    case GUARD_LETS_IN: break;
+    case GUARD_FORBIDS: refuse(visit, 403, TALLY_FORBIDDEN); break;
+    case GUARD_TOO_OFTEN: refuse(visit, 429, TALLY_RATE); break;
+    }
 }

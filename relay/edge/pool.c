@@ -435,6 +435,7 @@ static void on_tick(uv_timer_t *timer)
     }
     shed(p);
     drop_orphans(p);
+    pool_let_machines_go(p);
 }
 
 /* ---- all of them ---- */

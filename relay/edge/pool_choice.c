@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { RECENT_MS = 1000 }; /* so long after an answer a service does not close a connection */
+enum {
+    RECENT_MS = 1000,     /* so long after an answer a service does not close a connection */
+    LAST_WORDS_MS = 1000, /* for what has no end of its own */
+};
 
 /* ---- machines ---- */
 
@@ -53,6 +56,48 @@ void pool_join_machine(struct lane *l)
     if (l->machine)
         pool_leave_machine(l);
     l->machine = m;
+}
+
+static bool takes_more(const struct pool *p, const struct machine *m)
+{
+    const struct lane *l = p->lanes;
+
+    while (l && !(l->machine == m && (l->snap || l->plain)))
+        l = l->next;
+    return l;
+}
+
+static bool has_only_endless(const struct pool *p, const struct machine *m)
+{
+    for (const struct lane *l = p->lanes; l; l = l->next)
+        for (struct upstream *u = l->machine == m ? l->lists[L_USED] : NULL; u; u = upstream_link(u)->next)
+            if (!upstream_is_endless(u))
+                return false;
+    return true;
+}
+
+static void break_all(struct lane *l)
+{
+    for (struct upstream *u = l->lists[L_USED], *next; u; u = next) {
+        next = upstream_link(u)->next;
+        upstream_break(u);
+    }
+}
+
+void pool_let_machines_go(struct pool *p)
+{
+    int64_t now_ms = loop_now_ms(p->loop);
+
+    for (struct machine *m = p->machines; m; m = m->next) {
+        if (takes_more(p, m))
+            m->left_at_ms = 0;
+        else if (m->left_at_ms == 0)
+            m->left_at_ms = now_ms;
+        else if (now_ms - m->left_at_ms >= LAST_WORDS_MS && has_only_endless(p, m))
+            for (struct lane *l = p->lanes; l; l = l->next)
+                if (l->machine == m)
+                    break_all(l);
+    }
 }
 
 void pool_take_news(struct pool *p, const struct snapshot *snapshot)

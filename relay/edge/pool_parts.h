@@ -57,5 +57,7 @@ void pool_join_machine(struct lane *l);
 void pool_leave_machine(struct lane *l);
 void pool_note_used(const struct lane *l, const struct upstream *u); /* somebody has done with it */
 void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end how);
+/* What has no end of its own is broken off, where nothing else is left for an agent that is going to end. */
+void pool_let_machines_go(struct pool *p);
 void pool_take_news(struct pool *p, const struct snapshot *snapshot); /* of services that are down */
 #endif

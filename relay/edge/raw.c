@@ -124,7 +124,8 @@ static int64_t unix_ms(void)
 
 void raw_refuse(const struct raw_host *host, const struct raw_visit *visit)
 {
-    const struct access_entry own = { .began_ms = unix_ms(), .status = ST_FORBIDDEN };
+    const struct access_entry own = { .began_ms = unix_ms(),
+                                      .status = visit->refused ? visit->refused : ST_FORBIDDEN };
 
     add_line(host, visit, &own);
 }

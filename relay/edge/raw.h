@@ -7,6 +7,7 @@
 #include "relay/edge/access_log.h"
 #include "relay/edge/parking.h"
 #include "relay/edge/pool.h"
+#include "relay/edge/tally.h"
 #include "shared/stream.h"
 
 struct raw;
@@ -30,7 +31,8 @@ struct raw_visit {
     parking_find_cb find;
     struct counts *counts; /* of what it goes to: requests, streams, bytes */
     int64_t park_ms;
-    bool refused; /* he is not let in */
+    int refused;                /* he is not let in: the status that is logged; 0: he is */
+    enum tally_refusal refusal; /* and why */
     bool
         repeatable; /* what has come of him does nothing by itself: while no answer is there it may be said again */
     struct str last_words; /* a constant: for who could not be served at all; "": he sees a reset */

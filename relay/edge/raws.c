@@ -178,9 +178,9 @@ static bool enter(struct raws *r, const struct sockaddr_storage *peer, uint64_t 
     return false;
 }
 
-static void refuse_banned(struct raws *r, const struct raw_visit *visit)
+static void refuse(struct raws *r, enum tally_refusal why, const struct raw_visit *visit)
 {
-    tally_refuse(r->conf.tally, TALLY_BANNED);
+    tally_refuse(r->conf.tally, why);
     raw_refuse(&r->host, visit);
 }
 
@@ -191,7 +191,7 @@ void raws_add(struct raws *r, struct stream *visitor, const struct raw_visit *vi
     const struct snap_rules *rules = snapshot_rules(current_snapshot(r));
 
     if (visit->refused)
-        refuse_banned(r, visit);
+        refuse(r, visit->refusal, visit);
     if (!r->draining && !visit->refused &&
         crowd_move(r->conf.crowd, &visit->alone.source, &rules->trusted, &rules->crowd, &place)) {
         add(r, visitor, visit, place, bytes, n);
@@ -238,7 +238,7 @@ static void let_in(struct raws *r, int fd, const struct snap_port *port, const s
         return;
     }
     if (snapshot_port_bans(current_snapshot(r), port, &who->source)) {
-        refuse_banned(r, &visit);
+        refuse(r, TALLY_BANNED, &visit);
         reset(fd);
         return;
     }

@@ -23,6 +23,7 @@ static struct gate gate_for(const struct reception *r, const struct snapshot *sn
     return (struct gate){ .snapshot = snapshot,
                           .access_log = r->host->access_log,
                           .tally = r->host->tally,
+                          .rates = r->host->rates,
                           .head = head,
                           .visitor = visitor,
                           .server_name = str_of(r->server_name),

@@ -108,6 +108,7 @@ struct snap_site *snapshot_add_site(struct snapshot *s, const char *name, SSL_CT
         SSL_CTX_up_ref(tls);
     s->passes = s->passes || policy->tls == POLICY_PASSTHROUGH;
     policy_copy(&site->policy, policy, &s->texts);
+    site->guard = guard_new(name, &site->policy, &s->texts);
     site->routes = mem_new((site->policy.routes_n + 1) * sizeof *site->routes);
     for (size_t i = 0; i < site->policy.routes_n; i++)
         site->routes[site->routes_n++] =

@@ -6,7 +6,7 @@
 #include "relay/edge/challenges.h"
 #include "relay/edge/counts.h"
 #include "relay/edge/crowd.h"
-#include "shared/cidr.h"
+#include "relay/edge/guard.h"
 #include "shared/host_port.h"
 #include "shared/http/h1.h"
 #include "shared/lane_types.h"
@@ -14,7 +14,6 @@
 #include "shared/proxy2.h"
 
 #include <openssl/ssl.h>
-#include <stdint.h>
 #include <time.h>
 
 struct snap_lane {
@@ -54,6 +53,7 @@ struct snap_site {
     struct counts *counts;
     time_t away_since; /* while no lane serves it; 0: that is not known */
     struct policy policy;
+    const struct snap_guard *guard; /* NULL: everybody comes in */
     bool trusted_cert, names_apart; /* by browsers, as far as we know; some names have certificates apart */
 };
 

@@ -51,6 +51,9 @@ const char *tally_refusal_text(enum tally_refusal why)
     static const char *const texts[TALLY_REFUSALS] = {
         [TALLY_CROWD] = "crowd",
         [TALLY_BANNED] = "banned",
+        [TALLY_FORBIDDEN] = "forbidden",
+        [TALLY_RATE] = "rate",
+        [TALLY_PASSWORD] = "password",
         [TALLY_MALFORMED] = "malformed",
         [TALLY_UNKNOWN] = "unknown_site",
         [TALLY_MISDIRECTED] = "misdirected",

@@ -13,6 +13,9 @@ enum tally_handshake { TALLY_FULL, TALLY_RESUMED, TALLY_FAILED, TALLY_HANDSHAKES
 enum tally_refusal {
     TALLY_CROWD,       /* too many connections, or too many from one source */
     TALLY_BANNED,      /* whoever is refused by tunnelctl ban, here or at the house */
+    TALLY_FORBIDDEN,   /* allow or deny of a site */
+    TALLY_RATE,        /* more often than a site's rate, or too many wrong passwords */
+    TALLY_PASSWORD,    /* of a site, which was not given */
     TALLY_MALFORMED,   /* a head that is not HTTP as it should be */
     TALLY_UNKNOWN,     /* no such site */
     TALLY_MISDIRECTED, /* a connection that was made for another site */

@@ -42,6 +42,10 @@ static void note_name(struct tls *t, struct str name)
 
     free(t->server_name);
     t->server_name = name.n < DOMAIN_BYTES ? mem_copy_n(name.p, name.n) : NULL;
+    if (name.n > 0 && name.n < sizeof context) { /* itself: what is hashed is longer than any of these */
+        SSL_set_session_id_context(t->pipe.ssl, (const unsigned char *)name.p, (unsigned)name.n);
+        return;
+    }
     SHA256((const unsigned char *)name.p, name.n, context);
     SSL_set_session_id_context(t->pipe.ssl, context, sizeof context);
 }

@@ -478,6 +478,7 @@ void upstream_give_back(struct upstream *u)
     }
     leave_user(u);
     u->idle_since_ms = loop_now_ms(u->loop);
+    u->endless = false;
     stream_set_source(u->stream, NULL);
     stream_resume(u->stream);
     deadline_set(&u->deadline, IDLE_MS);

@@ -77,6 +77,9 @@ uint64_t upstream_id(const struct upstream *u);
 uint64_t upstream_lane(const struct upstream *u);
 const char *upstream_item(const struct upstream *u); /* "" before its first use */
 const char *upstream_route(const struct upstream *u);
+/* What it carries has no end that could be waited for: another protocol's bytes, or a response of which this was said. */
+bool upstream_is_endless(const struct upstream *u);
+void upstream_note_endless(struct upstream *u);
 bool upstream_answered(
     const struct upstream *u); /* whoever has it, or has just had it, got something of the service */
 bool upstream_serves(const struct upstream *u, const struct snap_target *target,

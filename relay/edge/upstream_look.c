@@ -43,6 +43,16 @@ const char *upstream_route(const struct upstream *u)
     return u->purpose.route ? u->purpose.route : "";
 }
 
+bool upstream_is_endless(const struct upstream *u)
+{
+    return u->upgraded || u->endless;
+}
+
+void upstream_note_endless(struct upstream *u)
+{
+    u->endless = true;
+}
+
 bool upstream_answered(const struct upstream *u)
 {
     return u->answered;

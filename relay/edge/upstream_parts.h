@@ -32,6 +32,7 @@ struct upstream {
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;
     bool got_eof, explained, upgraded, answered;
+    bool endless;      /* its response has no end of its own */
     bool last_look;    /* for the explanation of its end, whose time is over */
     bool broke;        /* the connection to the lane: nothing more comes or goes, but perhaps why */
     enum lane_how how; /* once explained */

@@ -15,7 +15,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CROWD = 1024 }; /* visitors at once */
+enum {
+    CROWD = 1024,         /* visitors at once */
+    LAST_WORDS_MS = 1000, /* for what has no end of its own, when nothing else is left */
+    LOOK_MS = 250,
+};
 
 struct listener {
     struct door *door; /* NULL once closed */
@@ -38,6 +42,7 @@ struct worker {
     struct listener *listeners;
     struct pool *pool;       /* NULL once ended */
     struct parking *parking; /* likewise */
+    struct doorman *doorman; /* likewise */
     uint64_t next_id;
     struct snapshot *snapshot;
     struct client_host host;
@@ -52,6 +57,8 @@ struct worker {
     struct splice **splices;
     size_t splices_n;
     bool draining, stopping, running;
+    uv_timer_t look; /* while it drains */
+    bool endless;    /* nothing is left that has an end of its own */
 };
 
 static void on_mail(void *user, const struct mail *mail);
@@ -104,6 +111,14 @@ static void on_parking_closed(void *user)
     struct worker *w = user;
 
     w->parking = NULL;
+    end_if_done(w);
+}
+
+static void on_doorman_closed(void *user)
+{
+    struct worker *w = user;
+
+    w->doorman = NULL;
     end_if_done(w);
 }
 
@@ -226,7 +241,8 @@ static void on_passed(void *user, struct client *client, struct stream *visitor,
         i++;
     w->clients[i].passed = true;
     passthrough_visit(&visit, &name, snapshot_passes(w->snapshot, hello->name), from, hello->name);
-    visit.refused = snapshot_site_bans(w->snapshot, snapshot_passes(w->snapshot, hello->name), &from->peer);
+    passthrough_guard(&visit, w->snapshot, snapshot_passes(w->snapshot, hello->name), w->conf.rates,
+                      tally_now_us(&w->tally) * 1000);
     visit.repeatable = hello_is_all(hello, n);
     raws_add(w->raws, visitor, &visit, w->clients[i].place, bytes, n);
 }
@@ -249,6 +265,7 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
     pool_follow(w->pool, w->snapshot);
     w->parking = parking_new(&w->loop, conf->limits.workers);
     parking_follow(w->parking, w->snapshot);
+    w->doorman = doorman_new(&w->loop, conf->house);
     w->raws = make_raws(w);
     raws_follow(w->raws, w->snapshot);
     w->host = (struct client_host){ .tls_begin = snapshot_tls_begin(w->snapshot),
@@ -259,6 +276,8 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .ids = &w->ids,
                                     .access_log = conf->access_log,
                                     .tally = &w->tally,
+                                    .rates = conf->rates,
+                                    .doorman = w->doorman,
                                     .snapshot = current_snapshot,
                                     .ssh = conf->ssh_port != 0,
                                     .https_port = conf->https_port,
@@ -267,6 +286,8 @@ struct worker *worker_new(const struct worker_conf *conf, struct err *e)
                                     .ended = on_client_ended,
                                     .user = w };
     round_init(&w->round, &w->loop.uv);
+    uv_timer_init(&w->loop.uv, &w->look);
+    w->look.data = w;
     tally_init(&w->tally, &w->loop.uv);
     mailbox_init(&w->mailbox, &w->loop.uv, on_mail, w);
     return w;
@@ -367,11 +388,35 @@ static void each_client(struct worker *w, void (*act)(struct client *c))
         act(w->clients[i - 1].client);
 }
 
+static void note_endless(struct worker *w, bool endless)
+{
+    if (endless == w->endless)
+        return;
+    w->endless = endless;
+    mailbox_post(w->conf.to_control,
+                 &(struct mail){ .type = MAIL_ENDLESS, .lane = w->conf.index, .n = endless });
+}
+
+/* WebSockets and streams of events are not waited for: they would be broken off all the same, and while they are waited
+ * for, who comes anew waits, too. */
+static void on_look(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    bool endless = raws_idle(w->raws);
+
+    for (size_t i = 0; i < w->clients_n && endless; i++)
+        endless = client_is_endless(w->clients[i].client);
+    note_endless(w, endless);
+}
+
 static void stop(struct worker *w)
 {
     if (w->stopping)
         return;
     w->stopping = true;
+    uv_timer_stop(&w->look);
+    if (w->draining)
+        note_endless(w, true);
     close_doors(w);
     each_client(w, client_stop);
     raws_stop(w->raws);
@@ -380,6 +425,7 @@ static void stop(struct worker *w)
     if (w->pool)
         pool_stop(w->pool);
     parking_stop(w->parking, on_parking_closed, w);
+    doorman_stop(w->doorman, on_doorman_closed, w);
     end_if_done(w);
 }
 
@@ -389,9 +435,10 @@ static void end_if_done(struct worker *w)
 
     if (w->draining && !w->stopping && alone)
         stop(w);
-    if (w->stopping && alone && w->splices_n == 0 && !w->pool && !w->parking &&
+    if (w->stopping && alone && w->splices_n == 0 && !w->pool && !w->parking && !w->doorman &&
         !uv_is_closing((uv_handle_t *)&w->mailbox.async)) {
         round_close(&w->round);
+        uv_close((uv_handle_t *)&w->look, NULL);
         tally_close(&w->tally);
         mailbox_close(&w->mailbox, NULL);
     }
@@ -454,6 +501,7 @@ static void on_mail(void *user, const struct mail *mail)
     case MAIL_LISTEN: listen_too(w, mail); break;
     case MAIL_DRAIN:
         w->draining = true;
+        uv_timer_start(&w->look, on_look, LAST_WORDS_MS, LOOK_MS);
         close_doors(w);
         each_client(w, client_drain);
         raws_drain(w->raws);

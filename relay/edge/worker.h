@@ -3,6 +3,7 @@
 #define RELAY_EDGE_WORKER_H
 #include "relay/edge/access_log.h"
 #include "relay/edge/crowd.h"
+#include "relay/edge/doorman.h"
 #include "relay/edge/mailbox.h"
 #include "relay/edge/first.h"
 #include "relay/edge/places.h"
@@ -24,6 +25,8 @@ struct worker_conf {
     struct mailbox *to_control;    /* borrowed until the worker has ended */
     struct places *places;         /* of all workers, borrowed likewise */
     struct crowd *crowd;           /* likewise */
+    struct limiter *rates;         /* likewise */
+    struct doorman_house *house;   /* likewise */
     unsigned index;                /* which of the workers it is */
     struct snapshot *snapshot;     /* borrowed: the first one */
     struct access_log *access_log; /* gets a reference of its own */

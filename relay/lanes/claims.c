@@ -168,6 +168,13 @@ bool claims_knows(const struct claims *c, const char *agent)
     return find_agent(c, agent) != NULL;
 }
 
+bool claims_has(const struct claims *c, const char *agent)
+{
+    const struct agent *a = find_agent(c, agent);
+
+    return a && a->now.n > 0;
+}
+
 /* ---- claims ---- */
 
 static const char domain_prefix[] = "domain:", tcp_prefix[] = "tcp:";

@@ -27,6 +27,7 @@ void claims_set_ports(struct claims *c, const struct claims_ports *ports);
 bool claims_lack_ports(const struct claims *c);
 void claims_try_ports(struct claims *c);
 bool claims_knows(const struct claims *c, const char *agent);
+bool claims_has(const struct claims *c, const char *agent); /* a claim of it: now, or from before a restart */
 int64_t claims_serial(const struct claims *c, const char *agent); /* of its claim in force; 0: it has none */
 
 /* Takes one part of a claim. When that was the last one of the claim that is now in force, `answer` is the `claimed` to

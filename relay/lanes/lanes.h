@@ -78,6 +78,8 @@ void lanes_tell_notice(struct lanes *l, const char *agent, const char *level, co
 struct enrol *lanes_enrol(struct lanes *l);
 /* lanes[] of /v1/status, and one domain's {agents, state, since} there. New references. */
 json_t *lanes_status(const struct lanes *l);
+/* agents[] there: whoever may connect, and whether he is there. */
+json_t *lanes_agents_status(const struct lanes *l);
 /* tcp[] there, of open ports and refused ones. */
 json_t *lanes_ports_status(const struct lanes *l,
                            const struct counts *(*counts_of)(void *user, const char *agent, const char *item),

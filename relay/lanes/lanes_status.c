@@ -58,6 +58,38 @@ json_t *lanes_status(const struct lanes *l)
     return list;
 }
 
+static const char *last_error_of(const struct lanes *l, const char *agent)
+{
+    const struct presence_lane *last;
+    const char *name;
+
+    for (size_t i = 0; (last = presence_away(&l->presence, i, &name)); i++)
+        if (strcmp(name, agent) == 0 && last->error[0])
+            return last->error;
+    return NULL;
+}
+
+/* "new" is who has never been here, as far as is known. */
+json_t *lanes_agents_status(const struct lanes *l)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < l->roster.n; i++) {
+        const char *agent = l->roster.list[i].name;
+        bool up = lanes_agent_is_up(l, agent);
+        const char *why = up ? NULL : last_error_of(l, agent);
+
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:o, s:o}", "agent", agent, "state",
+                            up                                                                        ? "up"
+                            : presence_was_there(&l->presence, agent) || claims_has(l->claims, agent) ? "down"
+                                                                                                      : "new",
+                            "since", json_time(presence_since(&l->presence, agent)), "last_error",
+                            why ? json_any_text(why) : json_null()));
+    }
+    return list;
+}
+
 time_t lanes_away_since(const struct lanes *l, const struct claims_site *site)
 {
     time_t last = 0;

@@ -171,6 +171,16 @@ static bool is_same(const struct lanes_news *n, const char *state, const char *n
            strcmp(n->why, why) == 0;
 }
 
+/* Whether the agent serves a name there: the site's own, or an alias with a certificate of its own. */
+static bool claims_name(const struct claims_site *s, const struct claims_agent *agent, const char *name)
+{
+    bool found = strcmp(s->name, name) == 0;
+
+    for (size_t i = 0; agent->claimed && !found && i < agent->aliases_n; i++)
+        found = strcmp(agent->aliases[i], name) == 0;
+    return found && agent->claimed;
+}
+
 void lanes_tell_cert(struct lanes *l, const char *site, const char *state, const char *not_after,
                      const char *why)
 {
@@ -188,18 +198,18 @@ void lanes_tell_cert(struct lanes *l, const char *site, const char *state, const
     *n = (struct lanes_news){ n->item, mem_copy(state), mem_copy(not_after), mem_copy(why) };
     m = cert_msg(n);
     for (size_t i = 0; claims_site(l->claims, i, &s); i++)
-        for (size_t j = 0; j < s.agents_n && strcmp(s.name, site) == 0; j++)
-            if (s.agents[j].claimed)
+        for (size_t j = 0; j < s.agents_n; j++)
+            if (claims_name(&s, &s.agents[j], site))
                 say_to_machines(l, s.agents[j].name, &m);
 }
 
-static bool is_claimed(const struct lanes *l, const char *agent, const char *site)
+static bool is_claimed(const struct lanes *l, const char *agent, const char *name)
 {
     struct claims_site s;
 
     for (size_t i = 0; claims_site(l->claims, i, &s); i++)
-        for (size_t j = 0; j < s.agents_n && strcmp(s.name, site) == 0; j++)
-            if (s.agents[j].claimed && strcmp(s.agents[j].name, agent) == 0)
+        for (size_t j = 0; j < s.agents_n; j++)
+            if (strcmp(s.agents[j].name, agent) == 0 && claims_name(&s, &s.agents[j], name))
                 return true;
     return false;
 }

@@ -7,7 +7,7 @@
 
 struct presence_entry {
     char *agent;
-    bool there;
+    bool there, was_there;
     time_t since;
     struct presence_lane last; /* id 0: there was none */
 };
@@ -52,6 +52,7 @@ void presence_note(struct presence *p, const char *agent, bool there, time_t now
     if (entry->there == there)
         return;
     entry->there = there;
+    entry->was_there = true;
     entry->since = now;
 }
 
@@ -67,6 +68,13 @@ time_t presence_away_since(const struct presence *p, const char *agent)
     const struct presence_entry *entry = find(p, agent);
 
     return entry && entry->there ? 0 : presence_since(p, agent);
+}
+
+bool presence_was_there(const struct presence *p, const char *agent)
+{
+    const struct presence_entry *entry = find(p, agent);
+
+    return entry && entry->was_there;
 }
 
 void presence_note_end(struct presence *p, const char *agent, const struct presence_lane *last)

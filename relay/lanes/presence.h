@@ -24,6 +24,7 @@ void presence_free(struct presence *p);
 void presence_note(struct presence *p, const char *agent, bool there, time_t now);
 time_t presence_since(const struct presence *p, const char *agent);
 time_t presence_away_since(const struct presence *p, const char *agent); /* 0: it is there */
+bool presence_was_there(const struct presence *p, const char *agent);    /* or is */
 /* A lane has ended while its agent has no other. */
 void presence_note_end(struct presence *p, const char *agent, const struct presence_lane *last);
 /* Agents that are away and had a lane: i from 0. NULL at the end. */

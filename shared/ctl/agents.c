@@ -1,7 +1,7 @@
 /* tunnelctl agents, tunnelctl revoke: who may connect, and who may no longer. */
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/table.h"
-#include "shared/ctl/when.h"
+#include "shared/status/when.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* tunnelctl ban, tunnelctl unban: who is refused; on a relay everywhere, on an agent at what it serves. */
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/table.h"
-#include "shared/ctl/when.h"
+#include "shared/status/when.h"
 #include "shared/json.h"
 #include "shared/value.h"
 

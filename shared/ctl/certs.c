@@ -1,7 +1,7 @@
 /* tunnelctl certs: each site's certificate, how it is doing, and what is next; certs renew and certs revoke: now. */
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/table.h"
-#include "shared/ctl/when.h"
+#include "shared/status/when.h"
 #include "shared/domain.h"
 
 #include <stdio.h>

@@ -186,24 +186,5 @@ bool ctl_site_name(const char *given, char name[DOMAIN_BYTES])
 
 const char *ctl_text(const json_t *object, const char *key)
 {
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-void ctl_duration(int64_t seconds, char *out, size_t room)
-{
-    static const struct {
-        int64_t seconds;
-        char unit;
-    } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
-    size_t i = 0;
-
-    while (i < 3 && seconds < units[i].seconds)
-        i++;
-    if (i < 3)
-        snprintf(out, room, "%lld%c %lld%c", (long long)(seconds / units[i].seconds), units[i].unit,
-                 (long long)(seconds % units[i].seconds / units[i + 1].seconds), units[i + 1].unit);
-    else
-        snprintf(out, room, "%llds", (long long)seconds);
+    return status_text(object, key);
 }

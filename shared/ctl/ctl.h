@@ -3,6 +3,7 @@
 #define SHARED_CTL_CTL_H
 #include "shared/ctl/client.h"
 #include "shared/domain.h"
+#include "shared/status/text.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -81,7 +82,5 @@ enum ctl_exit ctl_run_part(struct ctl *c, const struct ctl_part *parts, size_t n
 char *ctl_find_program(const char *name);
 /* A site's name as the daemon writes it; false when it is none. */
 bool ctl_site_name(const char *given, char name[DOMAIN_BYTES]);
-const char *ctl_text(const json_t *object, const char *key); /* "" when it is not there */
-/* 95 -> "1m 35s": the two largest units. */
-void ctl_duration(int64_t seconds, char *out, size_t room);
+const char *ctl_text(const json_t *object, const char *key); /* as status_text */
 #endif

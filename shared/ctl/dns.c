@@ -1,7 +1,7 @@
 /* tunnelctl dns: each record, wanted and there; tunnelctl dns sync: make it so now, or say what that would be. */
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/table.h"
-#include "shared/ctl/when.h"
+#include "shared/status/when.h"
 
 #include <stdio.h>
 #include <string.h>

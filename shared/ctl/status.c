@@ -1,12 +1,14 @@
 /* What a person reads first: what is up, what is not, since when, and why. */
 #include "shared/ctl/ctl.h"
-#include "shared/ctl/cert_state.h"
-#include "shared/ctl/dns_state.h"
-#include "shared/ctl/listeners_state.h"
-#include "shared/ctl/problems.h"
 #include "shared/ctl/status_room.h"
 #include "shared/ctl/table.h"
 #include "shared/ctl/watch.h"
+#include "shared/port_holder.h"
+#include "shared/status/cert_state.h"
+#include "shared/status/dns_state.h"
+#include "shared/status/listeners_state.h"
+#include "shared/status/problems.h"
+#include "shared/status/well.h"
 #include "shared/value.h"
 
 #include <inttypes.h>
@@ -44,26 +46,21 @@ static const char *number_cell(const json_t *object, const char *key, const char
     return cell->text;
 }
 
+static const char *bytes_cell(const json_t *object, const char *key, struct cell *cell)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!json_is_integer(value))
+        return "-";
+    status_bytes((double)json_integer_value(value), cell->text, sizeof cell->text);
+    return cell->text;
+}
+
 static const char *text_cell(const json_t *object, const char *key)
 {
     const char *text = ctl_text(object, key);
 
     return *text ? text : "-";
-}
-
-static const char *bytes_cell(const json_t *object, const char *key, struct cell *cell)
-{
-    static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
-    const json_t *value = json_object_get(object, key);
-    double n = (double)json_integer_value(value);
-    size_t i = 0;
-
-    if (!json_is_integer(value))
-        return "-";
-    for (; n >= 1000 && i < 4; i++)
-        n /= 1000;
-    snprintf(cell->text, sizeof cell->text, i > 0 && n < 10 ? "%.1f %s" : "%.0f %s", n, units[i]);
-    return cell->text;
 }
 
 /* How long ago an RFC 3339 time was. */
@@ -74,7 +71,7 @@ static const char *since_cell(const json_t *object, const char *key, struct cell
     if (strptime(ctl_text(object, key), "%Y-%m-%dT%H:%M:%SZ", &utc)) {
         int64_t seconds = (int64_t)(time(NULL) - timegm(&utc));
 
-        ctl_duration(seconds < 0 ? 0 : seconds, cell->text, sizeof cell->text);
+        status_duration(seconds < 0 ? 0 : seconds, cell->text, sizeof cell->text);
     } else {
         snprintf(cell->text, sizeof cell->text, "-");
     }
@@ -89,20 +86,11 @@ static const char *until_cell(const json_t *object, const char *key, struct cell
     if (strptime(ctl_text(object, key), "%Y-%m-%dT%H:%M:%SZ", &utc)) {
         int64_t seconds = (int64_t)(timegm(&utc) - time(NULL));
 
-        ctl_duration(seconds < 0 ? 0 : seconds, cell->text, sizeof cell->text);
+        status_duration(seconds < 0 ? 0 : seconds, cell->text, sizeof cell->text);
     } else {
         snprintf(cell->text, sizeof cell->text, "-");
     }
     return cell->text;
-}
-
-static bool is_well(const json_t *object, const char *key)
-{
-    const char *state = ctl_text(object, key);
-
-    return strcmp(state, "up") == 0 || strcmp(state, "busy") == 0 || strcmp(state, "ok") == 0 ||
-           strcmp(state, "unknown") == 0 || strcmp(state, "draining") == 0 ||
-           strcmp(state, "pending") == 0; /* may be served, and is not yet */
 }
 
 static void print_table(struct ctl *c, const char *title, struct table *table)
@@ -134,12 +122,6 @@ static void lane_row(struct table *table, const char *name, const json_t *lane)
     table_row(table, cells);
 }
 
-/* A lane that is up may have trouble too: another machine with its agent's key. */
-static bool is_lane_well(const json_t *lane)
-{
-    return is_well(lane, "state") && !*ctl_text(lane, "last_error");
-}
-
 /* The worst first: what is not well, then the rest, each as the daemon has it. */
 enum { BAD, GOOD, PASSES };
 
@@ -157,23 +139,12 @@ static bool show_relay_lanes(struct ctl *c, const json_t *status)
     for (int pass = BAD; pass < PASSES; pass++)
         json_array_foreach(json_object_get(status, "lanes"), i, lane)
         {
-            if (is_lane_well(lane) == (pass == GOOD))
+            if (well_lane(lane) == (pass == GOOD))
                 lane_row(&table, text_cell(lane, "agent"), lane);
-            well = well && is_lane_well(lane);
+            well = well && well_lane(lane);
         }
     print_table(c, "lanes", &table);
     return well;
-}
-
-/* With protocol = plain a relay has a service of its own. */
-static bool is_plain(const json_t *relay)
-{
-    return strcmp(ctl_text(relay, "protocol"), "plain") == 0;
-}
-
-static bool is_forward_well(const json_t *relay)
-{
-    return !is_plain(relay) || is_well(relay, "service_state");
 }
 
 static void print_forward(const json_t *relay)
@@ -181,7 +152,7 @@ static void print_forward(const json_t *relay)
     struct buf line = { 0 }, shown = { 0 };
     struct cell port;
 
-    if (!is_plain(relay))
+    if (!well_is_plain(relay))
         return;
     buf_printf(&line, "%s: %s port %s there goes to %s, %s", ctl_text(relay, "name"),
                ctl_text(relay, "remote_address"), number_cell(relay, "remote_port", "", &port),
@@ -206,15 +177,15 @@ static bool show_agent_lanes(struct ctl *c, const json_t *status)
     for (int pass = BAD; pass < PASSES; pass++)
         json_array_foreach(relays, i, relay) json_array_foreach(json_object_get(relay, "lanes"), j, lane)
         {
-            if (is_lane_well(lane) == (pass == GOOD))
+            if (well_lane(lane) == (pass == GOOD))
                 lane_row(&table, text_cell(relay, "name"), lane);
-            well = well && is_lane_well(lane);
+            well = well && well_lane(lane);
         }
     print_table(c, "relays", &table);
     json_array_foreach(relays, i, relay)
     {
         print_forward(relay);
-        well = well && is_forward_well(relay);
+        well = well && well_forward(relay);
     }
     return well;
 }
@@ -234,11 +205,6 @@ static const char *served_by(const json_t *domain, struct buf *names)
         buf_printf(names, "%s", *ctl_text(domain, "upstream") ? ctl_text(domain, "upstream") : "-");
     buf_add(names, "", 1);
     return buf_bytes(names);
-}
-
-static bool is_relay_domain_well(const json_t *domain)
-{
-    return is_well(domain, "state") && !*ctl_text(domain, "last_error");
 }
 
 static void relay_domain_row(struct table *table, const json_t *domain, struct buf *names)
@@ -271,9 +237,9 @@ static bool show_relay_domains(struct ctl *c, const json_t *status)
     for (int pass = BAD; pass < PASSES; pass++)
         json_array_foreach(json_object_get(status, "domains"), i, domain)
         {
-            if (is_relay_domain_well(domain) == (pass == GOOD))
+            if (well_domain_at_relay(domain) == (pass == GOOD))
                 relay_domain_row(&table, domain, &names);
-            well = well && is_relay_domain_well(domain);
+            well = well && well_domain_at_relay(domain);
         }
     buf_free(&names);
     print_table(c, "domains", &table);
@@ -302,22 +268,6 @@ static void service_rows(struct table *table, const json_t *domain)
     buf_free(&name);
 }
 
-static bool are_services_well(const json_t *domain)
-{
-    const json_t *route;
-    size_t i;
-
-    json_array_foreach(json_object_get(domain, "routes"), i,
-                       route) if (!is_well(route, "service_state")) return false;
-    return is_well(domain, "service_state");
-}
-
-static bool is_agent_domain_well(const json_t *domain)
-{
-    return are_services_well(domain) && dns_state_is_well(domain) && cert_state_is_well(domain) &&
-           strcmp(ctl_text(domain, "claim"), "refused") != 0;
-}
-
 static bool show_agent_domains(struct ctl *c, const json_t *status)
 {
     static const char *const headings[] = { "DOMAIN", "MODE", "SERVICE", "STATE", "DNS", "CERTIFICATE" };
@@ -330,9 +280,9 @@ static bool show_agent_domains(struct ctl *c, const json_t *status)
     for (int pass = BAD; pass < PASSES; pass++)
         json_array_foreach(domains, i, domain)
         {
-            if (is_agent_domain_well(domain) == (pass == GOOD))
+            if (well_domain_at_home(domain) == (pass == GOOD))
                 service_rows(&table, domain);
-            well = well && is_agent_domain_well(domain);
+            well = well && well_domain_at_home(domain);
         }
     print_table(c, "domains", &table);
     return well;
@@ -344,16 +294,6 @@ static bool show_agent_domains(struct ctl *c, const json_t *status)
 static bool has_ports(const json_t *status)
 {
     return json_array_size(json_object_get(status, "tcp")) > 0;
-}
-
-static bool is_relay_port_well(const json_t *port)
-{
-    return is_well(port, "state") || strcmp(ctl_text(port, "state"), "expected") == 0;
-}
-
-static bool is_agent_port_well(const json_t *port)
-{
-    return is_well(port, "service_state") && strcmp(ctl_text(port, "claim"), "refused") != 0;
 }
 
 static bool show_relay_ports(struct ctl *c, const json_t *status)
@@ -370,8 +310,8 @@ static bool show_relay_ports(struct ctl *c, const json_t *status)
         {
             struct cell connections, in, out;
 
-            well = well && is_relay_port_well(port);
-            if (is_relay_port_well(port) != (pass == GOOD))
+            well = well && well_port_at_relay(port);
+            if (well_port_at_relay(port) != (pass == GOOD))
                 continue;
             table_row(&table, (const char *const[]){ text_cell(port, "name"), text_cell(port, "listen"),
                                                      text_cell(port, "state"), text_cell(port, "agent"),
@@ -397,8 +337,8 @@ static bool show_agent_ports(struct ctl *c, const json_t *status)
         {
             struct cell connections;
 
-            well = well && is_agent_port_well(port);
-            if (is_agent_port_well(port) != (pass == GOOD))
+            well = well && well_port_at_home(port);
+            if (well_port_at_home(port) != (pass == GOOD))
                 continue;
             table_row(&table, (const char *const[]){ text_cell(port, "name"), text_cell(port, "listen"),
                                                      text_cell(port, "claim"), text_cell(port, "service"),
@@ -458,9 +398,48 @@ static void add_admin_trouble(struct buf *out, const json_t *status)
     buf_add_text(out, "\n");
 }
 
+/* The relay's user may not see whose socket it is; whoever asks may, and mostly is root. */
+static void add_holder(struct buf *out, const json_t *listener)
+{
+    const char *at = ctl_text(listener, "listen");
+    struct opt_address addr;
+    char holder[64];
+
+    if (*ctl_text(listener, "holder") || value_address(str_of(at), false, &addr, NULL) != 0 ||
+        !port_holder(&addr.addr, addr.any, holder, sizeof holder))
+        return;
+    buf_printf(out, "  %s is held by ", at);
+    value_show(out, str_of(holder), 0);
+    buf_add_text(out, "\n");
+}
+
+static void add_reasons(struct buf *out, const json_t *status)
+{
+    const json_t *listener;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "listeners"), i, listener)
+    {
+        if (listeners_state_of_one(listener))
+            continue;
+        listeners_state_add_reason(out, listener);
+        add_holder(out, listener);
+    }
+}
+
+static void print_notices(const json_t *status)
+{
+    struct buf lines = { 0 };
+
+    cert_state_add_notices(&lines, status);
+    if (lines.len > 0)
+        printf("\nfrom the relays\n%s", buf_text(&lines));
+    buf_free(&lines);
+}
+
 static void find_problems(struct buf *lines, const json_t *status)
 {
-    listeners_state_add_reasons(lines, status);
+    add_reasons(lines, status);
     problems_add(lines, status);
     add_admin_trouble(lines, status);
 }
@@ -482,7 +461,7 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
     find_problems(&problems, status);
     status_room(status, &problems, rows);
 
-    ctl_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
+    status_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
     value_show(&name, str_of(ctl_text(status, "name")), 0);
     value_show(&version, str_of(ctl_text(status, "version")), 0);
     printf("%stunnel-%s  %s%s  version %s  up %s\n", bold(c), is_relay ? "relay" : "agent", buf_text(&name),
@@ -496,43 +475,12 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
     c->rows = rows[STATUS_DOMAINS];
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
     if (!is_relay)
-        cert_state_print_notices(status);
+        print_notices(status);
     c->rows = rows[STATUS_PORTS];
     if (has_ports(status))
         ports_well = is_relay ? show_relay_ports(c, status) : show_agent_ports(c, status);
     return listeners_state_is_well(status) && lanes_well && domains_well && ports_well ? CTL_WELL
                                                                                        : CTL_FAILING;
-}
-
-/* The same judgement as of the tables, for --json. */
-static bool is_all_well(const json_t *status)
-{
-    const bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
-    const json_t *entry, *lane;
-    bool well = listeners_state_is_well(status);
-    size_t i, j;
-
-    json_array_foreach(json_object_get(status, "lanes"), i, entry)
-    {
-        well = well && is_lane_well(entry);
-    }
-    json_array_foreach(json_object_get(status, "relays"), i, entry)
-    {
-        json_array_foreach(json_object_get(entry, "lanes"), j, lane)
-        {
-            well = well && is_lane_well(lane);
-        }
-        well = well && is_forward_well(entry);
-    }
-    json_array_foreach(json_object_get(status, "domains"), i, entry)
-    {
-        well = well && (is_relay ? is_relay_domain_well(entry) : is_agent_domain_well(entry));
-    }
-    json_array_foreach(json_object_get(status, "tcp"), i, entry)
-    {
-        well = well && (is_relay ? is_relay_port_well(entry) : is_agent_port_well(entry));
-    }
-    return well;
 }
 
 static enum ctl_exit show_all(struct ctl *c, void *user)
@@ -548,7 +496,7 @@ static enum ctl_exit show_all(struct ctl *c, void *user)
         result = CTL_NO_DAEMON;
     }
     if (result == CTL_WELL)
-        result = !c->json ? show(c, status) : is_all_well(status) ? CTL_WELL : CTL_FAILING;
+        result = !c->json ? show(c, status) : well_all(status) ? CTL_WELL : CTL_FAILING;
     json_decref(status);
     return result;
 }

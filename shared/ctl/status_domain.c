@@ -1,10 +1,10 @@
 /* tunnelctl status DOMAIN: all that the daemon knows of one domain. */
-#include "shared/ctl/cert_state.h"
+#include "shared/status/cert_state.h"
 #include "shared/ctl/ctl.h"
-#include "shared/ctl/dns_state.h"
-#include "shared/ctl/problems.h"
+#include "shared/status/dns_state.h"
+#include "shared/status/problems.h"
 #include "shared/ctl/table.h"
-#include "shared/ctl/when.h"
+#include "shared/status/when.h"
 #include "shared/value.h"
 
 #include <stdio.h>
@@ -80,6 +80,7 @@ static void number_line(const char *what, const json_t *object, const char *key)
 static void show_certificate(const json_t *cert)
 {
     since_line("certificate", cert, "state", "since");
+    line("  of", ctl_text(cert, "name"));
     line("  at relay", ctl_text(cert, "relay"));
     line("  issued by", ctl_text(cert, "issuer"));
     list_line("  names", json_object_get(cert, "names"));
@@ -87,16 +88,31 @@ static void show_certificate(const json_t *cert)
     time_line("  next attempt", cert, "next_attempt");
 }
 
+/* Who is let in, and how often. */
+static void show_guard(const json_t *guard)
+{
+    list_line("only from", json_object_get(guard, "allow"));
+    list_line("not from", json_object_get(guard, "deny"));
+    line("rate", ctl_text(guard, "rate"));
+    if (json_is_true(json_object_get(guard, "password")))
+        line("password", "asked for");
+}
+
 static void show_relays_part(const json_t *domain)
 {
+    const json_t *entry;
+    size_t i;
+
     since_line("state", domain, "state", "since");
     list_line("agents", json_object_get(domain, "agents"));
+    show_guard(json_object_get(domain, "guard"));
     line("upstream", ctl_text(domain, "upstream"));
     line("service", ctl_text(domain, "service_state"));
     number_line("requests", domain, "requests");
     number_line("errors", domain, "errors");
     number_line("parked", domain, "parked");
     show_certificate(json_object_get(domain, "cert"));
+    json_array_foreach(json_object_get(domain, "certs"), i, entry) show_certificate(entry);
 }
 
 static void values_cell(struct buf *out, const json_t *record, const char *key)
@@ -155,6 +171,7 @@ static void show_agents_part(const json_t *domain)
         since_line("", entry, "service_state", "service_since");
     }
     line("claim", ctl_text(domain, "claim"));
+    show_guard(json_object_get(domain, "guard"));
     json_array_foreach(json_object_get(domain, "certs"), i, entry) show_certificate(entry);
     line("DNS", ctl_text(dns, "provider"));
     show_records(dns);

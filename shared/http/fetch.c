@@ -292,7 +292,7 @@ static int64_t read_date(struct str text)
         const char *end = strptime(date, forms[i], &utc);
 
         if (end && !*end)
-            return timegm(&utc);
+            return timegm(&utc) < 0 ? -1 : timegm(&utc); /* there was no HTTP before 1970 */
     }
     return -1;
 }

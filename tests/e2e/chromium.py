@@ -61,7 +61,7 @@ class Chromium:
         self._stderr, self._last_log, self._rest, self._asked = folder / "chromium.log", "", b"", 0
         program, home = chromium(), folder / "chromium"
         self._trust(home, root)
-        own = [f"--user-data-dir={home}/profile", f"--host-resolver-rules=MAP *.test 127.0.0.1:{port}, MAP * ~NOTFOUND"]
+        own = [f"--user-data-dir={home}/profile", f"--host-resolver-rules=MAP *.test 127.0.0.1:{port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
         with open(self._stderr, "wb") as stderr:

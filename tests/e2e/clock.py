@@ -21,6 +21,7 @@ from programs import need
 SOURCE = r"""
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -72,6 +73,18 @@ time_t time(time_t *t)
     if (t)
         *t = now.tv_sec;
     return now.tv_sec;
+}
+
+/* libuv's, which would tell the kernel until when by this clock, and wait for as long as that is ahead. */
+int uv_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t timeout_ns)
+{
+    struct timespec until;
+
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &until);
+    timeout_ns += (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(timeout_ns / 1000000000);
+    until.tv_nsec = (long)(timeout_ns % 1000000000);
+    return -pthread_cond_timedwait(cond, mutex, &until);
 }
 """
 

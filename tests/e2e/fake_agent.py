@@ -162,7 +162,7 @@ class FakeAgent:
         self.lane_socket, self.name = lane_socket, name
         self.items = [d if isinstance(d, dict) else {"item": f"domain:{d[0]}", "aliases": d[1], "policy": {}}
                       for d in ((d, []) if isinstance(d, str) else d for d in domains)]
-        self.boot, self.serial, self.secret = secrets.token_hex(8), 0, b""
+        self.boot, self.number, self.serial, self.secret = secrets.token_hex(8), 1, 0, b""  # number: of its lane
         self.reply = "right"  # or wrong, longer, none
         self.line_s = 0.0  # how long its word of what was consumed is on the way
         self.ended: str | None = "eof"  # how the end of a served stream is explained; None: not at all
@@ -199,7 +199,7 @@ class FakeAgent:
     def greet(self) -> None:
         """hello and claim; returns when both are answered."""
         before = len(self.heard)
-        self.say("hello", v=1, boot=self.boot, lane=1, port=self.port, version="0.0")
+        self.say("hello", v=1, boot=self.boot, lane=self.number, port=self.port, version="0.0")
         self.wait_heard("welcome", before)
         self.claim()
 

@@ -100,7 +100,7 @@ ROWS = [
     # ---- keys ----
     row("misspelt key", "log_levle = info\n", ("5: ROLE.log_levle = info", "did you mean log_level?")),
     row("unknown key", "colour = red\n", ("5: ROLE.colour = red", "known are name, state_dir, ")),
-    row("key of a later version", "webhook = on\n", ("5: ROLE.webhook = on", "known are")),
+    row("key of a later version", "quic = on\n", ("5: ROLE.quic = on", "known are")),
     row("key in capitals", "Drain = 5s\n", ("5: Drain = 5s", "write drain")),
     row("key with a dash", "log-level = info\n", ("5: log-level = info", "write log_level")),
     row("repeated key", "drain = 5s\n\ndrain = 6s\n", ("7: ROLE.drain = 6s", "keep this one or the one at MAIN:5")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -15,7 +16,7 @@ from clock import Clock
 from fake_agent import FakeAgent
 from path import DOMAIN, Front, edges, fronts
 from pebble import Pebble, pebbles
-from programs import PATIENCE_S, wait_until
+from programs import PATIENCE_S, ROOT, wait_until
 from visitor import Visitor, connect, context
 
 
@@ -40,7 +41,8 @@ class Certs:
         self.relay, self.more = self.front.relay, more
         self.plain = self.relay.conf.read_text() + may
         self.configure(**(acme or {}))
-        self.relay.start(**{**self.front.spawning(), **({"env": env} if env else {})})
+        self.env = {"env": env} if env else {}
+        self.relay.start(**self.front.spawning(), **self.env)
         self.agent = FakeAgent(self.front.lane_socket, items)
         started.append(self.agent)
         self.agent.start()
@@ -77,7 +79,7 @@ class Certs:
 
     def restart(self) -> None:
         self.relay.stop()
-        self.front.start_relay()
+        self.relay.start(**self.front.spawning(), **self.env)
         self.agent.start()
 
 
@@ -125,6 +127,26 @@ def test_in_bad_weather(certs: Callable[..., Certs]) -> None:
         with connect(c.front.port, tls, DOMAIN) as visitor:
             assert visitor.cipher()[0] == suite
     assert c.pebble.issued() == 4
+    c.relay.stop()  # or a file is being written
+    assert_described(c.relay.state_dir)
+
+
+def assert_described(state_dir: Path) -> None:
+    """Every file, and every word of meta.json, stands in tunnel-certs(5); none is anybody else's."""
+    page = re.sub(r"\\f[BR]", "", (ROOT / "conf/man/tunnel-certs.5").read_text())
+    words = set(re.findall(r"[\w.-]+", page))
+
+    def keys(value: Any) -> set[str]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        return set(value if isinstance(value, dict) else []).union(*map(keys, inner))
+
+    found = list((state_dir / "certs").rglob("*")) + list((state_dir / "acme").rglob("*"))
+    for path in found:
+        assert path.lstat().st_mode & 0o077 == 0 or path.is_symlink(), path
+        assert path.name in words or path.parent.name in ("certs", "acme") or path.name.isdigit(), path
+        if path.name == "meta.json":
+            assert keys(json.loads(path.read_text())) <= words, keys(json.loads(path.read_text())) - words
+    assert {path.name for path in found} >= {"fullchain-rsa.pem", "privkey-rsa.pem", "meta.json", "current", "account.key", "limits.json"}
 
 
 def test_two_hundred_at_once(certs: Callable[..., Certs]) -> None:
@@ -148,6 +170,7 @@ def test_restarts_order_nothing(certs: Callable[..., Certs]) -> None:
         c.relay.kill() if i % 2 else c.relay.stop()
         c.front.start_relay()
     c.agent.start()
+    wait_until(lambda: c.front.site_state() == "up", "the site is up")
     assert c.wait("failing", "b.test")["next_attempt"] == before["next_attempt"]
     assert c.pebble.orders() == orders and c.cert()["state"] == "valid"
     assert c.visit() == 200
@@ -162,6 +185,7 @@ def test_an_alias_that_fails_is_left_out(certs: Callable[..., Certs]) -> None:
     wait_until(lambda: c.listed()["left_out"], "it is left out")
     assert c.wait("valid")["last_error"] is None and c.serial() == serial  # what is there does for the others
     assert [left["name"] for left in c.listed()["left_out"]] == ["bad.a.test"] and c.pebble.issued() == 1
+    assert c.agent.wait_heard("notice")["text"].startswith("bad.a.test is left out of the certificate of a.test: ")
     assert c.visit("www.a.test") == 200
 
 
@@ -214,15 +238,45 @@ def test_a_hook_that_was_cut_off_is_run_again(certs: Callable[..., Certs], folde
     assert told.read_text() == 2 * f"{DOMAIN}\n" and c.pebble.issued() == 1
 
 
+def test_a_hook_that_never_ends_is_ended(certs: Callable[..., Certs], folder: Path) -> None:
+    """Behind a minute, with all that it has started; the site is served, and renewed, meanwhile."""
+    hook, told, clock = folder / "hook", folder / "told", Clock(folder)
+    hook.write_text(f"#!/bin/sh\nsleep 600 &\necho $$ $! >> {told}\nwait\n")
+    hook.chmod(0o755)
+    c = certs(acme={"deploy_hook": hook, "challenges": "http-01"}, env=clock.environment)
+    c.wait("valid")
+    wait_until(lambda: told.exists() and told.read_text().endswith("\n"), "it runs")
+    begun = told.read_text().split()
+    with connect(c.front.port, context(c.pebble.root()), DOMAIN):
+        assert c.relay.post(f"/v1/certs/{DOMAIN}/renew").status == 200 and c.pebble.issued() == 2
+    clock.wait(61)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in begun), "all of it has been ended")
+    c.relay.wait_log("a program did not end well")
+    assert " signal=9" in c.relay.log()
+    wait_until(lambda: len(told.read_text().split()) == 4, "the one for the second certificate runs")
+    clock.wait(61)
+    c.relay.wait_log("a program did not end well", 2)
+
+
 def test_names_of_the_lan_beside_public_ones(certs: Callable[..., Certs]) -> None:
     """Per name: no public authority knows those of the LAN, whichever of them the site is called by."""
     c = certs("a.test www.a.test a.lan a.home.arpa nas.lan nas.test",
               [(DOMAIN, ["a.lan", "www.a.test", "a.home.arpa"]), ("nas.lan", ["nas.test"])])
+
+    def told(name: str) -> list[str]:
+        return [line["state"] for line in c.agent.heard if line["type"] == "cert" and line["item"] == f"domain:{name}"]
+
     assert (c.wait("valid")["issuer"], sorted(c.cert()["names"])) == ("acme", [DOMAIN, "www.a.test"])
     assert c.cert("nas.lan")["issuer"] == "internal" and c.cert("nas.lan")["names"] == ["nas.lan"]
     wait_until(lambda: c.listed("nas.test")["state"] == "valid", "the public alias has its own")
     assert (c.listed("nas.test")["issuer"], c.listed("nas.test")["names"]) == ("acme", ["nas.test"])
     assert (c.listed("a.lan")["issuer"], c.listed("a.lan")["names"]) == ("internal", ["a.lan", "a.home.arpa"])
+    lan = next(site for site in c.front.status()["domains"] if site["name"] == "nas.lan")
+    assert [(cert["name"], cert["state"]) for cert in lan["certs"]] == [("nas.test", "valid")]
+    wait_until(lambda: told("nas.test")[-1:] == ["valid"], "its agent hears of the alias's, too")
+    c.agent.leave()
+    c.agent.start()
+    wait_until(lambda: told("nas.test")[-2:] == ["valid", "valid"], "and so does who comes later")
     wait_until(lambda: c.front.site_state() == "up", "the site is up")
     root = c.relay.state_dir / "internal" / "root.pem"
     c.more = section(f"domain {DOMAIN}", {"hsts": "1d"})
@@ -234,10 +288,12 @@ def test_names_of_the_lan_beside_public_ones(certs: Callable[..., Certs]) -> Non
             assert reply.status == 200, name
             assert (reply.head.get("strict-transport-security") is not None) == (name in ("a.test", "www.a.test")), name
     assert c.pebble.issued() == 2
+    c.claim((DOMAIN, ["www.a.test"]), {"item": "domain:nas.lan", "aliases": ["nas.test"], "policy": {"issuer": "internal"}})
+    wait_until(lambda: told("nas.test")[-1] == "none", "an authority's no more")
 
 
 def test_the_longest_keys(certs: Callable[..., Certs]) -> None:
-    c = certs(acme={"challenges": "http-01", "key_types": "p384 rsa4096"})
+    c = certs(acme={"challenges": "http-01", "key_types": "p384 rsa4096"}, pebble={"eab": True})
     c.wait("valid")
     wait_until(lambda: len(c.listed()["certificates"]) == 2, "both are there")
     assert sorted(pair["key"] for pair in c.listed()["certificates"]) == ["ecdsa P-384", "rsa 4096"]
@@ -263,8 +319,9 @@ def test_dns_that_changes_lets_the_next_try_begin(certs: Callable[..., Certs], f
     wait_until(lambda: json.loads(noted.read_text())["dns"], "what DNS says is noted")
     c.pebble.dns.a("b.test")
     orders = c.pebble.orders()
-    clock.wait(301)  # for what the relay waits for from then on this clock is of no use: the order is all that is seen
+    clock.wait(301)
     wait_until(lambda: c.pebble.orders() > orders, "it is ordered again")
+    c.wait("valid", "b.test")
     assert "DNS has changed" in c.relay.log()
 
 
@@ -299,14 +356,15 @@ def test_renew_and_revoke(certs: Callable[..., Certs]) -> None:
 
 def test_who_issues_for_whom(certs: Callable[..., Certs]) -> None:
     """By name, by what the agent asks for, and over both by the relay's own section."""
-    c = certs("a.test b.test nas.lan c.test d.test",
-              [DOMAIN, {"item": "domain:b.test", "aliases": [], "policy": {"issuer": "internal"}}, "nas.lan",
+    local = ["nas.lan", "nas", "x.internal", "x.home.arpa", "192.168.7.7"]
+    c = certs(f"a.test b.test c.test d.test {' '.join(local)}",
+              [DOMAIN, *local, {"item": "domain:b.test", "aliases": [], "policy": {"issuer": "internal"}},
                {"item": "domain:c.test", "aliases": [], "policy": {"issuer": "internal"}},
                {"item": "domain:d.test", "aliases": [], "policy": {"issuer": "elsewhere"}}],
               more="[domain c.test]\nissuer = acme\n")
     for name in (DOMAIN, "c.test"):
         assert c.wait("valid", name)["issuer"] == "acme"
-    for name in ("b.test", "nas.lan"):
+    for name in ("b.test", *local):
         assert c.wait("valid", name)["issuer"] == "internal"
     c.relay.wait_log("the relay has no issuer elsewhere")
     assert c.pebble.orders() == 2

@@ -7,12 +7,15 @@ import signal
 import ssl
 import time
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
 
+from acme_client import certificates
 from acme_sim import LOST, NOT_JSON, STALE, AcmeSim, chains, html, problem, sims, text  # noqa: F401 (a fixture)
 from acme_sim.sim import renewal_id
+from clock import Clock
 from path import DOMAIN, Front, fronts  # noqa: F401 (a fixture)
 from programs import limit, wait_until
 from test_certs import Certs
@@ -132,10 +135,11 @@ def test_what_the_authority_asks_for_outlives_a_restart(sims: Callable[..., Acme
     assert len(sim.requests) == asked
 
 
-def test_a_count_that_cannot_be_read_stops_orders_alone(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
+def test_a_count_that_cannot_be_read_stops_orders_alone(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts],  # noqa: F811
+                                                        folder: Path) -> None:
     """What the authority has counted is unknown, so nothing is ordered; what there is, is served. It heals by itself."""
-    sim = sims()
-    c = relays(sim)
+    sim, clock = sims(), Clock(folder)
+    c = relays(sim, env=clock.environment)
     c.wait("valid")
     first, asked = c.newest(), len(sim.issued)
     counted = c.relay.state_dir / "acme" / "limits.json"
@@ -146,7 +150,8 @@ def test_a_count_that_cannot_be_read_stops_orders_alone(sims: Callable[..., Acme
     reply = c.relay.post(f"/v1/certs/{DOMAIN}/renew")
     assert reply.status == 500 and "limits.json" in str(reply.json), reply
     counted.unlink()
-    wait_until(lambda: c.cert()["state"] == "valid", "the count has begun anew", 90)
+    clock.wait(61)
+    c.wait("valid")
     assert c.shown() == first and len(sim.issued) == asked
     sim.may_hurry = True
     assert c.renew().status == 200 and c.newest() != first
@@ -194,6 +199,33 @@ def test_nobody_waits_for_another(sims: Callable[..., AcmeSim], relays: Callable
         cert = c.wait("valid" if n % 3 else "failing", name)
         assert n % 3 or f"words about {name}" in cert["last_error"], cert
     assert len(sim.issued) == 20 and len(sim.orders) <= 44 and len(sim.accounts) == 1
+    assert 1 < sim.most_at_once <= 8
+
+
+def test_what_the_configuration_asks_for(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
+    """A profile, and the chain to another root; a profile that the authority has not is never ordered."""
+    sim = sims()
+    c = relays(sim, acme={"profile": "shortlived", "preferred_chain": "Simulated Root B"})
+    c.wait("valid")
+    assert {o.profile for o in sim.orders.values()} == {"shortlived"}
+    chain = (c.relay.state_dir / "certs" / DOMAIN / "fullchain.pem").read_text()
+    assert certificates(chain)[-1].issuer.rfc4514_string() == "CN=Simulated Root B"
+    orders = len(sim.asked("newOrder"))
+    c.reload(profile="cheap")
+    assert c.renew().status == 502 and "shortlived" in c.cert()["last_error"] and len(sim.asked("newOrder")) == orders
+    assert c.shown() == c.in_store()
+
+
+def test_one_agent_orders_so_much_a_day(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811
+    """Whoever has its key claims another name again and again: two a day for each that it may have at a time, and then no more."""
+    sim = sims()
+    c = relays(sim, "*.many.test", ["n0.many.test"], may="max_domains = 1\n")
+    for n in range(3):
+        name = f"n{n}.many.test"
+        c.claim(name)
+        said = c.wait("valid" if n < 2 else "failing", name)
+    assert "orders for one agent within a day" in said["last_error"] and c.next_attempt_in("n2.many.test") > 80000, said
+    assert len(sim.orders) == 2 and len(sim.issued) == 2
 
 
 def test_the_clock(sims: Callable[..., AcmeSim], relays: Callable[..., SimCerts]) -> None:  # noqa: F811

@@ -11,10 +11,11 @@ from programs import PATIENCE_S, ROOT, SANITIZER, program, run
 from x509 import make_pair
 
 POLICY = ("https", "tls", "issuer", "www", "hsts", "max_body", "park", "error_page", "access_log", "share", "priority", "set_header",
-          "unset_header")
+          "unset_header", "allow", "deny", "rate", "basic_auth_file")
 PROVIDER = ("type", "token_file", "key_file", "secret_file", "password_file", "user", "id", "zone", "server",
             "url", "key_name", "key_algorithm", "ca_file", "command", "success")
-COMMON = ("name", "state_dir", "control_socket", "admin_listen", "admin_password_file", "include", "log", "log_level", "drain")
+COMMON = ("name", "state_dir", "control_socket", "admin_listen", "admin_password_file", "include", "log", "log_level", "drain",
+          "on_event", "webhook", "webhook_token_file")
 KEYS = {  # of each section
     "relay": {"relay": (*COMMON, "listen_https", "listen_http", "park", "heartbeat", "workers", "publish", "lane_socket", "lane_user", "lane_command",
                         "ssh_port", "ssh_on_https", "max_streams", "max_buffered", "max_connections", "max_per_source", "trusted_proxies",
@@ -275,7 +276,8 @@ def test_dump_agrees_with_the_running_daemon(daemon):
     else:
         running["address.sources"], running["address.interval"] = ("relay web dns", "default"), ("5m", "default")
         assert running.pop("on_change") == (None, "default")
-    assert running.pop("admin_password_file") == (None, "default")
+    for key in ("admin_password_file", "on_event", "webhook", "webhook_token_file"):
+        assert running.pop(key) == (None, "default")
     assert running.pop("include")[0] == f"{daemon.role}.d/*.ini"
     rows = dumped(daemon.role, daemon.conf)
     assert rows.pop("include") == ("", "default")
@@ -391,7 +393,8 @@ EXAMPLES = {  # what a person puts in the place of the sample's
               "provider NAME": "provider cloudflare", "/etc/tunnel/dns.token_file": "dns_token",
               **{f"/etc/tunnel/{name}": name for name in ("default.pem", f"{SITE}.pem", f"{SITE}.key", "eab.key")}},
     "agent": {"relay NAME": "relay fra1", "domain NAME": "domain a.test", "tcp NAME": "tcp ssh", "/var/lib/tunnel-agent/id_": "id_", "/etc/tunnel/error.html": "error.html",
-              "provider NAME": "provider cloudflare", "/etc/tunnel/dns.token_file": "dns_token"},
+              "provider NAME": "provider cloudflare", "/etc/tunnel/dns.token_file": "dns_token",
+              f"/etc/tunnel/{SITE}.htpasswd": "htpasswd"},
 }
 
 
@@ -409,18 +412,20 @@ def test_the_sample_uncommented_is_the_defaults_too(folder, role):
     for key in ("known_hosts_file", "remote_port", "service", "host_id") if role == "agent" else ():  # other keys exclude these
         text, one = re.subn(f"^{key} = .*\n", "", text, count=1, flags=re.MULTILINE)
         n -= one
-    for key in ("issuer",) if role == "relay" else ():
+    for key in ("issuer", "basic_auth_file") if role == "relay" else ():
         text, one = re.subn(rf"(^\[domain NAME\]$.*?)^{key} = [^\n]*\n", r"\1", text, count=1, flags=re.MULTILINE | re.DOTALL)
         n -= one
     for key in OTHER_PROVIDERS:
         text, one = re.subn(rf"(^\[provider NAME\]$.*?)^{key} = [^\n]*\n", r"\1", text, count=1, flags=re.MULTILINE | re.DOTALL)
         n -= one
-    for example, own in {**EXAMPLES[role], "/etc/tunnel/admin.password": "admin.password"}.items():
+    common = {"/etc/tunnel/admin.password": "admin.password", "/etc/tunnel/ntfy.token": "ntfy.token", "/etc/tunnel/on-event": "/bin/true"}
+    for example, own in {**EXAMPLES[role], **common}.items():
         assert text.count(example) == 1
         text = text.replace(example, own)
-    for name in ("id_ed25519", "dns_token", "eab.key"):
+    for name in ("id_ed25519", "dns_token", "eab.key", "ntfy.token"):
         (folder / name).touch(mode=0o600)
     (folder / "error.html").write_text("<p>{text}</p>")
+    (folder / "htpasswd").write_text("me:$5$rounds=1000$abcdefgh$XIppta5rT8zJUu4vAOKQXrwq9uY4Ijlz6VjyOmkx5i4")
     (folder / "admin.password").write_text("word")
     (folder / "admin.password").chmod(0o600)
     make_pair(folder, SITE, [SITE]).joined(folder / "default.pem")

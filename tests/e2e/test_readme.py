@@ -61,7 +61,8 @@ IN_SENTENCES: dict[str, tuple[str, int | None, str]] = {
     "tunnelctl doctor --before": ("both", None, "pass"),
     f"tunnelctl add blog.{NAME} http://127.0.0.1:8080": ("home", 0, f"added blog.{NAME}"),
 }
-TRIED_HERE = {"Two commands", "Live in ten minutes", "Certificates", "With containers", "Dynamic DNS alone", "Metrics", "The tree"}
+TRIED_HERE = {"Two commands", "Live in ten minutes", "Certificates", "With containers", "Dynamic DNS alone", "The status page",
+              "Metrics", "The tree"}
 
 SHIMS = {
     "sudo": 'exec "$@"\n',
@@ -315,9 +316,13 @@ def test_with_containers(machines: Machines) -> None:
 # ---- metrics ----
 
 
-def test_metrics_from_elsewhere(daemons: Callable[..., Daemon], started: list, folder: Path, sshd: Sshd) -> None:
-    (block,) = README.section("Metrics")
-    forward, ask = block.commands()
+@pytest.mark.parametrize("section, shows", [("Metrics", "# TYPE tunnel_"), ("The status page", "<h2>Domains</h2>")])
+def test_from_elsewhere(daemons: Callable[..., Daemon], started: list, folder: Path, sshd: Sshd, section: str,
+                        shows: str) -> None:
+    (block,) = README.section(section)
+    forward, *ask = block.commands()
+    forward = forward.removesuffix(" &") + " &"
+    ask = ask or ["curl http://127.0.0.1:9180/"]  # what a browser does then
     here, there = Place(), Place()
     started.extend([here, there])
     relay = daemons("relay", admin_listen=there.listen).start()
@@ -327,8 +332,8 @@ def test_metrics_from_elsewhere(daemons: Callable[..., Daemon], started: list, f
     (vm.home / "bin" / "ssh").chmod(0o755)
     vm.words = {"9180:127.0.0.1:9180": f"{here.port}:{there.listen}", "relay.example.net &": f"{host} & pid=$!;",
                 "curl http://127.0.0.1:9180": f"curl --retry 60 --retry-connrefused --retry-delay 1 http://{here.listen}"}
-    said = vm.type(f"trap 'kill $pid' EXIT\n{forward}\n{ask}")
-    assert "# TYPE tunnel_" in said
+    said = vm.type(f"trap 'kill $pid' EXIT\n{forward}\n{ask[0]}")
+    assert shows in said
 
 
 # ---- by what you see ----

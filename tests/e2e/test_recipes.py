@@ -62,6 +62,21 @@ def test_a_plain_site(recipes: Make, started: list, folder: Path) -> None:  # no
     assert house.curl("-L", "-w", " %{url_effective}", f"https://www.{NAME}/?a=b") == f"cats https://{NAME}/?a=b"
 
 
+def test_for_some_alone(recipes: Make, started: list, folder: Path) -> None:  # noqa: F811
+    recipe, site = Recipe("FOR SOME ALONE"), Site()
+    started.append(site)
+    text = replaced(recipe.file("# at home, once for each user"), {"sudo install -m 640 -g tunnel-agent": "install -m 640", "/etc/tunnel": folder,
+                                                                     "openssl passwd -6": "openssl passwd -6 secret"})
+    subprocess.run(["sh", "-euc", text], check=True)
+    house = recipes(recipe.agent("nas.sassy-cat-pics.com.ini") + recipe.agent("cats.sassy-cat-pics.com.ini"),
+                    {"127.0.0.1:5000": in_page(site.url), "127.0.0.1:8081": in_page(site.url), "/etc/tunnel": folder}, trusted_proxies="127.0.0.1")
+    for address, code in (("203.0.113.7", "200"), ("2001:db8::7", "200"), ("198.51.100.7", "403")):
+        assert house.curl("-o", "/dev/null", "-w", "%{http_code}", "-H", f"X-Forwarded-For: {address}", f"https://nas.{NAME}/") == code
+    for who, code in (("me:secret", "200"), ("me:wrong", "401"), ("you:secret", "401")):
+        assert house.curl("-o", "/dev/null", "-w", "%{http_code}", "-u", who, f"https://cats.{NAME}/") == code
+    assert site.seen[-1].head.get("authorization")
+
+
 class App(http.server.BaseHTTPRequestHandler):
     """Believes its proxies as Home Assistant does: what is not as it should be is answered with 400."""
 

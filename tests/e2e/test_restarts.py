@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from http1 import Body
+from http2 import Visitor2
 from path import DOMAIN, fronts
 from programs import limit, wait_until
 from visitor import context, request_bytes
@@ -78,3 +80,56 @@ def test_a_request_in_progress_is_finished(front):
         assert visitor.body(head, "GET").size == 20000000
         assert visitor.ended()
     assert front.relay.wait() == 0
+
+
+# ---- what has no end of its own ----
+
+
+@pytest.fixture
+def patient(fronts, started):
+    """A relay that would wait for a minute, in front of a site that sends events."""
+    started.append(Site())
+    made = fronts("other.test", workers=2, drain="60s")
+    made.relay.conf.write_text(f"{made.relay.conf.read_text()}[domain {DOMAIN}]\nupstream = 127.0.0.1:{started[0].port}\n")
+    made.start_relay()
+    made.site = started[0]
+    return made
+
+
+def watch(patient, visitor):
+    """Its further events, behind the first."""
+    visitor.send(request_bytes("GET", DOMAIN, "/events"))
+    events = visitor.pieces(visitor.head(), Body())
+    patient.site.events.put(b"data: 1\n\n")
+    assert next(events) == b"data: 1\n\n"
+    return events
+
+
+def test_events_are_not_waited_for(patient):
+    with patient.visitor() as visitor:
+        watch(patient, visitor)
+        patient.relay.send(15)
+        assert patient.relay.wait(limit(15)) == 0
+
+
+def test_events_by_http2_are_not_waited_for(patient):
+    with Visitor2(patient.port, patient.root, DOMAIN) as visitor:
+        stream = visitor.ask("GET", "/events")
+        patient.site.events.put(b"data: 1\n\n")
+        visitor.until(stream, 9)
+        patient.relay.send(15)
+        assert patient.relay.wait(limit(15)) == 0
+
+
+def test_events_go_on_while_others_are_waited_for(patient):
+    with patient.visitor() as watcher, patient.visitor() as visitor:
+        events = watch(patient, watcher)
+        visitor.send(request_bytes("GET", DOMAIN, "/bytes/40000000"))
+        head = visitor.head()
+        patient.relay.send(15)
+        wait_until(lambda: "stopping" in patient.relay.log(), "it drains")
+        time.sleep(2)  # longer than it would last without the download
+        patient.site.events.put(b"data: 2\n\n")
+        assert next(events) == b"data: 2\n\n"
+        assert visitor.body(head, "GET").size == 40000000
+        assert patient.relay.wait(limit(15)) == 0

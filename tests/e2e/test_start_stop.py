@@ -49,6 +49,7 @@ def test_version(daemon):
 
 
 OFF = {"listen": "", "state": "off", "last_error": None}
+NOBODY = {"webhook": None, "on_event": None}
 
 
 def test_status_of_the_relay(relay):
@@ -58,8 +59,8 @@ def test_status_of_the_relay(relay):
     (listener,) = status["listeners"]
     assert listener.pop("since")
     assert listener == {"listen": relay.listen_https, "kind": "https", "state": "up", "holder": None, "last_error": None}
-    assert status == {"role": "relay", "version": version, "name": "e2e", "admin": OFF, "lanes": [], "domains": [], "tcp": [],
-                      "listeners": [listener]}
+    assert status == {"role": "relay", "version": version, "name": "e2e", "admin": OFF, "alerts": NOBODY, "agents": [], "lanes": [],
+                      "domains": [], "tcp": [], "listeners": [listener]}
 
 
 def test_status_of_the_agent(agent):
@@ -70,7 +71,7 @@ def test_status_of_the_agent(agent):
     assert {source["why"] for source in sources} and not any(source["said"] for source in sources)
     public = {"v4": None, "v6": None}
     assert status == {"role": "agent", "version": version, "name": "e2e", "public": public, "relays": [], "domains": [],
-                      "tcp": [], "notices": [], "admin": OFF}
+                      "tcp": [], "notices": [], "admin": OFF, "alerts": NOBODY}
 
 
 def test_config_tells_values_and_where_they_came_from(daemon):
@@ -78,7 +79,8 @@ def test_config_tells_values_and_where_they_came_from(daemon):
     expected = {"name": ("e2e", f"{conf}:2"), "state_dir": (str(daemon.state_dir), f"{conf}:3"),
                 "control_socket": (str(daemon.socket), f"{conf}:4"), "admin_listen": ("", f"{conf}:5"),
                 "admin_password_file": (None, "default"), "include": (f"{daemon.role}.d/*.ini", "default"),
-                "log": ("stderr", "default"), "log_level": ("info", "default"), "drain": ("10s", "default")}
+                "log": ("stderr", "default"), "log_level": ("info", "default"), "drain": ("10s", "default"),
+                **{key: (None, "default") for key in ("on_event", "webhook", "webhook_token_file")}}
     if daemon.role == "relay":
         expected |= {"lane_socket": (str(daemon.lane_socket), f"{conf}:6"),
                      "listen_https": (daemon.listen_https, f"{conf}:7"), "listen_http": ("", f"{conf}:8"),

@@ -26,7 +26,8 @@ from test_log import watching
 MANUAL = Path(__file__).resolve().parents[2] / "conf/man/tunnelctl.1"
 # Members that the answers below have no reason to show.
 RARE = re.compile(r"domains\[\]\.(upstream|routes\[\]\..*|certs\[\]\..*|dns\.records\[\]\.(provider|public)\[\]|dns)"
-                  r"|leaving\[\].*|relays\[\]\.(protocol|remote_.*|service.*)|notices\[\]\..*|domains\[\]\.cert")
+                  r"|leaving\[\].*|relays\[\]\.(protocol|remote_.*|service.*)|notices\[\]\..*|domains\[\]\.guard\..*|domains\[\]\.cert"
+                  r"|domains\[\]\.cert\.failures|alerts\.webhook\..*")
 
 
 def ctl(daemon, *words):

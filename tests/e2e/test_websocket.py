@@ -13,12 +13,14 @@ import time
 import pytest
 
 from clock import Clock
+from fake_agent import FakeAgent
 from http1 import Cut, content_sha256
 from path import edge, edges, fronts, private_kb
 from programs import PATIENCE_S, limit, wait_until
 from test_upstream import add_domain, reload
 from upgraded import (ASKING, SWITCHING, Service, ServiceProcess, Through, WebSockets, break_off, digest_of, end_with_fin,
                       extensions_of, has_fin, is_reset, send_and_receive, send_content, upgrade)
+from visitor import request_bytes
 from website import notify
 
 MB = 1_000_000
@@ -490,18 +492,62 @@ def test_reloads_disturb_nobody_and_leave_nothing_behind(plain, service):
     assert front.relay.memory_kb == 0 or memory[-1] - memory[9] < 5000, memory  # 40 sets are 12,000 kB
 
 
-def test_a_drain_ends_upgraded_connections_in_the_end(through, service):
-    path = through(service, drain="2s")
+def test_a_drain_does_not_wait_for_upgraded_connections(through, service):
+    """They have time for what is on its way, and no more: who comes anew waits meanwhile."""
+    path = through(service, drain="60s")
     with upgrade(path) as visitor:
         path.relay.send(signal.SIGTERM)
         time.sleep(0.5)
         visitor.send("still")
         assert visitor.exactly(5) == b"still"
-        began = time.monotonic()
         assert visitor.ended()
-        assert 0.5 < time.monotonic() - began < limit(4)
-    assert path.relay.wait() == 0
+    assert path.relay.wait(limit(15)) == 0
     assert service.result() is None or isinstance(service.result(), OSError)
+
+
+def test_an_agent_that_ends_does_not_wait_for_them(through, service):
+    """Visitors wait for the next one meanwhile. A request that has an end is waited for, and they live as long."""
+    path = through(service, agent_keys={"drain": "60s"})
+    with upgrade(path) as visitor, upgrade(path) as other:
+        path.agent.send(signal.SIGTERM)
+        time.sleep(0.5)
+        visitor.send("still")
+        assert visitor.exactly(5) == b"still"
+        assert visitor.ended() and other.ended()
+        assert path.agent.wait(limit(15)) == 0
+    path.agent.start()
+    path.wait_up("a.test")
+    with upgrade(path) as visitor:
+        visitor.send("again")
+        assert visitor.exactly(5) == b"again"
+
+
+def test_a_lane_that_ends_leaves_them_alone(edges, started):
+    """It takes nothing new, and its agent goes on; until that says the same of the last one."""
+    edge = edges()
+    second = FakeAgent(edge.lane_socket, ["a.test"])
+    started.append(second)
+    second.boot, second.number = edge.agent.boot, 2
+    switching(edge, echo)
+    second.carry = edge.agent.carry
+    for lane in (edge.agent, second):
+        lane.start()
+    edge.wait_up("a.test")
+    visitors = [edge.visitor() for _ in range(4)]
+    for visitor in visitors:
+        visitor.send(request_bytes("GET", "a.test", fields=ASKING))
+        assert visitor.head().status == 101
+    assert edge.agent.used and second.used
+    edge.agent.say("goodbye", why="fewer lanes")
+    wait_until(lambda: "draining" in [lane["state"] for lane in edge.status()["lanes"]], "it takes nothing new")
+    time.sleep(3)  # longer than the last words of an agent that ends
+    for visitor in visitors:
+        visitor.send("alive")
+        assert visitor.exactly(5) == b"alive"
+    second.say("goodbye", why="stopping")
+    for visitor in visitors:
+        assert visitor.ended()
+        visitor.close()
 
 
 def test_what_services_have_taken_is_not_held(through, service):

@@ -224,6 +224,7 @@ def test_certificates_and_notices_in_the_status(house):
     lane = lane_of(house)
     lane.send(type="cert", item="domain:plain.test", state="failing", not_after="2026-12-24T00:00:00Z", why="plain.test has no address in DNS")
     lane.send(type="cert", item="domain:*.a.test", state="waiting", not_after="", why="")
+    lane.send(type="cert", item="domain:gone.test", state="valid", not_after="", why="")  # ours no more
     lane.send(type="notice", level="warn", text="the relay goes down at noon\x1b[0m")
 
     def told():
@@ -233,7 +234,7 @@ def test_certificates_and_notices_in_the_status(house):
     status = wait_until(told, "the notice is in the status")
     certs = {domain["name"]: domain["certs"] for domain in status["domains"]}
     assert certs["plain.test"][0].pop("since")
-    assert certs["plain.test"] == [{"relay": "fra1", "state": "failing", "not_after": "2026-12-24T00:00:00Z",
+    assert certs["plain.test"] == [{"name": "plain.test", "relay": "fra1", "state": "failing", "not_after": "2026-12-24T00:00:00Z",
                                     "last_error": "plain.test has no address in DNS"}]
     assert certs["*.a.test"][0]["state"] == "waiting" and certs["*.a.test"][0]["not_after"] is None
     assert status["notices"][0]["text"].startswith("the relay goes down at noon") and "\x1b" not in status["notices"][0]["text"]

@@ -5,6 +5,7 @@
 
 #include "relay/lanes/port_list.h"
 #include "shared/json.h"
+#include "shared/cidr_json.h"
 #include "shared/port_policy.h"
 #include "shared/utf8.h"
 #include "tests/fuzz/must.h"
@@ -31,7 +32,7 @@ static void try_policy(const json_t *object)
 
     if (port_policy_read(&policy, object, &arena, &e) == 0) {
         must(port_policy_port(&policy.listen) > 0 && port_policy_collide(&policy.listen, &policy.listen));
-        must(policy.allow.n <= PORT_POLICY_NETWORKS && policy.deny.n <= PORT_POLICY_NETWORKS);
+        must(policy.allow.n <= CIDR_JSON_MAX && policy.deny.n <= CIDR_JSON_MAX);
         written = port_policy_write(&policy);
         must(port_policy_read(&again, written, &arena, &e) == 0);
         rewritten = port_policy_write(&again);

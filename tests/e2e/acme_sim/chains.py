@@ -32,12 +32,12 @@ def pem(*certificates: x509.Certificate) -> str:
     return "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in certificates)
 
 
-def own_pair(cert: Path, key: Path) -> Path:
+def own_pair(cert: Path, key: Path, host: str = "") -> Path:
     """For the server's own TLS: whoever is to talk to it has to trust this certificate."""
     own, now = new_key(), datetime.utcnow()
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.DNSName(host or "localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     made = x509.CertificateBuilder().subject_name(named("acme_sim")).issuer_name(named("acme_sim")).public_key(own.public_key())
-    made = made.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + 30 * DAY)
+    made = made.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + 1000 * DAY)
     cert.write_text(pem(made.add_extension(names, critical=False).sign(own, hashes.SHA256())))
     key.write_bytes(own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     return cert

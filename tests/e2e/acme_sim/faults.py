@@ -22,6 +22,7 @@ class Reply:
     fields: list[tuple[str, str]] = field(default_factory=list)
     cut: Optional[int] = None
     drip: float = 0
+    chunked: bool = False  # and an interim response before it
     keeps_nonce: bool = True  # a fresh one is added to it
 
 

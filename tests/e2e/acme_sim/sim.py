@@ -92,8 +92,9 @@ class AcmeSim:
     title = "acme_sim"
 
     def __init__(self, folder: Path, *, ari: bool = True, profiles: Sequence[str] = ("classic", "tlsserver", "shortlived"),
-                 eab: Optional[dict[str, str]] = None, life: timedelta = timedelta(days=90)) -> None:
-        """eab: the keys for external account binding, which is then required: {"kid-1": base64url}. life: of a certificate."""
+                 eab: Optional[dict[str, str]] = None, life: timedelta = timedelta(days=90), host: str = "") -> None:
+        """eab: the keys for external account binding, which is then required: {"kid-1": base64url}. life: of a certificate.
+        host: it believes that it is https://HOST, and whoever calls it that has to find the way to its port (proxy.py)."""
         self.folder, self.ari, self.profiles, self.eab, self.life = folder, ari, profiles, eab, life
         self.authority, self.chain = chains.Authority(), chains.right
         # What a test may change at any time.
@@ -114,6 +115,7 @@ class AcmeSim:
         self.authorizations: dict[str, Authorization] = {}
         self.issued: list[x509.Certificate] = []
         self.replaced: set[str] = set()
+        self.most_at_once = 0  # orders that were under way
         self.revoked: dict[int, Optional[int]] = {}
         # Its own.
         self._serials: dict[int, Order] = {}
@@ -126,9 +128,10 @@ class AcmeSim:
         self._prefix = f"/acme/{secrets.token_hex(3)}"  # nobody may know its URLs by heart
         self.ca_file = folder / "acme_sim.pem"
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(chains.own_pair(self.ca_file, folder / "acme_sim.key"), folder / "acme_sim.key")
+        tls.load_cert_chain(chains.own_pair(self.ca_file, folder / "acme_sim.key", host), folder / "acme_sim.key")
         self._server = Server(tls, self._answer, self._ending)
-        self.origin = f"https://127.0.0.1:{self._server.server_address[1]}"
+        self.port = self._server.server_address[1]
+        self.origin = f"https://{host or f'127.0.0.1:{self.port}'}"
         self.directory = f"{self.origin}/directory"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -382,6 +385,8 @@ class AcmeSim:
         order = Order(self._new_id(), account, names, [self._authorize(account, name) for name in names], self.now() + self.order_life,
                       asked.get("profile", ""), asked.get("replaces", ""))
         self.orders[order.id] = order
+        open = sum(self._status(o) in ("pending", "ready", "processing") for o in self.orders.values())
+        self.most_at_once = max(self.most_at_once, open)
         return self._show_order(order, 201)
 
     def _name_of(self, identifier: Any) -> str:

@@ -61,10 +61,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send(reply)
 
     def send(self, reply: Reply) -> None:
+        if reply.chunked:
+            self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nReplay-Nonce: none\r\nLocation: /elsewhere\r\n\r\n")
         self.send_response_only(reply.status)
         now = time.time() + self.server.clock_offset_s
         fields = [("Date", email.utils.formatdate(now, usegmt=True)), ("Content-Type", reply.type),
-                  ("Content-Length", str(len(reply.body))), *reply.fields]
+                  ("Transfer-Encoding", "chunked") if reply.chunked else ("Content-Length", str(len(reply.body))), *reply.fields]
         for name, value in fields:
             self.send_header(name.lower(), value)  # as HTTP/2 has them
         self.end_headers()
@@ -76,9 +78,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if self.server.ending.wait(reply.drip):
                     return
             return
-        self.wfile.write(reply.body[:reply.cut])
+        self.wfile.write(self.in_chunks(reply.body) if reply.chunked else reply.body[:reply.cut])
         if reply.cut is not None:
             self.close_connection = True
+
+    @staticmethod
+    def in_chunks(body: bytes) -> bytes:
+        parts = [body[i:i + 100] for i in range(0, len(body), 100)] + [b""]
+        return b"".join(b"%x;name=value\r\n%s\r\n" % (len(part), part) for part in parts)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do
 

@@ -51,11 +51,37 @@ static void test_trouble(void **state)
     ledger_free(&l);
 }
 
+/* What is forgotten goes on to count, so that the sum never falls. */
+static void test_of_all(void **state)
+{
+    struct history_totals totals;
+    struct ledger l = { 0 };
+    struct counts *port = ledger_of(&l, "pi tcp:ssh")->counts, *gone = ledger_of(&l, "b.test")->counts;
+
+    (void)state;
+    counts_add(&port->requests, 100); /* connections */
+    counts_add(&port->bytes_in, 3);
+    counts_add(&gone->requests, 7);
+    counts_add(&gone->errors, 2);
+    counts_add(&gone->bytes_out, 50);
+    for (int i = 0; i < 3; i++) {
+        ledger_count(&l, &totals);
+        assert_int_equal(totals.requests, 7);
+        assert_int_equal(totals.errors, 2);
+        assert_int_equal(totals.bytes_in, 3);
+        assert_int_equal(totals.bytes_out, 50);
+        ledger_keep(&l, "pi tcp:ssh");
+        ledger_forget(&l);
+    }
+    ledger_free(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lasts_while_it_is_used),
         cmocka_unit_test(test_trouble),
+        cmocka_unit_test(test_of_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

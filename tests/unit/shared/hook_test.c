@@ -13,8 +13,9 @@
 
 #include "tests/unit/loop_fixture.h"
 
-static void on_ended(void *user)
+static void on_ended(void *user, const struct hook_end *end)
 {
+    assert_true(end->started && end->status == 0 && end->signal == 0);
     *(bool *)user = true;
 }
 

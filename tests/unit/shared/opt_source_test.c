@@ -7,6 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "shared/mem.h"
+#include "shared/opt_print.h"
 #include "tests/unit/shared/opt_broken.h"
 
 /* ---- lines and files ---- */
@@ -223,6 +228,80 @@ static void test_a_name_of_a_file_is_shown_as_text(void **state)
     opt_errors_free(&errors);
 }
 
+/* Of a URL that may be a password nothing is shown behind its host, whatever is wrong with it. */
+static void test_a_secret_url(void **state)
+{
+    static const struct opt opts[] = { { "it", "url", OPT_TEXT, 0, .flags = OPT_SECRET_URL,
+                                         .help = "A URL." } };
+    static const struct opt_kind kinds[] = { { "it", OPT_UNNAMED, sizeof(const char *), NULL, false,
+                                               "It." } };
+    static const struct opt_schema schema = { .program = "it",
+                                              .file = "it.ini",
+                                              .intro = "It.",
+                                              .kinds = kinds,
+                                              .kinds_n = 1,
+                                              .opts = opts,
+                                              .opts_n = 1 };
+    static const struct {
+        const char *value, *shown;
+    } rows[] = {
+        { "https://u:secret@a.test/secret", "https://a.test/…" },
+        { "ntfy https://a.test/secret", "ntfy https://a.test/…" },
+        { "https://a.test", "https://a.test" },
+        { "https://a.test?secret", "https://a.test/…" },
+        { "a.test/secret", "…" },
+        { "", "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *text = mem_format("[it]\nurl = %s\nurl = %s\n", rows[i].value, rows[i].value),
+             *once = mem_format("[it]\nurl = %s\n", rows[i].value);
+        struct opt_errors errors = { 0 };
+        struct opt_conf *conf;
+        json_t *json;
+
+        assert_null(opt_load_text(&schema, "it.ini", text, strlen(text), &errors));
+        assert_int_equal(errors.n, 1);
+        assert_null(strstr(errors.lines[0], "secret"));
+        assert_non_null(strstr(errors.lines[0], rows[i].shown));
+        opt_errors_free(&errors);
+        conf = opt_load_text(&schema, "it.ini", once, strlen(once), &errors);
+        assert_non_null(conf);
+        opt_errors_add_at(&errors, conf, "it", NULL, "url", "is wrong");
+        assert_null(strstr(errors.lines[0], "secret"));
+        json = opt_json(conf);
+        free(text);
+        text = json_dumps(json, 0);
+        assert_null(strstr(text, "secret"));
+        assert_string_equal(*(const char *const *)opt_values(conf, "it", NULL), rows[i].value);
+        json_decref(json);
+        opt_errors_free(&errors);
+        opt_conf_free(conf);
+        free(text);
+        free(once);
+    }
+}
+
+static void test_a_url_in_what_is_no_option(void **state)
+{
+    static const char *const lines[] = { " url = https://a.test/hidden", "url = \"https://a.test/hidden",
+                                         "https://a.test/hidden", "ulr = https://u:hidden@a.test" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char *text = mem_format("[all]\n%s\n", lines[i]);
+        struct opt_errors errors = { 0 };
+
+        assert_null(opt_load_text(&table_schema, "all.ini", text, strlen(text), &errors));
+        assert_int_equal(errors.n, 1);
+        assert_non_null(strstr(errors.lines[0], "a.test"));
+        assert_null(strstr(errors.lines[0], "hidden"));
+        opt_errors_free(&errors);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +311,8 @@ int main(void)
         cmocka_unit_test(test_broken_keys),
         cmocka_unit_test(test_many_errors_are_capped),
         cmocka_unit_test(test_a_name_of_a_file_is_shown_as_text),
+        cmocka_unit_test(test_a_secret_url),
+        cmocka_unit_test(test_a_url_in_what_is_no_option),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,40 @@ static void test_one_over_the_other(void **state)
     }
 }
 
+static void test_who_is_let_in(void **state)
+{
+    json_t *
+        agents = object_of(
+           "{\"allow\": [\"192.0.2.0/24\", \"::1\"], \"deny\": [\"192.0.2.7\"], \"rate\":"
+           " \"60/m\", \"basic_auth_file\": \"me:$5$rounds=1000$abcdefgh$XIppta5rT8zJUu4vAOKQXrwq9uY4Ijlz6VjyOmkx5i4\\n\"}"),
+       *relays = object_of("{\"allow\": [\"198.51.100.0/24\"], \"rate\": \"2/s burst 9\"}"), *status, *wanted;
+    struct arena arena = { 0 }, other = { 0 };
+    struct policy p, copy;
+
+    (void)state;
+    policy_defaults(&p, 0);
+    status = policy_guard_status(&p);
+    assert_true(json_is_null(status));
+    json_decref(status);
+    assert_int_equal(policy_lay(&p, agents, &arena, NULL), 0);
+    assert_int_equal(p.allow.n, 2);
+    assert_int_equal(p.rate.burst, 60);
+    assert_int_equal(policy_lay(&p, relays, &arena, NULL), 0); /* whose own word wins, each by itself */
+    policy_copy(&copy, &p, &other);
+    arena_free(&arena);
+    status = policy_guard_status(&copy);
+    wanted =
+        object_of("{\"allow\": [\"198.51.100.0/24\"], \"deny\": [\"192.0.2.7\"], \"rate\": \"2/s burst 9\","
+                  " \"password\": true}");
+    assert_true(json_equal(status, wanted));
+    assert_non_null(strstr(copy.passwords, "me:$5$"));
+    arena_free(&other);
+    json_decref(status);
+    json_decref(wanted);
+    json_decref(agents);
+    json_decref(relays);
+}
+
 static void test_what_is_refused(void **state)
 {
     static const struct {
@@ -130,6 +164,13 @@ static void test_what_is_refused(void **state)
         { "{\"park_ms\": 300001}", "\"park_ms\"" },
         { "{\"access_log\": \"on\"}", "\"access_log\"" },
         { "{\"error_page\": \"\"}", "\"error_page\"" },
+        { "{\"allow\": \"192.0.2.1\"}", "\"allow\"" },
+        { "{\"deny\": [1]}", "\"deny\" holds what is no text" },
+        { "{\"deny\": [\"x\"]}", "\"deny\"" },
+        { "{\"rate\": 10}", "\"rate\"" },
+        { "{\"rate\": \"10\"}", "\"rate\": not a rate" },
+        { "{\"basic_auth_file\": \"\"}", "\"basic_auth_file\": it names nobody" },
+        { "{\"basic_auth_file\": \"me:secret\"}", "\"basic_auth_file\": line 1 has a password as it is" },
         { "{\"error_page\": \"a\\u0001\"}", "is not UTF-8 text" },
         { "{\"set_header\": [\"X-A\"]}", "\"set_header\" is not an object" },
         { "{\"set_header\": {\"X-A\": 1}}", "the value of X-A is no text" },
@@ -237,8 +278,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_defaults),       cmocka_unit_test(test_what_is_said),
-        cmocka_unit_test(test_one_over_the_other), cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_how_much),           cmocka_unit_test(test_who_speaks_http2),
+        cmocka_unit_test(test_one_over_the_other), cmocka_unit_test(test_who_is_let_in),
+        cmocka_unit_test(test_what_is_refused),    cmocka_unit_test(test_how_much),
+        cmocka_unit_test(test_who_speaks_http2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "shared/port_policy.h"
 
+#include "shared/cidr_json.h"
 #include "shared/json.h"
 #include "shared/value.h"
 
@@ -85,10 +86,10 @@ static void test_too_many_networks(void **state)
     struct err why = { 0 };
 
     (void)state;
-    for (int i = 0; i < PORT_POLICY_NETWORKS; i++)
+    for (int i = 0; i < CIDR_JSON_MAX; i++)
         json_array_append_new(list, json_string("2001:db8:1111:2222:3333:4444:5555:6666"));
     assert_int_equal(port_policy_read(&policy, object, &arena, &why), 0);
-    assert_int_equal(policy.allow.n, PORT_POLICY_NETWORKS);
+    assert_int_equal(policy.allow.n, CIDR_JSON_MAX);
     assert_true(2 * json_dumpb(object, NULL, 0, JSON_COMPACT) <
                 60000); /* both lists fit into a claim's line */
     json_array_append_new(list, json_string("192.0.2.7"));

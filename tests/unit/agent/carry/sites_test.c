@@ -248,6 +248,30 @@ static void test_what_attempts_have_shown(void **state)
     sites_free(&s);
 }
 
+/* Of a file that has gone since it was checked. */
+static void test_nobody_is_let_in_without_the_passwords(void **state)
+{
+    static const char text[] = "[domain a.test]\nservice = http://x\n",
+                      more[] = "basic_auth_file = /nowhere/passwords\n";
+    json_t *nobody = json_pack("[s, s]", "0.0.0.0/0", "::/0");
+    char whole[256];
+    struct sites s;
+
+    (void)state;
+    snprintf(whole, sizeof whole, "%s%s", text, more);
+    init(&s, text);
+    assert_null(json_object_get(s.list[0].policy, "deny"));
+    assert_true(reload(&s, whole));
+    assert_true(json_equal(json_object_get(s.list[0].policy, "deny"), nobody));
+    assert_true(reload(&s, text));
+    assert_null(json_object_get(s.list[0].policy, "deny"));
+    sites_free(&s);
+    init(&s, whole);
+    assert_true(json_equal(json_object_get(s.list[0].policy, "deny"), nobody));
+    sites_free(&s);
+    json_decref(nobody);
+}
+
 static void test_status(void **state)
 {
     struct sites s;
@@ -264,7 +288,7 @@ static void test_status(void **state)
         text,
         "[{\"name\":\"a.test\",\"mode\":\"tunnel\",\"service\":\"http://x\",\"service_state\":"
         "\"unknown\",\"service_since\":null,\"service_detail\":\"\",\"routes\":[{\"path\":\"/api\",\"service\":\"https://y\","
-        "\"service_state\":\"refused\",\"service_since\":\"2023-11-14T22:13:20Z\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\",\"claim_why\":null,\"claim_since\":null}]");
+        "\"service_state\":\"refused\",\"service_since\":\"2023-11-14T22:13:20Z\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\",\"claim_why\":null,\"claim_since\":null,\"guard\":null}]");
     free(text);
     json_decref(list);
     sites_free(&s);
@@ -280,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_who_speaks_http2),
         cmocka_unit_test(test_what_attempts_have_shown),
+        cmocka_unit_test(test_nobody_is_let_in_without_the_passwords),
         cmocka_unit_test(test_status),
     };
 

@@ -138,6 +138,10 @@ static void test_faults_of_a_site(void **state)
               "\"last_error\": \"x\"}]"),
           "certificate", STEP_FAIL, "it has expired at relay fra1, on 2026-01-01T00:00:00Z: x",
           "tunnelctl certs renew a.com" },
+        { "an alias's certificate",
+          SITE("\"certs\": [{\"name\": \"b.com\", \"relay\": \"fra1\", \"state\": \"expired\", "
+               "\"not_after\": \"x\"}]"),
+          "certificate", STEP_FAIL, "b.com: it has expired at relay fra1", "tunnelctl certs renew b.com" },
         { "no certificate",
           SITE("\"certs\": [{\"relay\": \"fra1\", \"state\": \"failing\", \"last_error\": \"CAA\"}]"),
           "certificate", STEP_WARN, "CAA", "tunnelctl doctor a.com" },

@@ -132,6 +132,51 @@ static void test_what_does_not_lead_here_is_not_ordered(void **state)
     bench_end(&b);
 }
 
+/* A person wanted another one; what there is, is good for long. */
+static void test_what_failed_and_is_not_wanted_any_more_is_forgotten(void **state)
+{
+    struct bench b;
+
+    bench_begin(&b, *state, plain);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    ca.fails_at = "ca.test";
+    b.forced = true;
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    b.forced = false;
+    assert_int_equal(obtain(&b, SITE("a.com")),
+                     OBTAIN_WELL); /* it stands there for as long as it would be tried again */
+    assert_non_null(b.r.meta.last_error);
+    b.r.meta.retry.next_try = time(NULL);
+    assert_int_equal(store_save(b.store, &b.r.meta, NULL), 0);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_null(b.r.meta.last_error);
+    assert_int_equal(b.r.meta.retry.failures, 0);
+    assert_non_null(b.r.meta.issuers[0].last_error);
+    assert_int_equal(ca.asked, 2);
+    bench_end(&b);
+}
+
+static void test_what_a_clock_ahead_has_noted_is_mended(void **state)
+{
+    const int64_t year = 365 * DAY;
+    struct bench b;
+
+    bench_begin(&b, *state, plain);
+    ca.fails_at = "ca.test";
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    b.r.meta.retry.last_try += year;
+    b.r.meta.retry.next_try += year;
+    b.r.meta.issuers[0].last_try += year;
+    assert_true(meta_leave_out(&b.r.meta, "www.a.com", "x", time(NULL) + year));
+    assert_int_equal(store_save(b.store, &b.r.meta, NULL), 0);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
+    assert_true(b.r.meta.retry.next_try < time(NULL) + DAY);
+    assert_true(b.r.meta.issuers[0].last_try <= time(NULL));
+    assert_true(b.r.meta.left_out[0].since <= time(NULL));
+    assert_int_equal(ca.asked, 1);
+    bench_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +187,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_changed_dns_hastens_the_next_try, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_mended_dns_is_noticed_while_tries_fail, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_what_does_not_lead_here_is_not_ordered, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_what_failed_and_is_not_wanted_any_more_is_forgotten, temp_make,
+                                        temp_remove),
+        cmocka_unit_test_setup_teardown(test_what_a_clock_ahead_has_noted_is_mended, temp_make, temp_remove),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,9 +54,19 @@ static void test_calls(void **state)
     }
 }
 
+static void test_statuses(void **state)
+{
+    static const int rows[][2] = { { 400, 13 }, { 401, 16 }, { 403, 7 },  { 404, 12 }, { 413, 8 },
+                                   { 429, 8 },  { 431, 8 },  { 502, 14 }, { 503, 14 }, { 405, 2 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(grpc_status(rows[i][0]), rows[i][1]);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_calls) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_calls), cmocka_unit_test(test_statuses) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,12 +45,15 @@ static void test_pages(void **state)
         const char *reason, *field, *value; /* a further field, if there is one */
     } rows[] = {
         { 400, "Bad Request", "retry-after", "none" },
+        { 401, "Unauthorized", "www-authenticate", "Basic realm=\"\", charset=\"UTF-8\"" },
+        { 403, "Forbidden", "www-authenticate", "none" },
         { 404, "Not Found", "retry-after", "none" },
         { 405, "Method Not Allowed", "allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH" },
         { 408, "Request Timeout", "retry-after", "none" },
         { 414, "URI Too Long", "retry-after", "none" },
         { 417, "Expectation Failed", "retry-after", "none" },
         { 421, "Misdirected Request", "retry-after", "none" },
+        { 429, "Too Many Requests", "retry-after", "none" },
         { 431, "Request Header Fields Too Large", "retry-after", "none" },
         { 501, "Not Implemented", "retry-after", "none" },
         { 502, "Bad Gateway", "retry-after", "none" },
@@ -88,6 +91,26 @@ static void test_pages(void **state)
             assert_true(str_eq(field(&head, "x-request-id"), "none"));
             buf_free(&out);
         }
+}
+
+static void test_when_to_come_again_and_for_what(void **state)
+{
+    struct page page = plain_page(429);
+    struct buf out = { 0 };
+    struct h1_head head;
+
+    (void)state;
+    page.retry_s = 7;
+    page_add(&out, &page);
+    (void)parse(&head, &out, "GET");
+    assert_true(str_eq(field(&head, "retry-after"), "7"));
+    buf_free(&out);
+    page = plain_page(401);
+    page.realm = "*.a.test";
+    page_add(&out, &page);
+    (void)parse(&head, &out, "GET");
+    assert_true(str_eq(field(&head, "www-authenticate"), "Basic realm=\"*.a.test\", charset=\"UTF-8\""));
+    buf_free(&out);
 }
 
 /* Behind the head. */
@@ -211,11 +234,9 @@ static void test_grpc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pages),
-        cmocka_unit_test(test_html),
-        cmocka_unit_test(test_what_is_not_known_is_not_said),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_the_sites_own_page),
+        cmocka_unit_test(test_pages), cmocka_unit_test(test_when_to_come_again_and_for_what),
+        cmocka_unit_test(test_html),  cmocka_unit_test(test_what_is_not_known_is_not_said),
+        cmocka_unit_test(test_json),  cmocka_unit_test(test_the_sites_own_page),
         cmocka_unit_test(test_grpc),
     };
 

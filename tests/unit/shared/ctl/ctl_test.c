@@ -11,38 +11,6 @@
 #include "tests/unit/shared/ctl/fake_daemon.h"
 #include "tests/unit/temp.h"
 
-static void test_duration(void **state)
-{
-    static const struct {
-        int64_t seconds;
-        const char *text;
-    } rows[] = { { 0, "0s" },          { 1, "1s" },         { 59, "59s" },      { 60, "1m 0s" },
-                 { 95, "1m 35s" },     { 3599, "59m 59s" }, { 3600, "1h 0m" },  { 3661, "1h 1m" },
-                 { 86399, "23h 59m" }, { 86400, "1d 0h" },  { 90061, "1d 1h" }, { 31536000, "365d 0h" },
-                 { -1, "-1s" } };
-    char text[32], little[4];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        ctl_duration(rows[i].seconds, text, sizeof text);
-        assert_string_equal(text, rows[i].text);
-    }
-    ctl_duration(3661, little, sizeof little);
-    assert_string_equal(little, "1h ");
-}
-
-static void test_text(void **state)
-{
-    json_t *object = json_pack("{s:s, s:i}", "a", "text", "n", 1);
-
-    (void)state;
-    assert_string_equal(ctl_text(object, "a"), "text");
-    assert_string_equal(ctl_text(object, "n"), "");
-    assert_string_equal(ctl_text(object, "none"), "");
-    assert_string_equal(ctl_text(NULL, "a"), "");
-    json_decref(object);
-}
-
 static void test_wrong_usage(void **state)
 {
     struct capture c;
@@ -257,8 +225,6 @@ static void test_arguments_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_duration),
-        cmocka_unit_test(test_text),
         cmocka_unit_test(test_wrong_usage),
         cmocka_unit_test_setup_teardown(test_commands, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_no_daemon, temp_make, temp_remove),

@@ -1,0 +1,306 @@
+/* The life of a check of a password:
+ *
+ *   asked ─┬─ it was right lately ──▶ comes in               (nothing of this is slow)
+ *          ├─ the same is being looked at ──▶ waits with who asked first
+ *          ├─ too many wrong ones from there, or too many wait ──▶ is told so
+ *          └─▶ QUEUE ──▶ a job looks at it ──▶ right: remembered, and its try given back
+ *                 │                        └─▶ all who wait for it are told
+ *                 └── nobody waits for it any more ──▶ left out */
+#include "relay/edge/doorman.h"
+
+#include "shared/job.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRIES_SETS = 2048 };
+
+static const struct rate tries_rate = { DOORMAN_TRIES_M, 60, DOORMAN_TRIES };
+
+struct doorman_check {
+    struct doorman_check *next;
+    struct doorman_guest *guests;
+    struct verified_key key;
+    uint64_t site, source;
+    char password[BASIC_AUTH_BYTES + 1], hash[HTPASSWD_HASH_BYTES + 1];
+    bool known, matches;
+};
+
+struct doorman {
+    struct loop *loop;
+    struct doorman_house *house;
+    struct verified verified;
+    struct doorman_check *first, **last; /* the first one is looked at while there is a job */
+    size_t n;
+    struct job *job;
+    void (*closed)(void *user); /* NULL: it is not to stop */
+    void *user;
+};
+
+static bool start_job(struct doorman *d);
+static void on_thread(struct job *job, void *user);
+static void on_job_ended(void *user);
+
+void doorman_house_init(struct doorman_house *house)
+{
+    limiter_init(&house->tries, TRIES_SETS);
+    uv_mutex_init(&house->at_work);
+    if (RAND_bytes(house->seed, sizeof house->seed) != 1)
+        abort(); /* OpenSSL has no entropy: TLS would be broken as well */
+}
+
+void doorman_house_free(struct doorman_house *house)
+{
+    uv_mutex_destroy(&house->at_work);
+    limiter_free(&house->tries);
+}
+
+struct doorman *doorman_new(struct loop *loop, struct doorman_house *house)
+{
+    struct doorman *d = mem_new(sizeof *d);
+
+    d->loop = loop;
+    d->house = house;
+    d->last = &d->first;
+    verified_init(&d->verified);
+    return d;
+}
+
+/* ---- who waits ---- */
+
+static void wait_for(struct doorman_check *c, struct doorman_guest *guest)
+{
+    guest->check = c;
+    guest->next = c->guests;
+    guest->at = &c->guests;
+    if (guest->next)
+        guest->next->at = &guest->next;
+    c->guests = guest;
+}
+
+void doorman_leave(struct doorman_guest *guest)
+{
+    if (!guest->check)
+        return;
+    *guest->at = guest->next;
+    if (guest->next)
+        guest->next->at = guest->at;
+    guest->check = NULL;
+}
+
+/* Whoever is told may come back, leave, or make others leave. */
+static void tell_all(struct doorman_check *c, enum doorman_says says)
+{
+    struct doorman_guest *guest;
+
+    while ((guest = c->guests)) {
+        doorman_leave(guest);
+        guest->answered(guest->user, says);
+    }
+}
+
+static void check_free(struct doorman_check *c)
+{
+    OPENSSL_cleanse(c->password, sizeof c->password);
+    free(c);
+}
+
+/* ---- asked ---- */
+
+static struct doorman_check *find_check(const struct doorman *d, const struct verified_key *key)
+{
+    struct doorman_check *c = d->first;
+
+    while (c && CRYPTO_memcmp(&c->key, key, sizeof *key) != 0)
+        c = c->next;
+    return c;
+}
+
+static bool has_room(const struct doorman *d, uint64_t site)
+{
+    size_t of_site = 0;
+
+    for (const struct doorman_check *c = d->first; c; c = c->next)
+        of_site += c->site == site;
+    return d->n < DOORMAN_QUEUE && of_site < DOORMAN_SITE_QUEUE;
+}
+
+static struct doorman_check *check_new(struct doorman *d, const struct basic_auth *auth,
+                                       const char *passwords)
+{
+    struct doorman_check *c = mem_new(sizeof *c);
+    struct str hash = basic_auth_hash(passwords, auth->user, d->house->seed, &c->known);
+
+    memcpy(c->password, auth->password, strlen(auth->password));
+    memcpy(c->hash, hash.p, hash.n < HTPASSWD_HASH_BYTES ? hash.n : HTPASSWD_HASH_BYTES);
+    return c;
+}
+
+static struct doorman_check *take_first(struct doorman *d)
+{
+    struct doorman_check *c = d->first;
+
+    d->first = c->next;
+    if (!d->first)
+        d->last = &d->first;
+    d->n--;
+    return c;
+}
+
+/* Without a job there is none in front of it. */
+static bool add(struct doorman *d, struct doorman_check *c)
+{
+    *d->last = c;
+    d->last = &c->next;
+    d->n++;
+    if (d->job || start_job(d))
+        return true;
+    limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+    check_free(take_first(d));
+    return false;
+}
+
+static enum doorman_says ask(struct doorman *d, struct doorman_guest *guest, const struct doorman_question *q,
+                             const struct basic_auth *auth)
+{
+    const struct verified_key key = verified_key(&d->verified, q->guard->list, auth->text, auth->n);
+    struct doorman_check *c;
+    uint64_t wait_ns;
+
+    if (verified_has(&d->verified, &key))
+        return DOORMAN_LETS_IN;
+    if ((c = find_check(d, &key))) {
+        wait_for(c, guest);
+        return DOORMAN_WAITS;
+    }
+    if (!has_room(d, q->guard->id))
+        return DOORMAN_IS_BUSY;
+    if (!limiter_take(&d->house->tries, q->guard->id, q->source, &tries_rate, q->now_ns, &wait_ns)) {
+        guest->retry_s = limiter_wait_s(wait_ns);
+        return DOORMAN_TIRES;
+    }
+    c = check_new(d, auth, q->passwords);
+    c->key = key;
+    c->site = q->guard->id;
+    c->source = q->source;
+    if (!add(d, c))
+        return DOORMAN_IS_BUSY;
+    wait_for(c, guest);
+    return DOORMAN_WAITS;
+}
+
+enum doorman_says doorman_ask(struct doorman *d, struct doorman_guest *guest,
+                              const struct doorman_question *question)
+{
+    enum doorman_says says = DOORMAN_ASKS;
+    struct basic_auth auth;
+
+    if (d->closed)
+        return DOORMAN_IS_BUSY;
+    if (basic_auth_read(question->head, &auth))
+        says = ask(d, guest, question, &auth);
+    basic_auth_wipe(&auth);
+    return says;
+}
+
+/* ---- looked at ---- */
+
+static bool start_job(struct doorman *d)
+{
+    struct err why = { 0 };
+
+    d->job = job_start(d->loop, on_thread, on_job_ended, d, &why);
+    if (!d->job)
+        log_warn_limited("edge", "passwords of visitors cannot be looked at", kv_str("error", why.text));
+    return d->job != NULL;
+}
+
+/* The loop leaves the first one alone meanwhile, but for who waits for it. */
+static void on_thread(struct job *job, void *user)
+{
+    const struct doorman *d = user;
+    struct doorman_check *c = d->first;
+
+    uv_mutex_lock(&d->house->at_work);
+    if (!job_cancelled(job))
+        c->matches = basic_auth_matches(c->password, c->hash) && c->known;
+    uv_mutex_unlock(&d->house->at_work);
+}
+
+/* Of those that nobody waits for any more there is nothing to be found out. Returns those that cannot be looked at. */
+static struct doorman_check *run_next(struct doorman *d)
+{
+    struct doorman_check *left;
+
+    while (d->first && !d->first->guests)
+        check_free(take_first(d));
+    if (!d->first || start_job(d))
+        return NULL;
+    left = d->first;
+    d->first = NULL;
+    d->last = &d->first;
+    d->n = 0;
+    for (struct doorman_check *c = left; c; c = c->next)
+        limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+    return left;
+}
+
+static void tell(struct doorman_check *c, enum doorman_says says)
+{
+    tell_all(c, says);
+    check_free(c);
+}
+
+static void end(struct doorman *d)
+{
+    void (*closed)(void *user) = d->closed;
+    void *user = d->user;
+
+    while (d->first) {
+        struct doorman_check *c = take_first(d);
+
+        while (c->guests)
+            doorman_leave(c->guests);
+        check_free(c);
+    }
+    verified_free(&d->verified);
+    free(d);
+    closed(user);
+}
+
+static void on_job_ended(void *user)
+{
+    struct doorman *d = user;
+    struct doorman_check *c, *left, *next;
+
+    d->job = NULL;
+    if (d->closed) {
+        end(d);
+        return;
+    }
+    c = take_first(d);
+    if (c->matches) {
+        verified_add(&d->verified, &c->key);
+        limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+    }
+    left = run_next(d);
+    tell(c, c->matches ? DOORMAN_LETS_IN : DOORMAN_ASKS); /* d may be gone now */
+    for (; left; left = next) {
+        next = left->next;
+        tell(left, DOORMAN_IS_BUSY);
+    }
+}
+
+void doorman_stop(struct doorman *d, void (*closed)(void *user), void *user)
+{
+    d->closed = closed;
+    d->user = user;
+    if (d->job)
+        job_cancel(d->job);
+    else
+        end(d);
+}

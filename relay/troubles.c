@@ -1,0 +1,114 @@
+#include "relay/troubles.h"
+
+#include "shared/json.h"
+#include "shared/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FAILING = 1,
+    EXPIRED = 2,
+    REPEATED = 2, /* failures in a row: a single one is nothing */
+    SOON_S = 7 * 86400,
+    SOON_FOR_MS = 10 * 60 * 1000,    /* a certificate that is good for days is never far from its end */
+    FAILING_FOR_MS = 60 * 60 * 1000, /* whatever it is, it should have passed */
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static bool is(const json_t *object, const char *key, const char *word)
+{
+    return strcmp(text_of(object, key), word) == 0;
+}
+
+static int64_t time_of(const json_t *object, const char *key)
+{
+    int64_t at;
+
+    return json_get_time(object, key, &at, NULL) == 0 ? at : 0;
+}
+
+static void add_agent(const json_t *agent, struct troubles *seen)
+{
+    const char *why = text_of(agent, "last_error");
+
+    troubles_add(seen,
+                 &(struct trouble){
+                     .kind = EVENT_AGENT,
+                     .subject = text_of(agent, "agent"),
+                     .grade = is(agent, "state", "down"),
+                     .unsure = is(agent, "state", "new"),
+                     .damp_ms = DAMPING_USUAL_MS,
+                     .since_s = time_of(agent, "since"),
+                     .why = *why ? why : "no lane of it is up",
+                     .remedy = "is its machine switched on, and on the net? tunnelctl status there says "
+                               "what is in the way",
+                 });
+}
+
+static char *cert_remedy(struct troubles *seen, const char *site)
+{
+    char *text =
+        mem_format("tunnelctl doctor %s on the relay's machine says what is in the way; tunnelctl certs "
+                   "renew %s tries again at once",
+                   site, site);
+    char *copy = arena_copy(&seen->texts, text);
+
+    free(text);
+    return copy;
+}
+
+static char *cert_why(struct troubles *seen, const json_t *cert)
+{
+    const char *why = text_of(cert, "last_error"), *ends = text_of(cert, "not_after");
+    char *text = mem_format("%s%s%s%s", is(cert, "state", "expired") ? "it has expired; " : "", why,
+                            *ends ? "; it is good until " : "", ends);
+    char *copy = arena_copy(&seen->texts, text);
+
+    free(text);
+    return copy;
+}
+
+static void add_cert(const json_t *domain, time_t now, struct troubles *seen)
+{
+    const json_t *cert = json_object_get(domain, "cert");
+    int64_t ends = time_of(cert, "not_after");
+    const char *site = text_of(domain, "name");
+    bool expired = is(cert, "state", "expired"), failing = is(cert, "state", "failing");
+    bool serious = expired || json_integer_value(json_object_get(cert, "failures")) >= REPEATED;
+    bool soon = ends != 0 && ends - now < SOON_S;
+
+    troubles_add(seen, &(struct trouble){
+                           .kind = EVENT_CERTIFICATE,
+                           .subject = site,
+                           .grade = expired   ? EXPIRED
+                                    : failing ? FAILING
+                                              : 0,
+                           .unsure = is(cert, "state", "ordering"),
+                           .damp_ms = serious ? 0
+                                      : soon  ? SOON_FOR_MS
+                                              : FAILING_FOR_MS,
+                           .why = expired || failing ? cert_why(seen, cert) : "",
+                           .remedy = expired || failing ? cert_remedy(seen, site) : "",
+                       });
+}
+
+void relay_add_troubles_at(const json_t *status, time_t now, struct troubles *seen)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "agents"), i, entry) add_agent(entry, seen);
+    json_array_foreach(json_object_get(status, "domains"), i, entry) add_cert(entry, now, seen);
+}
+
+void relay_add_troubles(const json_t *status, struct troubles *seen)
+{
+    relay_add_troubles_at(status, time(NULL), seen);
+}

@@ -1,0 +1,250 @@
+#include "relay/edge/doorman.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "shared/mem.h"
+#include "tests/unit/loop_fixture.h"
+
+#define HASH "$5$rounds=1000$abcdefgh$XIppta5rT8zJUu4vAOKQXrwq9uY4Ijlz6VjyOmkx5i4" /* of "secret" */
+
+static const char passwords[] = "me:" HASH "\nyou:" HASH "\n";
+static const struct snap_guard guard = { 1, { 1 } };
+
+struct guest {
+    struct doorman_guest at_door;
+    enum doorman_says says;
+    bool answered;
+};
+
+struct street {
+    struct loop *loop;
+    struct doorman_house house;
+    struct doorman *doorman;
+    uint64_t now_ns;
+    bool closed;
+};
+
+static void on_answered(void *user, enum doorman_says says)
+{
+    struct guest *g = user;
+
+    assert_false(g->answered);
+    g->says = says;
+    g->answered = true;
+}
+
+static void on_closed(void *user)
+{
+    struct street *s = user;
+
+    s->closed = true;
+}
+
+static struct street street_open(void **state)
+{
+    struct street s = { .loop = *state, .now_ns = 1000000000 };
+
+    return s;
+}
+
+static void street_begin(struct street *s)
+{
+    doorman_house_init(&s->house);
+    s->doorman = doorman_new(s->loop, &s->house);
+}
+
+static void street_end(struct street *s)
+{
+    doorman_stop(s->doorman, on_closed, s);
+    loop_until(s->loop, &s->closed);
+    assert_true(s->closed);
+    doorman_house_free(&s->house);
+}
+
+static void print_base64(char *out, const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n = strlen(text);
+
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned bits = (unsigned char)text[i] << 16;
+
+        bits |= i + 1 < n ? (unsigned)(unsigned char)text[i + 1] << 8 : 0;
+        bits |= i + 2 < n ? (unsigned char)text[i + 2] : 0;
+        *out++ = digits[bits >> 18];
+        *out++ = digits[bits >> 12 & 63];
+        *out++ = i + 1 < n ? digits[bits >> 6 & 63] : '=';
+        *out++ = i + 2 < n ? digits[bits & 63] : '=';
+    }
+    *out = '\0';
+}
+
+/* said NULL: nothing */
+static enum doorman_says ask_at(struct street *s, const struct snap_guard *site, struct guest *g,
+                                const char *said, uint64_t source)
+{
+    static const struct h1_limits limits = { .max_uri = 1024, .max_header = 8192 };
+    struct doorman_question question = { site, passwords, NULL, source, s->now_ns };
+    char base64[256], text[512];
+    struct h1_head head;
+    int n;
+
+    print_base64(base64, said ? said : "");
+    n = snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\n%s%s\r\n\r\n",
+                 said ? "Authorization: Basic " : "X: ", base64);
+    h1_request_init(&head);
+    assert_int_equal(h1_head_parse(&head, text, (size_t)n, &limits), n);
+    question.head = &head;
+    *g = (struct guest){ .at_door = { .answered = on_answered, .user = g } };
+    return doorman_ask(s->doorman, &g->at_door, &question);
+}
+
+static enum doorman_says ask(struct street *s, struct guest *g, const char *said, uint64_t source)
+{
+    return ask_at(s, &guard, g, said, source);
+}
+
+static enum doorman_says answer(struct street *s, struct guest *g, const char *said, uint64_t source)
+{
+    enum doorman_says says = ask(s, g, said, source);
+
+    if (says != DOORMAN_WAITS)
+        return says;
+    loop_until(s->loop, &g->answered);
+    return g->says;
+}
+
+static void test_who_comes_in(void **state)
+{
+    struct street s = street_open(state);
+    struct guest g;
+
+    street_begin(&s);
+    assert_int_equal(ask(&s, &g, NULL, 1), DOORMAN_ASKS);
+    assert_int_equal(ask(&s, &g, "me", 1), DOORMAN_ASKS);
+    assert_int_equal(answer(&s, &g, "me:secret", 1), DOORMAN_LETS_IN);
+    assert_int_equal(ask(&s, &g, "me:secret", 1), DOORMAN_LETS_IN); /* at once */
+    assert_int_equal(ask(&s, &g, "me:secret", 2), DOORMAN_LETS_IN);
+    assert_int_equal(answer(&s, &g, "me:Secret", 1), DOORMAN_ASKS);
+    assert_int_equal(answer(&s, &g, "you:secret", 1), DOORMAN_LETS_IN);
+    assert_int_equal(answer(&s, &g, "he:secret", 1), DOORMAN_ASKS); /* who is not there */
+    street_end(&s);
+}
+
+static void test_the_same_is_looked_at_once(void **state)
+{
+    struct street s = street_open(state);
+    struct guest first, more[5];
+
+    street_begin(&s);
+    assert_int_equal(ask(&s, &first, "me:secret", 1), DOORMAN_WAITS);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(ask(&s, &more[i], "me:secret", 1), DOORMAN_WAITS);
+    doorman_leave(&first.at_door);
+    doorman_leave(&more[2].at_door);
+    doorman_leave(&more[2].at_door); /* who does not wait */
+    loop_until(s.loop, &more[0].answered);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(more[i].answered, i != 2);
+    assert_false(first.answered);
+    street_end(&s);
+}
+
+static void test_who_guesses_is_not_listened_to(void **state)
+{
+    struct street s = street_open(state);
+    struct guest g;
+    char said[32];
+
+    street_begin(&s);
+    assert_int_equal(answer(&s, &g, "me:secret", 1), DOORMAN_LETS_IN); /* which takes none of them away */
+    for (int i = 0; i < DOORMAN_TRIES; i++) {
+        snprintf(said, sizeof said, "me:%d", i);
+        assert_int_equal(answer(&s, &g, said, 1), DOORMAN_ASKS);
+    }
+    assert_int_equal(ask(&s, &g, "me:x", 1), DOORMAN_TIRES);
+    assert_int_equal(g.at_door.retry_s, 60 / DOORMAN_TRIES_M);
+    assert_int_equal(ask(&s, &g, "you:secret", 1), DOORMAN_TIRES);  /* right, but who would know */
+    assert_int_equal(ask(&s, &g, "me:secret", 1), DOORMAN_LETS_IN); /* who is known costs nothing */
+    assert_int_equal(answer(&s, &g, "you:secret", 2), DOORMAN_LETS_IN);
+    s.now_ns += (uint64_t)60 / DOORMAN_TRIES_M * 1000000000;
+    assert_int_equal(answer(&s, &g, "me:x", 1), DOORMAN_ASKS);
+    assert_int_equal(ask(&s, &g, "me:x", 1), DOORMAN_TIRES);
+    street_end(&s);
+}
+
+static void test_too_many_wait(void **state)
+{
+    enum { ALL = DOORMAN_QUEUE + DOORMAN_SITE_QUEUE };
+    static const struct snap_guard sites[] = { { 1, { 1 } }, { 2, { 2 } }, { 3, { 3 } } };
+    struct street s = street_open(state);
+    struct guest *all = mem_new(ALL * sizeof *all);
+    char said[32];
+
+    street_begin(&s);
+    for (int i = 0; i < ALL; i++) { /* by turns: 40 at the first, as many at the second, then the third */
+        const struct snap_guard *site = &sites[i < 80 ? i % 2 : 2];
+
+        snprintf(said, sizeof said, "me:%d", i);
+        assert_int_equal(ask_at(&s, site, &all[i], said, (uint64_t)i),
+                         i < DOORMAN_QUEUE ? DOORMAN_WAITS : DOORMAN_IS_BUSY);
+    }
+    for (int i = 0; i < DOORMAN_QUEUE; i++)
+        doorman_leave(&all[i].at_door); /* nobody waits for these any more, */
+    while (ask_at(&s, &sites[2], &all[0], "me:secret", 1) == DOORMAN_IS_BUSY) /* so that they are left out */
+        uv_run(&s.loop->uv, UV_RUN_ONCE);
+    loop_until(s.loop, &all[0].answered);
+    assert_int_equal(all[0].says, DOORMAN_LETS_IN);
+    for (int i = 1; i <= DOORMAN_SITE_QUEUE + 1; i++) {
+        snprintf(said, sizeof said, "me:%d", i);
+        assert_int_equal(ask(&s, &all[i], said, (uint64_t)i),
+                         i <= DOORMAN_SITE_QUEUE ? DOORMAN_WAITS : DOORMAN_IS_BUSY);
+    }
+    assert_int_equal(ask_at(&s, &sites[2], &all[0], "me:elsewhere", 1), DOORMAN_WAITS);
+    for (int i = 0; i < ALL; i++)
+        doorman_leave(&all[i].at_door);
+    street_end(&s);
+    free(all);
+}
+
+static void test_it_ends_in_every_state(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        struct street s = street_open(state);
+        struct guest first, second, third;
+
+        street_begin(&s);
+        if (i > 0)
+            assert_int_equal(ask(&s, &first, "me:1", 1), DOORMAN_WAITS);
+        if (i > 1)
+            assert_int_equal(ask(&s, &second, "me:2", 1), DOORMAN_WAITS);
+        if (i > 2)
+            loop_until(s.loop, &first.answered); /* and the second one is looked at */
+        doorman_stop(s.doorman, on_closed, &s);
+        if (i > 0) {
+            assert_false(s.closed);
+            assert_int_equal(ask(&s, &third, "me:3", 1), DOORMAN_IS_BUSY);
+        }
+        loop_until(s.loop, &s.closed);
+        doorman_house_free(&s.house);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_who_comes_in, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_the_same_is_looked_at_once, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_who_guesses_is_not_listened_to, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_too_many_wait, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_it_ends_in_every_state, loop_make, loop_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
