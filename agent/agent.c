@@ -11,6 +11,7 @@
 #include "agent/doctor/facts.h"
 #include "agent/doctor/judge.h"
 #include "agent/doctor/look.h"
+#include "agent/link/leaving.h"
 #include "agent/link/netwatch.h"
 #include "agent/link/pair.h"
 #include "agent/link/supervise.h"
@@ -37,7 +38,8 @@ struct agent {
     struct limits limits;
     struct supervise **relays; /* those of the configuration, in its order */
     size_t relays_n;
-    size_t alive; /* relays, also those that are on their way out, and netwatch */
+    struct leaving leaving; /* those that were */
+    size_t alive;           /* relays, also those that are on their way out, and netwatch */
     struct netwatch *netwatch;
     struct dns *dns;     /* NULL when it has ended */
     struct words *words; /* likewise */
@@ -60,6 +62,7 @@ static void on_relay_ended(void *user, struct supervise *s)
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i] == s)
             a->relays[i] = NULL; /* drained, and gone before the others */
+    leaving_forget(&a->leaving, s);
     a->alive--;
     end_if_done(a);
 }
@@ -78,6 +81,7 @@ static struct supervise *keep_or_start(struct agent *a, struct supervise **old, 
 {
     char default_key[PATH_MAX];
     const char *key_file = key_file_of(a, conf, default_key);
+    struct supervise *back;
 
     for (size_t i = 0; i < old_n; i++) {
         struct supervise *s = old[i];
@@ -88,8 +92,32 @@ static struct supervise *keep_or_start(struct agent *a, struct supervise **old, 
         old[i] = NULL;
         return s;
     }
+    back = leaving_give_back(&a->leaving, name, conf, key_file);
+    if (back)
+        return back;
     a->alive++;
     return supervise_start(a->loop, name, conf, key_file, a->boot, &a->sites, &a->limits, on_relay_ended, a);
+}
+
+/* One that is taken out, and not only changed, serves those who come by it still. */
+static void let_go(struct agent *a, struct supervise *s)
+{
+    if (supervise_is_up(s) && !opt_values(a->conf, "relay", supervise_relay(s)))
+        leaving_take(&a->leaving, s, loop_now_ms(a->loop));
+    else
+        supervise_stop(s);
+}
+
+static int64_t relay_left_ms(void *user, const char *relay)
+{
+    struct agent *a = user;
+
+    return a->dns ? dns_relay_left_ms(a->dns, relay) : 0;
+}
+
+static void look_at_leaving(struct agent *a)
+{
+    leaving_tick(&a->leaving, loop_now_ms(a->loop), agent_conf_of(a->conf)->base.drain_ms, relay_left_ms, a);
 }
 
 /* Lanes that the configuration does not touch stay as they are. */
@@ -107,7 +135,7 @@ static void set_relays(struct agent *a)
     }
     for (size_t i = 0; i < old_n; i++)
         if (old[i])
-            supervise_stop(old[i]);
+            let_go(a, old[i]);
     free(old);
     a->pair.joined[0] = 0;
 }
@@ -128,6 +156,8 @@ static void on_welcomed(void *user, const char *relay, const struct lane_msg *we
 {
     struct agent *a = user;
 
+    if (!opt_values(a->conf, "relay", relay))
+        return; /* on its way out */
     if (a->dns)
         dns_relay_says(a->dns, relay, welcome->welcome.publish, welcome->welcome.publish_n,
                        welcome->welcome.seen_from);
@@ -145,6 +175,15 @@ static void on_told(void *user, const char *relay, const struct lane_msg *m)
         agent_bans_hear(&a->bans, relay, m);
     else if (a->words && !a->ending)
         words_hear(a->words, relay, m);
+    if (m->type == LANE_CERT && a->dns)
+        dns_cert_changed(a->dns);
+}
+
+static enum told_state cert_of(void *user, const char *relay, const char *site)
+{
+    const struct agent *a = user;
+
+    return a->words ? words_cert_state(a->words, relay, site) : TOLD_NOTHING;
 }
 
 static bool relay_number(void *user, size_t i, const char **name, bool *up)
@@ -253,6 +292,7 @@ static void on_tick(uv_timer_t *timer)
     for (size_t i = 0; i < a->relays_n && a->dns; i++)
         if (a->relays[i])
             dns_relay_is(a->dns, supervise_relay(a->relays[i]), supervise_is_up(a->relays[i]));
+    look_at_leaving(a);
 }
 
 static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
@@ -294,6 +334,7 @@ static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct 
     agent_bans_init(&a->bans, agent_conf_of(conf)->base.state_dir, &a->words_host);
     a->words = words_start(loop, conf, &a->words_host, on_words_ended, a);
     a->alive++;
+    dns_ask_certs(a->dns, cert_of, a);
     set_relays(a);
     return a;
 }
@@ -313,6 +354,7 @@ static void agent_reload(void *parts, const struct opt_conf *conf)
         words_reload(a->words, conf);
     for (size_t i = 0; i < a->relays_n && changed; i++)
         supervise_claim(a->relays[i]);
+    look_at_leaving(a);
 }
 
 static json_t *nothing_public(void)
@@ -360,6 +402,7 @@ static void agent_add_status(void *parts, json_t *status)
         json_array_append_new(relays, supervise_status(a->relays[i]));
     json_object_set_new(status, "public", a && a->dns ? dns_public_status(a->dns) : nothing_public());
     json_object_set_new(status, "relays", relays);
+    json_object_set_new(status, "leaving", a ? leaving_status(&a->leaving) : json_array());
     json_object_set_new(status, "domains", a ? domains_status(a) : json_array());
     json_object_set_new(status, "tcp", a ? sites_ports_status(&a->sites) : json_array());
     json_object_set_new(status, "notices", a && a->words ? words_notices_status(a->words) : json_array());
@@ -491,6 +534,7 @@ static void on_closed(uv_handle_t *handle)
     agent_bans_free(&a->bans);
     trust_free(a->trust);
     free(a->relays);
+    leaving_free(&a->leaving);
     free(a);
     ended.call(ended.user);
 }
@@ -523,6 +567,7 @@ static void agent_drain(void *parts)
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i])
             supervise_drain(a->relays[i]);
+    leaving_each(&a->leaving, supervise_drain);
 }
 
 static void agent_cut(void *parts)
@@ -535,6 +580,7 @@ static void agent_cut(void *parts)
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i])
             supervise_stop(a->relays[i]);
+    leaving_each(&a->leaving, supervise_stop);
 }
 
 const struct daemon_program agent_program = {

@@ -258,6 +258,7 @@ static void keep_states(struct sites *s, const struct site *old)
     if (!site)
         return;
     site_note_claim(site, old->claim, old->claim_why ? old->claim_why : "");
+    site->claim_since_s = old->claim_since_s;
     traffic_release(site->traffic);
     site->traffic = traffic_hold(old->traffic);
     for (size_t i = 0; i < old->services_n; i++)
@@ -359,6 +360,8 @@ void site_note_claim(struct site *site, enum site_claim claim, const char *why)
 {
     free(site->claim_why);
     site->claim_why = *why ? mem_copy(why) : NULL;
+    if (site->claim != claim)
+        site->claim_since_s = (int64_t)time(NULL);
     site->claim = claim;
 }
 
@@ -404,6 +407,8 @@ static void add_claim_status(json_t *to, const struct site *site)
 
     json_object_set_new(to, "claim", json_string(claims[site->claim]));
     json_object_set_new(to, "claim_why", site->claim_why ? json_any_text(site->claim_why) : json_null());
+    json_object_set_new(to, "claim_since",
+                        site->claim_since_s ? json_time((time_t)site->claim_since_s) : json_null());
 }
 
 /* What it asks for; the relay's own section may say something else. */

@@ -39,6 +39,7 @@ struct site {
     size_t services_n;
     enum site_claim claim;   /* what the relay said last */
     char *claim_why;         /* of a refusal; NULL: nothing to say */
+    int64_t claim_since_s;   /* Unix time since when it says so; 0: it has said nothing */
     const char *listen;      /* of a port; NULL: it is no port */
     struct traffic *traffic; /* of a port */
 };

@@ -67,6 +67,24 @@ void told_keep(struct told *t, bool (*keep)(void *user, const char *relay, const
     }
 }
 
+static bool is_of_site(const struct told_cert *c, const char *site)
+{
+    return strncmp(c->item, item_prefix, sizeof item_prefix - 1) == 0 &&
+           strcmp(c->item + sizeof item_prefix - 1, site) == 0;
+}
+
+/* One whose renewal fails is good until it ends. */
+enum told_state told_state(const struct told *t, const char *relay, const char *site)
+{
+    for (size_t i = 0; i < t->certs_n; i++) {
+        const struct told_cert *c = &t->certs[i];
+
+        if (is_of_site(c, site) && strcmp(c->relay, relay) == 0)
+            return *c->not_after && strcmp(c->state, "expired") != 0 ? TOLD_GOOD : TOLD_MISSING;
+    }
+    return TOLD_NOTHING;
+}
+
 static bool is_of(const char *name, const char *site, const struct opt_words *aliases)
 {
     bool found = strcmp(name, site) == 0;

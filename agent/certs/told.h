@@ -24,11 +24,15 @@ struct told {
     size_t notices_n;
 };
 
+/* Whether a relay has one that browsers take; NOTHING: it has said nothing of this site. */
+enum told_state { TOLD_NOTHING, TOLD_GOOD, TOLD_MISSING };
+
 void told_free(struct told *t);
 void told_cert(struct told *t, const char *relay, const struct lane_msg *m);
 void told_notice(struct told *t, const char *relay, const struct lane_msg *m, time_t now);
 /* Forgets what is no longer of ours. */
 void told_keep(struct told *t, bool (*keep)(void *user, const char *relay, const char *item), void *user);
+enum told_state told_state(const struct told *t, const char *relay, const char *site);
 /* certs[] of one domain, and notices[], of /v1/status: its own, and those of its aliases that have one apart. New references. */
 json_t *told_certs_status(const struct told *t, const char *site, const struct opt_words *aliases);
 json_t *told_notices_status(const struct told *t);

@@ -2,7 +2,6 @@
 
 #include "agent/certs/claimed.h"
 #include "agent/certs/outside.h"
-#include "agent/certs/told.h"
 #include "agent/certs/txt.h"
 #include "agent/options.h"
 #include "shared/log.h"
@@ -134,6 +133,11 @@ void words_tick(struct words *w)
     passing_tick(&w->passing, loop_now_ms(w->loop));
     if (w->txt)
         txt_tick(w->txt);
+}
+
+enum told_state words_cert_state(const struct words *w, const char *relay, const char *site)
+{
+    return told_state(&w->told, relay, site);
 }
 
 json_t *words_certs_status(const struct words *w, const char *site)

@@ -4,6 +4,7 @@
 #ifndef AGENT_CERTS_WORDS_H
 #define AGENT_CERTS_WORDS_H
 #include "agent/certs/passing.h"
+#include "agent/certs/told.h"
 #include "shared/lane_types.h"
 #include "shared/loop.h"
 #include "shared/opt.h"
@@ -17,6 +18,7 @@ void words_reload(struct words *w, const struct opt_conf *conf);
 void words_welcomed(struct words *w, const char *relay, const struct lane_msg *welcome);
 void words_hear(struct words *w, const char *relay, const struct lane_msg *m);
 void words_tick(struct words *w); /* once a second */
+enum told_state words_cert_state(const struct words *w, const char *relay, const char *site);
 /* certs[] of each domain, and notices[], of /v1/status. New references. */
 json_t *words_certs_status(const struct words *w, const char *site);
 json_t *words_notices_status(const struct words *w);

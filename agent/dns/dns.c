@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { STATUS_WAITING = 8 };
 
@@ -28,6 +29,8 @@ struct dns {
     const struct opt_conf *conf;
     void (*ended)(void *user);
     void *user;
+    enum told_state (*cert_of)(void *user, const char *relay, const char *site); /* NULL: nobody knows */
+    void *certs;                                                                 /* its user */
     struct memory memory;
     json_t *remembered; /* of accounts, until they are started */
     struct names names;
@@ -139,6 +142,7 @@ static void on_looked(void *user, struct dns_name *n, const struct dns_name *bef
             tell_change(d, n, &n->families[i]);
         tell_trouble(n, &n->families[i], &before->families[i]);
     }
+    name_note_time(n, time(NULL));
     outcomes_note(&d->outcomes, n, before);
     if (d->watch)
         watch_soon(d->watch);
@@ -228,7 +232,31 @@ void dns_relay_is(struct dns *d, const char *relay, bool up)
         recompute(d);
 }
 
+void dns_ask_certs(struct dns *d, enum told_state (*cert_of)(void *user, const char *relay, const char *site),
+                   void *user)
+{
+    d->cert_of = cert_of;
+    d->certs = user;
+}
+
+void dns_cert_changed(struct dns *d)
+{
+    recompute(d);
+}
+
+int64_t dns_relay_left_ms(struct dns *d, const char *relay)
+{
+    return relays_left_ms(&d->relays, relay, &d->names, loop_now_ms(d->loop));
+}
+
 /* ---- what is wanted ---- */
+
+static enum told_state cert_of(void *user, const char *relay, const char *site)
+{
+    const struct dns *d = user;
+
+    return d->cert_of ? d->cert_of(d->certs, relay, site) : TOLD_NOTHING;
+}
 
 static void on_again(uv_timer_t *timer)
 {
@@ -268,6 +296,17 @@ static void judge_manual(struct dns *d)
             name_judge_manual(d->names.list[i]);
 }
 
+static void note_times(struct dns *d)
+{
+    for (size_t i = 0; i < d->names.n; i++) {
+        const struct account *a = account_of(d, d->names.list[i]->account);
+
+        if (a && account_refused(a))
+            name_refused(d->names.list[i], account_refused(a));
+        name_note_time(d->names.list[i], time(NULL));
+    }
+}
+
 static void recompute(struct dns *d)
 {
     struct wanted w = { .conf = d->conf,
@@ -276,6 +315,7 @@ static void recompute(struct dns *d)
                         .now_ms = loop_now_ms(d->loop),
                         .house = address_now(d->address),
                         .provider_of = provider_of,
+                        .cert_of = cert_of,
                         .user = d };
     int64_t again_ms;
 
@@ -288,6 +328,7 @@ static void recompute(struct dns *d)
     for (size_t i = 0; i < d->accounts_n; i++)
         account_look(d->accounts[i]);
     judge_manual(d);
+    note_times(d);
 }
 
 void dns_network_changed(struct dns *d)
@@ -365,6 +406,7 @@ static void on_public_seen(void *user)
     size_t n = d->waiting_n;
 
     judge_manual(d);
+    note_times(d);
     d->waiting_n = 0;
     for (size_t i = 0; i < n; i++)
         http_later_json(d->waiting[i], 200, all_status(d));

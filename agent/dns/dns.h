@@ -3,6 +3,7 @@
  * Alive on the loop from dns_start until it calls `ended`, once, last, after dns_drain or dns_stop. */
 #ifndef AGENT_DNS_DNS_H
 #define AGENT_DNS_DNS_H
+#include "agent/certs/told.h"
 #include "shared/http/server.h"
 #include "shared/loop.h"
 #include "shared/opt.h"
@@ -19,6 +20,12 @@ void dns_reload(struct dns *d, const struct opt_conf *conf);
 void dns_relay_says(struct dns *d, const char *relay, const char *const *publish, size_t n,
                     const char *seen_from);
 void dns_relay_is(struct dns *d, const char *relay, bool up); /* told as often as one likes */
+/* Whether a relay has a certificate for a site; asked when DNS is looked at anew, as it is after each dns_cert_changed. */
+void dns_ask_certs(struct dns *d, enum told_state (*cert_of)(void *user, const char *relay, const char *site),
+                   void *user);
+void dns_cert_changed(struct dns *d);
+/* See relays_left_ms. */
+int64_t dns_relay_left_ms(struct dns *d, const char *relay);
 void dns_network_changed(struct dns *d);
 
 json_t *dns_public_status(const struct dns *d); /* `public` of /v1/status. A new reference. */

@@ -1,5 +1,6 @@
 #include "agent/dns/name.h"
 
+#include "agent/dns/check.h"
 #include "shared/json.h"
 #include "shared/mem.h"
 
@@ -190,6 +191,35 @@ void name_take_leave(struct dns_name *n)
         name_leave_family(&n->families[i]);
 }
 
+const struct dns_rrset *name_there(const struct dns_name *n, int family)
+{
+    return strcmp(n->account, DNS_MANUAL) == 0 ? &n->public[family] : &n->families[family].have;
+}
+
+void name_refused(struct dns_name *n, const char *why)
+{
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        struct name_family *f = &n->families[i];
+
+        if (!f->managed || f->state != NAME_UPDATING)
+            continue;
+        f->state = NAME_FAILED;
+        snprintf(f->why, sizeof f->why, "%s", why);
+    }
+}
+
+void name_note_time(struct dns_name *n, int64_t now_s)
+{
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        struct name_family *f = &n->families[i];
+
+        if (f->state == NAME_OK || !f->managed)
+            f->failing_since_s = 0;
+        else if (f->failing_since_s == 0 || f->failing_since_s > now_s)
+            f->failing_since_s = now_s;
+    }
+}
+
 /* ---- the state file ---- */
 
 json_t *name_values(const struct dns_rrset *set)
@@ -214,6 +244,23 @@ static json_t *family_json(const struct name_family *f)
     return json;
 }
 
+/* Of those with trouble, also while they are tried again; what is only on its way begins anew. */
+static void add_failing(const struct dns_name *n, json_t *json)
+{
+    json_t *since = json_object();
+
+    for (int i = 0; i < NAME_FAMILIES; i++) {
+        const struct name_family *f = &n->families[i];
+        bool again = f->state == NAME_UPDATING && n->trouble != DNS_OK;
+
+        if (f->failing_since_s > 0 && (f->state == NAME_FAILED || f->state == NAME_FOREIGN || again))
+            json_object_set_new(since, dns_type_text(types[i]), json_integer(f->failing_since_s));
+    }
+    if (json_object_size(since) > 0)
+        json_object_set(json, "failing_since", since);
+    json_decref(since);
+}
+
 json_t *name_to_json(const struct dns_name *n)
 {
     json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", n->name, "site", n->site, "provider",
@@ -222,6 +269,7 @@ json_t *name_to_json(const struct dns_name *n)
     for (int i = 0; i < NAME_FAMILIES; i++)
         if (n->families[i].seen)
             json_object_set_new(json, dns_type_text(types[i]), family_json(&n->families[i]));
+    add_failing(n, json);
     if (n->told_s > 0)
         json_object_set_new(json, "told", json_integer(n->told_s));
     if (n->trouble == DNS_CONFIG && n->hold_until_s > 0) {
@@ -283,6 +331,8 @@ struct dns_name *name_of_json(const json_t *json)
     n = name_new(name, site, account);
     for (int i = 0; i < NAME_FAMILIES; i++) {
         well = well && read_family(&n->families[i], json_object_get(json, dns_type_text(types[i])));
+        n->families[i].failing_since_s = json_integer_value(
+            json_object_get(json_object_get(json, "failing_since"), dns_type_text(types[i])));
         if (get(json, "why", n->families[i].why, sizeof n->families[i].why))
             n->families[i].state = NAME_FAILED;
     }
@@ -304,6 +354,13 @@ static json_t *note_of(const struct name_family *f)
 {
     char text[NAME_WHY_BYTES];
 
+    if (f->known && f->held[0]) {
+        snprintf(
+            text, sizeof text,
+            "relay %s is left out until it has a certificate for this site; see tunnelctl certs on its machine",
+            f->held);
+        return json_any_text(text);
+    }
     if (!f->known || f->left_out == 0)
         return json_null();
     snprintf(
@@ -328,6 +385,8 @@ static json_t *status_of(const struct dns_name *n, int family, int64_t check_s)
     json_object_set_new(r, "last_change", f->changed_s > 0 ? json_time((time_t)f->changed_s) : json_null());
     json_object_set_new(r, "next_check", check_s > 0 ? json_time((time_t)check_s) : json_null());
     json_object_set_new(r, "note", note_of(f));
+    json_object_set_new(r, "failing_since",
+                        f->failing_since_s > 0 ? json_time((time_t)f->failing_since_s) : json_null());
     json_object_set_new(r, "last_error",
                         f->why[0] && f->state != NAME_OK ? json_any_text(f->why) : json_null());
     return r;

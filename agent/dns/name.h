@@ -13,10 +13,12 @@ enum { NAME_V4, NAME_V6, NAME_FAMILIES };
 enum { NAME_WHY_BYTES = 400, NAME_LABEL_BYTES = 40 };
 
 struct name_family {
-    bool managed;             /* the site's `families` has it */
-    bool known;               /* want is known; else why says what it waits for */
-    struct dns_rrset want;    /* no values: there shall be none */
-    size_t left_out;          /* addresses that are not in want, because the provider keeps one of a name */
+    bool managed;          /* the site's `families` has it */
+    bool known;            /* want is known; else why says what it waits for */
+    struct dns_rrset want; /* no values: there shall be none */
+    size_t left_out;       /* addresses that are not in want, because the provider keeps one of a name */
+    char held
+        [NAME_LABEL_BYTES]; /* the relay whose addresses are not in want until it has a certificate; "": none */
     char why[NAME_WHY_BYTES]; /* of WAITING, FAILED, FOREIGN */
     bool seen;                /* have is what the provider had when it was asked or told last */
     struct dns_rrset have;
@@ -25,6 +27,7 @@ struct name_family {
     struct dns_rrset
         tried; /* want of the last attempt: while it stays, what is foreign is left alone till the next check */
     enum name_state state;
+    int64_t failing_since_s;   /* since when it is not NAME_OK; 0: it is */
     int64_t changed_s;         /* when we changed it last; 0: never */
     struct dns_rrset replaced; /* what was there before that */
 };
@@ -65,6 +68,12 @@ bool name_is_ours(const struct dns_name *n); /* something of it is there that we
 /* It is no longer configured, or this family of it: what we made, and made alone, is to be deleted. */
 void name_leave_family(struct name_family *f);
 void name_take_leave(struct dns_name *n);
+/* What is there now, as far as we know: at the provider, or in public where there is none. */
+const struct dns_rrset *name_there(const struct dns_name *n, int family);
+/* Its provider is not asked, for this reason: what was to be changed is not about to be. */
+void name_refused(struct dns_name *n, const char *why);
+/* To be told after whatever may have changed a state. */
+void name_note_time(struct dns_name *n, int64_t now_s);
 const char *name_state_text(enum name_state state);
 
 /* One of names[] in the state file, and back; NULL when it is not of that shape. */

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of records whose provider says nothing of it; what is waited for at most; and how long a provider's name servers may
+ * take to learn of a change. */
+enum { USUAL_TTL_S = 300, MAX_TTL_S = 3600, SPREAD_S = 5 };
+
 static struct wanted_relay *find(const struct relays *r, const char *name)
 {
     for (size_t i = 0; i < r->n; i++)
@@ -29,7 +33,7 @@ static void free_sets(struct wanted_relay *relay)
 
 static void init_relay(struct wanted_relay *relay, const char *name, int64_t now_ms)
 {
-    *relay = (struct wanted_relay){ .down_since_ms = now_ms };
+    *relay = (struct wanted_relay){ .since_ms = now_ms };
     snprintf(relay->name, sizeof relay->name, "%s", name);
     init_sets(relay->publish);
 }
@@ -38,9 +42,74 @@ void relays_free(struct relays *r)
 {
     for (size_t i = 0; i < r->n; i++)
         free_sets(&r->list[i]);
+    for (size_t i = 0; i < r->left_n; i++)
+        free_sets(&r->left[i].relay);
     free(r->list);
+    free(r->left);
     *r = (struct relays){ 0 };
 }
+
+/* ---- those that are no longer configured ---- */
+
+static void leave(struct relays *r, struct wanted_relay *takes)
+{
+    r->left = mem_grow(r->left, (r->left_n + 1) * sizeof *r->left);
+    r->left[r->left_n++] = (struct relay_left){ .relay = *takes };
+    init_relay(takes, "", 0); /* moved */
+}
+
+static void forget(struct relays *r, size_t i)
+{
+    free_sets(&r->left[i].relay);
+    r->left[i] = r->left[--r->left_n];
+}
+
+/* What is there and is to go: a record that nobody is about to change keeps nobody waiting. */
+static bool is_named(struct relay_left *left, const struct dns_name *n, int family)
+{
+    const struct name_family *f = &n->families[family];
+    const struct dns_rrset *publish = &left->relay.publish[family];
+    const struct dns_rrset *there = name_there(n, family);
+    int64_t ttl_s = there->ttl_s < 0 ? USUAL_TTL_S : there->ttl_s;
+    bool named = false;
+
+    for (size_t i = 0; i < publish->n; i++)
+        named = named || (f->known && dns_rrset_has(there, publish->values[i].text) &&
+                          !dns_rrset_has(&f->want, publish->values[i].text));
+    if (named && ttl_s + SPREAD_S > left->ttl_s)
+        left->ttl_s = (ttl_s < MAX_TTL_S ? ttl_s : MAX_TTL_S) + SPREAD_S;
+    return named;
+}
+
+int64_t relays_left_ms(struct relays *r, const char *relay, const struct names *names, int64_t now_ms)
+{
+    struct relay_left *left;
+    bool named = false;
+    int64_t left_ms;
+    size_t i = 0;
+
+    while (i < r->left_n && strcmp(r->left[i].relay.name, relay) != 0)
+        i++;
+    if (i == r->left_n)
+        return 0;
+    left = &r->left[i];
+    for (size_t j = 0; j < names->n; j++)
+        for (int f = 0; f < NAME_FAMILIES; f++)
+            named = is_named(left, names->list[j], f) || named;
+    if (named)
+        left->withdrawn_ms = 0;
+    else if (left->withdrawn_ms == 0)
+        left->withdrawn_ms = now_ms;
+    if (named)
+        return RELAYS_IN_DNS;
+    left_ms = left->withdrawn_ms + left->ttl_s * 1000 - now_ms;
+    if (left_ms > 0)
+        return left_ms;
+    forget(r, i);
+    return 0;
+}
+
+/* ---- those of the configuration ---- */
 
 void relays_set(struct relays *r, const struct opt_conf *conf, int64_t now_ms)
 {
@@ -52,7 +121,9 @@ void relays_set(struct relays *r, const struct opt_conf *conf, int64_t now_ms)
 
     while (opt_section(conf, "relay", sections, NULL))
         sections++;
-    *r = (struct relays){ .list = mem_new((sections + 1) * sizeof *r->list) };
+    *r = (struct relays){ mem_new((sections + 1) * sizeof *r->list), 0, old.left, old.left_n };
+    old.left = NULL;
+    old.left_n = 0;
     for (size_t i = 0; (relay = opt_section(conf, "relay", i, &name)); i++) {
         if (relay->protocol == AGENT_PROTOCOL_PLAIN)
             continue;
@@ -64,6 +135,12 @@ void relays_set(struct relays *r, const struct opt_conf *conf, int64_t now_ms)
             init_relay(&r->list[r->n++], name, now_ms);
         }
     }
+    for (size_t i = r->left_n; i > 0; i--)
+        if (find(r, r->left[i - 1].relay.name))
+            forget(r, i - 1); /* it is back */
+    for (size_t i = 0; i < old.n; i++)
+        if (old.list[i].known)
+            leave(r, &old.list[i]);
     relays_free(&old);
 }
 
@@ -94,7 +171,7 @@ bool relays_is(struct relays *r, const char *relay, bool up, int64_t now_ms)
     if (!of || of->up == up)
         return false;
     of->up = up;
-    of->down_since_ms = now_ms;
+    of->since_ms = now_ms;
     return true;
 }
 

@@ -33,10 +33,22 @@ void names_add(struct names *names, struct dns_name *takes)
 
 /* ---- which addresses ---- */
 
+enum { SILENT_MS = 60 * 1000 }; /* so long a relay may take to tell of its certificate */
+
 struct addresses { /* of one family */
     bool known;
     struct dns_rrset set;
-    const char *why; /* not known */
+    const char *why;  /* not known */
+    const char *held; /* a relay that is left out for now; NULL: none */
+};
+
+/* What is asked about a site whose visitors come by relays. */
+struct of_site {
+    const struct wanted *w;
+    const struct names *names;
+    const struct agent_domain_conf *d;
+    const char *name;
+    int64_t *again_ms;
 };
 
 static void set_known(struct addresses *a, const char *text)
@@ -50,7 +62,7 @@ static void set_known(struct addresses *a, const char *text)
 static bool is_withdrawn(const struct wanted *w, const struct wanted_relay *relay, bool other_up,
                          int64_t *again_ms)
 {
-    int64_t left = relay->down_since_ms + agent_conf_of(w->conf)->withdraw_after_ms - w->now_ms;
+    int64_t left = relay->since_ms + agent_conf_of(w->conf)->withdraw_after_ms - w->now_ms;
 
     if (relay->up || !other_up)
         return false;
@@ -59,9 +71,54 @@ static bool is_withdrawn(const struct wanted *w, const struct wanted_relay *rela
     return left <= 0;
 }
 
-static void of_relays(const struct wanted *w, const struct agent_domain_conf *d, int family,
-                      struct addresses *out, int64_t *again_ms)
+static enum told_state cert_of(const struct of_site *s, const struct wanted_relay *relay)
 {
+    return s->w->cert_of ? s->w->cert_of(s->w->user, relay->name, s->name) : TOLD_NOTHING;
+}
+
+/* Visitors find this relay already. */
+static bool is_in_dns(const struct of_site *s, const struct wanted_relay *relay, int family)
+{
+    const struct dns_name *n = names_find(s->names, s->d->dns, s->name);
+
+    for (size_t i = 0; n && i < relay->publish[family].n; i++)
+        if (!dns_rrset_has(name_there(n, family), relay->publish[family].values[i].text))
+            return false;
+    return n && relay->publish[family].n > 0;
+}
+
+static bool another_has_certificate(const struct of_site *s, const struct wanted_relay *relay)
+{
+    for (size_t i = 0; i < s->w->relays_n; i++) {
+        const struct wanted_relay *other = &s->w->relays[i];
+
+        if (other != relay && other->up && other->known && agent_uses_relay(&s->d->relays, other->name) &&
+            cert_of(s, other) == TOLD_GOOD)
+            return true;
+    }
+    return false;
+}
+
+/* A new relay has nothing yet that browsers trust: while another one serves the site with its certificate, no visitor
+ * is sent there. What is in DNS already stays. */
+static bool is_held(const struct of_site *s, const struct wanted_relay *relay, int family)
+{
+    int64_t left = relay->since_ms + SILENT_MS - s->w->now_ms;
+    enum told_state cert = cert_of(s, relay);
+
+    if (cert == TOLD_GOOD || is_in_dns(s, relay, family) || !another_has_certificate(s, relay))
+        return false;
+    if (cert == TOLD_MISSING || !relay->up)
+        return true;
+    if (left > 0 && (*s->again_ms == 0 || left < *s->again_ms))
+        *s->again_ms = left;
+    return left > 0;
+}
+
+static void of_relays(const struct of_site *s, int family, struct addresses *out)
+{
+    const struct wanted *w = s->w;
+    const struct agent_domain_conf *d = s->d;
     bool any_up = false;
 
     for (size_t i = 0; i < w->relays_n; i++)
@@ -73,8 +130,12 @@ static void of_relays(const struct wanted *w, const struct agent_domain_conf *d,
         if (!agent_uses_relay(&d->relays, relay->name))
             continue;
         out->known = out->known || relay->known;
-        if (!relay->known || is_withdrawn(w, relay, any_up, again_ms))
+        if (!relay->known || is_withdrawn(w, relay, any_up, s->again_ms))
             continue;
+        if (relay->publish[family].n > 0 && is_held(s, relay, family)) {
+            out->held = relay->name;
+            continue;
+        }
         for (size_t j = 0; j < relay->publish[family].n; j++)
             set_known(out, relay->publish[family].values[j].text);
     }
@@ -117,9 +178,11 @@ static void of_host(const struct address_family *f, const char *host_id, struct 
         set_known(out, text);
 }
 
-static void find_addresses(const struct wanted *w, const struct agent_domain_conf *d,
-                           struct addresses out[NAME_FAMILIES], int64_t *again_ms)
+static void find_addresses(const struct of_site *s, struct addresses out[NAME_FAMILIES])
 {
+    const struct agent_domain_conf *d = s->d;
+    const struct wanted *w = s->w;
+
     for (int i = 0; i < NAME_FAMILIES; i++) {
         out[i] = (struct addresses){ .why = "" };
         dns_rrset_init(&out[i].set, "", i == NAME_V4 ? DNS_TYPE_A : DNS_TYPE_AAAA);
@@ -133,7 +196,7 @@ static void find_addresses(const struct wanted *w, const struct agent_domain_con
         return;
     }
     for (int i = 0; i < NAME_FAMILIES; i++)
-        of_relays(w, d, i, &out[i], again_ms);
+        of_relays(s, i, &out[i]);
     refuse_nothing(w, out);
 }
 
@@ -160,6 +223,7 @@ static void want(struct name_family *f, const struct dns_provider *p, const stru
         if (!dns_rrset_add(&f->want, str_of(from->set.values[i].text), NULL))
             break;
     f->left_out = from->set.n - f->want.n;
+    snprintf(f->held, sizeof f->held, "%s", from->held ? from->held : "");
     if (f->known && p && p->kind == DNS_DYN && f->want.n == 0)
         f->known = false; /* such a service cannot be told that there is none */
     if (!f->known && f->state != NAME_FAILED) {
@@ -167,7 +231,7 @@ static void want(struct name_family *f, const struct dns_provider *p, const stru
         snprintf(f->why, sizeof f->why, "%s",
                  *from->why ? from->why : "there is no address of this family to publish");
     } else if (f->known && f->state == NAME_WAITING) {
-        f->state = f->seen ? NAME_OK : NAME_UPDATING;
+        f->state = f->seen && dns_rrset_same(&f->want, &f->have) ? NAME_OK : NAME_UPDATING;
         f->why[0] = 0;
     }
 }
@@ -200,11 +264,12 @@ static void want_name(const struct wanted *w, struct names *names, const char *n
 static void want_site(const struct wanted *w, struct names *names, const char *site,
                       const struct agent_domain_conf *d, int64_t *again_ms)
 {
+    const struct of_site s = { w, names, d, site, again_ms };
     struct addresses from[NAME_FAMILIES];
 
     if (!*d->dns || d->mode == AGENT_MODE_NONE)
         return;
-    find_addresses(w, d, from, again_ms);
+    find_addresses(&s, from);
     want_name(w, names, site, site, d, from);
     for (size_t i = 0; i < d->aliases.n; i++)
         want_name(w, names, d->aliases.words[i], site, d, from);

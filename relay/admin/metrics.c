@@ -2,12 +2,15 @@
 
 #include "shared/metrics_json.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 #define TABLE(m, list, labels, columns) \
     metrics_put_table(m, list, labels, columns, sizeof columns / sizeof columns[0])
 
 /* ---- lanes ---- */
 
-static const struct metrics_labels lane_labels = { "agent", "agent", "lane", "lane" };
+static const struct metrics_labels lane_labels = { "agent", "agent", "lane", "place" };
 static const struct metrics_column lanes[] = {
     { "lane_up", "Whether the lane carries requests: 1 when it is up.", METRICS_GAUGE, NULL, "state", "up",
       0 },
@@ -21,6 +24,40 @@ static const struct metrics_column lanes[] = {
     { "lane_sent_bytes_total", "Bytes that the lane has taken to the house.", METRICS_COUNTER, NULL,
       "bytes_out", NULL, 0 },
 };
+
+enum { PLACES = 64 };
+
+static bool is_taken(const json_t *list, size_t before, const char *agent, json_int_t place)
+{
+    for (size_t i = 0; i < before; i++) {
+        const json_t *lane = json_array_get(list, i);
+
+        if (strcmp(metrics_text(lane, "agent"), agent) == 0 &&
+            json_integer_value(json_object_get(lane, "place")) == place)
+            return true;
+    }
+    return false;
+}
+
+/* A copy in which each lane has a `place` among those of its agent: the agent's own number for it, which the next lane in its
+ * place has as well, or the first that is free. So there are no more labels than an agent has lanes at once. */
+static json_t *with_places(const json_t *list)
+{
+    json_t *copy = json_deep_copy(list), *lane;
+    size_t i;
+
+    json_array_foreach(copy, i, lane)
+    {
+        const char *agent = metrics_text(lane, "agent");
+        json_int_t place = json_integer_value(json_object_get(lane, "number"));
+
+        if (place < 0 || place >= PLACES || is_taken(copy, i, agent, place))
+            for (place = 0; is_taken(copy, i, agent, place);)
+                place++;
+        json_object_set_new(lane, "place", json_integer(place));
+    }
+    return copy;
+}
 
 /* {agent: {state: how many}} */
 static json_t *by_agent(const json_t *list)
@@ -208,10 +245,11 @@ void relay_metrics_add(struct metrics *m, const json_t *status, const struct rel
                        int64_t now)
 {
     const json_t *domains = json_object_get(status, "domains");
-    json_t *each_cert = certificates(domains, now);
+    json_t *each_cert = certificates(domains, now),
+           *each_lane = with_places(json_object_get(status, "lanes"));
 
     put_lane_states(m, json_object_get(status, "lanes"));
-    TABLE(m, json_object_get(status, "lanes"), &lane_labels, lanes);
+    TABLE(m, each_lane, &lane_labels, lanes);
     TABLE(m, domains, &site_labels, sites);
     put_requests(m, domains);
     TABLE(m, each_cert, &site_labels, certs);
@@ -219,4 +257,5 @@ void relay_metrics_add(struct metrics *m, const json_t *status, const struct rel
     TABLE(m, json_object_get(status, "tcp"), &port_labels, ports);
     put_tally(m, &counted->tally);
     json_decref(each_cert);
+    json_decref(each_lane);
 }

@@ -19,6 +19,7 @@ struct cert {
     SSL_CTX *tls;
     time_t made;
     char *last_error; /* why there is no newer one; NULL: none is due, or nothing went wrong */
+    time_t failing_since;
     bool used;
 };
 
@@ -107,8 +108,10 @@ static struct cert *new_cert(const char *const *names, size_t n, SSL_CTX *takes,
 }
 
 /* Each attempt may fail anew; the same reason is told once. */
-static void keep_old(struct cert *old, const struct err *why)
+static void keep_old(struct cert *old, const struct err *why, time_t now)
 {
+    if (!old->last_error)
+        old->failing_since = now;
     if (!old->last_error || strcmp(old->last_error, why->text) != 0)
         log_error("no new certificate; the old one is shown until it expires",
                   kv_str("domain", old->names[0]), kv_str("error", why->text));
@@ -125,7 +128,7 @@ static int renew(struct certs *c, struct cert **at, const char *const *names, si
     SSL_CTX *made = make_context(c, names, n, now, &why);
 
     if (!made && old && !is_expired(old, now)) {
-        keep_old(old, &why);
+        keep_old(old, &why, now);
         return 0;
     }
     if (!made)
@@ -210,12 +213,13 @@ json_t *certs_status(const struct certs *c, const char *site)
     for (size_t i = 0; cert && i < cert->names_n; i++)
         json_array_append_new(names, json_string(cert->names[i]));
     if (!cert)
-        return json_pack("{s:s, s:s, s:n, s:o, s:n, s:n}", "state", "none", "issuer", "internal", "not_after",
-                         "names", names, "next_attempt", "last_error");
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "state", cert->last_error ? "failing" : "valid",
+        return json_pack("{s:s, s:s, s:n, s:o, s:n, s:n, s:n}", "state", "none", "issuer", "internal",
+                         "not_after", "names", names, "next_attempt", "last_error", "failing_since");
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "state", cert->last_error ? "failing" : "valid",
                      "issuer", "internal", "not_after", json_time(cert->made + LEAF_S), "names", names,
                      "next_attempt", cert->last_error ? json_null() : json_time(due(cert)), "last_error",
-                     cert->last_error ? json_any_text(cert->last_error) : json_null());
+                     cert->last_error ? json_any_text(cert->last_error) : json_null(), "failing_since",
+                     cert->last_error ? json_time(cert->failing_since) : json_null());
 }
 
 void certs_free(struct certs *c)

@@ -25,6 +25,7 @@ struct entry {
     SSL_CTX *tls;                       /* the last that was well; NULL: there was none yet */
     struct err why;                     /* why what was tried last is not used */
     char *doubts;                       /* that were logged */
+    time_t wrong_since;                 /* 0: nothing is */
 };
 
 struct files {
@@ -59,6 +60,19 @@ static const char *title(const struct entry *it)
     return it->site[0] ? it->site : "default_cert";
 }
 
+static const char *wrong_with(const struct entry *it)
+{
+    return it->why.text[0] ? it->why.text : it->doubts && it->doubts[0] ? it->doubts : NULL;
+}
+
+static void note_time(struct entry *it, time_t now)
+{
+    if (!wrong_with(it))
+        it->wrong_since = 0;
+    else if (it->wrong_since == 0)
+        it->wrong_since = now;
+}
+
 /* A failure is told once, and again only when it is another. */
 static void note_failure(struct entry *it, const struct err *why)
 {
@@ -68,6 +82,7 @@ static void note_failure(struct entry *it, const struct err *why)
     else if (strcmp(it->why.text, why->text) != 0)
         log_error("certificate files not taken", kv_str("domain", title(it)), kv_str("error", why->text));
     it->why = *why;
+    note_time(it, time(NULL));
 }
 
 /* True when another certificate is to be shown. What was looked at before it was read is looked at again next time
@@ -105,6 +120,7 @@ static void tell_doubts(struct entry *it, const char *const *names, size_t n, ti
         log_warn("certificate is doubtful", kv_str("domain", title(it)), kv_str("error", buf_text(&text)));
     free(it->doubts);
     it->doubts = mem_copy(buf_text(&text));
+    note_time(it, now);
     buf_free(&text);
 }
 
@@ -143,6 +159,7 @@ static void keep(struct entry *it, struct entry *old)
     it->why = old->why;
     it->tls = old->tls;
     it->doubts = old->doubts;
+    it->wrong_since = old->wrong_since;
     old->tls = NULL;
     old->doubts = NULL;
 }
@@ -247,12 +264,13 @@ static json_t *names_of(SSL_CTX *tls)
 json_t *files_status(const struct files *f, const char *site, time_t now)
 {
     const struct entry *it = find(f, site);
-    const char *wrong = it->why.text[0] ? it->why.text : it->doubts && it->doubts[0] ? it->doubts : NULL;
+    const char *wrong = wrong_with(it);
     time_t ends = it->tls ? cert_file_ends(it->tls) : 0;
     const char *state = it->why.text[0] ? "failing" : ends < now ? "expired" : "valid";
 
-    return json_pack("{s:s, s:s, s:o, s:o, s:n, s:o}", "state", state, "issuer", "files", "not_after",
+    return json_pack("{s:s, s:s, s:o, s:o, s:n, s:o, s:o}", "state", state, "issuer", "files", "not_after",
                      it->tls ? json_time(ends) : json_null(), "names",
                      it->tls ? names_of(it->tls) : json_array(), "next_attempt", "last_error",
-                     wrong ? json_any_text(wrong) : json_null());
+                     wrong ? json_any_text(wrong) : json_null(), "failing_since",
+                     it->wrong_since ? json_time(it->wrong_since) : json_null());
 }

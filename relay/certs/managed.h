@@ -38,6 +38,7 @@ struct managed {
     int here;            /* how many names lead here while tries fail; -1: not looked at */
     int64_t look_out_ms; /* when names that were left out are looked at again */
     time_t shouted;
+    time_t wrong_since; /* what manager_last_error says; 0: nothing */
     json_t *told;
     const char *told_state; /* its state when it was told; a constant, or NULL */
 };

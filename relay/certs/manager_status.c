@@ -80,6 +80,18 @@ static json_t *text_or_null(const char *text)
     return text ? json_any_text(text) : json_null();
 }
 
+/* Over restarts, where that is what is on disk. */
+static int64_t failing_since(const struct managed *d)
+{
+    bool is_of_meta = !d->trouble && !d->disk;
+
+    if (is_of_meta && d->meta.last_error && d->meta.failing_since != 0)
+        return d->meta.failing_since;
+    if (is_of_meta && d->seen && d->meta.held_since != 0)
+        return d->meta.held_since;
+    return manager_last_error(d) ? d->wrong_since : 0;
+}
+
 static const struct managed *shown_by(const struct manager *m, const char *site)
 {
     const struct managed *d = manager_find(m, site);
@@ -119,13 +131,15 @@ json_t *manager_status(const struct manager *m, const char *site)
     const char *why = NULL;
 
     if (!d)
-        return json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:n, s:i}", "state", "none", "issuer", "not_after",
-                         "names", "next_attempt", "last_try", "last_error", "failures", 0);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "state", manager_state(m, d, now), "issuer",
-                     text_or_null(issuer_of(m, d, cert, now)), "not_after",
+        return json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:n, s:n, s:i}", "state", "none", "issuer",
+                         "not_after", "names", "next_attempt", "last_try", "last_error", "failing_since",
+                         "failures", 0);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "state", manager_state(m, d, now),
+                     "issuer", text_or_null(issuer_of(m, d, cert, now)), "not_after",
                      time_or_null(cert ? cert->facts.not_after : 0), "names", names_of(cert), "next_attempt",
                      time_or_null(next_attempt(m, d, now, &why)), "last_try", time_or_null(last_try(d)),
-                     "last_error", text_or_null(manager_last_error(d)), "failures", (json_int_t)failures(d));
+                     "last_error", text_or_null(manager_last_error(d)), "failing_since",
+                     time_or_null(failing_since(d)), "failures", (json_int_t)failures(d));
 }
 
 static json_t *left_out(const struct managed *d)

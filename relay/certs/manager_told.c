@@ -35,6 +35,10 @@ void manager_tell_state(struct manager *m, struct managed *d, time_t now)
 {
     const char *state = manager_state(m, d, now);
 
+    if (!manager_last_error(d))
+        d->wrong_since = 0;
+    else if (d->wrong_since == 0)
+        d->wrong_since = now;
     if (state == d->told_state)
         return;
     d->told_state = state;

@@ -57,6 +57,7 @@ static const struct row meta_rows[] = {
     { "asked_until", LATER_TIME, META(retry.asked_until) },
     { "dns", LATER_TEXT, META(dns) },
     { "held_since", LATER_TIME, META(held_since) },
+    { "failing_since", LATER_TIME, META(failing_since) },
     { "configured", TEXT, META(configured) },
     { "staging_passed", TEXT, META(staging_passed) },
 };
@@ -82,6 +83,19 @@ void meta_set(char **text, const char *value)
 
     free(*text);
     *text = copy;
+}
+
+void meta_failed(struct meta *m, const char *why, int64_t now)
+{
+    meta_set(&m->last_error, why);
+    if (m->failing_since == 0 || m->failing_since > now)
+        m->failing_since = now;
+}
+
+void meta_went_well(struct meta *m)
+{
+    meta_set(&m->last_error, NULL);
+    m->failing_since = 0;
 }
 
 /* Not in the middle of a character. */

@@ -50,8 +50,9 @@ struct meta {
     char *name;
     struct meta_cert certs[META_SLOTS];
     struct renewal_retry retry;
-    char *last_error; /* NULL: nothing went wrong last time */
-    char *dns;        /* what it said of the names when that was looked at last, while tries fail: a digest */
+    char *last_error;      /* NULL: nothing went wrong last time */
+    int64_t failing_since; /* the first of the tries in a row that did; 0: none */
+    char *dns; /* what it said of the names when that was looked at last, while tries fail: a digest */
     int64_t held_since; /* a first order by a look beforehand; 0: it is not */
     struct meta_order order;
     char *configured;     /* what failures were counted for; another text resets them. The manager's own */
@@ -65,7 +66,9 @@ struct meta {
 void meta_init(struct meta *m, const char *name);
 void meta_free(struct meta *m);
 void meta_set(char **text, const char *value); /* copies; NULL clears */
-void meta_cert_free(struct meta_cert *cert);   /* leaves none */
+void meta_failed(struct meta *m, const char *why, int64_t now);
+void meta_went_well(struct meta *m);
+void meta_cert_free(struct meta_cert *cert); /* leaves none */
 
 /* There is one, it was not revoked, and has not ended. */
 bool meta_is_good(const struct meta *m, enum meta_slot slot, int64_t now);

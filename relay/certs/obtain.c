@@ -34,7 +34,7 @@ static int adopt(struct attempt *t)
     renewal_reset(&m->retry);
     meta_take_back(m, NULL);
     meta_order_ended(m);
-    meta_set(&m->last_error, NULL);
+    meta_went_well(m);
     m->held_since = 0;
     for (size_t i = 0; i < m->issuers_n; i++)
         m->issuers[i].failures = 0;
@@ -300,7 +300,7 @@ static void fail(struct attempt *t, const struct failed *f)
 
     t->r->why = f->why;
     t->r->end = OBTAIN_FAILED;
-    meta_set(&t->m->last_error, t->r->why.text);
+    meta_failed(t->m, t->r->why.text, now);
     had->failures += f->held_back ? 0 : patience == RENEWAL_SLOW ? DUE_FALL_BACK : 1;
     had->last_try = now;
     meta_set(&had->last_error, t->r->why.text);

@@ -186,6 +186,7 @@ int store_install(const struct store *s, const struct store_offer *o, struct met
     describe(&next.certs[slot], o, &found, now);
     renewal_reset(&next.retry);
     next.last_error = NULL;
+    next.failing_since = 0;
     next.dns = NULL;
     next.order = (struct meta_order){ 0 };
     next.held_since = 0;

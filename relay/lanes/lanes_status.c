@@ -23,9 +23,9 @@ static void add_away(const struct lanes *l, json_t *list)
 
     for (size_t i = 0; (last = presence_away(&l->presence, i, &agent)); i++)
         if (claims_knows(l->claims, agent) && !has_lane(l, agent))
-            json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:n, s:o, s:i, s:I, s:I, s:o, s:s}",
-                                                  "agent", agent, "lane", (json_int_t)last->id, "state",
-                                                  lane_state_text(LANE_S_DEAD), "rtt_ms", "since",
+            json_array_append_new(list, json_pack("{s:s, s:I, s:n, s:s, s:n, s:o, s:i, s:I, s:I, s:o, s:s}",
+                                                  "agent", agent, "lane", (json_int_t)last->id, "number",
+                                                  "state", lane_state_text(LANE_S_DEAD), "rtt_ms", "since",
                                                   json_time(presence_since(&l->presence, agent)), "streams",
                                                   0, "bytes_in", (json_int_t)last->bytes_in, "bytes_out",
                                                   (json_int_t)last->bytes_out, "last_error",
@@ -45,13 +45,14 @@ json_t *lanes_status(const struct lanes *l)
             continue; /* what ends is gone in a moment */
         trouble = f.last_error[0] ? f.last_error : boots_twin(&l->boots, f.agent, loop_now_ms(l->loop));
         json_array_append_new(
-            list, json_pack("{s:s, s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:s}", "agent", f.agent, "lane",
-                            (json_int_t)f.id, "state", lane_state_text(f.state), "rtt_ms",
-                            f.rtt_ms < 0 ? json_null() : json_integer(f.rtt_ms), "since", json_time(f.since),
-                            "streams", (json_int_t)atomic_load(&f.counts->streams), "bytes_in",
-                            (json_int_t)atomic_load(&f.counts->bytes_in), "bytes_out",
-                            (json_int_t)atomic_load(&f.counts->bytes_out), "last_error",
-                            trouble[0] ? json_any_text(trouble) : json_null(), "seen_from", f.seen_from));
+            list,
+            json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:s}", "agent", f.agent, "lane",
+                      (json_int_t)f.id, "number", (json_int_t)f.number, "state", lane_state_text(f.state),
+                      "rtt_ms", f.rtt_ms < 0 ? json_null() : json_integer(f.rtt_ms), "since",
+                      json_time(f.since), "streams", (json_int_t)atomic_load(&f.counts->streams), "bytes_in",
+                      (json_int_t)atomic_load(&f.counts->bytes_in), "bytes_out",
+                      (json_int_t)atomic_load(&f.counts->bytes_out), "last_error",
+                      trouble[0] ? json_any_text(trouble) : json_null(), "seen_from", f.seen_from));
     }
     add_away(l, list);
     return list;

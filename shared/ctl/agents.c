@@ -1,6 +1,7 @@
 /* tunnelctl agents, tunnelctl revoke: who may connect, and who may no longer. */
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/table.h"
+#include "shared/status/when.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,23 +21,30 @@ static void add_words(struct buf *out, const json_t *list)
 static void agent_row(struct table *table, const json_t *agent)
 {
     const char *since = ctl_text(agent, "since");
-    struct buf domains = { 0 };
+    struct buf domains = { 0 }, begun = { 0 };
+    struct when ago;
     char lanes[24];
 
     snprintf(lanes, sizeof lanes, "%lld", json_integer_value(json_object_get(agent, "lanes")));
     add_words(&domains, json_object_get(agent, "domains"));
-    table_row(table,
-              (const char *const[]){ ctl_text(agent, "name"), *since ? since : ctl_text(agent, "source"),
-                                     lanes, buf_text(&domains), ctl_text(agent, "key") });
+    if (*since)
+        buf_printf(&begun, "%s, from %s", when_ago(since, &ago), since);
+    else
+        buf_add_text(&begun, ctl_text(agent, "source"));
+    table_row(table, (const char *const[]){ ctl_text(agent, "name"), buf_text(&begun), lanes,
+                                            buf_text(&domains), ctl_text(agent, "key") });
     buf_free(&domains);
+    buf_free(&begun);
 }
 
 static void invite_row(struct table *table, const json_t *invite)
 {
     struct buf domains = { 0 }, until = { 0 };
+    struct when left;
 
     add_words(&domains, json_object_get(invite, "domains"));
-    buf_printf(&until, "invited, until %s", ctl_text(invite, "expires"));
+    buf_printf(&until, "invited, until %s, for %s", ctl_text(invite, "expires"),
+               when_in(ctl_text(invite, "expires"), &left));
     table_row(table, (const char *const[]){ ctl_text(invite, "name"), buf_text(&until), "-",
                                             buf_text(&domains), "-" });
     buf_free(&domains);

@@ -89,24 +89,28 @@ static const char *last_try_of(const json_t *cert)
 static void print_error(const json_t *cert)
 {
     const char *error = ctl_text(cert, "last_error"), *tried = last_try_of(cert);
-    struct when ago;
+    const char *since = ctl_text(cert, "failing_since");
+    struct when ago, begun;
 
-    if (*error && *tried)
-        printf("  %s: tried %s ago: %s\n", ctl_text(cert, "name"), when_ago(tried, &ago), error);
-    else if (*error)
-        printf("  %s: %s\n", ctl_text(cert, "name"), error);
+    if (*error)
+        ctl_say(stdout, "  %s: %s%s%s%s%s%s", ctl_text(cert, "name"), *tried ? "tried " : "",
+                *tried ? when_ago(tried, &ago) : "", *tried ? " ago: " : "", error, *since ? "; since " : "",
+                *since ? when_ago(since, &begun) : "");
     if (*ctl_text(cert, "warning"))
-        printf("  %s: %s\n", ctl_text(cert, "name"), ctl_text(cert, "warning"));
+        ctl_say(stdout, "  %s: %s", ctl_text(cert, "name"), ctl_text(cert, "warning"));
 }
 
 static void print_left_out(const json_t *cert)
 {
     const json_t *list = json_object_get(cert, "left_out"), *one;
+    struct when begun;
     size_t i;
 
     json_array_foreach(list, i, one)
-        printf("  %s: %s is left out since %s: %s\n", ctl_text(cert, "name"), ctl_text(one, "name"),
-               ctl_text(one, "since"), ctl_text(one, "why"));
+    {
+        ctl_say(stdout, "  %s: %s is left out since %s: %s", ctl_text(cert, "name"), ctl_text(one, "name"),
+                when_ago(ctl_text(one, "since"), &begun), ctl_text(one, "why"));
+    }
 }
 
 static bool is_wrong(const json_t *cert)

@@ -24,11 +24,11 @@ static enum ctl_exit print_results(const json_t *reply)
     {
         const char *state = ctl_text(one, "state"), *why = ctl_text(one, "why");
 
-        printf("  %s: %s%s%s\n", ctl_text(one, "name"),
-               strcmp(state, "taken") == 0  ? "taken"
-               : strcmp(state, "kept") == 0 ? "not taken, what is in the store stays"
-                                            : "not taken",
-               *why ? ": " : "", why);
+        ctl_say(stdout, "  %s: %s%s%s", ctl_text(one, "name"),
+                strcmp(state, "taken") == 0  ? "taken"
+                : strcmp(state, "kept") == 0 ? "not taken, what is in the store stays"
+                                             : "not taken",
+                *why ? ": " : "", why);
         if (strcmp(state, "refused") == 0)
             result = CTL_FAILING;
     }
@@ -38,12 +38,14 @@ static enum ctl_exit print_results(const json_t *reply)
 static void print_heading(const char *path, const json_t *reply)
 {
     const json_t *names = json_object_get(reply, "names"), *name;
+    struct buf list = { 0 };
     size_t i;
 
-    printf("%s:", path);
-    json_array_foreach(names, i, name) printf(" %s", json_string_value(name) ? json_string_value(name) : "");
-    printf(" (%s, from %s, until %s)\n", ctl_text(reply, "key_type"), ctl_text(reply, "ca"),
-           ctl_text(reply, "not_after"));
+    json_array_foreach(names, i, name)
+        buf_printf(&list, " %s", json_string_value(name) ? json_string_value(name) : "");
+    ctl_say(stdout, "%s:%s (%s, from %s, until %s)", path, buf_text(&list), ctl_text(reply, "key_type"),
+            ctl_text(reply, "ca"), ctl_text(reply, "not_after"));
+    buf_free(&list);
 }
 
 static bool has_refusal(const json_t *reply)

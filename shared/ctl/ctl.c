@@ -1,6 +1,7 @@
 #include "shared/ctl/ctl.h"
 
 #include "shared/json.h"
+#include "shared/value.h"
 
 #include <arpa/inet.h>
 #include <stdarg.h>
@@ -17,6 +18,27 @@ enum ctl_exit ctl_wrong_usage(const char *fmt, ...)
     va_end(args);
     fputs("; try: tunnelctl --help\n", stderr);
     return CTL_USAGE;
+}
+
+void ctl_say(FILE *to, const char *fmt, ...)
+{
+    struct buf text = { 0 }, shown = { 0 };
+    char small[1];
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(small, sizeof small, fmt, args);
+    va_end(args);
+    va_start(args, fmt);
+    if (n > 0)
+        (void)vsnprintf(buf_space(&text, (size_t)n + 1), (size_t)n + 1, fmt, args);
+    va_end(args);
+    buf_added(&text, n > 0 ? (size_t)n : 0);
+    value_show(&shown, (struct str){ buf_bytes(&text), text.len }, 0);
+    fprintf(to, "%s\n", buf_text(&shown));
+    buf_free(&text);
+    buf_free(&shown);
 }
 
 enum ctl_exit ctl_run_part(struct ctl *c, const struct ctl_part *parts, size_t n,
@@ -37,11 +59,38 @@ static void print_refusal(const json_t *reply)
     size_t i;
 
     json_array_foreach(errors, i, line)
-        fprintf(stderr, "%s\n", json_string_value(line) ? json_string_value(line) : "");
-    fprintf(stderr, "tunnelctl: %s\n", ctl_text(reply, "error"));
+        ctl_say(stderr, "%s", json_string_value(line) ? json_string_value(line) : "");
+    ctl_say(stderr, "tunnelctl: %s", ctl_text(reply, "error"));
 }
 
-static enum ctl_exit read_reply(struct ctl *c, int status, struct buf *content, json_t **reply)
+/* Both daemons speak the same protocol, but not everything is there at either. True when that was the trouble. */
+static bool print_wrong_side(struct ctl *c, const char *socket_path)
+{
+    const char *wanted = c->asks == CLIENT_RELAY ? "tunnel-relay" : "tunnel-agent", *there;
+    struct buf answer = { 0 };
+    struct err why = { 0 };
+    bool wrong = false;
+    json_t *reply = NULL;
+
+    if (c->asks != CLIENT_ANY && client_ask(socket_path, "GET", "/v1/version", &answer, &why) == 200)
+        reply = json_read(buf_bytes(&answer), answer.len, &why);
+    there = ctl_text(reply, "program");
+    if (*there && strcmp(there, wanted) != 0) {
+        wrong = true;
+        ctl_say(
+            stderr,
+            "tunnelctl: %s is a command for %s, and %s answers here; run it on %s, or name its control socket with %s",
+            c->command, wanted, there,
+            c->asks == CLIENT_RELAY ? "the relay's machine (the VM)" : "the agent's machine (at home)",
+            c->asks == CLIENT_RELAY ? "--relay or --socket" : "--agent or --socket");
+    }
+    buf_free(&answer);
+    json_decref(reply);
+    return wrong;
+}
+
+static enum ctl_exit read_reply(struct ctl *c, const char *socket_path, int status, struct buf *content,
+                                json_t **reply)
 {
     struct err why = { 0 };
 
@@ -54,7 +103,7 @@ static enum ctl_exit read_reply(struct ctl *c, int status, struct buf *content, 
     }
     if (status == 200)
         return CTL_WELL;
-    if (!c->json)
+    if (!c->json && !(status == 404 && print_wrong_side(c, socket_path)))
         print_refusal(*reply);
     json_decref(*reply);
     *reply = NULL;
@@ -80,7 +129,7 @@ enum ctl_exit ctl_tell(struct ctl *c, const char *method, const char *path, json
              (status = client_tell(socket_path, method, path, &request, patience_s, &answer, &why)) < 0)
         fprintf(stderr, "tunnelctl: no daemon answers: %s\n", why.text);
     else
-        result = read_reply(c, status, &answer, reply);
+        result = read_reply(c, socket_path, status, &answer, reply);
     buf_free(&request);
     buf_free(&answer);
     return result;
@@ -120,7 +169,7 @@ enum ctl_exit ctl_ask_text(struct ctl *c, const char *path, struct buf *text)
         fprintf(stderr, "tunnelctl: no daemon answers: %s\n", why.text);
         result = CTL_NO_DAEMON;
     } else {
-        result = read_reply(c, status, &answer, &reply);
+        result = read_reply(c, socket_path, status, &answer, &reply);
     }
     buf_free(&answer);
     return result;

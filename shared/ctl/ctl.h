@@ -7,12 +7,15 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 enum ctl_exit { CTL_WELL = 0, CTL_FAILING = 1, CTL_USAGE = 2, CTL_NO_DAEMON = 3 };
 
 struct ctl {
     const char *socket; /* --socket */
     enum client_side side;
+    const char *command;
+    enum client_side asks; /* whose command it is; CLIENT_ANY: of either */
     bool json, colour;
     bool dry_run;                       /* --dry-run: of dns sync */
     bool follow, watch;                 /* -f: of log; --watch: of status */
@@ -23,7 +26,8 @@ struct ctl {
     const char *reason;                 /* --reason: of certs revoke */
     const char *config, *state_dir;     /* --config, --state-dir, --force: of restore */
     bool force;
-    int argc; /* what follows the command's name */
+    size_t rows; /* of the table that is printed next, at most: of status */
+    int argc;    /* what follows the command's name */
     char **argv;
 };
 
@@ -62,6 +66,8 @@ enum ctl_exit ctl_tell(struct ctl *c, const char *method, const char *path, json
 enum ctl_exit ctl_ask_aside(struct ctl *c, const char *method, const char *path, json_t **reply);
 /* An answer that is no JSON, added to text. */
 enum ctl_exit ctl_ask_text(struct ctl *c, const char *path, struct buf *text);
+/* One line of what a daemon, or a peer of its, has written: what is not printable is shown as \\xNN. */
+void ctl_say(FILE *to, const char *fmt, ...) printf_like(2, 3);
 enum ctl_exit ctl_wrong_usage(const char *fmt, ...) printf_like(1, 2);
 
 /* A command in parts: the one that the first argument names, without that argument, or the whole when it names none. */

@@ -69,16 +69,20 @@ static void record_row(struct table *table, const json_t *record)
 static void print_reasons(const json_t *records)
 {
     const json_t *record;
+    struct when begun;
     size_t i;
 
     json_array_foreach(records, i, record)
     {
+        const char *since = ctl_text(record, "failing_since");
+
         if (*ctl_text(record, "last_error"))
-            printf("  %s %s: %s\n", ctl_text(record, "name"), ctl_text(record, "type"),
-                   ctl_text(record, "last_error"));
+            ctl_say(stdout, "  %s %s: %s%s%s", ctl_text(record, "name"), ctl_text(record, "type"),
+                    ctl_text(record, "last_error"), *since ? "; since " : "",
+                    *since ? when_ago(since, &begun) : "");
         if (*ctl_text(record, "note"))
-            printf("  %s %s: %s\n", ctl_text(record, "name"), ctl_text(record, "type"),
-                   ctl_text(record, "note"));
+            ctl_say(stdout, "  %s %s: %s", ctl_text(record, "name"), ctl_text(record, "type"),
+                    ctl_text(record, "note"));
     }
 }
 
@@ -110,10 +114,10 @@ static void print_providers(const json_t *providers)
         const char *end = ctl_text(provider, "hold_until");
 
         if (is_refused(provider))
-            printf("  provider %s is not asked %s%s (%s): %s\n", ctl_text(provider, "name"),
-                   *end ? "for another " : "until its configuration changes",
-                   *end ? when_in(end, &until) : "", ctl_text(provider, "state"),
-                   ctl_text(provider, "last_error"));
+            ctl_say(stdout, "  provider %s is not asked %s%s (%s): %s", ctl_text(provider, "name"),
+                    *end ? "for another " : "until its configuration changes",
+                    *end ? when_in(end, &until) : "", ctl_text(provider, "state"),
+                    ctl_text(provider, "last_error"));
     }
 }
 
@@ -157,7 +161,7 @@ static void print_side(char sign, const json_t *ours, const json_t *other)
 
         json_array_foreach(other, j, same) both = both || json_equal(value, same);
         if (!both)
-            printf("%c   %s\n", sign, json_string_value(value) ? json_string_value(value) : "");
+            ctl_say(stdout, "%c   %s", sign, json_string_value(value) ? json_string_value(value) : "");
     }
 }
 
@@ -167,8 +171,8 @@ static void print_step(const json_t *step)
 
     if (strcmp(action, "keep") == 0)
         return;
-    printf("  %s %s at %s: %s%s%s\n", ctl_text(step, "name"), ctl_text(step, "type"),
-           ctl_text(step, "provider"), action, *ctl_text(step, "why") ? ", " : "", ctl_text(step, "why"));
+    ctl_say(stdout, "  %s %s at %s: %s%s%s", ctl_text(step, "name"), ctl_text(step, "type"),
+            ctl_text(step, "provider"), action, *ctl_text(step, "why") ? ", " : "", ctl_text(step, "why"));
     if (strcmp(action, "foreign") == 0)
         return;
     print_side('-', json_object_get(step, "from"), json_object_get(step, "to"));
@@ -199,7 +203,8 @@ static void print_errors(const json_t *errors)
     const json_t *error;
     size_t i;
 
-    json_array_foreach(errors, i, error) fprintf(stderr, "tunnelctl: %s\n", json_string_value(error));
+    json_array_foreach(errors, i, error)
+        ctl_say(stderr, "tunnelctl: %s", json_string_value(error) ? json_string_value(error) : "");
 }
 
 static enum ctl_exit sync_now(struct ctl *c)

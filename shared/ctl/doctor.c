@@ -186,7 +186,7 @@ static enum ctl_exit ask_doctor(struct visit_here *v, const char *domain)
     if (reply && status == 200) {
         json_array_extend(v->steps.list, json_object_get(reply, "steps"));
     } else if (reply) {
-        fprintf(stderr, "tunnelctl: %s\n", ctl_text(reply, "error"));
+        ctl_say(stderr, "tunnelctl: %s", ctl_text(reply, "error"));
         result = CTL_FAILING;
     } else {
         steps_add(&v->steps, "daemon", STEP_FAIL, "it does not say what it finds: %s", why.text);
@@ -207,16 +207,23 @@ static const char *colour_of(const struct ctl *c, const char *state)
     return strcmp(state, "fail") == 0 ? "\033[31m" : strcmp(state, "warn") == 0 ? "\033[33m" : "\033[32m";
 }
 
+static const char *state_of(const json_t *step)
+{
+    const char *state = ctl_text(step, "state");
+
+    return strcmp(state, "pass") == 0 ? "pass" : strcmp(state, "warn") == 0 ? "warn" : "fail";
+}
+
 static void print_step(const struct ctl *c, const json_t *step, const char *about)
 {
-    const char *state = ctl_text(step, "state"), *remedy = ctl_text(step, "remedy");
+    const char *state = state_of(step), *remedy = ctl_text(step, "remedy");
 
     if (strcmp(ctl_text(step, "about"), about) != 0)
-        printf("%s\n", *ctl_text(step, "about") ? ctl_text(step, "about") : "this machine");
-    printf("  %s%s%s  %s: %s\n", colour_of(c, state), state, c->colour ? "\033[0m" : "",
-           ctl_text(step, "step"), ctl_text(step, "text"));
+        ctl_say(stdout, "%s", *ctl_text(step, "about") ? ctl_text(step, "about") : "this machine");
+    printf("  %s%s%s  ", colour_of(c, state), state, c->colour ? "\033[0m" : "");
+    ctl_say(stdout, "%s: %s", ctl_text(step, "step"), ctl_text(step, "text"));
     if (*remedy)
-        printf("        remedy: %s\n", remedy);
+        ctl_say(stdout, "        remedy: %s", remedy);
 }
 
 static void print_steps(const struct ctl *c, const json_t *list)

@@ -104,7 +104,7 @@ static enum ctl_exit refused(const struct follow *f)
     struct err why = { 0 };
     json_t *reply = json_read(buf_bytes(&f->refusal), f->refusal.len, &why);
 
-    fprintf(stderr, "tunnelctl: %s\n", reply ? ctl_text(reply, "error") : why.text);
+    ctl_say(stderr, "tunnelctl: %s", reply ? ctl_text(reply, "error") : why.text);
     json_decref(reply);
     return CTL_FAILING;
 }

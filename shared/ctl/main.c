@@ -10,26 +10,33 @@
 static const struct {
     const char *name, *arguments, *help;
     enum ctl_exit (*run)(struct ctl *c);
+    enum client_side asks;
 } commands[] = {
-    { "status", "[NAME]", "what is up, what is not, since when, and the remedy", ctl_status },
-    { "check", "[FILE]", "everything that is wrong with a configuration", ctl_check },
-    { "invite", "NAME", "let an agent in: prints the line to run on its machine (relay)", ctl_invite },
-    { "join", "TOKEN", "pair this agent with the relay that made the token (agent)", ctl_join },
-    { "agents", "", "who may connect, and which invitations are open (relay)", ctl_agents },
-    { "revoke", "NAME", "take an agent's or an invitation's leave away, at once (relay)", ctl_revoke },
-    { "add", "SITE", "serve a site: writes its file, and reloads; see below (agent)", ctl_add },
-    { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove },
-    { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs },
-    { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns },
-    { "doctor", "[NAME]", "the whole path, step by step, with a remedy for each fault", ctl_doctor },
-    { "log", "[-f]", "last lines of the access log; -f: as it happens (relay)", ctl_log },
-    { "top", "", "live traffic by domain, lane and port", ctl_top },
-    { "ban", "[ADDR]", "refuse a visitor's address; without one, who is refused", ctl_ban },
-    { "unban", "ADDRESS", "refuse it no longer", ctl_unban },
-    { "backup", "FILE", "keys, enrolments, certificates, state and ini files: one file", ctl_backup },
-    { "restore", "FILE", "put all of that where it was, on this machine or a new one", ctl_restore },
-    { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload },
-    { "version", "", "versions of tunnelctl and of the daemon", ctl_version },
+    { "status", "[NAME]", "what is up, what is not, since when, and the remedy", ctl_status, CLIENT_ANY },
+    { "check", "[FILE]", "everything that is wrong with a configuration", ctl_check, CLIENT_ANY },
+    { "invite", "NAME", "let an agent in: prints the line to run on its machine (relay)", ctl_invite,
+      CLIENT_RELAY },
+    { "join", "TOKEN", "pair this agent with the relay that made the token (agent)", ctl_join, CLIENT_AGENT },
+    { "agents", "", "who may connect, and which invitations are open (relay)", ctl_agents, CLIENT_RELAY },
+    { "revoke", "NAME", "take an agent's or an invitation's leave away, at once (relay)", ctl_revoke,
+      CLIENT_RELAY },
+    { "add", "SITE", "serve a site: writes its file, and reloads; see below (agent)", ctl_add, CLIENT_AGENT },
+    { "remove", "DOMAIN", "serve it no longer, if add wrote its file (agent)", ctl_remove, CLIENT_AGENT },
+    { "certs", "[WHAT]", "certificates: whom they cover, until when; see below (relay)", ctl_certs,
+      CLIENT_RELAY },
+    { "dns", "[WHAT]", "records: wanted, at the provider, public; see below (agent)", ctl_dns, CLIENT_AGENT },
+    { "doctor", "[NAME]", "the whole path, step by step, with a remedy for each fault", ctl_doctor,
+      CLIENT_ANY },
+    { "log", "[-f]", "last lines of the access log; -f: as it happens (relay)", ctl_log, CLIENT_RELAY },
+    { "top", "", "live traffic by domain, lane and port", ctl_top, CLIENT_ANY },
+    { "ban", "[ADDR]", "refuse a visitor's address; without one, who is refused", ctl_ban, CLIENT_ANY },
+    { "unban", "ADDRESS", "refuse it no longer", ctl_unban, CLIENT_ANY },
+    { "backup", "FILE", "keys, enrolments, certificates, state and ini files: one file", ctl_backup,
+      CLIENT_ANY },
+    { "restore", "FILE", "put all of that where it was, on this machine or a new one", ctl_restore,
+      CLIENT_ANY },
+    { "reload", "", "read the configuration again, as a whole or not at all", ctl_reload, CLIENT_ANY },
+    { "version", "", "versions of tunnelctl and of the daemon", ctl_version, CLIENT_ANY },
 };
 
 static void print_help(void)
@@ -98,8 +105,11 @@ static enum ctl_exit run_command(struct ctl *c)
     if (c->follow && strcmp(name, "log") != 0)
         return ctl_wrong_usage("-f is for log, not for %s", name);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(name, commands[i].name) == 0)
+        if (strcmp(name, commands[i].name) == 0) {
+            c->command = name;
+            c->asks = commands[i].asks;
             return commands[i].run(c);
+        }
     return ctl_wrong_usage("there is no command %s", name);
 }
 

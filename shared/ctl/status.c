@@ -1,5 +1,6 @@
 /* What a person reads first: what is up, what is not, since when, and why. */
 #include "shared/ctl/ctl.h"
+#include "shared/ctl/status_room.h"
 #include "shared/ctl/table.h"
 #include "shared/ctl/watch.h"
 #include "shared/port_holder.h"
@@ -96,6 +97,7 @@ static void print_table(struct ctl *c, const char *title, struct table *table)
 {
     struct buf out = { 0 };
 
+    table_keep(table, c->rows);
     if (table->rows > 1)
         table_print(&out, table);
     printf("\n%s%s%s%s\n%s", bold(c), title, plain(c), table->rows > 1 ? "" : "  none", buf_text(&out));
@@ -385,49 +387,43 @@ static bool is_understood(const json_t *status)
 }
 
 /* Visitors are served all the same. */
-static void print_admin_trouble(const json_t *status)
+static void add_admin_trouble(struct buf *out, const json_t *status)
 {
     const char *why = ctl_text(json_object_get(status, "admin"), "last_error");
-    struct buf shown = { 0 };
 
     if (!*why)
         return;
-    value_show(&shown, str_of(why), 0);
-    printf("  no admin listener (/metrics) for now: %s\n", buf_text(&shown));
-    buf_free(&shown);
+    buf_add_text(out, "  no admin listener (/metrics) for now: ");
+    value_show(out, str_of(why), 0);
+    buf_add_text(out, "\n");
 }
 
 /* The relay's user may not see whose socket it is; whoever asks may, and mostly is root. */
-static void print_holder(const json_t *listener)
+static void add_holder(struct buf *out, const json_t *listener)
 {
     const char *at = ctl_text(listener, "listen");
-    struct buf shown = { 0 };
     struct opt_address addr;
     char holder[64];
 
     if (*ctl_text(listener, "holder") || value_address(str_of(at), false, &addr, NULL) != 0 ||
         !port_holder(&addr.addr, addr.any, holder, sizeof holder))
         return;
-    value_show(&shown, str_of(holder), 0);
-    printf("  %s is held by %s\n", at, buf_text(&shown));
-    buf_free(&shown);
+    buf_printf(out, "  %s is held by ", at);
+    value_show(out, str_of(holder), 0);
+    buf_add_text(out, "\n");
 }
 
-static void print_reasons(const json_t *status)
+static void add_reasons(struct buf *out, const json_t *status)
 {
     const json_t *listener;
     size_t i;
 
     json_array_foreach(json_object_get(status, "listeners"), i, listener)
     {
-        struct buf line = { 0 };
-
         if (listeners_state_of_one(listener))
             continue;
-        listeners_state_add_reason(&line, listener);
-        fputs(buf_text(&line), stdout);
-        buf_free(&line);
-        print_holder(listener);
+        listeners_state_add_reason(out, listener);
+        add_holder(out, listener);
     }
 }
 
@@ -441,26 +437,29 @@ static void print_notices(const json_t *status)
     buf_free(&lines);
 }
 
-static void print_problems(const struct ctl *c, const json_t *status)
+static void find_problems(struct buf *lines, const json_t *status)
 {
-    struct buf lines = { 0 };
+    add_reasons(lines, status);
+    problems_add(lines, status);
+    add_admin_trouble(lines, status);
+}
 
-    problems_add(&lines, status);
-    if (lines.len > 0 || !listeners_state_is_well(status) ||
-        *ctl_text(json_object_get(status, "admin"), "last_error"))
-        printf("\n%swrong%s\n", bold(c), plain(c));
-    print_reasons(status);
-    fputs(buf_text(&lines), stdout);
-    print_admin_trouble(status);
-    buf_free(&lines);
+static void print_problems(const struct ctl *c, struct buf *problems)
+{
+    if (problems->len > 0)
+        printf("\n%swrong%s\n%s", bold(c), plain(c), buf_text(problems));
 }
 
 static enum ctl_exit show(struct ctl *c, const json_t *status)
 {
     bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
+    size_t rows[STATUS_PARTS];
     bool lanes_well, domains_well, ports_well = true;
-    struct buf name = { 0 }, version = { 0 };
+    struct buf name = { 0 }, version = { 0 }, problems = { 0 };
     char up[32];
+
+    find_problems(&problems, status);
+    status_room(status, &problems, rows);
 
     status_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
     value_show(&name, str_of(ctl_text(status, "name")), 0);
@@ -469,11 +468,15 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
            plain(c), buf_text(&version), up);
     buf_free(&name);
     buf_free(&version);
-    print_problems(c, status);
+    print_problems(c, &problems);
+    buf_free(&problems);
+    c->rows = rows[STATUS_LANES];
     lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
+    c->rows = rows[STATUS_DOMAINS];
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
     if (!is_relay)
         print_notices(status);
+    c->rows = rows[STATUS_PORTS];
     if (has_ports(status))
         ports_well = is_relay ? show_relay_ports(c, status) : show_agent_ports(c, status);
     return listeners_state_is_well(status) && lanes_well && domains_well && ports_well ? CTL_WELL

@@ -222,7 +222,8 @@ static enum ctl_exit show(struct ctl *c, void *user)
         bool relay = strcmp(ctl_text(now, "role"), "relay") == 0;
 
         seconds = seconds > 0.001 ? seconds : 0.001;
-        printf("tunnel-%s  %s  in the last %.1f s\n", ctl_text(now, "role"), ctl_text(now, "name"), seconds);
+        ctl_say(stdout, "tunnel-%s  %s  in the last %.1f s", ctl_text(now, "role"), ctl_text(now, "name"),
+                seconds);
         if (relay) {
             show_domains(json_object_get(now, "domains"), json_object_get(top->before, "domains"), seconds);
             show_bytes(json_object_get(now, "lanes"), json_object_get(top->before, "lanes"), seconds, "LANE",

@@ -84,7 +84,7 @@ static void detours(struct problems *p, const json_t *relay)
         why = mem_format("lane %" JSON_INTEGER_FORMAT " goes by port %" JSON_INTEGER_FORMAT
                          ", because no SSH server was found at port %" JSON_INTEGER_FORMAT,
                          json_integer_value(json_object_get(lane, "lane")), port, given);
-        say(p, WORTH_KNOWING, status_text(relay, "name"), why, lane, NULL, NULL);
+        say(p, WORTH_KNOWING, status_text(relay, "name"), why, lane, "since", NULL);
         free(why);
     }
 }
@@ -104,6 +104,19 @@ static void service(struct problems *p, const char *name, const json_t *owner)
     free(why);
 }
 
+/* Of a site or a port of ours, by the relay. */
+static void refusal(struct problems *p, const json_t *claimed)
+{
+    const char *claim = status_text(claimed, "claim_why");
+    char *why;
+
+    if (!*claim)
+        return;
+    why = mem_format("refused by the relay: %s", claim);
+    say(p, VISITORS_SEE_IT, status_text(claimed, "name"), why, claimed, "claim_since", NULL);
+    free(why);
+}
+
 static void relays(struct problems *p, const json_t *status)
 {
     const json_t *relay;
@@ -114,6 +127,12 @@ static void relays(struct problems *p, const json_t *status)
         lanes(p, status_text(relay, "name"), json_object_get(relay, "lanes"));
         detours(p, relay);
         service(p, status_text(relay, "name"), relay);
+    }
+    json_array_foreach(json_object_get(status, "leaving"), i, relay)
+    {
+        say(p, WORTH_KNOWING, status_text(relay, "name"),
+            "no longer configured; its lanes stay until no record names it and no resolver keeps one", relay,
+            "since", NULL);
     }
 }
 
@@ -133,7 +152,10 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
                       status_text(cert, "state"), *why ? ": " : "", why, *tried ? "; tried " : "",
                       *tried ? when_ago(tried, &ago) : "", *tried ? " ago" : "");
     say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, status_text(domain, "name"), text, cert,
-        over ? "not_after" : "since", "next_attempt");
+        over                                  ? "not_after"
+        : *status_text(cert, "failing_since") ? "failing_since"
+                                              : "since",
+        "next_attempt");
     free(text);
 }
 
@@ -159,7 +181,7 @@ static void records(struct problems *p, const json_t *domain)
             say(p,
                 is(record, "state", "waiting") || is(record, "state", "updating") ? WORTH_KNOWING
                                                                                   : WILL_BE_SEEN,
-                name, status_text(record, "last_error"), record, NULL, "next_check");
+                name, status_text(record, "last_error"), record, "failing_since", "next_check");
         free(name);
     }
 }
@@ -200,6 +222,7 @@ static void agent_domain(struct problems *p, const json_t *domain)
     const json_t *entry;
     size_t i;
 
+    refusal(p, domain);
     service(p, status_text(domain, "name"), domain);
     json_array_foreach(json_object_get(domain, "routes"), i, entry)
     {
@@ -239,17 +262,10 @@ static void ports(struct problems *p, const json_t *status)
 
     json_array_foreach(json_object_get(status, "tcp"), i, port)
     {
-        const char *claim = status_text(port, "claim_why");
-
         if (*status_text(port, "why"))
             say(p, VISITORS_SEE_IT, status_text(port, "name"), status_text(port, "why"), port, "since", NULL);
         service(p, status_text(port, "name"), port);
-        if (*claim) {
-            char *why = mem_format("refused by the relay: %s", claim);
-
-            say(p, VISITORS_SEE_IT, status_text(port, "name"), why, port, NULL, NULL);
-            free(why);
-        }
+        refusal(p, port);
     }
 }
 

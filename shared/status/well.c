@@ -54,7 +54,8 @@ static bool are_services_well(const json_t *domain)
 
 bool well_domain_at_home(const json_t *domain)
 {
-    return are_services_well(domain) && dns_state_is_well(domain) && cert_state_is_well(domain);
+    return are_services_well(domain) && dns_state_is_well(domain) && cert_state_is_well(domain) &&
+           strcmp(status_text(domain, "claim"), "refused") != 0;
 }
 
 bool well_port_at_relay(const json_t *port)

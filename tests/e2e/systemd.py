@@ -17,10 +17,12 @@ import pytest
 from programs import PATIENCE_S, environment, need, need_root, wait_until
 
 MANAGER = "/lib/systemd/systemd"
-# It refuses to run where /run says that there is no systemd, and needs a cgroup that is its own.
+# It refuses to run where /run says that there is no systemd, and needs a cgroup that is its own. What a unit may not see is
+# covered by what is inaccessible, which the machine's own manager would have made.
 BEGIN = """\
 mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/user/0 && chmod 700 /run/user/0 || exit 77
 [ ! -e /sys/fs/cgroup/cgroup.procs ] && { umount -l /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup || exit 77; }
+mkdir -p -m 000 /run/systemd/inaccessible/dir && : >/run/systemd/inaccessible/reg && mkfifo /run/systemd/inaccessible/fifo || exit 77
 mkdir -p "/sys/fs/cgroup/$NAME" && echo $$ >"/sys/fs/cgroup/$NAME/cgroup.procs" || exit 77
 echo mounted
 exec """ + MANAGER + """ --user --log-target=console

@@ -58,6 +58,14 @@ def test_names_that_the_daemon_knows(daemons: Callable[..., Daemon]) -> None:
     assert offered("remove", "a", socket=agent.socket) == {"a.test"}
 
 
+@pytest.mark.parametrize("file", ["tunnelctl.bash", "_tunnelctl"])
+def test_each_option_is_known(file: str) -> None:
+    options = set(re.findall(r"--[a-z-]+", run("tunnelctl", "--help").out)) | {"--version", "--follow"}
+    assert {"--domains", "--dry-run", "--state-dir"} < options
+    known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", (FOLDER / file).read_text()))
+    assert options - known == set() and known - options - {"--"} == set()
+
+
 def test_zsh_knows_the_same_commands() -> None:
     text = (FOLDER / "_tunnelctl").read_text()
     assert set(re.findall(r"^        '([a-z]+):", text, re.MULTILINE)) == COMMANDS

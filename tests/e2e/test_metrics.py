@@ -66,6 +66,37 @@ def test_what_conf_names_is_served(whole, places):
     assert not {"_"} & {name[-1] for name in families}
 
 
+# What a dashboard of somebody else's may count on, by what it is about.
+NAMES = {
+    "lanes": ["relay_lanes", "relay_lane_up", "agent_lane_up", "agent_relay_up"],
+    "rtt": ["relay_lane_rtt_seconds", "agent_lane_rtt_seconds"],
+    "streams": ["relay_lane_streams", "agent_lane_streams"],
+    "bytes": ["relay_received_bytes_total", "relay_sent_bytes_total", "relay_lane_received_bytes_total", "agent_lane_sent_bytes_total"],
+    "requests": ["relay_requests_total"],
+    "latency": ["relay_edge_latency_seconds", "relay_lane_latency_seconds", "relay_service_latency_seconds"],
+    "handshakes": ["relay_tls_handshakes_total"],
+    "certificates": ["relay_certificate_remaining_seconds", "relay_certificate_expiry_timestamp_seconds"],
+    "renewals": ["relay_certificate_orders_total", "relay_certificate_renewal_failing"],
+    "DNS": ["agent_dns_updates_total", "agent_dns_record_ok"],
+    "who is not served": ["relay_parked_requests_total", "relay_domain_parked_requests", "relay_refused_requests_total"],
+    "memory": ["relay_memory_private_bytes", "agent_memory_private_bytes"],
+    "build": ["relay_build_info", "agent_build_info"],
+}
+LABELS = {"domain", "code", "reason", "result", "state", "agent", "lane", "relay", "le", "outcome", "version", "name", "type", "provider", "port", "route"}
+
+
+def test_what_there_is(whole, places):
+    """Each by its name, and no label that a visitor could fill."""
+    assert whole.visit(target="/").status == 200
+    scraped = [Scraped(place) for place in places]
+    families = scraped[0].families | scraped[1].families
+    assert {f"tunnel_{name}" for names in NAMES.values() for name in names} <= families
+    labels = {label for one in scraped for sample in one for label in re.findall(r'[{,]([a-z_]+)="', sample)}
+    assert {"domain", "code", "reason"} <= labels <= LABELS, labels - LABELS
+    assert {f'tunnel_relay_requests_total{{domain="{DOMAIN}",code="{code}"}}' for code in
+            ("1xx", "2xx", "3xx", "4xx", "5xx", "none")} <= set(scraped[0])
+
+
 def test_both_ends_count_the_same_requests(whole, places):
     before = Scraped(places[0])
     for _ in range(5):

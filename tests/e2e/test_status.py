@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
 import signal
 import socket
+import struct
+import subprocess
+import termios
 import threading
 from pathlib import Path
 
@@ -13,13 +20,13 @@ import pytest
 
 from path import DOMAIN, path
 from ports import port_paths, services
-from programs import PATIENCE_S, run, wait_until
+from programs import PATIENCE_S, environment, program, run, wait_until
 from test_log import watching
 
 MANUAL = Path(__file__).resolve().parents[2] / "conf/man/tunnelctl.1"
 # Members that the answers below have no reason to show.
 RARE = re.compile(r"domains\[\]\.(upstream|routes\[\]\..*|certs\[\]\..*|dns\.records\[\]\.(provider|public)\[\]|dns)"
-                  r"|relays\[\]\.(protocol|remote_.*|service.*)|notices\[\]\..*|domains\[\]\.guard\..*|domains\[\]\.cert"
+                  r"|leaving\[\].*|relays\[\]\.(protocol|remote_.*|service.*)|notices\[\]\..*|domains\[\]\.guard\..*|domains\[\]\.cert"
                   r"|domains\[\]\.cert\.failures|alerts\.webhook\..*")
 
 
@@ -99,6 +106,55 @@ def test_it_goes_on_until_it_is_told_to_end(path):
         wait_until(lambda: "mode" in seen(), "it is shown")
         path.agent.kill()
         assert process.wait(PATIENCE_S) == 3
+
+
+def on_a_terminal(status, folder, lines, columns):
+    """What is shown of this answer there: its lines, each as often as it takes lines of the screen."""
+    where = str(folder / "impostor.sock")
+    far, near = pty.openpty()
+    fcntl.ioctl(near, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(where)
+        listener.listen()
+        process = subprocess.Popen([program("tunnelctl"), "--socket", where, "status"], stdout=near, env=environment(NO_COLOR="1"))
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            content = json.dumps(status).encode()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        os.close(near)
+        text = b""
+        with contextlib.suppress(OSError):  # so it says that nobody writes any more
+            while more := os.read(far, 65536):
+                text += more
+        os.close(far)
+        process.wait(PATIENCE_S)
+    (folder / "impostor.sock").unlink()
+    return [line[i:i + columns] for line in text.decode().splitlines() for i in range(0, len(line) or 1, columns)]
+
+
+def many(domains, bad):
+    """A relay's status with so many domains, and so many of them whose certificate fails."""
+    cert = {"state": "valid", "issuer": "acme", "not_after": "2099-01-01T00:00:00Z", "names": [], "last_error": None}
+    failing = {**cert, "state": "failing", "last_error": "the authority says: " + "no " * 40, "failing_since": "2026-01-01T00:00:00Z"}
+    return {"role": "relay", "name": "fra1", "version": "1", "uptime_s": 9, "listeners": [],
+            "lanes": [{"agent": "pi", "lane": i, "state": "up", "since": "2026-01-01T00:00:00Z", "rtt_ms": 9, "streams": 0} for i in range(8)],
+            "domains": [{"name": f"n{i}.example.org", "state": "up", "agents": ["pi"], "requests": i, "errors": 0,
+                         "cert": failing if i >= domains - bad else cert} for i in range(domains)]}
+
+
+@pytest.mark.parametrize("domains, bad", [(3, 0), (3, 1), (200, 0), (200, 2), (200, 200)])
+def test_it_fits_on_a_screen(folder, domains, bad):
+    shown = on_a_terminal(many(domains, bad), folder, 24, 80)
+    assert len(shown) <= 23, "\n".join(shown)  # and one for what is typed next
+    text = "\n".join(shown)
+    assert ("wrong" in shown) == (bad > 0) and ("; since " in text.replace("\n", "")) == (bad > 0)
+    if domains > 100:
+        assert len(shown) >= 22 and re.search(r"^  and \d+ more$", text, re.M)
+    if bad > 100:
+        assert re.search(r"^  and \d+ more; to see all: tunnelctl status \| less$", text, re.M)
+    whole = on_a_terminal(many(domains, bad), folder, 2000, 200)
+    assert len(re.findall(r"\.example\.org +up ", "\n".join(whole))) == domains and "more" not in "\n".join(whole)
 
 
 EVIL = "\x1b]0;x\x07\x1b[31m\r\n\x9b2J"

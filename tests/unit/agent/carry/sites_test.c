@@ -288,7 +288,7 @@ static void test_status(void **state)
         text,
         "[{\"name\":\"a.test\",\"mode\":\"tunnel\",\"service\":\"http://x\",\"service_state\":"
         "\"unknown\",\"service_since\":null,\"service_detail\":\"\",\"routes\":[{\"path\":\"/api\",\"service\":\"https://y\","
-        "\"service_state\":\"refused\",\"service_since\":\"2023-11-14T22:13:20Z\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\",\"claim_why\":null,\"guard\":null}]");
+        "\"service_state\":\"refused\",\"service_since\":\"2023-11-14T22:13:20Z\",\"service_detail\":\"no ? trust\"}],\"claim\":\"waiting\",\"claim_why\":null,\"claim_since\":null,\"guard\":null}]");
     free(text);
     json_decref(list);
     sites_free(&s);

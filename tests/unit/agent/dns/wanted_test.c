@@ -43,7 +43,7 @@ static void world_relay(struct world *w, size_t i, bool up, const char *v4, cons
     }
     r->known = v4 || v6;
     r->up = up;
-    r->down_since_ms = NOW_MS;
+    r->since_ms = NOW_MS;
     assert_true(!v4 || dns_rrset_add(&r->publish[NAME_V4], str_of(v4), NULL));
     assert_true(!v6 || dns_rrset_add(&r->publish[NAME_V6], str_of(v6), NULL));
 }
@@ -134,8 +134,58 @@ static void test_a_relay_that_is_down_is_withdrawn(void **state)
     assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
     assert_wanted(&w, "a.test", "A 192.0.2.1 AAAA -");
     w.relays[0].up = false; /* all are down: what is there stays */
-    w.relays[0].down_since_ms = 0;
+    w.relays[0].since_ms = 0;
     assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
+    assert_wanted(&w, "a.test", "A 192.0.2.1 192.0.2.2 AAAA -");
+    world_end(&w);
+}
+
+/* What each relay has said of its certificate; indexed as `relays` are. */
+static enum told_state told[2];
+
+static enum told_state cert_of(void *user, const char *relay, const char *site)
+{
+    (void)user;
+    assert_string_equal(site, "a.test");
+    return told[relay[0] - 'a'];
+}
+
+static void test_a_new_relay_is_held_until_it_has_a_certificate(void **state)
+{
+    json_t *records = json_array();
+    struct dns_name *n;
+    struct world w;
+
+    (void)state;
+    world_make(&w, HEAD RELAYS PROVIDER SITE "service = http://x\n");
+    w.wanted.cert_of = cert_of;
+    world_relay(&w, 0, true, "192.0.2.1", NULL);
+    world_relay(&w, 1, true, "192.0.2.2", NULL);
+    told[0] = told[1] = TOLD_MISSING; /* nobody has one: somebody has to begin */
+    assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
+    assert_wanted(&w, "a.test", "A 192.0.2.1 192.0.2.2 AAAA -");
+    told[0] = TOLD_GOOD;
+    assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
+    assert_wanted(&w, "a.test", "A 192.0.2.1 AAAA -");
+    n = names_find(&w.names, "p", "a.test");
+    name_add_status(n, 0, records);
+    assert_non_null(strstr(json_string_value(json_object_get(json_array_get(records, 0), "note")),
+                           "relay b is left out until it has a certificate"));
+    json_decref(records);
+    told[1] = TOLD_NOTHING; /* it may say so in a moment, or never */
+    assert_int_equal(wanted_names(&w.wanted, &w.names), 60 * 1000);
+    assert_wanted(&w, "a.test", "A 192.0.2.1 AAAA -");
+    w.wanted.now_ms += 60 * 1000;
+    assert_int_equal(wanted_names(&w.wanted, &w.names), 0);
+    assert_wanted(&w, "a.test", "A 192.0.2.1 192.0.2.2 AAAA -");
+    told[1] = TOLD_MISSING;
+    w.relays[0].up = false; /* the only one that could serve is away */
+    wanted_names(&w.wanted, &w.names);
+    assert_wanted(&w, "a.test", "A 192.0.2.1 192.0.2.2 AAAA -");
+    w.relays[0].up = true;
+    assert_true(
+        dns_rrset_add(&n->families[NAME_V4].have, STR("192.0.2.2"), NULL)); /* visitors find it already */
+    wanted_names(&w.wanted, &w.names);
     assert_wanted(&w, "a.test", "A 192.0.2.1 192.0.2.2 AAAA -");
     world_end(&w);
 }
@@ -268,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_relays),
         cmocka_unit_test(test_a_relay_that_is_down_is_withdrawn),
+        cmocka_unit_test(test_a_new_relay_is_held_until_it_has_a_certificate),
         cmocka_unit_test(test_some_relays_alone),
         cmocka_unit_test(test_one_of_several),
         cmocka_unit_test(test_a_relay_without_a_public_address),

@@ -57,9 +57,12 @@ static void test_sites_and_certificates(void **state)
 
 static void test_lanes_by_state(void **state)
 {
-    json_t *status = json_pack("{s:[{s:s, s:s, s:i}, {s:s, s:s, s:i}, {s:s, s:s, s:i}]}", "lanes", "agent",
-                               "pi", "state", "up", "lane", 1, "agent", "nas", "state", "dead", "lane", 2,
-                               "agent", "pi", "state", "up", "lane", 3);
+    json_t *status =
+        json_pack("{s:[{s:s, s:s, s:i, s:i}, {s:s, s:s, s:i, s:n}, {s:s, s:s, s:i, s:i}, "
+                  "{s:s, s:s, s:i, s:I}]}",
+                  "lanes", "agent", "pi", "state", "up", "lane", 701, "number", 1, "agent", "nas", "state",
+                  "dead", "lane", 702, "number", "agent", "pi", "state", "up", "lane", 703, "number", 1,
+                  "agent", "pi", "state", "busy", "lane", 704, "number", (json_int_t)1 << 40);
     const struct relay_counted counted = { .orders = { 0, 0, 0 } };
     struct buf out = { 0 };
     struct metrics m;
@@ -70,7 +73,11 @@ static void test_lanes_by_state(void **state)
     assert_has(&out, "\ntunnel_relay_lanes{agent=\"pi\",state=\"up\"} 2\n");
     assert_has(&out, "\ntunnel_relay_lanes{agent=\"pi\",state=\"dead\"} 0\n");
     assert_has(&out, "\ntunnel_relay_lanes{agent=\"nas\",state=\"dead\"} 1\n");
-    assert_has(&out, "\ntunnel_relay_lane_up{agent=\"pi\",lane=\"3\"} 1\n");
+    /* Its number at the agent, or what is free: another machine's has the same, or it is no number of a lane. */
+    assert_has(&out, "\ntunnel_relay_lane_up{agent=\"pi\",lane=\"1\"} 1\n");
+    assert_has(&out, "\ntunnel_relay_lane_up{agent=\"pi\",lane=\"0\"} 1\n");
+    assert_has(&out, "\ntunnel_relay_lane_busy{agent=\"pi\",lane=\"2\"} 1\n");
+    assert_has(&out, "\ntunnel_relay_lane_up{agent=\"nas\",lane=\"0\"} 0\n");
     buf_free(&out);
     json_decref(status);
 }

@@ -154,8 +154,8 @@ static void assert_status(const struct certs *c, const char *site, const char *e
     json_decref(status);
 }
 
-#define NONE                                                                                              \
-    "{\"issuer\":\"internal\",\"last_error\":null,\"names\":[],\"next_attempt\":null,\"not_after\":null," \
+#define NONE                                                                                                                     \
+    "{\"failing_since\":null,\"issuer\":\"internal\",\"last_error\":null,\"names\":[],\"next_attempt\":null,\"not_after\":null," \
     "\"state\":\"none\"}"
 
 static void test_status(void **state)
@@ -164,10 +164,11 @@ static void test_status(void **state)
 
     assert_status(c, "a.test", NONE);
     context(c, NAMES("a.test", "*.a.test"), NOW);
-    assert_status(c, "a.test",
-                  "{\"issuer\":\"internal\",\"last_error\":null,\"names\":[\"a.test\",\"*.a.test\"],"
-                  "\"next_attempt\":\"2027-01-18T20:00:00Z\",\"not_after\":\"2027-01-22T08:00:00Z\","
-                  "\"state\":\"valid\"}");
+    assert_status(
+        c, "a.test",
+        "{\"failing_since\":null,\"issuer\":\"internal\",\"last_error\":null,\"names\":[\"a.test\",\"*.a.test\"],"
+        "\"next_attempt\":\"2027-01-18T20:00:00Z\",\"not_after\":\"2027-01-22T08:00:00Z\","
+        "\"state\":\"valid\"}");
     assert_status(c, "*.a.test", NONE); /* by the site's own name alone */
     certs_free(c);
 }
@@ -193,10 +194,11 @@ static void test_an_old_one_that_is_still_good(void **state)
     assert_non_null(line);
     assert_null(strstr(line + 1, "no new certificate")); /* once is enough */
     buf_free(&said.text);
-    assert_status(c, "a.test",
-                  "{\"issuer\":\"internal\",\"last_error\":\"cannot put an extension into a certificate\","
-                  "\"names\":[\"a.test\"],\"next_attempt\":null,\"not_after\":\"2027-01-22T08:00:00Z\","
-                  "\"state\":\"failing\"}");
+    assert_status(
+        c, "a.test",
+        "{\"failing_since\":\"2027-01-18T20:00:00Z\",\"issuer\":\"internal\",\"last_error\":\"cannot put an extension into a certificate\","
+        "\"names\":[\"a.test\"],\"next_attempt\":null,\"not_after\":\"2027-01-22T08:00:00Z\","
+        "\"state\":\"failing\"}");
     assert_null(certs_context(c, names, 2, NOW + 7 * DAY, &e)); /* it has expired */
     assert_string_not_equal(e.text, "");
     assert_ptr_not_equal(context(c, NAMES("a.test"), NOW + 7 * DAY), old);

@@ -28,7 +28,10 @@ static void test_print(void **state)
         { "a row of nothing", 2, 2, ROWS("A", "B", "", ""), "  A  B\n\n" },
         { "characters, not bytes", 2, 3,
           ROWS("A", "B", "\303\244\342\202\254\360\237\230\272", "x", "abc", "y"),
-          "  A    B\n  \303\244\342\202\254\360\237\230\272  x\n  abc  y\n" },
+          "  A     B\n  \303\244\342\202\254\360\237\230\272  x\n  abc   y\n" },
+        { "wide ones and combining ones", 2, 4,
+          ROWS("A", "B", "\346\227\245\346\234\254", "x", "e\314\201", "y", "\357\274\241", "z"),
+          "  A     B\n  \346\227\245\346\234\254  x\n  e\314\201     y\n  \357\274\241    z\n" },
         { "what a terminal would obey", 2, 2, ROWS("A", "B", "\033[31mred\033[0m\r\n\a\b", "\177x"),
           "  A           B\n  [31mred[0m  x\n" },
         { "controls beyond ASCII", 2, 2, ROWS("A", "B", "a\302\233b", "\302\205x"), "  A   B\n  ab  x\n" },
@@ -93,10 +96,40 @@ static void test_long_cells(void **state)
     table_free(&t);
 }
 
+static void test_keep(void **state)
+{
+    static const struct {
+        size_t keep;
+        const char *text;
+    } rows[] = {
+        { 0, "  A\n  and 3 more\n" },
+        { 1, "  A\n  x\n  and 2 more\n" },
+        { 3, "  A\n  x\n  yyy\n  z\n" },
+        { SIZE_MAX, "  A\n  x\n  yyy\n  z\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct table t;
+        struct buf out = { 0 };
+
+        table_init(&t, 1, ROWS("A"));
+        table_row(&t, ROWS("x"));
+        table_row(&t, ROWS("yyy"));
+        table_row(&t, ROWS("z"));
+        table_keep(&t, rows[i].keep);
+        table_print(&out, &t);
+        assert_string_equal(buf_text(&out), rows[i].text);
+        buf_free(&out);
+        table_free(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_print),
+        cmocka_unit_test(test_keep),
         cmocka_unit_test(test_cells_are_copied),
         cmocka_unit_test(test_long_cells),
     };
