@@ -101,12 +101,16 @@ static void add_record(const json_t *record, struct troubles *seen)
 {
     const char *why = text_of(record, "last_error");
     bool failed = is(record, "state", "failed") || is(record, "state", "foreign");
+    int64_t since_s;
 
+    if (json_get_time(record, "failing_since", &since_s, NULL) != 0)
+        since_s = 0;
     troubles_add(seen, &(struct trouble){
                            .kind = EVENT_DNS,
                            .subject = join(seen, text_of(record, "name"), " ", text_of(record, "type")),
                            .grade = *why != 0,
                            .unsure = is(record, "state", "updating"),
+                           .since_s = since_s,
                            .damp_ms = failed ? DAMPING_USUAL_MS : WAITING_MS,
                            .why = why,
                            .remedy = "tunnelctl dns on the agent's machine says what is wanted and what is "

@@ -75,11 +75,9 @@ static char *cert_why(struct troubles *seen, const json_t *cert)
     return copy;
 }
 
-static void add_cert(const json_t *domain, time_t now, struct troubles *seen)
+static void add_cert(const char *site, const json_t *cert, time_t now, struct troubles *seen)
 {
-    const json_t *cert = json_object_get(domain, "cert");
     int64_t ends = time_of(cert, "not_after");
-    const char *site = text_of(domain, "name");
     bool expired = is(cert, "state", "expired"), failing = is(cert, "state", "failing");
     bool serious = expired || json_integer_value(json_object_get(cert, "failures")) >= REPEATED;
     bool soon = ends != 0 && ends - now < SOON_S;
@@ -91,6 +89,7 @@ static void add_cert(const json_t *domain, time_t now, struct troubles *seen)
                                     : failing ? FAILING
                                               : 0,
                            .unsure = is(cert, "state", "ordering"),
+                           .since_s = time_of(cert, "failing_since"),
                            .damp_ms = serious ? 0
                                       : soon  ? SOON_FOR_MS
                                               : FAILING_FOR_MS,
@@ -99,13 +98,24 @@ static void add_cert(const json_t *domain, time_t now, struct troubles *seen)
                        });
 }
 
+/* Its own, and those of aliases apart from it. */
+static void add_certs(const json_t *domain, time_t now, struct troubles *seen)
+{
+    const json_t *cert;
+    size_t i;
+
+    add_cert(text_of(domain, "name"), json_object_get(domain, "cert"), now, seen);
+    json_array_foreach(json_object_get(domain, "certs"), i, cert)
+        add_cert(text_of(cert, "name"), cert, now, seen);
+}
+
 void relay_add_troubles_at(const json_t *status, time_t now, struct troubles *seen)
 {
     const json_t *entry;
     size_t i;
 
     json_array_foreach(json_object_get(status, "agents"), i, entry) add_agent(entry, seen);
-    json_array_foreach(json_object_get(status, "domains"), i, entry) add_cert(entry, now, seen);
+    json_array_foreach(json_object_get(status, "domains"), i, entry) add_certs(entry, now, seen);
 }
 
 void relay_add_troubles(const json_t *status, struct troubles *seen)
