@@ -92,7 +92,7 @@ static void add_relay(const json_t *relay, struct troubles *seen)
                            .why = why_down(relay),
                            .remedy = "tunnelctl doctor on the agent's machine says at which step it ends",
                        });
-    add_service(text_of(relay, "name"), relay, seen);
+    add_service(join(seen, "relay ", text_of(relay, "name"), ""), relay, seen);
 }
 
 /* ---- records ---- */
@@ -143,6 +143,6 @@ void agent_add_troubles(const json_t *status, struct troubles *seen)
     json_array_foreach(json_object_get(status, "domains"), i, entry) add_domain(entry, seen);
     json_array_foreach(json_object_get(status, "tcp"), i, entry)
     {
-        add_service(text_of(entry, "name"), entry, seen);
+        add_service(join(seen, "tcp ", text_of(entry, "name"), ""), entry, seen);
     }
 }

@@ -29,11 +29,11 @@ static const struct {
     { RELAY(""), "relay r 1 no lane to it is up;" },
     { "{\"relays\":[{\"name\":\"r\",\"lanes\":[{\"state\":\"up\"}],\"service\":\"tcp://s\","
       "\"service_state\":\"refused\",\"service_detail\":\"d\"}]}",
-      "relay r 0 no lane to it is up;service r 1 tcp://s: d;" },
+      "relay r 0 no lane to it is up;service relay r 1 tcp://s: d;" },
     { "{\"domains\":[{\"name\":\"a\",\"service\":\"http://s\",\"service_state\":\"ok\",\"service_detail\":\"\","
       "\"routes\":[{\"path\":\"/p\",\"service\":\"http://t\",\"service_state\":\"silent\",\"service_detail\":\"d\"}],"
       "\"dns\":null}],\"tcp\":[{\"name\":\"ssh\",\"service\":\"tcp://u\",\"service_state\":\"unknown\"}]}",
-      "service a 0 http://s: ;service a/p 1 http://t: d;service ssh 0? tcp://u: ;" },
+      "service a 0 http://s: ;service a/p 1 http://t: d;service tcp ssh 0? tcp://u: ;" },
     { RECORD("\"state\":\"ok\",\"last_error\":null"), "dns a AAAA 0… ;" },
     { RECORD("\"state\":\"failed\",\"last_error\":\"auth\""), "dns a AAAA 1 auth;" },
     { RECORD("\"state\":\"foreign\",\"last_error\":\"theirs\""), "dns a AAAA 1 theirs;" },
