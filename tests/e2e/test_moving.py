@@ -172,11 +172,17 @@ def test_without_downtime(world: World) -> None:
     assert (relays(world), relays(world, "leaving")) == (["fra2"], ["fra1"])
     shown = home.type("tunnelctl status")
     assert "fra1: no longer configured; its lanes stay until" in shown
+    issued = world.pebble.issued()
+    old.type(f"tunnelctl certs renew {NAME}")
     world.wait_dns(new)
     slow.sendall(b"x")
     assert slow.recv(99).startswith(b"HTTP/1.1 200 ")
     slow.close()
+    wait_until(lambda: world.pebble.issued() > issued or relays(world, "leaving") == [], "the old relay renews its certificate")
+    assert relays(world, "leaving") == ["fra1"], "the house has helped with it"
     wait_until(lambda: relays(world, "leaving") == [], "the old relay is left")
+    (site,) = world.agent.get("/v1/status").json["domains"]
+    assert [cert["relay"] for cert in site["certs"]] == ["fra2"], "what the old one has concerns nobody any more"
     keen.wait_served_by(new)
     old.relay.stop()
     keen.wait_served_by(new)
