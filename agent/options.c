@@ -485,6 +485,8 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
     check_addresses(conf, name, d, errors);
     dns_check_site(conf, name, d, errors);
     policy_conf_check(conf, name, &d->aliases, &d->policy, errors);
+    if (d->mode == AGENT_MODE_DIRECT)
+        policy_conf_refuse_guard(conf, name, &d->policy, errors);
     if (other)
         opt_errors_add_at(errors, conf, "domain", name, NULL,
                           "is an alias of [domain %s] already; a name belongs to one site", other);

@@ -47,6 +47,8 @@ static bool admit(void *user, const struct http_request *request, struct http_re
 
     switch (admin_guard_judge(&a->guard, request->host, request->authorization)) {
     case ADMIN_WRONG_PASSWORD:
+        if (request->authorization.n > 0) /* a browser comes without one at first */
+            log_warn_limited("admin", "somebody gave a wrong password at the admin listener");
         reply->fields = "WWW-Authenticate: Basic realm=\"tunnel\", charset=\"UTF-8\"\r\n";
         http_reply_error(reply, 401, "give the user " ADMIN_USER " and the password of admin_password_file");
         return false;

@@ -18,8 +18,8 @@ struct hook_end {
     int signal; /* 0: none ended it */
 };
 
-/* Alive on the loop until `ended`, once, last: also when it could not be started, which is logged. Its environment is ours and
- * the variables. It is killed after a minute. option: the key that names the program, for messages; a constant. */
+/* Alive on the loop until `ended`, once, last: also when it could not be started, which is logged. Its environment is our
+ * PATH and the variables, nothing else. It is killed after a minute. option: the key that names the program, for messages; a constant. */
 struct hook *hook_run(struct loop *loop, const char *option, const char *path,
                       const struct hook_variable *variables, size_t n,
                       void (*ended)(void *user, const struct hook_end *end), void *user);

@@ -1,7 +1,7 @@
 /* shared/htpasswd.h - who may come in, as `htpasswd -B` and others write it: USER:HASH, one a line. Pure.
  *
  * Taken are hashes that are slow to guess from: bcrypt ($2y$, $2b$, $2a$), yescrypt ($y$), SHA-512 and SHA-256 crypt ($6$,
- * $5$), each up to a cost at which one check takes about a second. Lines that are empty or begin with # are left out, and so
+ * $5$), each up to a cost at which one check of a password of usual length takes about a second. Lines that are empty or begin with # are left out, and so
  * is what stands behind a second colon. */
 #ifndef SHARED_HTPASSWD_H
 #define SHARED_HTPASSWD_H

@@ -274,6 +274,27 @@ static void check_guard(struct opt_conf *conf, const char *name, const struct po
     check_passwords(conf, name, p, errors);
 }
 
+void policy_conf_refuse_guard(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                              struct opt_errors *errors)
+{
+    const struct {
+        const char *key;
+        bool given;
+    } keys[] = {
+        { "allow", p->allow.n > 0 },
+        { "deny", p->deny.n > 0 },
+        { "rate", p->rate[0] },
+        { "basic_auth_file", p->basic_auth_file[0] },
+    };
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (keys[i].given)
+            opt_errors_add_at(
+                errors, conf, "domain", name, keys[i].key,
+                "with mode = direct visitors come to the house itself, and no relay keeps anybody "
+                "out; leave it out and let the service do it, or write mode = tunnel");
+}
+
 void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
                        const struct policy_conf *p, struct opt_errors *errors)
 {

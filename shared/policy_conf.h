@@ -25,6 +25,10 @@ json_t *policy_of_conf(const struct policy_conf *conf, const char **key, struct 
 void policy_conf_check(struct opt_conf *conf, const char *name, const struct opt_words *aliases,
                        const struct policy_conf *p, struct opt_errors *errors);
 
+/* Adds each key of it that says who may come in, for a section whose visitors do not come by a relay. */
+void policy_conf_refuse_guard(struct opt_conf *conf, const char *name, const struct policy_conf *p,
+                              struct opt_errors *errors);
+
 extern const char *const policy_log_words[];
 
 /* Rows of the option table for [domain], where `member` of struct_name is the struct policy_conf. https_value is the

@@ -26,6 +26,7 @@ struct doorman_check {
     struct doorman_guest *guests;
     struct verified_key key;
     uint64_t site, source;
+    uint64_t round; /* of those that wait, each site has one in each round */
     char password[BASIC_AUTH_BYTES + 1], hash[HTPASSWD_HASH_BYTES + 1];
     bool known, matches;
 };
@@ -34,7 +35,7 @@ struct doorman {
     struct loop *loop;
     struct doorman_house *house;
     struct verified verified;
-    struct doorman_check *first, **last; /* the first one is looked at while there is a job */
+    struct doorman_check *first; /* is looked at while there is a job; by rounds */
     size_t n;
     struct job *job;
     void (*closed)(void *user); /* NULL: it is not to stop */
@@ -65,7 +66,6 @@ struct doorman *doorman_new(struct loop *loop, struct doorman_house *house)
 
     d->loop = loop;
     d->house = house;
-    d->last = &d->first;
     verified_init(&d->verified);
     return d;
 }
@@ -145,18 +145,30 @@ static struct doorman_check *take_first(struct doorman *d)
     struct doorman_check *c = d->first;
 
     d->first = c->next;
-    if (!d->first)
-        d->last = &d->first;
     d->n--;
     return c;
+}
+
+/* Behind the site's own ones, and in front of whatever another site has too many of. The first one stays the first. */
+static void line_up(struct doorman *d, struct doorman_check *c)
+{
+    struct doorman_check **at = &d->first;
+
+    c->round = d->first ? d->first->round : 0;
+    for (const struct doorman_check *other = d->first; other; other = other->next)
+        if (other->site == c->site)
+            c->round = other->round + 1;
+    while (*at && (*at)->round <= c->round)
+        at = &(*at)->next;
+    c->next = *at;
+    *at = c;
+    d->n++;
 }
 
 /* Without a job there is none in front of it. */
 static bool add(struct doorman *d, struct doorman_check *c)
 {
-    *d->last = c;
-    d->last = &c->next;
-    d->n++;
+    line_up(d, c);
     if (d->job || start_job(d))
         return true;
     limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
@@ -242,7 +254,6 @@ static struct doorman_check *run_next(struct doorman *d)
         return NULL;
     left = d->first;
     d->first = NULL;
-    d->last = &d->first;
     d->n = 0;
     for (struct doorman_check *c = left; c; c = c->next)
         limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);

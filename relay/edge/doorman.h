@@ -1,7 +1,7 @@
 /* relay/edge/doorman.h - who gives a password of a site, and whether it is right.
  *
- * Alive on a worker's loop. To find out takes long by design, so it is done by a job, one after another and one at a time
- * over all workers; a right one is remembered, and from then on costs nothing. Whoever gives wrong ones is only listened to
+ * Alive on a worker's loop. To find out takes long by design, so it is done by a job, one at a time over all workers and the
+ * sites in turn; a right one is remembered, and from then on costs nothing. Whoever gives wrong ones is only listened to
  * now and then, so that nobody can keep the machine at it. */
 #ifndef RELAY_EDGE_DOORMAN_H
 #define RELAY_EDGE_DOORMAN_H

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,10 +161,21 @@ static void host_of(const char *url, char out[256])
     snprintf(out, 256, "%.*s", (int)(n < 255 ? n : 255), host);
 }
 
+/* libcurl calls it HTTP/0.9, which it does not support; the same code says that it does not know a URL's scheme. */
+static bool is_no_http(const struct run *r, CURLcode rc)
+{
+    const char *url = r->request->url;
+
+    return rc == CURLE_UNSUPPORTED_PROTOCOL &&
+           (strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0);
+}
+
 static enum err_code code_of(const struct run *r, CURLcode rc)
 {
     if (r->too_large)
         return ERR_LIMIT;
+    if (is_no_http(r, rc))
+        return ERR_PEER;
     switch (rc) {
     case CURLE_ABORTED_BY_CALLBACK: return ERR_STOPPED;
     case CURLE_OPERATION_TIMEDOUT: return ERR_TIMEOUT;
@@ -190,7 +202,10 @@ static int explain(const struct run *r, CURLcode rc, struct err *e)
         return err_set(e, code, "cannot use %s, whom to trust for %s; is it a file of PEM certificates?",
                        r->request->ca_file, host);
     default:
-        return err_set(e, code, "cannot ask %s: %s", host, r->why[0] ? r->why : r->lib->easy_strerror(rc));
+        return err_set(e, code, "cannot ask %s: %s", host,
+                       is_no_http(r, rc) ? "what answers there does not speak HTTP"
+                       : r->why[0]       ? r->why
+                                         : r->lib->easy_strerror(rc));
     }
 }
 

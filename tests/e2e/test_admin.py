@@ -65,6 +65,7 @@ def test_password(daemons, place, folder):
         refused = place.ask("/metrics", password=wrong)
         assert refused.status == 401 and refused.fields["WWW-Authenticate"].startswith("Basic "), wrong
     assert place.ask("/metrics", password="s3cret: with colon", user="root").status == 401
+    assert "wrong password at the admin listener" in relay.log() and "s3cret" not in relay.log()
     assert place.ask("/nothing").status == 401  # nor is told what is there
     assert place.ask("/metrics", password="s3cret: with colon", host="relay.example.net").status == 200
 

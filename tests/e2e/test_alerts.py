@@ -233,6 +233,24 @@ def test_what_nobody_takes(daemons: Callable[..., Daemon], started: list, folder
     assert json.loads(hook.got[-1].body)["id"] == 7
 
 
+def test_what_answers_there_speaks_no_http(daemons: Callable[..., Daemon], started: list) -> None:
+    """Such as a captive portal, or another daemon at that port for a while: it is tried again, and the URL is not blamed."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        agent = daemons("agent", webhook=f"http://127.0.0.1:{port}/").start()
+        ask_for_one(agent)
+        other.settimeout(PATIENCE_S)
+        asks, _ = other.accept()
+        with asks:
+            asks.recv(4096)
+            asks.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+    state = wait_until(lambda: (a := alerts(agent))["last_error"] and a, "it is said")
+    assert (state["pending"], state["given_up"]) == (1, 0), state
+    assert f"cannot ask 127.0.0.1:{port}: what answers there does not speak HTTP" in state["last_error"]
+    started.append(hook := Webhook(port))
+    wait_until(lambda: hook.json(), "it is told in the end")
+
+
 def test_ntfy(daemons: Callable[..., Daemon], webhook: Webhook, folder: Path) -> None:
     token = folder / "token"
     token.write_text(f"{SECRET}\n")

@@ -70,7 +70,7 @@ def test_status_of_the_agent(agent):
     sources = status["public"].pop("sources")
     assert {source["why"] for source in sources} and not any(source["said"] for source in sources)
     public = {"v4": None, "v6": None}
-    assert status == {"role": "agent", "version": version, "name": "e2e", "public": public, "relays": [], "domains": [],
+    assert status == {"role": "agent", "version": version, "name": "e2e", "public": public, "relays": [], "leaving": [], "domains": [],
                       "tcp": [], "notices": [], "admin": OFF, "alerts": NOBODY}
 
 

@@ -213,6 +213,36 @@ static void test_too_many_wait(void **state)
     free(all);
 }
 
+/* Who guesses at one site does not keep anybody waiting at another one. */
+static void test_sites_come_in_turn(void **state)
+{
+    static const struct snap_guard busy = { 1, { 1 } }, quiet = { 2, { 2 } };
+    struct street s = street_open(state);
+    struct guest guesses[20], right, wrong;
+    char said[32];
+    int before = 0;
+
+    street_begin(&s);
+    for (int i = 0; i < 20; i++) {
+        snprintf(said, sizeof said, "me:%d", i);
+        assert_int_equal(ask_at(&s, &busy, &guesses[i], said, (uint64_t)i), DOORMAN_WAITS);
+    }
+    assert_int_equal(ask_at(&s, &quiet, &right, "me:secret", 100), DOORMAN_WAITS);
+    assert_int_equal(ask_at(&s, &quiet, &wrong, "me:wrong", 101), DOORMAN_WAITS);
+    loop_until(s.loop, &right.answered);
+    assert_int_equal(right.says, DOORMAN_LETS_IN);
+    assert_false(wrong.answered);
+    for (int i = 0; i < 20; i++)
+        before += guesses[i].answered;
+    assert_in_range(before, 1, 2);
+    loop_until(s.loop, &wrong.answered);
+    assert_false(guesses[5].answered);
+    loop_until(s.loop, &guesses[19].answered);
+    for (int i = 0; i < 20; i++)
+        assert_true(guesses[i].answered);
+    street_end(&s);
+}
+
 static void test_it_ends_in_every_state(void **state)
 {
     for (int i = 0; i < 4; i++) {
@@ -243,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_same_is_looked_at_once, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_who_guesses_is_not_listened_to, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_too_many_wait, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_sites_come_in_turn, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_it_ends_in_every_state, loop_make, loop_end),
     };
 
