@@ -211,7 +211,7 @@ static bool say_to_relay(void *user, const char *relay, const struct lane_msg *m
     for (size_t i = 0; i < a->relays_n; i++)
         if (a->relays[i] && strcmp(supervise_relay(a->relays[i]), relay) == 0)
             return supervise_say(a->relays[i], m, SUPERVISE_ONE);
-    return false;
+    return leaving_say(&a->leaving, relay, m);
 }
 
 static void on_words_ended(void *user)

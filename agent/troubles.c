@@ -2,6 +2,7 @@
 
 #include "shared/json.h"
 #include "shared/mem.h"
+#include "shared/status/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +10,9 @@
 /* A record that waits for something, or for a person, has more time than one that failed. */
 enum { WAITING_MS = 10 * 60 * 1000 };
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 static bool is(const json_t *object, const char *key, const char *word)
 {
-    return strcmp(text_of(object, key), word) == 0;
+    return strcmp(status_text(object, key), word) == 0;
 }
 
 static char *join(struct troubles *seen, const char *a, const char *between, const char *b)
@@ -37,21 +31,21 @@ static void add_service(const char *name, const json_t *owner, struct troubles *
     bool well = is(owner, "service_state", "ok"), unsure = is(owner, "service_state", "unknown");
     int64_t since_s;
 
-    if (!*text_of(owner, "service"))
+    if (!*status_text(owner, "service"))
         return;
     if (json_get_time(owner, "service_since", &since_s, NULL) != 0)
         since_s = 0;
-    troubles_add(seen,
-                 &(struct trouble){
-                     .kind = EVENT_SERVICE,
-                     .subject = name,
-                     .grade = !well && !unsure,
-                     .unsure = unsure,
-                     .damp_ms = DAMPING_USUAL_MS,
-                     .since_s = since_s,
-                     .why = join(seen, text_of(owner, "service"), ": ", text_of(owner, "service_detail")),
-                     .remedy = "is it running, and does it listen there? its own log says more",
-                 });
+    troubles_add(seen, &(struct trouble){
+                           .kind = EVENT_SERVICE,
+                           .subject = name,
+                           .grade = !well && !unsure,
+                           .unsure = unsure,
+                           .damp_ms = DAMPING_USUAL_MS,
+                           .since_s = since_s,
+                           .why = join(seen, status_text(owner, "service"), ": ",
+                                       status_text(owner, "service_detail")),
+                           .remedy = "is it running, and does it listen there? its own log says more",
+                       });
 }
 
 /* ---- relays ---- */
@@ -76,8 +70,8 @@ static const char *why_down(const json_t *relay)
 
     json_array_foreach(json_object_get(relay, "lanes"), i, lane)
     {
-        if (*text_of(lane, "last_error"))
-            return text_of(lane, "last_error");
+        if (*status_text(lane, "last_error"))
+            return status_text(lane, "last_error");
     }
     return "no lane to it is up";
 }
@@ -86,36 +80,37 @@ static void add_relay(const json_t *relay, struct troubles *seen)
 {
     troubles_add(seen, &(struct trouble){
                            .kind = EVENT_RELAY,
-                           .subject = text_of(relay, "name"),
+                           .subject = status_text(relay, "name"),
                            .grade = !is_up(relay),
                            .damp_ms = DAMPING_USUAL_MS,
                            .why = why_down(relay),
                            .remedy = "tunnelctl doctor on the agent's machine says at which step it ends",
                        });
-    add_service(join(seen, "relay ", text_of(relay, "name"), ""), relay, seen);
+    add_service(join(seen, "relay ", status_text(relay, "name"), ""), relay, seen);
 }
 
 /* ---- records ---- */
 
 static void add_record(const json_t *record, struct troubles *seen)
 {
-    const char *why = text_of(record, "last_error");
+    const char *why = status_text(record, "last_error");
     bool failed = is(record, "state", "failed") || is(record, "state", "foreign");
     int64_t since_s;
 
     if (json_get_time(record, "failing_since", &since_s, NULL) != 0)
         since_s = 0;
-    troubles_add(seen, &(struct trouble){
-                           .kind = EVENT_DNS,
-                           .subject = join(seen, text_of(record, "name"), " ", text_of(record, "type")),
-                           .grade = *why != 0,
-                           .unsure = is(record, "state", "updating"),
-                           .since_s = since_s,
-                           .damp_ms = failed ? DAMPING_USUAL_MS : WAITING_MS,
-                           .why = why,
-                           .remedy = "tunnelctl dns on the agent's machine says what is wanted and what is "
-                                     "there; tunnelctl dns sync tries again at once",
-                       });
+    troubles_add(seen,
+                 &(struct trouble){
+                     .kind = EVENT_DNS,
+                     .subject = join(seen, status_text(record, "name"), " ", status_text(record, "type")),
+                     .grade = *why != 0,
+                     .unsure = is(record, "state", "updating"),
+                     .since_s = since_s,
+                     .damp_ms = failed ? DAMPING_USUAL_MS : WAITING_MS,
+                     .why = why,
+                     .remedy = "tunnelctl dns on the agent's machine says what is wanted and what is "
+                               "there; tunnelctl dns sync tries again at once",
+                 });
 }
 
 static void add_domain(const json_t *domain, struct troubles *seen)
@@ -123,10 +118,10 @@ static void add_domain(const json_t *domain, struct troubles *seen)
     const json_t *entry;
     size_t i;
 
-    add_service(text_of(domain, "name"), domain, seen);
+    add_service(status_text(domain, "name"), domain, seen);
     json_array_foreach(json_object_get(domain, "routes"), i, entry)
     {
-        add_service(join(seen, text_of(domain, "name"), "", text_of(entry, "path")), entry, seen);
+        add_service(join(seen, status_text(domain, "name"), "", status_text(entry, "path")), entry, seen);
     }
     json_array_foreach(json_object_get(json_object_get(domain, "dns"), "records"), i, entry)
     {
@@ -143,6 +138,6 @@ void agent_add_troubles(const json_t *status, struct troubles *seen)
     json_array_foreach(json_object_get(status, "domains"), i, entry) add_domain(entry, seen);
     json_array_foreach(json_object_get(status, "tcp"), i, entry)
     {
-        add_service(join(seen, "tcp ", text_of(entry, "name"), ""), entry, seen);
+        add_service(join(seen, "tcp ", status_text(entry, "name"), ""), entry, seen);
     }
 }

@@ -2,6 +2,7 @@
 
 #include "shared/json.h"
 #include "shared/mem.h"
+#include "shared/status/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +16,9 @@ enum {
     FAILING_FOR_MS = 60 * 60 * 1000, /* whatever it is, it should have passed */
 };
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 static bool is(const json_t *object, const char *key, const char *word)
 {
-    return strcmp(text_of(object, key), word) == 0;
+    return strcmp(status_text(object, key), word) == 0;
 }
 
 static int64_t time_of(const json_t *object, const char *key)
@@ -36,12 +30,12 @@ static int64_t time_of(const json_t *object, const char *key)
 
 static void add_agent(const json_t *agent, struct troubles *seen)
 {
-    const char *why = text_of(agent, "last_error");
+    const char *why = status_text(agent, "last_error");
 
     troubles_add(seen,
                  &(struct trouble){
                      .kind = EVENT_AGENT,
-                     .subject = text_of(agent, "agent"),
+                     .subject = status_text(agent, "agent"),
                      .grade = is(agent, "state", "down"),
                      .unsure = is(agent, "state", "new"),
                      .damp_ms = DAMPING_USUAL_MS,
@@ -52,12 +46,13 @@ static void add_agent(const json_t *agent, struct troubles *seen)
                  });
 }
 
-static char *cert_remedy(struct troubles *seen, const char *site)
+/* Of an authority's alone another can be ordered. */
+static char *cert_remedy(struct troubles *seen, const char *site, const json_t *cert)
 {
-    char *text =
-        mem_format("tunnelctl doctor %s on the relay's machine says what is in the way; tunnelctl certs "
-                   "renew %s tries again at once",
-                   site, site);
+    bool ordered = !is(cert, "issuer", "internal") && !is(cert, "issuer", "files");
+    char *text = mem_format("tunnelctl doctor %s on the relay's machine says what is in the way%s%s%s", site,
+                            ordered ? "; tunnelctl certs renew " : "", ordered ? site : "",
+                            ordered ? " tries again at once" : "");
     char *copy = arena_copy(&seen->texts, text);
 
     free(text);
@@ -66,7 +61,7 @@ static char *cert_remedy(struct troubles *seen, const char *site)
 
 static char *cert_why(struct troubles *seen, const json_t *cert)
 {
-    const char *why = text_of(cert, "last_error"), *ends = text_of(cert, "not_after");
+    const char *why = status_text(cert, "last_error"), *ends = status_text(cert, "not_after");
     char *text = mem_format("%s%s%s%s", is(cert, "state", "expired") ? "it has expired; " : "", why,
                             *ends ? "; it is good until " : "", ends);
     char *copy = arena_copy(&seen->texts, text);
@@ -94,7 +89,7 @@ static void add_cert(const char *site, const json_t *cert, time_t now, struct tr
                                       : soon  ? SOON_FOR_MS
                                               : FAILING_FOR_MS,
                            .why = expired || failing ? cert_why(seen, cert) : "",
-                           .remedy = expired || failing ? cert_remedy(seen, site) : "",
+                           .remedy = expired || failing ? cert_remedy(seen, site, cert) : "",
                        });
 }
 
@@ -104,9 +99,9 @@ static void add_certs(const json_t *domain, time_t now, struct troubles *seen)
     const json_t *cert;
     size_t i;
 
-    add_cert(text_of(domain, "name"), json_object_get(domain, "cert"), now, seen);
+    add_cert(status_text(domain, "name"), json_object_get(domain, "cert"), now, seen);
     json_array_foreach(json_object_get(domain, "certs"), i, cert)
-        add_cert(text_of(cert, "name"), cert, now, seen);
+        add_cert(status_text(cert, "name"), cert, now, seen);
 }
 
 void relay_add_troubles_at(const json_t *status, time_t now, struct troubles *seen)

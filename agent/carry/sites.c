@@ -251,12 +251,25 @@ static void keep_state(struct site *site, struct site_service *old)
     old->detail = NULL;
 }
 
-static void keep_states(struct sites *s, const struct site *old)
+static void keep_left(struct sites *s, struct site *site, const struct site *old, const struct opt_conf *conf)
+{
+    const struct opt_words *const lists[] = { &old->relays, &old->left };
+    const char **left = arena_get(&s->arena, (old->relays.n + old->left.n) * sizeof *left + 1);
+
+    site->left = (struct opt_words){ 0, left };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t j = 0; j < lists[i]->n; j++)
+            if (!opt_values(conf, "relay", lists[i]->words[j]))
+                left[site->left.n++] = arena_copy(&s->arena, lists[i]->words[j]);
+}
+
+static void keep_states(struct sites *s, const struct site *old, const struct opt_conf *conf)
 {
     struct site *site = sites_find(s, str_of(old->item));
 
     if (!site)
         return;
+    keep_left(s, site, old, conf);
     site_note_claim(site, old->claim, old->claim_why ? old->claim_why : "");
     site->claim_since_s = old->claim_since_s;
     traffic_release(site->traffic);
@@ -275,7 +288,7 @@ bool sites_reload(struct sites *s, const struct opt_conf *conf)
     for (size_t i = 0; i < s->n && !changed; i++)
         changed = !same_claim(&s->list[i], &old.list[i]);
     for (size_t i = 0; i < old.n; i++)
-        keep_states(s, &old.list[i]);
+        keep_states(s, &old.list[i], conf);
     s->serial = old.serial + changed;
     sites_free(&old);
     return changed;
@@ -311,13 +324,19 @@ struct site_service *sites_service(const struct site *site, struct str route)
     return NULL;
 }
 
+bool site_goes_by(const struct site *site, const char *relay)
+{
+    return agent_uses_relay(&site->relays, relay) ||
+           (site->left.n > 0 && agent_uses_relay(&site->left, relay));
+}
+
 const struct site_service *sites_for(struct sites *s, const char *relay, const struct proxy2_use *use,
                                      const struct site **site, const char **why)
 {
     const struct site_service *service;
 
     *site = sites_find(s, use->item);
-    if (*site && !agent_uses_relay(&(*site)->relays, relay))
+    if (*site && !site_goes_by(*site, relay))
         *site = NULL; /* it was never claimed there */
     service = *site ? sites_service(*site, use->route) : NULL;
     *why = !*site     ? "this item is not served here"

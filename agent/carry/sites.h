@@ -33,8 +33,9 @@ struct site {
     const char *item; /* "domain:NAME" or "tcp:NAME", as in a claim */
     const char *const *aliases;
     size_t aliases_n;
-    struct opt_words relays;       /* who is told of it; none: all */
-    json_t *policy;                /* for visitors, as the claim has it; owned */
+    struct opt_words relays; /* who is told of it; none: all */
+    struct opt_words left;   /* who was, and is no longer configured: visitors may still come by these */
+    json_t *policy;          /* for visitors, as the claim has it; owned */
     struct site_service *services; /* its own first, and always */
     size_t services_n;
     enum site_claim claim;   /* what the relay said last */
@@ -74,6 +75,8 @@ void sites_note_service(struct sites *s, const char *item, const char *route, en
 struct site *sites_find(struct sites *s, struct str item);
 /* NULL when the site has no such route. */
 struct site_service *sites_service(const struct site *site, struct str route);
+/* Whether visitors come to it by this relay. */
+bool site_goes_by(const struct site *site, const char *relay);
 /* The service that a stream of this relay is for; NULL: there is none, or it does not fit, and why says so. */
 const struct site_service *sites_for(struct sites *s, const char *relay, const struct proxy2_use *use,
                                      const struct site **site, const char **why);

@@ -104,6 +104,15 @@ static void log_notice(const char *relay, const struct lane_msg *m)
         log_warn_limited(relay, "the relay says", kv_str("relay", relay), kv_str("message", m->notice.text));
 }
 
+/* A relay that is on its way out, and a site that was taken away from one, are not. */
+static bool is_ours(void *user, const char *relay, const char *item)
+{
+    const struct words *w = user;
+
+    return opt_values(w->conf, "relay", relay) && strncmp(item, "domain:", 7) == 0 &&
+           claimed_at(w->conf, relay, item + 7);
+}
+
 void words_hear(struct words *w, const char *relay, const struct lane_msg *m)
 {
     switch (m->type) {
@@ -119,7 +128,10 @@ void words_hear(struct words *w, const char *relay, const struct lane_msg *m)
         passing_hear(&w->passing, relay, m, why_not_pass(w, relay, m), loop_now_ms(w->loop));
         break;
     case LANE_CHALLENGE_DONE: passing_done(&w->passing, relay, m); break;
-    case LANE_CERT: told_cert(&w->told, relay, m); break;
+    case LANE_CERT:
+        if (is_ours(w, relay, m->cert.item))
+            told_cert(&w->told, relay, m);
+        break;
     case LANE_NOTICE:
         told_notice(&w->told, relay, m, time(NULL));
         log_notice(relay, m);
@@ -170,14 +182,6 @@ struct words *words_start(struct loop *loop, const struct opt_conf *conf, const 
     w->txt = txt_start(loop, conf, &txt_events, w);
     w->outside = outside_start(loop, &outside_events, w);
     return w;
-}
-
-static bool is_ours(void *user, const char *relay, const char *item)
-{
-    const struct words *w = user;
-
-    return opt_values(w->conf, "relay", relay) && strncmp(item, "domain:", 7) == 0 &&
-           claimed_at(w->conf, relay, item + 7);
 }
 
 void words_reload(struct words *w, const struct opt_conf *conf)

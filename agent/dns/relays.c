@@ -64,8 +64,25 @@ static void forget(struct relays *r, size_t i)
     r->left[i] = r->left[--r->left_n];
 }
 
-/* What is there and is to go: a record that nobody is about to change keeps nobody waiting. */
-static bool is_named(struct relay_left *left, const struct dns_name *n, int family)
+/* One that is configured again: what it published counts again, for its lanes may be the same still, and say nothing anew. */
+static void take_back(struct relays *r, size_t i)
+{
+    struct wanted_relay *back = find(r, r->left[i].relay.name);
+
+    if (!back)
+        return;
+    if (!back->known) {
+        free_sets(back);
+        memcpy(back->publish, r->left[i].relay.publish, sizeof back->publish);
+        back->known = true;
+        init_sets(r->left[i].relay.publish); /* moved */
+    }
+    forget(r, i);
+}
+
+/* What is there and is to go, also where another relay has yet to say what takes its place (some_relay: there is one). A
+ * record that nobody is about to change keeps nobody waiting. */
+static bool is_named(struct relay_left *left, const struct dns_name *n, int family, bool some_relay)
 {
     const struct name_family *f = &n->families[family];
     const struct dns_rrset *publish = &left->relay.publish[family];
@@ -74,8 +91,8 @@ static bool is_named(struct relay_left *left, const struct dns_name *n, int fami
     bool named = false;
 
     for (size_t i = 0; i < publish->n; i++)
-        named = named || (f->known && dns_rrset_has(there, publish->values[i].text) &&
-                          !dns_rrset_has(&f->want, publish->values[i].text));
+        named = named || (dns_rrset_has(there, publish->values[i].text) &&
+                          (f->known ? !dns_rrset_has(&f->want, publish->values[i].text) : some_relay));
     if (named && ttl_s + SPREAD_S > left->ttl_s)
         left->ttl_s = (ttl_s < MAX_TTL_S ? ttl_s : MAX_TTL_S) + SPREAD_S;
     return named;
@@ -95,7 +112,7 @@ int64_t relays_left_ms(struct relays *r, const char *relay, const struct names *
     left = &r->left[i];
     for (size_t j = 0; j < names->n; j++)
         for (int f = 0; f < NAME_FAMILIES; f++)
-            named = is_named(left, names->list[j], f) || named;
+            named = is_named(left, names->list[j], f, r->n > 0) || named;
     if (named)
         left->withdrawn_ms = 0;
     else if (left->withdrawn_ms == 0)
@@ -136,8 +153,7 @@ void relays_set(struct relays *r, const struct opt_conf *conf, int64_t now_ms)
         }
     }
     for (size_t i = r->left_n; i > 0; i--)
-        if (find(r, r->left[i - 1].relay.name))
-            forget(r, i - 1); /* it is back */
+        take_back(r, i - 1);
     for (size_t i = 0; i < old.n; i++)
         if (old.list[i].known)
             leave(r, &old.list[i]);

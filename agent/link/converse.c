@@ -1,6 +1,5 @@
 #include "agent/link/converse.h"
 
-#include "agent/options.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 #include "shared/policy.h"
@@ -84,7 +83,7 @@ static size_t fill_part(const struct converse *c, struct lane_item items[LANE_IT
     for (; *from < s->n && n < LANE_ITEMS; (*from)++) {
         const struct site *site = &s->list[*from];
 
-        if (!agent_uses_relay(&site->relays, c->relay))
+        if (!site_goes_by(site, c->relay))
             continue;
         bytes += item_bytes(site);
         if (bytes > PART_BYTES && n > 0)
@@ -102,7 +101,7 @@ static bool concerns_relay(const struct converse *c, const struct lane_msg *m)
     if (m->type != LANE_SERVICE)
         return true;
     site = sites_find(c->sites, str_of(m->service.item));
-    return site && agent_uses_relay(&site->relays, c->relay);
+    return site && site_goes_by(site, c->relay);
 }
 
 bool converse_say(struct converse *c, const struct lane_msg *m)

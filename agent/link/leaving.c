@@ -73,6 +73,16 @@ void leaving_tick(struct leaving *l, int64_t now_ms, int64_t drain_ms,
 
 /* ---- what the agent wants ---- */
 
+bool leaving_say(const struct leaving *l, const char *relay, const struct lane_msg *m)
+{
+    bool said = false;
+
+    for (size_t i = 0; i < l->n && !said; i++)
+        if (strcmp(supervise_relay(l->list[i].relay), relay) == 0)
+            said = supervise_say(l->list[i].relay, m, SUPERVISE_ONE);
+    return said;
+}
+
 void leaving_each(const struct leaving *l, void (*what)(struct supervise *s))
 {
     for (size_t i = 0; i < l->n; i++)

@@ -19,6 +19,8 @@ struct supervise *leaving_give_back(struct leaving *l, const char *name, const s
 void leaving_tick(struct leaving *l, int64_t now_ms, int64_t drain_ms,
                   int64_t (*left_ms)(void *user, const char *relay), void *user);
 void leaving_forget(struct leaving *l, const struct supervise *ended);
+/* To the relay of this name, by one lane; one that leaves has answers due, too. False: none is there that would hear it. */
+bool leaving_say(const struct leaving *l, const char *relay, const struct lane_msg *m);
 void leaving_each(const struct leaving *l, void (*what)(struct supervise *s));
 /* leaving[] of /v1/status. A new reference. */
 json_t *leaving_status(const struct leaving *l);

@@ -26,8 +26,9 @@ struct ctl {
     const char *reason;                 /* --reason: of certs revoke */
     const char *config, *state_dir;     /* --config, --state-dir, --force: of restore */
     bool force;
-    size_t rows; /* of the table that is printed next, at most: of status */
-    int argc;    /* what follows the command's name */
+    size_t rows;  /* of the table that is printed next, at most: of status */
+    size_t spare; /* lines that no table needs, for rows that are wider than the terminal */
+    int argc;     /* what follows the command's name */
     char **argv;
 };
 

@@ -1,5 +1,6 @@
 /* What a person reads first: what is up, what is not, since when, and why. */
 #include "shared/ctl/ctl.h"
+#include "shared/ctl/screen.h"
 #include "shared/ctl/status_room.h"
 #include "shared/ctl/table.h"
 #include "shared/ctl/watch.h"
@@ -93,14 +94,35 @@ static const char *until_cell(const json_t *object, const char *key, struct cell
     return cell->text;
 }
 
-static void print_table(struct ctl *c, const char *title, struct table *table)
+/* In as many lines as its rows may have, and those that nobody needs, though some are wider than the terminal. What is worst
+ * is shown all the same. */
+static void fit(struct ctl *c, struct table *table, struct buf *out)
 {
-    struct buf out = { 0 };
+    const struct screen screen = screen_of_stdout();
+    size_t own, used;
 
     table_keep(table, c->rows);
-    if (table->rows > 1)
-        table_print(&out, table);
-    printf("\n%s%s%s%s\n%s", bold(c), title, plain(c), table->rows > 1 ? "" : "  none", buf_text(&out));
+    own = 1 + c->rows + (table->left_out > 0); /* with the headings */
+    table_print(out, table);
+    if (screen.lines == 0)
+        return;
+    while ((used = screen_lines(&screen, buf_text(out))) > own + c->spare && table->rows > 2) {
+        table_keep(table, table->rows - 2);
+        buf_free(out);
+        table_print(out, table);
+    }
+    used = used > own ? used - own : 0;
+    c->spare -= used < c->spare ? used : c->spare;
+}
+
+static void print_table(struct ctl *c, const char *title, struct table *table)
+{
+    bool none = table->rows == 1;
+    struct buf out = { 0 };
+
+    if (!none)
+        fit(c, table, &out);
+    printf("\n%s%s%s%s\n%s", bold(c), title, plain(c), none ? "  none" : "", buf_text(&out));
     buf_free(&out);
     table_free(table);
 }
@@ -427,14 +449,10 @@ static void add_reasons(struct buf *out, const json_t *status)
     }
 }
 
-static void print_notices(const json_t *status)
+static void print_notices(struct buf *notices)
 {
-    struct buf lines = { 0 };
-
-    cert_state_add_notices(&lines, status);
-    if (lines.len > 0)
-        printf("\nfrom the relays\n%s", buf_text(&lines));
-    buf_free(&lines);
+    if (notices->len > 0)
+        printf("\nfrom the relays\n%s", buf_text(notices));
 }
 
 static void find_problems(struct buf *lines, const json_t *status)
@@ -455,11 +473,13 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
     bool is_relay = strcmp(ctl_text(status, "role"), "relay") == 0;
     size_t rows[STATUS_PARTS];
     bool lanes_well, domains_well, ports_well = true;
-    struct buf name = { 0 }, version = { 0 }, problems = { 0 };
+    struct buf name = { 0 }, version = { 0 }, problems = { 0 }, notices = { 0 };
     char up[32];
 
     find_problems(&problems, status);
-    status_room(status, &problems, rows);
+    if (!is_relay)
+        cert_state_add_notices(&notices, status);
+    c->spare = status_room(status, &problems, &notices, rows);
 
     status_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof up);
     value_show(&name, str_of(ctl_text(status, "name")), 0);
@@ -474,8 +494,8 @@ static enum ctl_exit show(struct ctl *c, const json_t *status)
     lanes_well = is_relay ? show_relay_lanes(c, status) : show_agent_lanes(c, status);
     c->rows = rows[STATUS_DOMAINS];
     domains_well = is_relay ? show_relay_domains(c, status) : show_agent_domains(c, status);
-    if (!is_relay)
-        print_notices(status);
+    print_notices(&notices);
+    buf_free(&notices);
     c->rows = rows[STATUS_PORTS];
     if (has_ports(status))
         ports_well = is_relay ? show_relay_ports(c, status) : show_agent_ports(c, status);

@@ -172,11 +172,17 @@ def test_without_downtime(world: World) -> None:
     assert (relays(world), relays(world, "leaving")) == (["fra2"], ["fra1"])
     shown = home.type("tunnelctl status")
     assert "fra1: no longer configured; its lanes stay until" in shown
+    issued = world.pebble.issued()
+    old.type(f"tunnelctl certs renew {NAME}")
     world.wait_dns(new)
     slow.sendall(b"x")
     assert slow.recv(99).startswith(b"HTTP/1.1 200 ")
     slow.close()
+    wait_until(lambda: world.pebble.issued() > issued or relays(world, "leaving") == [], "the old relay renews its certificate")
+    assert relays(world, "leaving") == ["fra1"], "the house has helped with it"
     wait_until(lambda: relays(world, "leaving") == [], "the old relay is left")
+    (site,) = world.agent.get("/v1/status").json["domains"]
+    assert [cert["relay"] for cert in site["certs"]] == ["fra2"], "what the old one has concerns nobody any more"
     keen.wait_served_by(new)
     old.relay.stop()
     keen.wait_served_by(new)
@@ -184,6 +190,29 @@ def test_without_downtime(world: World) -> None:
     assert not keen.failed, keen.failed[:9]
     assert min(keen.served.values()) > 5
     assert old.relay.log().count("certificate") >= 1 and "fra1" not in home.type("tunnelctl status")
+
+
+def test_the_only_relay_is_replaced_at_once(world: World) -> None:
+    """In one reload. Until the new one has its lanes and DNS has followed, visitors have none but the old one."""
+    home, new = world.home, world.new_vm("fra2", 2)
+    home.words["TOKEN"] = new.invite(f'tunnelctl invite pi --domains "{NAME}"')
+    home.type("tunnelctl join TOKEN")
+    world.wait_dns(world.old, new)
+    sections = [home.etc / "agent.d" / f"relay-{name}.ini" for name in ("fra1", "fra2")]
+    away = [path.with_suffix(".away") for path in sections]
+    sections[1].rename(away[1])
+    home.type("tunnelctl reload")
+    wait_until(lambda: relays(world, "leaving") == [] and world.addresses() == [world.old.address], "it was there only to be known")
+    keen = Keen(world)
+    keen.wait_served_by(world.old)
+    sections[0].rename(away[0])
+    away[1].rename(sections[1])
+    home.type("tunnelctl reload")
+    assert (relays(world), relays(world, "leaving")) == (["fra2"], ["fra1"])
+    world.wait_dns(new)
+    keen.wait_served_by(new)
+    keen.end()
+    assert not keen.failed, keen.failed[:9]
 
 
 def test_a_new_relay_is_held_back_until_it_can_serve(world: World) -> None:

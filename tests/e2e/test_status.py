@@ -157,6 +157,28 @@ def test_it_fits_on_a_screen(folder, domains, bad):
     assert len(re.findall(r"\.example\.org +up ", "\n".join(whole))) == domains and "more" not in "\n".join(whole)
 
 
+def at_home(domains, notices):
+    """An agent's status whose rows are wider than 80 columns, with what its relay has said at length."""
+    since = "2026-01-01T00:00:00Z"
+    return {"role": "agent", "name": "pi", "version": "1", "uptime_s": 9, "tcp": [],
+            "relays": [{"name": "fra1", "port": 22, "lanes": [{"lane": 0, "port": 22, "state": "up", "since": since, "rtt_ms": 9}]}],
+            "domains": [{"name": f"a-name-of-some-length-{i}.sassy-cat-pics.com", "mode": "tunnel", "service": "http://192.168.178.1:8080",
+                         "service_state": "ok", "routes": [], "dns": {"records": []}, "certs": []} for i in range(domains)],
+            "notices": [{"relay": "fra1", "level": "warn", "text": "no " * 60, "at": since}] * notices}
+
+
+@pytest.mark.parametrize("domains, notices", [(3, 0), (3, 9), (200, 0), (200, 9)])
+def test_rows_that_are_wider_than_it_fit_as_well(folder, domains, notices):
+    shown = on_a_terminal(at_home(domains, notices), folder, 24, 80)
+    text = "\n".join(shown)
+    assert len(shown) <= 24, text  # what is worst is shown of each table, and may take a line more
+    assert "a-name-of-some-length-0." in text and ("from the relays" in shown) == (notices > 0)
+    if domains == 3 and not notices:
+        assert "more" not in text  # there is room for all
+    narrow = "\n".join(on_a_terminal(at_home(domains, notices), folder, 8, 80))
+    assert "none" not in narrow, narrow  # they are there, though not shown
+
+
 EVIL = "\x1b]0;x\x07\x1b[31m\r\n\x9b2J"
 
 

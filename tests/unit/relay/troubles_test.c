@@ -69,9 +69,39 @@ static void test_rows(void **state)
     }
 }
 
+static void test_what_is_no_authoritys_cannot_be_ordered(void **state)
+{
+    static const struct {
+        const char *status;
+        bool ordered;
+    } each[] = {
+        { CERT("\"state\":\"failing\",\"issuer\":\"letsencrypt\",\"last_error\":\"CAA\""), true },
+        { CERT("\"state\":\"failing\",\"issuer\":null,\"last_error\":\"CAA\""), true },
+        { CERT("\"state\":\"failing\",\"issuer\":\"internal\",\"last_error\":\"disk\""), false },
+        { CERT("\"state\":\"expired\",\"issuer\":\"files\",\"last_error\":null"), false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+        json_t *status = json_loads(each[i].status, 0, NULL);
+        struct troubles seen = { 0 };
+
+        relay_add_troubles_at(status, NOW, &seen);
+        assert_int_equal(seen.n, 1);
+        assert_non_null(strstr(seen.list[0].remedy, "tunnelctl doctor a.test"));
+        assert_int_equal(strstr(seen.list[0].remedy, "tunnelctl certs renew a.test") != NULL,
+                         each[i].ordered);
+        troubles_free(&seen);
+        json_decref(status);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_what_is_no_authoritys_cannot_be_ordered),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,33 @@ static void test_a_reload_counts_what_changed(void **state)
     "[relay a]\nhost = a\nhost_key = ssh-ed25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n" \
     "[relay b]\nhost = b\nhost_key = ssh-ed25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
 
+#define RELAY_A \
+    "[relay a]\nhost = a\nhost_key = ssh-ed25519 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+
+/* Its lanes stay until no visitor comes by it. */
+static void test_a_relay_that_is_left(void **state)
+{
+    static const char moved[] = RELAY_A "[domain a.test]\nservice = http://x\nrelays = a\n";
+    const struct proxy2_use use = { .item = STR("domain:a.test") };
+    const struct site *site;
+    const char *why;
+    struct sites s;
+
+    (void)state;
+    init(&s, RELAYS "[domain a.test]\nservice = http://x\nrelays = b\n");
+    assert_true(reload(&s, moved));
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(sites_for(&s, "a", &use, &site, &why));
+        assert_non_null(sites_for(&s, "b", &use, &site, &why));
+        assert_null(sites_for(&s, "c", &use, &site, &why));
+        assert_false(reload(&s, moved));
+    }
+    reload(&s, RELAYS
+           "[domain a.test]\nservice = http://x\nrelays = a\n"); /* there again, and not for this site */
+    assert_null(sites_for(&s, "b", &use, &site, &why));
+    sites_free(&s);
+}
+
 static void test_some_relays_alone(void **state)
 {
     const struct proxy2_use use = { .item = STR("domain:a.test") };
@@ -300,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_is_filled_from_the_configuration),
         cmocka_unit_test(test_a_reload_counts_what_changed),
         cmocka_unit_test(test_some_relays_alone),
+        cmocka_unit_test(test_a_relay_that_is_left),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_who_speaks_http2),

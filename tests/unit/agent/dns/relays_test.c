@@ -115,6 +115,28 @@ static void test_what_stays_is_not_waited_for(void **state)
     }
 }
 
+/* The only relay is replaced at once: until the new one has said what to publish, visitors have none but the old one. */
+static void test_one_that_is_replaced(void **state)
+{
+    static const char *const address = "192.0.2.1";
+    struct relays r = { 0 };
+    struct names names = { 0 };
+    struct name_family *f = &led_to(&names, "p", address, 60)->families[NAME_V4];
+
+    (void)state;
+    configure(&r, RELAY("a"), 0);
+    assert_true(relays_says(&r, "a", &address, 1));
+    configure(&r, RELAY("b"), 0);
+    f->known = false;
+    assert_int_equal(relays_left_ms(&r, "a", &names, 1000), RELAYS_IN_DNS);
+    f->known = true;
+    assert_int_equal(relays_left_ms(&r, "a", &names, 2000), RELAYS_IN_DNS);
+    dns_rrset_drop(&f->have, address);
+    assert_int_equal(relays_left_ms(&r, "a", &names, 3000), 65 * 1000);
+    names_free(&names);
+    relays_free(&r);
+}
+
 static void test_one_that_is_back(void **state)
 {
     static const char *const address = "192.0.2.1";
@@ -127,7 +149,8 @@ static void test_one_that_is_back(void **state)
     assert_int_equal(r.left_n, 1);
     configure(&r, RELAY("a"), 0);
     assert_int_equal(r.left_n, 0);
-    assert_false(r.list[0].known);
+    assert_true(r.list[0].known); /* its lanes may be the same still, and say nothing anew */
+    assert_true(dns_rrset_has(&r.list[0].publish[NAME_V4], address));
     relays_free(&r);
 }
 
@@ -137,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_one_that_is_left),
         cmocka_unit_test(test_how_long_resolvers_keep_it),
         cmocka_unit_test(test_what_stays_is_not_waited_for),
+        cmocka_unit_test(test_one_that_is_replaced),
         cmocka_unit_test(test_one_that_is_back),
     };
 
