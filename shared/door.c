@@ -17,7 +17,8 @@
 
 enum {
     LOOK_AGAIN_MS = 100,
-    AT_ONCE = 64, /* who comes next waits until those inside had their turn */
+    LOOK_AT_LIMIT = 32, /* so many may come in before the limit is read again: nobody changes it often */
+    AT_ONCE = 64,       /* who comes next waits until those inside had their turn */
     QUEUE = 1024,
 };
 
@@ -28,6 +29,8 @@ struct door {
     int fd;
     int held; /* who came when there was no descriptor for him any more; -1: nobody */
     bool shut, paused;
+    rlim_t most;      /* descriptors, when that was looked at last */
+    unsigned came_in; /* since then */
     const struct door_kind *kind;
     void *user;
 };
@@ -71,12 +74,15 @@ struct door *door_open(struct loop *loop, int fd, const struct door_kind *kind, 
 
 /* The kernel gives the lowest number that is free. So whoever comes in has one of the first three quarters, and the
  * others are never taken by visitors. */
-static bool may_come(const struct door *d, int fd)
+static bool may_come(struct door *d, int fd)
 {
     struct rlimit limit;
 
-    return !d->kind->leaves_some || getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
-           (rlim_t)fd < limit.rlim_cur - limit.rlim_cur / 4;
+    if (!d->kind->leaves_some)
+        return true;
+    if (d->came_in++ % LOOK_AT_LIMIT == 0 || d->shut)
+        d->most = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+    return (rlim_t)fd < d->most - d->most / 4;
 }
 
 static void shut(struct door *d, const char *why)

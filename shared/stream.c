@@ -97,25 +97,19 @@ static struct stream *give_up(struct stream *s, const char *what, int rc, struct
     return NULL;
 }
 
-static struct stream *begin(struct stream *s)
-{
-    if (s->uv.handle.type == UV_TCP)
-        uv_tcp_nodelay(&s->uv.tcp, 1);
-    read_if_wanted(s);
-    return s;
-}
-
 struct stream *stream_open(struct loop *loop, int fd, const struct stream_events *events, void *user,
                            struct err *e)
 {
-    int family = AF_UNSPEC;
-    socklen_t size = sizeof family;
-    bool is_tcp = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 || family != AF_UNIX;
+    const int on = 1;
+    bool is_tcp =
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0; /* a Unix socket has no such option */
     struct stream *s = stream_new(&loop->uv, is_tcp, events, user);
     int rc = is_tcp ? uv_tcp_open(&s->uv.tcp, fd) : uv_pipe_open(&s->uv.pipe, fd);
 
-    if (rc == 0)
-        return begin(s);
+    if (rc == 0) {
+        read_if_wanted(s);
+        return s;
+    }
     close(fd);
     return give_up(s, "cannot take a connection", rc, e);
 }
@@ -168,7 +162,9 @@ static void on_connected(uv_connect_t *req, int rc)
         return;
     }
     s->connecting = false;
-    begin(s);
+    if (s->uv.handle.type == UV_TCP)
+        uv_tcp_nodelay(&s->uv.tcp, 1);
+    read_if_wanted(s);
     send_queued(s);
     shut_down_if_wanted(s);
     if (s->connected)
@@ -364,6 +360,11 @@ static void shut_down_if_wanted(struct stream *s)
         s->queue.len > 0 || s->flight.len > 0)
         return;
     s->shutdown_sent = true;
+    if (!s->got_eof &&
+        shutdown(stream_fd(s), SHUT_WR) == 0) { /* at once, where it does not close the stream */
+        s->shutdown_done = true;
+        return;
+    }
     s->req.shutdown.data = s;
     rc = uv_shutdown(&s->req.shutdown, &s->uv.stream, on_shut_down);
     if (rc != 0)
