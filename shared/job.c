@@ -37,8 +37,9 @@ static int create_thread(struct job *j, void (*entry)(void *arg))
     return rc;
 }
 
-/* Right below the caller's frame, where the last page of the stack's rest may not go. */
-static void wipe_near(void)
+/* Right below the caller's frame, where the last page of the stack's rest may not go. In it, the room would push what drop_stack
+ * calls into what it gives back. */
+__attribute__((noinline)) static void wipe_near(void)
 {
     char room[NEAR_BYTES];
 
