@@ -272,6 +272,15 @@ class Hosts:
         self._sysctl(host, "net/ipv4/ip_forward", "1")
         self._sysctl(host, "net/ipv6/conf/all/forwarding", "1")
 
+    def destination(self, host: str, to: str, real: str) -> None:
+        """What the host forwards for one IPv4 address goes to another, as in clouds whose machines have no public one."""
+        inside = ("ip", "netns", "exec", self.namespaces[host])
+        if nat_tool() == "nft":
+            rules = ["type nat hook prerouting priority -100", f"ip daddr {to} dnat to {real}"]
+            sh(*inside, "nft", "\n".join(["table ip nat {", "chain in {", *rules, "}", "}"]))
+        else:
+            sh(*inside, "iptables", "-t", "nat", "-A", "PREROUTING", "-d", to, "-j", "DNAT", "--to-destination", real)
+
     def masquerade(self, host: str, peer: str) -> None:
         """Hides what the host forwards to peer behind the host's own address (NAT). See nat_tool()."""
         inside = ("ip", "netns", "exec", self.namespaces[host])
