@@ -45,6 +45,10 @@ static bool admit(void *user, const struct http_request *request, struct http_re
 {
     const struct admin *a = user;
 
+    if (admin_guard_is_foreign(request)) {
+        http_reply_error(reply, 403, "a page of another site asks for this; open it in a window of its own");
+        return false;
+    }
     switch (admin_guard_judge(&a->guard, request->host, request->authorization)) {
     case ADMIN_WRONG_PASSWORD:
         if (request->authorization.n > 0) /* a browser comes without one at first */

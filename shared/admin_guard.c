@@ -111,3 +111,25 @@ enum admin_verdict admin_guard_judge(const struct admin_guard *g, struct str hos
         return knows_password(g, authorization) ? ADMIN_WELCOME : ADMIN_WRONG_PASSWORD;
     return names_this_machine(host) ? ADMIN_WELCOME : ADMIN_WRONG_HOST;
 }
+
+/* ---- who asks ---- */
+
+static bool is_one_of(struct str s, const char *const *words)
+{
+    for (; *words; words++)
+        if (str_eq(s, *words))
+            return true;
+    return false;
+}
+
+bool admin_guard_is_foreign(const struct http_request *request)
+{
+    static const char *const for_programs[] = { "/metrics", "/healthz", "/readyz", NULL };
+    static const char *const foreign[] = { "cross-site", "same-site", NULL };
+
+    if (!is_one_of(request->fetch_site, foreign) || is_one_of(request->path, for_programs))
+        return false;
+    /* Of the stream there is nothing to be looked at: who is led there would hold a place of it. */
+    return !str_eq(request->fetch_mode, "navigate") || !str_eq(request->fetch_dest, "document") ||
+           str_eq(request->path, "/events");
+}

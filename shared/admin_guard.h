@@ -1,10 +1,12 @@
 /* shared/admin_guard.h - who may read the admin listener: whoever knows the password, or else this machine alone.
  *
  * Pure but for admin_guard_load. A browser is led to a loopback address by a name that changes its mind (DNS rebinding): so
- * without a password only loopback addresses and localhost are answered to, as Host says them. */
+ * without a password only loopback addresses and localhost are answered to, as Host says them. With one any name is right:
+ * a browser gives a password to the name alone under which it was told it. */
 #ifndef SHARED_ADMIN_GUARD_H
 #define SHARED_ADMIN_GUARD_H
 #include "shared/err.h"
+#include "shared/http/server.h"
 #include "shared/opt.h"
 #include "shared/str.h"
 
@@ -23,6 +25,9 @@ enum admin_verdict { ADMIN_WELCOME, ADMIN_WRONG_HOST, ADMIN_WRONG_PASSWORD };
 must_check int admin_guard_load(struct admin_guard *g, const char *where, struct err *e);
 /* host: without a port; authorization: the field's value, empty without one. */
 enum admin_verdict admin_guard_judge(const struct admin_guard *g, struct str host, struct str authorization);
+/* A page of somebody else asks, by the browser of who may read this: as it says itself (Sec-Fetch-Site). Who follows a link to
+ * the page is let in; programs say nothing of it, and what is for them (/metrics, /healthz, /readyz) is for all. */
+bool admin_guard_is_foreign(const struct http_request *request);
 /* Nobody but this machine reaches it. */
 bool admin_is_local(const struct opt_address *address);
 #endif

@@ -230,19 +230,28 @@ void http_answer_put_stream(const struct h1_head *head, const char *type, struct
         type, head->minor > 0 ? "Transfer-Encoding: chunked\r\n" : "");
 }
 
+static struct str value_of(const struct h1_head *head, const char *name)
+{
+    int field = h1_field_find(head, name, 0);
+
+    return field >= 0 ? h1_text(head, head->fields[field].value) : (struct str){ "", 0 };
+}
+
 static struct http_request request_of(const struct h1_head *head)
 {
     struct str path = h1_text(head, head->path);
-    struct http_request request = { .path = path, .host = h1_text(head, head->host) };
+    struct http_request request = { .path = path,
+                                    .host = h1_text(head, head->host),
+                                    .authorization = value_of(head, "authorization"),
+                                    .fetch_site = value_of(head, "sec-fetch-site"),
+                                    .fetch_mode = value_of(head, "sec-fetch-mode"),
+                                    .fetch_dest = value_of(head, "sec-fetch-dest") };
     const char *mark = path.n > 0 ? memchr(path.p, '?', path.n) : NULL;
-    int field = h1_field_find(head, "authorization", 0);
 
     if (mark) {
         request.path.n = (size_t)(mark - path.p);
         request.query = (struct str){ mark + 1, path.n - request.path.n - 1 };
     }
-    if (field >= 0)
-        request.authorization = h1_text(head, head->fields[field].value);
     return request;
 }
 

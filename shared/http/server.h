@@ -28,7 +28,9 @@ struct http_request {
     struct str name;          /* what stands where the route's path has its * */
     struct str host;          /* without a port; empty only in HTTP/1.0 */
     struct str authorization; /* the field's value; empty without one */
-    const json_t *json;       /* the body, NULL without one */
+    struct str fetch_site, fetch_mode,
+        fetch_dest;     /* of Sec-Fetch-…, where a browser says who asks; likewise */
+    const json_t *json; /* the body, NULL without one */
 };
 
 struct http_reply {

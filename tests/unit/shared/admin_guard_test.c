@@ -46,6 +46,46 @@ static void test_hosts_without_a_password(void **state)
             fail_msg("%s", rows[i].host);
 }
 
+static void test_pages_of_others(void **state)
+{
+    static const struct {
+        const char *path, *site, *mode, *dest;
+        bool foreign;
+    } rows[] = {
+        { "/events", "", "", "", false },
+        { "/events", "same-origin", "cors", "empty", false },
+        { "/events", "none", "navigate", "document", false },
+        { "/events", "cross-site", "cors", "empty", true },
+        { "/events", "same-site", "no-cors", "empty", true },
+        { "/events", "cross-site", "navigate", "document", true },
+        { "/events", "cross-site", "", "", true },
+        { "/", "cross-site", "navigate", "document", false },
+        { "/", "same-site", "navigate", "document", false },
+        { "/", "cross-site", "navigate", "iframe", true },
+        { "/", "cross-site", "navigate", "", true },
+        { "/", "cross-site", "no-cors", "document", true },
+        { "/", "same-site", "no-cors", "image", true },
+        { "/", "none", "navigate", "document", false },
+        { "/", "", "navigate", "iframe", false },
+        { "/else", "cross-site", "no-cors", "script", true },
+        { "/metrics", "cross-site", "no-cors", "image", false },
+        { "/healthz", "cross-site", "cors", "empty", false },
+        { "/readyz", "same-site", "cors", "empty", false },
+        { "/metrics/", "cross-site", "cors", "empty", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct http_request request = { .path = str_of(rows[i].path),
+                                              .fetch_site = str_of(rows[i].site),
+                                              .fetch_mode = str_of(rows[i].mode),
+                                              .fetch_dest = str_of(rows[i].dest) };
+
+        if (admin_guard_is_foreign(&request) != rows[i].foreign)
+            fail_msg("%s %s %s %s", rows[i].path, rows[i].site, rows[i].mode, rows[i].dest);
+    }
+}
+
 static void write_password(const char *path, const char *text)
 {
     struct err e;
@@ -114,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hosts_without_a_password),
+        cmocka_unit_test(test_pages_of_others),
         cmocka_unit_test(test_password),
         cmocka_unit_test(test_local_addresses),
     };
