@@ -19,8 +19,6 @@
 
 enum { TRIES_SETS = 2048 };
 
-static const struct rate tries_rate = { DOORMAN_TRIES_M, 60, DOORMAN_TRIES };
-
 struct doorman_check {
     struct doorman_check *next;
     struct doorman_guest *guests;
@@ -48,7 +46,7 @@ static void on_job_ended(void *user);
 
 void doorman_house_init(struct doorman_house *house)
 {
-    limiter_init(&house->tries, TRIES_SETS);
+    guesses_init(&house->tries, TRIES_SETS);
     uv_mutex_init(&house->at_work);
     if (RAND_bytes(house->seed, sizeof house->seed) != 1)
         abort(); /* OpenSSL has no entropy: TLS would be broken as well */
@@ -57,7 +55,7 @@ void doorman_house_init(struct doorman_house *house)
 void doorman_house_free(struct doorman_house *house)
 {
     uv_mutex_destroy(&house->at_work);
-    limiter_free(&house->tries);
+    guesses_free(&house->tries);
 }
 
 struct doorman *doorman_new(struct loop *loop, struct doorman_house *house)
@@ -171,7 +169,7 @@ static bool add(struct doorman *d, struct doorman_check *c)
     line_up(d, c);
     if (d->job || start_job(d))
         return true;
-    limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+    guesses_give_back(&d->house->tries, c->site, c->source);
     check_free(take_first(d));
     return false;
 }
@@ -181,7 +179,6 @@ static enum doorman_says ask(struct doorman *d, struct doorman_guest *guest, con
 {
     const struct verified_key key = verified_key(&d->verified, q->guard->list, auth->text, auth->n);
     struct doorman_check *c;
-    uint64_t wait_ns;
 
     if (verified_has(&d->verified, &key))
         return DOORMAN_LETS_IN;
@@ -191,10 +188,8 @@ static enum doorman_says ask(struct doorman *d, struct doorman_guest *guest, con
     }
     if (!has_room(d, q->guard->id))
         return DOORMAN_IS_BUSY;
-    if (!limiter_take(&d->house->tries, q->guard->id, q->source, &tries_rate, q->now_ns, &wait_ns)) {
-        guest->retry_s = limiter_wait_s(wait_ns);
+    if (!guesses_take(&d->house->tries, q->guard->id, q->source, q->now_ns, &guest->retry_s))
         return DOORMAN_TIRES;
-    }
     c = check_new(d, auth, q->passwords);
     c->key = key;
     c->site = q->guard->id;
@@ -256,7 +251,7 @@ static struct doorman_check *run_next(struct doorman *d)
     d->first = NULL;
     d->n = 0;
     for (struct doorman_check *c = left; c; c = c->next)
-        limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+        guesses_give_back(&d->house->tries, c->site, c->source);
     return left;
 }
 
@@ -296,7 +291,7 @@ static void on_job_ended(void *user)
     c = take_first(d);
     if (c->matches) {
         verified_add(&d->verified, &c->key);
-        limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+        guesses_give_back(&d->house->tries, c->site, c->source);
     }
     left = run_next(d);
     tell(c, c->matches ? DOORMAN_LETS_IN : DOORMAN_ASKS); /* d may be gone now */

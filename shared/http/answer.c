@@ -25,6 +25,7 @@ static const char *reason(int status)
                     { 414, "URI Too Long" },
                     { 417, "Expectation Failed" },
                     { 422, "Unprocessable Content" },
+                    { 429, "Too Many Requests" },
                     { 431, "Request Header Fields Too Large" },
                     { 500, "Internal Server Error" },
                     { 501, "Not Implemented" },
@@ -198,6 +199,8 @@ static void put_answer(struct buf *out, const struct http_reply *reply, const ch
     buf_printf(out,
                "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s",
                reply->status, reason(reply->status), reply->type, reply->body.len, reply->fields);
+    if (reply->retry_s > 0)
+        buf_printf(out, "Retry-After: %u\r\n", reply->retry_s);
     if (*allow)
         buf_printf(out, "Allow: %s\r\n", allow);
     if (*connection)
@@ -237,10 +240,11 @@ static struct str value_of(const struct h1_head *head, const char *name)
     return field >= 0 ? h1_text(head, head->fields[field].value) : (struct str){ "", 0 };
 }
 
-static struct http_request request_of(const struct h1_head *head)
+static struct http_request request_of(const struct h1_head *head, const struct sockaddr_storage *peer)
 {
     struct str path = h1_text(head, head->path);
     struct http_request request = { .path = path,
+                                    .peer = peer,
                                     .host = h1_text(head, head->host),
                                     .authorization = value_of(head, "authorization"),
                                     .fetch_site = value_of(head, "sec-fetch-site"),
@@ -255,11 +259,12 @@ static struct http_request request_of(const struct h1_head *head)
     return request;
 }
 
-struct http_later *http_answer(const struct http_routes *routes, const struct h1_head *head,
-                               const struct buf *content, bool keep, struct buf *out)
+struct http_later *http_answer(const struct http_routes *routes, const struct sockaddr_storage *peer,
+                               const struct h1_head *head, const struct buf *content, bool keep,
+                               struct buf *out)
 {
     struct str method = h1_text(head, head->method);
-    struct http_request request = request_of(head);
+    struct http_request request = request_of(head, peer);
     struct http_reply reply = reply_new();
     const struct http_guard *guard = routes->guard;
     bool admitted = !guard || guard->admit(guard->user, &request, &reply);

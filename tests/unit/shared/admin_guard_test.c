@@ -4,6 +4,7 @@
 #include "shared/file.h"
 #include "shared/value.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -134,6 +135,61 @@ static void test_password(void **state)
     assert_int_equal(admin_guard_load(&g, path, &e), -1);
 }
 
+enum { SECOND_NS = 1000000000 };
+
+static enum admin_verdict ask_from(const struct admin_guard *g, struct admin_visitors *v, unsigned address,
+                                   const char *said, uint64_t now_ns)
+{
+    struct sockaddr_storage peer = { .ss_family = AF_INET };
+    const struct http_request request = { .peer = &peer, .authorization = str_of(said) };
+    unsigned retry_s = 0;
+    enum admin_verdict verdict;
+
+    ((struct sockaddr_in *)&peer)->sin_addr.s_addr = htonl(address);
+    verdict = admin_guard_admit(g, v, &request, now_ns, &retry_s);
+    assert_int_equal(verdict == ADMIN_TOO_MANY_WRONG, retry_s > 0);
+    return verdict;
+}
+
+static void test_guesses(void **state)
+{
+    static const char right[] = "Basic YWRtaW46d29yZA==", wrong[] = "Basic YWRtaW46d29yZHM=";
+    char path[] = "/tmp/admin-guard-XXXXXX";
+    struct admin_visitors v;
+    struct admin_guard g;
+    struct err e = { 0 };
+    uint64_t now = SECOND_NS;
+
+    (void)state;
+    close(mkstemp(path));
+    write_password(path, "word");
+    assert_int_equal(admin_guard_load(&g, path, &e), 0);
+    admin_visitors_init(&v);
+    for (int i = 0; i < 50; i++) /* right ones cost nothing */
+        assert_int_equal(ask_from(&g, &v, 1, right, now), ADMIN_WELCOME);
+    for (unsigned address = 1; address <= 2; address++)
+        for (int i = 0; i < GUESSES; i++)
+            assert_int_equal(ask_from(&g, &v, address, wrong, now), ADMIN_WRONG_PASSWORD);
+    assert_int_equal(ask_from(&g, &v, 1, wrong, now), ADMIN_TOO_MANY_WRONG);
+    assert_int_equal(ask_from(&g, &v, 1, right, now), ADMIN_WELCOME); /* who knows it is not kept out, */
+    assert_int_equal(ask_from(&g, &v, 2, right, now), ADMIN_TOO_MANY_WRONG); /* who guesses learns nothing */
+    assert_int_equal(ask_from(&g, &v, 2, "", now), ADMIN_WRONG_PASSWORD);
+    assert_int_equal(ask_from(&g, &v, 3, right, now), ADMIN_WELCOME);
+    now += (uint64_t)60 / GUESSES_M * SECOND_NS;
+    assert_int_equal(ask_from(&g, &v, 2, wrong, now), ADMIN_WRONG_PASSWORD);
+    assert_int_equal(ask_from(&g, &v, 2, right, now), ADMIN_TOO_MANY_WRONG);
+    now += (uint64_t)60 / GUESSES_M * SECOND_NS;
+    assert_int_equal(ask_from(&g, &v, 2, right, now), ADMIN_WELCOME);
+    assert_int_equal(ask_from(&g, &v, 2, wrong, now), ADMIN_WRONG_PASSWORD);
+
+    write_password(path, "words"); /* who knew the other one knows nothing */
+    assert_int_equal(admin_guard_load(&g, path, &e), 0);
+    assert_int_equal(ask_from(&g, &v, 1, wrong, now - SECOND_NS), ADMIN_WELCOME);
+    assert_int_equal(ask_from(&g, &v, 2, wrong, now), ADMIN_TOO_MANY_WRONG);
+    admin_visitors_free(&v);
+    unlink(path);
+}
+
 static void test_local_addresses(void **state)
 {
     static const struct {
@@ -156,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_hosts_without_a_password),
         cmocka_unit_test(test_pages_of_others),
         cmocka_unit_test(test_password),
+        cmocka_unit_test(test_guesses),
         cmocka_unit_test(test_local_addresses),
     };
 
