@@ -286,7 +286,7 @@ def test_with_keys_and_certificates(world: World) -> None:
 
 
 def test_a_new_sd_card(world: World) -> None:
-    backup, restore = of("### A new SD card")
+    backup, restore, *_ = of("### A new SD card")
     home, conf = world.home, world.agent.conf.read_text()
     anywhere(home)
     for command in backup.commands():
@@ -298,6 +298,24 @@ def test_a_new_sd_card(world: World) -> None:
             assert "restored" in home.type(command)
     wait_until(lambda: world.visit(world.old.address) == 200, "visitors are served")
     wait_until(lambda: run("tunnelctl", "--socket", world.agent.socket, "status").code == 0, "all is well")
+
+
+def test_a_lost_sd_card(world: World) -> None:
+    """Nobody has a backup: the VM says what has to be done first, and then the house is there again."""
+    *_, anew, join = of("### A new SD card")
+    vm, home = world.old, world.home
+    conf, agent_d = world.agent.conf.read_text(), home.etc / "agent.d"
+    world.agent.stop()
+    install_anew(world.agent, conf)
+    assert not list(agent_d.glob("relay-*"))
+    revoke, invite = anew.commands()
+    refused = run("tunnelctl", "--socket", vm.relay.socket, "invite", "pi", "--domains", NAME, "--host", "127.0.0.1")
+    assert refused.code == 1 and refused.err.rstrip().endswith(f"first run: {revoke.removeprefix('sudo ')}"), refused.err
+    vm.type(revoke)
+    home.words["TOKEN"] = vm.invite(invite)
+    (command,) = join.commands()
+    assert "the lane is up" in home.type(command)
+    wait_until(lambda: world.visit(vm.address) == 200, "visitors are served")
 
 
 def test_purge(folder: Path) -> None:
