@@ -4,6 +4,7 @@ a visitor who keeps coming, by whatever address his resolver gives him, has an a
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -213,6 +214,31 @@ def test_the_only_relay_is_replaced_at_once(world: World) -> None:
     keen.wait_served_by(new)
     keen.end()
     assert not keen.failed, keen.failed[:9]
+
+
+def test_a_restart_while_a_relay_is_left(world: World) -> None:
+    """The agent is killed before DNS is changed, and so knows nothing of a relay that it was about to leave: its records go all
+    the same, once the provider answers, although nobody is there any more."""
+    old, home, new = world.old, world.home, world.new_vm("fra2", 2)
+    home.words["TOKEN"] = new.invite(f'tunnelctl invite pi --domains "{NAME}"')
+    home.type("tunnelctl join TOKEN")
+    world.wait_dns(old, new)
+    world.bind.process.send_signal(signal.SIGSTOP)
+    (home.etc / "agent.d" / "relay-fra1.ini").unlink()
+    home.type("tunnelctl reload")
+    assert (relays(world), relays(world, "leaving")) == (["fra2"], ["fra1"])
+    world.agent.kill()
+    old.relay.stop()
+    new.relay.stop()
+    assert new.sshd.end() is None
+    world.agent.start()
+    world.bind.process.send_signal(signal.SIGCONT)
+    assert (relays(world), relays(world, "leaving")) == (["fra2"], [])
+    wait_until(lambda: world.addresses() == [new.address], "the dead one's record goes, whether or not the other one is there")
+    new.sshd.start_again()
+    new.relay.start()
+    world.wait_dns(new)
+    wait_until(lambda: world.visit(new.address) == 200, "visitors are served")
 
 
 def test_a_new_relay_is_held_back_until_it_can_serve(world: World) -> None:
