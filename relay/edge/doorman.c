@@ -1,6 +1,6 @@
 /* The life of a check of a password:
  *
- *   asked ─┬─ it was right lately ──▶ comes in               (nothing of this is slow)
+ *   asked ─┬─ it was right lately ──▶ comes in, unless it was from elsewhere, and too many wrong ones come from there
  *          ├─ the same is being looked at ──▶ waits with who asked first
  *          ├─ too many wrong ones from there, or too many wait, of whom none has guessed more ──▶ is told so
  *          └─▶ QUEUE ──▶ a job looks at it ──▶ right: remembered, and its try given back
@@ -35,8 +35,8 @@ struct doorman_check {
 struct doorman {
     struct loop *loop;
     struct doorman_house *house;
-    struct verified verified;
-    struct doorman_check *first; /* is looked at while there is a job; by rounds */
+    struct verified verified, sources; /* passwords that were right, and from where each has come */
+    struct doorman_check *first;       /* is looked at while there is a job; by rounds */
     size_t n;
     struct doorman_check *given_way; /* are told behind the job: whoever is told may do anything */
     struct job *job;
@@ -69,6 +69,7 @@ struct doorman *doorman_new(struct loop *loop, struct doorman_house *house)
     d->loop = loop;
     d->house = house;
     verified_init(&d->verified);
+    verified_init(&d->sources);
     return d;
 }
 
@@ -212,6 +213,26 @@ static bool add(struct doorman *d, struct doorman_check *c)
     return false;
 }
 
+static struct verified_key source_of(const struct doorman *d, const struct verified_key *key, uint64_t source)
+{
+    return verified_key(&d->sources, key->bytes, (const char *)&source, sizeof source);
+}
+
+/* Who guesses must not learn what somebody else has found out by waiting; who has come in from there does not have to. */
+static enum doorman_says let_in(struct doorman *d, struct doorman_guest *guest,
+                                const struct doorman_question *q, const struct verified_key *key)
+{
+    const struct verified_key from = source_of(d, key, q->source);
+
+    if (verified_has(&d->sources, &from))
+        return DOORMAN_LETS_IN;
+    if (!guesses_take(&d->house->tries, q->guard->id, q->source, q->now_ns, &guest->retry_s))
+        return DOORMAN_TIRES;
+    guesses_give_back(&d->house->tries, q->guard->id, q->source);
+    verified_add(&d->sources, &from);
+    return DOORMAN_LETS_IN;
+}
+
 static enum doorman_says ask(struct doorman *d, struct doorman_guest *guest, const struct doorman_question *q,
                              const struct basic_auth *auth)
 {
@@ -220,7 +241,7 @@ static enum doorman_says ask(struct doorman *d, struct doorman_guest *guest, con
     unsigned guesses;
 
     if (verified_has(&d->verified, &key))
-        return DOORMAN_LETS_IN;
+        return let_in(d, guest, q, &key);
     if ((c = find_check(d, &key))) {
         wait_for(c, guest);
         return DOORMAN_WAITS;
@@ -334,6 +355,7 @@ static void end(struct doorman *d)
     free_all(d->first);
     free_all(d->given_way);
     verified_free(&d->verified);
+    verified_free(&d->sources);
     free(d);
     closed(user);
 }
@@ -350,7 +372,10 @@ static void on_job_ended(void *user)
     }
     c = take_first(d);
     if (c->matches) {
+        const struct verified_key from = source_of(d, &c->key, c->source);
+
         verified_add(&d->verified, &c->key);
+        verified_add(&d->sources, &from);
         guesses_give_back(&d->house->tries, c->site, c->source);
     }
     d->given_way = NULL;

@@ -285,6 +285,16 @@ def test_hostile_values(guarded):
     assert not g.site.seen[1:]
 
 
+def test_who_guesses_does_not_profit_by_who_has_come_in(guarded):
+    g = guarded(workers="1")
+    g.set(basic_auth_file=g.write_passwords())
+    assert g.status(basic() + from_(OTHER)) == 200
+    said = [g.status(basic(password=f"guess {n}") + from_(VISITOR)) for n in range(12)]
+    assert said[:10] == [401] * 10 and said[-1] == 429
+    assert g.status(basic() + from_(VISITOR)) == 429, "the right one, as somebody knows it already"
+    assert g.status(basic() + from_(OTHER)) == g.status(basic() + from_("192.0.2.1")) == 200
+
+
 def test_fifty_wrong_ones_at_once_disturb_nobody(guarded):
     g = guarded(workers="1")
     text = g.write_passwords(f"slow:{SECRET['slow']}\n")

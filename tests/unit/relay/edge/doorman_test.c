@@ -173,6 +173,8 @@ static void test_who_guesses_is_not_listened_to(void **state)
     assert_int_equal(ask(&s, &g, "you:secret", 1), DOORMAN_TIRES);  /* right, but who would know */
     assert_int_equal(ask(&s, &g, "me:secret", 1), DOORMAN_LETS_IN); /* who is known costs nothing */
     assert_int_equal(answer(&s, &g, "you:secret", 2), DOORMAN_LETS_IN);
+    assert_int_equal(ask(&s, &g, "you:secret", 1), DOORMAN_TIRES); /* that it is known now he is not told, */
+    assert_int_equal(ask(&s, &g, "you:secret", 3), DOORMAN_LETS_IN); /* as others are */
     s.now_ns += (uint64_t)60 / GUESSES_M * 1000000000;
     assert_int_equal(answer(&s, &g, "me:x", 1), DOORMAN_ASKS);
     assert_int_equal(ask(&s, &g, "me:x", 1), DOORMAN_TIRES);
