@@ -33,6 +33,7 @@ import pytest
 CLONE_NEWNET = 0x40000000
 NOBODY = "02:00:00:00:00:01"  # a hardware address that no interface has
 _numbers = count(1)
+_machines: list[int] = []  # a descriptor of the machine's own network, once we have left that
 
 
 class NetnsError(Exception):
@@ -86,6 +87,23 @@ def _setns(path: str) -> None:
             raise OSError(ctypes.get_errno(), f"setns {path}")
     finally:
         os.close(fd)
+
+
+def own_network() -> None:
+    """From here on this process and all that it starts have a network of their own, where that can be had: no other test's
+    ports, interfaces and thousands of connections are in the way."""
+    if why_unusable():
+        return
+    _machines.append(os.open("/proc/self/ns/net", os.O_RDONLY))
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        raise NetnsError(f"unshare: {os.strerror(ctypes.get_errno())}")
+    sh("ip", "link", "set", "lo", "up")
+
+
+def back_into_the_machines() -> None:
+    """For the preexec_fn of a program that fetches something."""
+    if _machines:
+        _setns(f"/proc/self/fd/{_machines[0]}")
 
 
 class Hosts:
