@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import subprocess
 from pathlib import Path
@@ -23,19 +24,30 @@ def installed() -> bool:
     return all((FOLDER / "node_modules" / name / "package.json").exists() for name in PACKAGES)
 
 
-def environment() -> dict[str, str]:
-    """For node, once the packages are there."""
-    need("node")
+@functools.cache
+def why_unavailable() -> str | None:
+    """Installs what is wanted. Whoever reaches no registry is told so once, and does not wait for it again."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several tests begin at once
-        if not installed():
-            wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
-            done = subprocess.run([need("npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", FOLDER, *wanted],
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S * 4, check=False,
-                                  preexec_fn=back_into_the_machines)
-            if done.returncode != 0 or not installed():
-                unavailable(f"npm cannot install {wanted}: {done.stderr.strip()[-300:]}")
+        if installed():
+            return None
+        wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
+        try:
+            subprocess.run([need("npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", FOLDER, *wanted], check=True,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S * 2, preexec_fn=back_into_the_machines)
+        except subprocess.CalledProcessError as e:
+            return f"npm cannot install {wanted}: {e.stderr.strip()[-300:]}"
+        except subprocess.TimeoutExpired as e:
+            return f"npm cannot install {wanted} within {e.timeout:g} s"
+        return None if installed() else f"npm did not install {wanted}"
+
+
+def environment() -> dict[str, str]:
+    """For node, once the packages are there."""
+    need("node")
+    if why := why_unavailable():
+        unavailable(why)
     return dict(os.environ, NODE_PATH=str(FOLDER / "node_modules"))
 
 
