@@ -3,6 +3,7 @@
 #include "shared/mem.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,60 @@ static bool is_web_application(const char *rules, unsigned port)
            (port == 443 && (strstr(rules, "HTTPS") || strstr(rules, "Secure")));
 }
 
+enum verdict { NOTHING_SAID, LET_IN, REFUSED };
+
+/* "--dport 80", "--dports 80,443", "--dport 1:1023"; of what is for some alone (-s, -i, -m set, …) nothing follows. */
+static bool is_for(const char *line, unsigned port)
+{
+    const char *at = strstr(line, "--dport");
+    unsigned from, to;
+
+    if (strstr(line, " -s ") || strstr(line, " -i ") || strstr(line, "--match-set") ||
+        strstr(line, "limit") || strstr(line, "--ctstate") || strstr(line, "--state") ||
+        strstr(line, "-p udp"))
+        return false;
+    if (!at || !strstr(line, "-p tcp"))
+        return false;
+    at += strcspn(at, " ");
+    if (sscanf(at, " %u:%u", &from, &to) == 2)
+        return port >= from && port <= to;
+    return has_number(at, 1 + strcspn(at + 1, " "), port);
+}
+
+/* The first line for this port decides; lines of other chains are not followed. */
+static enum verdict say_iptables(const char *rules, unsigned port)
+{
+    enum verdict said = NOTHING_SAID;
+    char *copy = mem_copy(rules), *rest = copy, *line;
+
+    while (said == NOTHING_SAID && (line = strsep(&rest, "\n")))
+        if (strncmp(line, "-A INPUT ", 9) == 0 && is_for(line, port))
+            said = strstr(line, "-j ACCEPT")                              ? LET_IN
+                   : strstr(line, "-j DROP") || strstr(line, "-j REJECT") ? REFUSED
+                                                                          : NOTHING_SAID;
+    free(copy);
+    return said;
+}
+
+/* "tcp dport 80 drop", "tcp dport { 80, 443 } reject with …", of anybody. */
+static enum verdict say_nft(const char *rules, unsigned port)
+{
+    enum verdict said = NOTHING_SAID;
+    char *copy = mem_copy(rules), *rest = copy, *line;
+
+    while (said == NOTHING_SAID && (line = strsep(&rest, "\n"))) {
+        const char *at = strstr(line, "tcp dport ");
+
+        if (at && at == line + strspn(line, " \t") && !strstr(line, "limit") &&
+            has_number(at, strlen(at), port))
+            said = strstr(at, " accept")                          ? LET_IN
+                   : strstr(at, " drop") || strstr(at, " reject") ? REFUSED
+                                                                  : NOTHING_SAID;
+    }
+    free(copy);
+    return said;
+}
+
 static bool ends_with_refusal(const char *rules)
 {
     static const char *const refusals[] = { "-P INPUT DROP", "-P INPUT REJECT", "-A INPUT -j DROP",
@@ -111,13 +166,15 @@ static const char *closed_by(const json_t *facts, unsigned port, const char **re
         *remedy = "ufw allow %u/tcp";
         return lets_in(ufw, "", "ALLOW", port) || is_web_application(ufw, port) ? NULL : "ufw";
     }
-    if (ends_with_refusal(iptables)) {
+    if (ends_with_refusal(iptables) || say_iptables(iptables, port) == REFUSED) {
         *remedy = "iptables -I INPUT -p tcp --dport %u -j ACCEPT, and keep it: netfilter-persistent save";
-        return lets_in(iptables, "dport", "ACCEPT", port) ? NULL : "iptables";
+        return say_iptables(iptables, port) != REFUSED && lets_in(iptables, "dport", "ACCEPT", port)
+                   ? NULL
+                   : "iptables";
     }
-    if (strstr(nft, "hook input") && strstr(nft, "policy drop")) {
+    if (strstr(nft, "hook input") && (strstr(nft, "policy drop") || say_nft(nft, port) == REFUSED)) {
         *remedy = "let tcp dport %u be accepted in the input chain of /etc/nftables.conf; nft -f it";
-        return lets_in(nft, "dport", "accept", port) ? NULL : "nftables";
+        return say_nft(nft, port) != REFUSED && lets_in(nft, "dport", "accept", port) ? NULL : "nftables";
     }
     return NULL;
 }
