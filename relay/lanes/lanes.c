@@ -159,7 +159,8 @@ static void note_end(struct lanes *l, const struct lane_facts *f)
 
     snprintf(last.seen_from, sizeof last.seen_from, "%s", f->seen_from);
     snprintf(last.error, sizeof last.error, "%s",
-             f->last_error[0] ? f->last_error : "its SSH session has ended");
+             f->last_error[0] ? f->last_error
+                              : "its SSH session has ended; tunnelctl doctor on its machine says why");
     presence_note_end(&l->presence, f->agent, &last);
 }
 
