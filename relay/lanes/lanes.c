@@ -199,7 +199,7 @@ static void on_service(void *user, struct lane *lane, const struct lane_msg *sai
     struct lane_facts facts;
 
     lane_facts(lane, &facts);
-    if (!claims_note_service(l->claims, facts.agent, facts.boot, said))
+    if (!claims_note_service(l->claims, facts.agent, facts.boot, said, time(NULL)))
         return;
     log_info_limited(facts.agent, "service state changed", kv_str("agent", facts.agent),
                      kv_str("item", said->service.item),

@@ -26,6 +26,28 @@ bool cert_state_is_wrong(const json_t *cert)
     return cert_state_rank(cert) < WRONG_N;
 }
 
+/* A wildcard stands for one label. */
+static bool is_for(const char *pattern, const char *name)
+{
+    const char *dot = strchr(name, '.');
+
+    return strcasecmp(pattern, name) == 0 ||
+           (strncmp(pattern, "*.", 2) == 0 && dot && strcasecmp(pattern + 1, dot) == 0);
+}
+
+bool cert_state_covers(const json_t *cert, const char *name)
+{
+    const json_t *names = json_object_get(cert, "names"), *one;
+    size_t i;
+
+    json_array_foreach(names, i, one)
+    {
+        if (json_is_string(one) && is_for(json_string_value(one), name))
+            return true;
+    }
+    return json_array_size(names) == 0;
+}
+
 static const json_t *worst(const json_t *domain)
 {
     const json_t *cert, *found = NULL;
