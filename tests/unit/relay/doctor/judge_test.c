@@ -92,7 +92,7 @@ static void test_faults_of_a_site(void **state)
         { "no name server",
           SITE(
               "\"sight\": {\"error\": \"cannot find out where a.com leads\", \"unknown\": true, \"looks\": []}"),
-          "DNS", STEP_WARN, "cannot find out where", "resolvers of [acme]" },
+          "DNS", STEP_FAIL, "cannot find out where", "resolvers of [acme]" },
         { "a certificate for other names",
           SITE(
               "\"cert\": {\"state\": \"valid\", \"not_after\": \"N\", \"issuer\": \"files\", \"names\": [\"b.com\"], "
