@@ -292,21 +292,30 @@ static enum ctl_exit report(const struct visit_here *v)
 
 /* ---- the command ---- */
 
+/* "" when sshd's configuration names the usual one, among others or alone, or nothing is known of it. */
+static const char *other_port(const char *ports)
+{
+    return strtol(ports, NULL, 10) == SSH_PORT || strchr(ports, ' ') ? "" : ports;
+}
+
 static enum ctl_exit before(struct visit_here *v)
 {
-    json_t *facts;
+    json_t *facts, *sshd = NULL;
 
     v->relay = v->ctl->side != CLIENT_AGENT;
     facts = bare_look(v->relay);
+    if (v->relay) {
+        sshd = sshd_look(LANE_USER, SSH_PORT, RELAY_STATE_DIR, NULL);
+        json_object_set_new(sshd, "bare", json_true());
+        json_object_set_new(facts, "other_ssh_port",
+                            json_any_text(other_port(fact_text(json_object_get(sshd, "settings"), "port"))));
+    }
     host_judge(&v->steps, facts);
     bare_judge(&v->steps, facts);
+    if (sshd)
+        sshd_judge(&v->steps, sshd);
     json_decref(facts);
-    if (v->relay) {
-        facts = sshd_look(LANE_USER, SSH_PORT, RELAY_STATE_DIR, NULL);
-        json_object_set_new(facts, "bare", json_true());
-        sshd_judge(&v->steps, facts);
-        json_decref(facts);
-    }
+    json_decref(sshd);
     return report(v);
 }
 

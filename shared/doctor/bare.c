@@ -13,10 +13,18 @@ static const unsigned visitors[] = { 80, 443 };
 
 /* ---- ports ---- */
 
-static void judge_ssh_port(struct steps *s, const char *holder)
+/* other: the port that sshd's configuration names instead; "": it names none. */
+static void judge_ssh_port(struct steps *s, const char *holder, const char *other)
 {
     if (strstr(holder, "sshd") || strstr(holder, "systemd") || strcmp(holder, "another process") == 0) {
         steps_add(s, "port 22", STEP_PASS, "held by %s", holder);
+    } else if (*other) {
+        steps_add(s, "port 22", STEP_WARN, "sshd has port %s instead", other);
+        steps_remedy(
+            s,
+            "put ssh_port = %s into relay.ini, so that agents are told; its provider's firewall has to let "
+            "them in there",
+            other);
     } else if (*holder) {
         steps_add(s, "port 22", STEP_WARN, "held by %s, which is no sshd", holder);
         steps_remedy(s, "let sshd listen on another port (Port in sshd_config), and name it in ssh_port of "
@@ -28,7 +36,7 @@ static void judge_ssh_port(struct steps *s, const char *holder)
     }
 }
 
-static void judge_ports(struct steps *s, const json_t *ports)
+static void judge_ports(struct steps *s, const json_t *ports, const char *ssh_port)
 {
     const json_t *port;
     size_t i;
@@ -39,7 +47,7 @@ static void judge_ports(struct steps *s, const json_t *ports)
         const char *holder = fact_text(port, "holder");
 
         if (number == 22) {
-            judge_ssh_port(s, holder);
+            judge_ssh_port(s, holder, ssh_port);
         } else if (!*holder || strstr(holder, "tunnel-relay")) {
             steps_add(s, number == 80 ? "port 80" : "port 443", STEP_PASS, "%s",
                       *holder ? holder : "free for the relay");
@@ -255,6 +263,6 @@ void bare_judge(struct steps *s, const json_t *facts)
     judge_addresses(s, json_object_get(facts, "addresses"));
     if (!json_object_get(facts, "ports"))
         return; /* an agent's machine: nobody comes in */
-    judge_ports(s, json_object_get(facts, "ports"));
+    judge_ports(s, json_object_get(facts, "ports"), fact_text(facts, "other_ssh_port"));
     judge_firewall(s, facts);
 }

@@ -69,8 +69,8 @@ const char *cert_state_of(const json_t *domain, struct cert_cell *cell)
     if (!cert)
         return "-";
     if (*status_text(cert, "not_after"))
-        snprintf(cell->text, sizeof cell->text, "%.20s, %s left", status_text(cert, "state"),
-                 when_in(status_text(cert, "not_after"), &left));
+        snprintf(cell->text, sizeof cell->text, "%.20s, %s", status_text(cert, "state"),
+                 when_left(status_text(cert, "not_after"), &left));
     else
         snprintf(cell->text, sizeof cell->text, "%.20s", status_text(cert, "state"));
     return cell->text;

@@ -49,6 +49,8 @@ static void test_faults(void **state)
           "trusted_proxies" },
         { "no sshd", "{" PORTS("", "", "") "}", "port 22", STEP_FAIL, "nobody listens",
           "apt install openssh-server" },
+        { "sshd elsewhere", "{" PORTS("", "", "") ", \"other_ssh_port\": \"2222\"}", "port 22", STEP_WARN,
+          "sshd has port 2222 instead", "ssh_port = 2222" },
         { "something else", "{" PORTS("pid 7 (dropbear)", "", "") "}", "port 22", STEP_WARN, "dropbear",
           "ssh_port" },
         { "ufw", WITH("\"ufw\": \"Status: active\\n22/tcp  ALLOW  Anywhere\\n80/tcp ALLOW Anywhere\\n\""),
