@@ -20,7 +20,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SERVICE_MS = 6000, BODY_BYTES = 64 * 1024, HTTPS_PORT = 443, HTTP_PORT = 80, RESOLVERS = 8 };
+enum {
+    SERVICE_MS = 6000,
+    BODY_BYTES = 64 * 1024,
+    HTTPS_PORT = 443,
+    HTTP_PORT = 80,
+    RESOLVERS = 8,
+    LOCATION_BYTES = 300
+};
 
 struct round {
     struct job *job;
@@ -158,10 +165,13 @@ static void look_at_certificate(const struct round *r, json_t *seen, const struc
 static void note_location(json_t *seen, const struct fetch_reply *reply)
 {
     struct str to = fetch_field(reply, "Location");
+    char *text;
 
     if (reply->status < 300 || reply->status >= 400 || !to.p)
         return;
-    json_object_set_new(seen, "location", json_stringn(to.p, to.n));
+    text = mem_copy_n(to.p, to.n < LOCATION_BYTES ? to.n : LOCATION_BYTES);
+    json_object_set_new(seen, "location", json_any_text(text));
+    free(text);
     json_object_set_new(seen, "sets_cookie", json_boolean(fetch_field(reply, "Set-Cookie").p != NULL));
 }
 
