@@ -31,7 +31,7 @@ static void add_at_relay(struct html_table *t, const json_t *domain)
     if (!html_row(t))
         return;
     part_text(t, domain, "name");
-    part_state(t, domain, "state", well_domain_at_relay(domain));
+    part_state(t, domain, "state", well_served(domain));
     part_since(t, domain, "since");
     add_servers(t, domain);
     part_number(t, domain, "requests", "");
