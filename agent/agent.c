@@ -31,7 +31,7 @@ enum { BOOT_BYTES = 16, TICK_MS = 1000 };
 struct agent {
     struct loop *loop;
     const struct opt_conf *conf;
-    struct daemon_parts_ended ended;
+    struct daemon_parts_host host;
     char boot[2 * BOOT_BYTES + 1]; /* tells this run of the program from any other one with the same key */
     struct sites sites;
     struct trust *trust; /* of https:// services */
@@ -296,14 +296,14 @@ static void on_tick(uv_timer_t *timer)
 }
 
 static void *agent_start(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
-                         const struct daemon_parts_ended *ended, struct err *e)
+                         const struct daemon_parts_host *host, struct err *e)
 {
     struct agent *a = mem_new(sizeof *a);
 
     (void)inherited; /* nobody connects to an agent, but for its control socket */
     a->loop = loop;
     a->conf = conf;
-    a->ended = *ended;
+    a->host = *host;
     if (make_boot(a, e) != 0) {
         free(a);
         return NULL;
@@ -507,7 +507,7 @@ static void answer_doctor(void *parts, const struct http_request *request, struc
 
     if (visit_domain(request, domain, sizeof domain, &why) == 0) {
         facts = json_object();
-        agent_add_status(a, facts);
+        a->host.add_status(a->host.user, facts);
         facts = agent_doctor_facts(a->conf, facts, words_clock(a->words), domain, &why);
     }
     if (facts)
@@ -528,7 +528,7 @@ static const struct http_route routes[] = {
 static void on_closed(uv_handle_t *handle)
 {
     struct agent *a = handle->data;
-    struct daemon_parts_ended ended = a->ended;
+    struct daemon_parts_host host = a->host;
 
     sites_free(&a->sites);
     agent_bans_free(&a->bans);
@@ -536,7 +536,7 @@ static void on_closed(uv_handle_t *handle)
     free(a->relays);
     leaving_free(&a->leaving);
     free(a);
-    ended.call(ended.user);
+    host.ended(host.user);
 }
 
 static void end_if_done(struct agent *a)

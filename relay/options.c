@@ -66,7 +66,8 @@ static const struct opt options[] = {
       .help = "Threads that serve visitors: a number from 1 to 64, or auto for one per processor." },
     { "relay", "publish", OPT_WORDS, offsetof(struct relay_conf, publish), .def = "auto", .flags = OPT_RELOAD,
       .help =
-          "Addresses that agents put into DNS for this machine. auto: the public ones of its interfaces." },
+          "Addresses that agents put into DNS for this machine. auto: the public ones of its interfaces; where a provider's "
+          "NAT hides the IPv4 address, the one that the agent reaches it at." },
     { "relay", "lane_socket", OPT_PATH, offsetof(struct relay_conf, lane_socket),
       .def = "/run/tunnel-relay/lane.sock",
       .help = "Unix socket where tunnel-lane joins the agents' SSH sessions to the relay." },

@@ -27,19 +27,40 @@ int policies_load(struct policies *p, const struct opt_conf *conf, const char **
     return 0;
 }
 
-void policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,
-                  struct arena *arena)
+/* Both lists: who has no address is on neither. */
+static void refuse_all(struct policy *policy)
+{
+    static const struct cidr everybody[] = {
+        { { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff }, 96 },
+        { { 0 }, 0 },
+    };
+
+    policy->allow = policy->deny = (struct cidrs){ sizeof everybody / sizeof everybody[0], everybody };
+}
+
+/* A claim's policy was checked when it was taken, and a section's when it was read. Should one of them be wrong all the same,
+ * nobody knows whom it lets in. */
+const char *policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,
+                         struct arena *arena)
 {
     struct err why = { 0 };
 
     policy_defaults(policy, p->park_ms);
-    /* A claim's policy was checked when it was taken, and a section's when it was read. */
     if (policy_lay(policy, site->policy, arena, &why) != 0 ||
-        policy_lay(policy, json_object_get(p->sections, site->name), arena, &why) != 0)
-        log_warn_limited(site->name, "a site is served without what was asked for it",
+        policy_lay(policy, json_object_get(p->sections, site->name), arena, &why) != 0) {
+        refuse_all(policy);
+        log_warn_limited(site->name,
+                         "all visitors of a site are refused: what was asked for it cannot be understood",
                          kv_str("domain", site->name), kv_str("error", why.text));
+        err_wrap(
+            &why,
+            "all visitors are refused, since what was asked for this site cannot be understood; reload the "
+            "agent, or restart the relay");
+        return arena_copy(arena, why.text);
+    }
     if (policy->passwords && policy->https == POLICY_BOTH)
         policy->https = POLICY_REDIRECT; /* an agent's word and a section's: no password goes without TLS */
+    return NULL;
 }
 
 /* ---- with which names ---- */

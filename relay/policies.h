@@ -17,9 +17,9 @@ struct policies {
 must_check int policies_load(struct policies *p, const struct opt_conf *conf, const char **domain,
                              const char **key, struct err *e);
 void policies_free(struct policies *p);
-/* Texts are in the arena. */
-void policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,
-                  struct arena *arena);
+/* Texts are in the arena, and so is why everybody is refused: it cannot be understood, which is not to happen. NULL: it is. */
+const char *policies_for(const struct policies *p, const struct lanes_site *site, struct policy *policy,
+                         struct arena *arena);
 /* What of it cannot be had with this site's names, in words and with a remedy, in the arena; NULL: all can. */
 const char *policies_trouble(const struct lanes_site *site, const struct policy *policy, struct arena *arena);
 #endif

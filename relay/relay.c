@@ -359,13 +359,13 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
 }
 
 static void *relay_start(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
-                         const struct daemon_parts_ended *ended, struct err *e)
+                         const struct daemon_parts_host *host, struct err *e)
 {
     struct relay *r = mem_new(sizeof *r);
 
     r->loop = loop;
     r->conf = conf;
-    r->ended = *ended;
+    r->host = *host;
     r->access_log = access_log_new();
     start_handles(r);
     r->doctor = (struct visit){ .loop = loop,
@@ -435,7 +435,7 @@ static void end_if_done(struct relay *r)
     ban_book_free(r->bans);
     access_log_release(r->access_log);
     if (!r->failed)
-        r->ended.call(r->ended.user);
+        r->host.ended(r->host.user);
     free(r);
 }
 

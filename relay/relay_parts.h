@@ -25,7 +25,7 @@
 struct relay {
     struct loop *loop;
     const struct opt_conf *conf;
-    struct daemon_parts_ended ended;
+    struct daemon_parts_host host;
     struct certs *certs;
     struct files *files;
     struct begin *begin;

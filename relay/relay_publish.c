@@ -66,12 +66,13 @@ static void add_site(void *user, const struct lanes_site *site)
     struct ledger_entry *entry = ledger_keep(&p->relay->ledger, site->name);
     struct arena texts = { 0 };
     struct policy policy;
+    const char *trouble;
 
     names[0] = site->name;
     for (size_t i = 0; i < site->aliases_n; i++)
         names[i + 1] = site->aliases[i];
-    policies_for(&p->relay->policies, site, &policy, &texts);
-    ledger_note_trouble(entry, policies_trouble(site, &policy, &texts));
+    trouble = policies_for(&p->relay->policies, site, &policy, &texts);
+    ledger_note_trouble(entry, trouble ? trouble : policies_trouble(site, &policy, &texts));
     add_served(p, site, &policy, names, entry->counts);
     arena_free(&texts);
     free(names);

@@ -214,7 +214,7 @@ static void answer_doctor(void *parts, const struct http_request *request, struc
         return;
     if (visit_domain(request, domain, sizeof domain, &why) == 0) {
         facts = json_object();
-        relay_add_status(r, facts);
+        r->host.add_status(r->host.user, facts);
         facts = relay_doctor_facts(r->conf, facts, domain, &why);
     }
     if (facts)

@@ -8,6 +8,7 @@
 #include "shared/listen.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/source.h"
 #include "shared/value.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct admin {
 
     struct place place, next_place;
     struct admin_guard guard, next_guard;
+    struct admin_visitors visitors;
     struct http_guard http_guard;
     int next_fd; /* prepared; -1: none */
     struct http_server *server;
@@ -41,14 +43,32 @@ struct admin {
 
 /* ---- the answers ---- */
 
+static void log_wrong_password(const struct http_request *request)
+{
+    char peer[SOURCE_TEXT_BYTES];
+
+    source_print(request->peer, peer);
+    log_warn_limited("admin", "somebody gave a wrong password at the admin listener", kv_str("peer", peer));
+}
+
 static bool admit(void *user, const struct http_request *request, struct http_reply *reply)
 {
-    const struct admin *a = user;
+    struct admin *a = user;
+    const uint64_t now_ns = (uint64_t)loop_now_ms(a->loop) * 1000000;
 
-    switch (admin_guard_judge(&a->guard, request->host, request->authorization)) {
+    if (admin_guard_is_foreign(request)) {
+        http_reply_error(reply, 403, "a page of another site asks for this; open it in a window of its own");
+        return false;
+    }
+    switch (admin_guard_admit(&a->guard, &a->visitors, request, now_ns, &reply->retry_s)) {
+    case ADMIN_TOO_MANY_WRONG:
+        log_wrong_password(request);
+        http_reply_error(reply, 429, "too many wrong passwords have come from this address; wait %u s",
+                         reply->retry_s);
+        return false;
     case ADMIN_WRONG_PASSWORD:
         if (request->authorization.n > 0) /* a browser comes without one at first */
-            log_warn_limited("admin", "somebody gave a wrong password at the admin listener");
+            log_wrong_password(request);
         reply->fields = "WWW-Authenticate: Basic realm=\"tunnel\", charset=\"UTF-8\"\r\n";
         http_reply_error(reply, 401, "give the user " ADMIN_USER " and the password of admin_password_file");
         return false;
@@ -138,6 +158,7 @@ static void end_if_done(struct admin *a)
         live_stop(a->live);
     if (a->alive > 0)
         return;
+    admin_visitors_free(&a->visitors);
     free(a);
     ended(user);
 }
@@ -210,6 +231,7 @@ struct admin *admin_start(struct loop *loop, const struct admin_conf *conf, stru
         err_wrap(e, "admin_password_file");
         return NULL;
     }
+    admin_visitors_init(&a->visitors);
     a->loop = loop;
     a->functions = functions;
     a->user = user;

@@ -2,6 +2,7 @@
 
 #include "shared/cidr.h"
 #include "shared/secret.h"
+#include "shared/source.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -110,4 +111,64 @@ enum admin_verdict admin_guard_judge(const struct admin_guard *g, struct str hos
     if (g->has_password)
         return knows_password(g, authorization) ? ADMIN_WELCOME : ADMIN_WRONG_PASSWORD;
     return names_this_machine(host) ? ADMIN_WELCOME : ADMIN_WRONG_HOST;
+}
+
+/* ---- how often he may guess ---- */
+
+enum { GUESSES_SETS = 64 };
+
+void admin_visitors_init(struct admin_visitors *v)
+{
+    guesses_init(&v->guesses, GUESSES_SETS);
+    verified_init(&v->known);
+}
+
+void admin_visitors_free(struct admin_visitors *v)
+{
+    guesses_free(&v->guesses);
+    verified_free(&v->known);
+}
+
+enum admin_verdict admin_guard_admit(const struct admin_guard *g, struct admin_visitors *v,
+                                     const struct http_request *request, uint64_t now_ns, unsigned *retry_s)
+{
+    const uint64_t source = source_key(request->peer);
+    struct verified_key key;
+    bool known, listened_to;
+
+    if (!g->has_password || request->authorization.n == 0) /* as a browser comes at first */
+        return admin_guard_judge(g, request->host, request->authorization);
+    key = verified_key(&v->known, g->digest, (const char *)&source, sizeof source);
+    known = verified_has(&v->known, &key);
+    listened_to = guesses_take(&v->guesses, 0, source, now_ns, retry_s);
+    if ((!listened_to && !known) || !knows_password(g, request->authorization))
+        return listened_to ? ADMIN_WRONG_PASSWORD : ADMIN_TOO_MANY_WRONG;
+    if (listened_to)
+        guesses_give_back(&v->guesses, 0, source);
+    if (!known)
+        verified_add(&v->known, &key);
+    *retry_s = 0; /* also where it was known alone */
+    return ADMIN_WELCOME;
+}
+
+/* ---- who asks ---- */
+
+static bool is_one_of(struct str s, const char *const *words)
+{
+    for (; *words; words++)
+        if (str_eq(s, *words))
+            return true;
+    return false;
+}
+
+bool admin_guard_is_foreign(const struct http_request *request)
+{
+    static const char *const for_programs[] = { "/metrics", "/healthz", "/readyz", NULL };
+    static const char *const foreign[] = { "cross-site", "same-site", NULL };
+
+    if (!is_one_of(request->fetch_site, foreign) || is_one_of(request->path, for_programs))
+        return false;
+    /* Of the stream there is nothing to be looked at: who is led there would hold a place of it. */
+    return !str_eq(request->fetch_mode, "navigate") || !str_eq(request->fetch_dest, "document") ||
+           str_eq(request->path, "/events");
 }

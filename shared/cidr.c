@@ -77,14 +77,20 @@ static int read_bits(struct str text, bool v4, struct cidr *out, struct err *e)
     return 0;
 }
 
-/* Whoever writes 192.0.2.7/24 may mean the address or the network. */
-static int refuse_host(struct cidr *c, struct err *e)
+/* Whoever writes 192.0.2.7/24 may mean the address or the network; and of ::ffff:10.0.0.0/8 what 10.0.0.0/8 is. */
+static int refuse_host(const struct cidr *written, struct err *e)
 {
+    const bool counts_as_v4 = is_v4(written->address) && written->bits < MAPPED_BITS;
+    struct cidr meant = *written;
     struct buf network = { 0 };
 
-    cidr_print(&network, c);
-    err_set(e, ERR_INPUT, "the address has bits behind the /; write %s for the network, or the address alone",
-            buf_text(&network));
+    if (counts_as_v4)
+        meant.bits = (uint8_t)(MAPPED_BITS + (written->bits <= 32 ? written->bits : 32));
+    clear_host(&meant);
+    cidr_print(&network, &meant);
+    err_set(e, ERR_INPUT,
+            "the address has bits behind the /%s; write %s for the network, or the address alone",
+            counts_as_v4 ? ", which counts from the beginning of ::ffff: on" : "", buf_text(&network));
     buf_free(&network);
     return -1;
 }
@@ -94,6 +100,7 @@ int cidr_read(struct str text, struct cidr *out, struct err *e)
     const char *slash = memchr(text.p, '/', text.n);
     struct str address = { text.p, slash ? (size_t)(slash - text.p) : text.n };
     bool v4 = memchr(address.p, ':', address.n) == NULL; /* as it is written: it decides what bits count */
+    struct cidr written;
 
     *out = (struct cidr){ .bits = ALL_BITS };
     if (!read_address(address, out->address))
@@ -101,7 +108,8 @@ int cidr_read(struct str text, struct cidr *out, struct err *e)
                        "not an address or a network (such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32)");
     if (slash && read_bits((struct str){ slash + 1, text.n - address.n - 1 }, v4, out, e) != 0)
         return -1;
-    return clear_host(out) ? 0 : refuse_host(out, e);
+    written = *out;
+    return clear_host(out) ? 0 : refuse_host(&written, e);
 }
 
 void cidr_print(struct buf *out, const struct cidr *cidr)

@@ -6,6 +6,7 @@
 
 #include "shared/admin.h"
 #include "shared/alerts/alerts.h"
+#include "shared/alerts/alerts_metrics.h"
 #include "shared/control.h"
 #include "shared/daemon_args.h"
 #include "shared/log.h"
@@ -259,11 +260,14 @@ static struct alerts *running_alerts(void *user)
 static void add_metrics(void *user, struct buf *out)
 {
     const struct daemon *d = user;
+    json_t *alerts = alerts_status(d->alerts);
     struct metrics m;
 
     metrics_of_process(out, d->program->role);
     metrics_begin(&m, out, d->program->role);
     d->program->add_metrics(d->parts, &m);
+    alerts_metrics_add(&m, alerts);
+    json_decref(alerts);
 }
 
 static bool is_ready(void *user, char *why, size_t room)
@@ -519,7 +523,7 @@ static int start_all(struct daemon *d, struct err *e)
     if (d->state_fd < 0 || start_loop(d, e) != 0)
         return -1;
     d->parts = d->program->start(&d->loop, d->conf, &d->inherited,
-                                 &(struct daemon_parts_ended){ on_parts_ended, d }, e);
+                                 &(struct daemon_parts_host){ add_status, on_parts_ended, d }, e);
     if (!d->parts)
         return -1;
     start_alerts(d);

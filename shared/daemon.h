@@ -15,8 +15,11 @@
 
 #include <jansson.h>
 
-struct daemon_parts_ended {
-    void (*call)(void *user);
+/* What a program's parts may call. */
+struct daemon_parts_host {
+    void (*add_status)(void *user,
+                       json_t *status); /* the whole of it, as /v1/status has it, but for role and version */
+    void (*ended)(void *user);
     void *user;
 };
 
@@ -28,10 +31,10 @@ struct daemon_paths {
 struct daemon_program {
     const char *role; /* "relay" or "agent": the kind of the section that begins with struct daemon_conf */
     const struct opt_schema *schema;
-    /* The program's own parts, alive on the loop until they call ended, once, last, from the loop. conf stays valid
-     * until reload returns with the next one. NULL with the reason when they cannot start. */
+    /* The program's own parts, alive on the loop until they call the host's `ended`, once, last, from the loop. They copy host. conf
+     * stays valid until reload returns with the next one. NULL with the reason when they cannot start. */
     void *(*start)(struct loop *loop, const struct opt_conf *conf, struct inherited *inherited,
-                   const struct daemon_parts_ended *ended, struct err *e);
+                   const struct daemon_parts_host *host, struct err *e);
     /* In front of a reload: everything that can fail, adding to the errors; without any, reload follows. May be NULL. */
     void (*prepare)(void *parts, const struct opt_conf *next, struct opt_errors *errors);
     void (*reload)(void *parts, const struct opt_conf *conf); /* cannot fail */

@@ -60,7 +60,8 @@ struct daemon_conf {
           .sample = "/etc/tunnel/admin.password",                                                                             \
           .help =                                                                                                             \
               "File with the password that admin_listen then asks for, in a browser or as HTTP's basic authentication; the "  \
-              "user is admin." },                                                                                             \
+              "user is admin. After ten wrong ones an address has to wait, six seconds for each further one; one from which " \
+              "the right one has come is still let in by it." },                                                              \
         { kind,                                                                                                               \
           "include",                                                                                                          \
           OPT_INCLUDE,                                                                                                        \

@@ -81,9 +81,12 @@ static void write_lane(json_t *to, const struct lane_msg *m)
 
 static int read_hello(struct lane_msg *m, struct err *e)
 {
+    m->hello.reached = "";
     if (lane_get_text(m->json, "boot", LANE_WORD_BYTES, &m->hello.boot, e) != 0 ||
         json_get_int(m->json, "lane", 0, INT_MAX, &m->hello.lane, e) != 0 ||
-        json_get_int(m->json, "port", 1, 65535, &m->hello.port, e) != 0)
+        json_get_int(m->json, "port", 1, 65535, &m->hello.port, e) != 0 ||
+        (json_object_get(m->json, "reached") &&
+         lane_get_text_or_none(m->json, "reached", LANE_WORD_BYTES, &m->hello.reached, e) != 0))
         return -1;
     return lane_get_text(m->json, "version", LANE_WORD_BYTES, &m->hello.version, e);
 }
@@ -94,6 +97,8 @@ static void write_hello(json_t *to, const struct lane_msg *m)
     lane_set_int(to, "lane", m->hello.lane);
     lane_set_int(to, "port", m->hello.port);
     lane_set_text(to, "version", m->hello.version);
+    if (m->hello.reached && m->hello.reached[0])
+        lane_set_text(to, "reached", m->hello.reached);
 }
 
 /* They go into the DNS as they are. */

@@ -87,7 +87,7 @@ struct lane_msg {
         struct {
             const char *boot;
             int64_t lane, port;
-            const char *version;
+            const char *version, *reached; /* the relay's address that led the agent there; "": unsaid */
         } hello;
         struct {
             const char *relay, *lane_id, *seen_from; /* seen_from: "" where the relay does not know */

@@ -1,6 +1,7 @@
 /* The way to a relay, in the order in which a session goes it: name, port, host key, login, forward, the relay itself. */
 #include "agent/doctor/judge.h"
 
+#include "shared/doctor/alerts.h"
 #include "shared/doctor/host.h"
 #include "shared/mem.h"
 
@@ -282,6 +283,7 @@ void agent_doctor_judge(struct steps *s, const json_t *facts)
     size_t i;
 
     host_judge(s, facts);
+    alerts_judge(s, facts, "agent");
     if (json_array_size(json_object_get(facts, "relays")) == 0) {
         steps_add(s, "relay", STEP_WARN, "no relay is configured");
         steps_remedy(s,

@@ -4,6 +4,7 @@
 #include "shared/mem.h"
 #include "shared/policy.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +53,11 @@ static void say_hello(struct converse *c)
     const struct lane_msg m = {
         .type = LANE_HELLO,
         .v = LANE_VERSION,
-        .hello = { .boot = c->boot, .lane = c->lane, .port = c->port, .version = TUNNEL_VERSION },
+        .hello = { .boot = c->boot,
+                   .lane = c->lane,
+                   .port = c->port,
+                   .version = TUNNEL_VERSION,
+                   .reached = c->reached },
     };
 
     c->state = CONVERSE_HELLO;
@@ -195,10 +200,23 @@ bool converse_said(const struct converse *c, uint64_t place)
 
 /* ---- what we hear ---- */
 
+/* A relay says it again when what it says of itself has changed. */
+static bool is_said_again(const struct converse *c, const struct lane_msg *m)
+{
+    return c->state == CONVERSE_UP &&
+           CRYPTO_memcmp(c->secret.bytes, m->welcome.secret, PROXY2_SECRET_BYTES) == 0;
+}
+
 static void hear_welcome(struct converse *c, const struct lane_msg *m)
 {
     if (c->state == CONVERSE_GOODBYE)
         return; /* it was on its way when we said so */
+    if (is_said_again(c, m)) {
+        c->heartbeat_ms = m->welcome.heartbeat_s * 1000;
+        if (c->sites->welcomed)
+            c->sites->welcomed(c->sites->user, c->relay, m);
+        return;
+    }
     if (!c->secret.bytes)
         secret_init(&c->secret, PROXY2_SECRET_BYTES);
     memcpy(c->secret.bytes, m->welcome.secret, PROXY2_SECRET_BYTES);

@@ -9,6 +9,7 @@
 #include "shared/lane_msg.h"
 #include "shared/secret.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct converse {
     int64_t lane; /* relay: its name in our configuration, for the log */
     struct sites *sites;
     int64_t port;
+    char reached[INET6_ADDRSTRLEN]; /* the relay's address that led us there; "" when it is not known */
 
     enum converse_state state;
     struct lane_lines in;

@@ -57,6 +57,7 @@ struct duty_conf {
     const struct session_conf *session;
     struct loop *loop;
     struct ssh_pipe *pipe;
+    int fd; /* of the connection, to be asked where it leads */
     const struct duty_events *events;
     void *user;
 };

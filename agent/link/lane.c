@@ -3,6 +3,8 @@
 #include "agent/link/converse.h"
 #include "shared/mem.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 struct lane {
@@ -29,6 +31,24 @@ static void lane_view(const struct duty *d, struct duty_view *out);
 static struct carry *lane_accept(struct duty *d, LIBSSH2_CHANNEL *channel);
 static void lane_free(struct duty *d);
 
+static void find_reached(int fd, char out[INET6_ADDRSTRLEN])
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer = { 0 };
+    socklen_t size = sizeof peer;
+
+    out[0] = 0;
+    if (getpeername(fd, &peer.any, &size) != 0)
+        return;
+    if (peer.any.sa_family == AF_INET)
+        inet_ntop(AF_INET, &peer.v4.sin_addr, out, INET6_ADDRSTRLEN);
+    else if (peer.any.sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &peer.v6.sin6_addr, out, INET6_ADDRSTRLEN);
+}
+
 struct duty *lane_new(const struct duty_conf *conf)
 {
     static const struct converse_events talk_events = { on_welcomed, on_aborted };
@@ -54,6 +74,7 @@ struct duty *lane_new(const struct duty_conf *conf)
     l->duty.carry.say_consumed = say_consumed;
     l->duty.carry.said = is_said;
     converse_init(&l->talk, session->relay, session->lane, session->boot, session->sites, &talk_events, l);
+    find_reached(conf->fd, l->talk.reached);
     return &l->duty;
 }
 

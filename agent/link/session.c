@@ -377,7 +377,7 @@ static int64_t beat_ms(const struct session *s);
 static enum state step_converse(struct session *s)
 {
     static const struct duty_events events = { on_up, on_added, on_idle };
-    const struct duty_conf conf = { s->conf, s->loop, s->pipe, &events, s };
+    const struct duty_conf conf = { s->conf, s->loop, s->pipe, stream_fd(s->sock), &events, s };
     struct err why = { 0 };
     int rc;
 

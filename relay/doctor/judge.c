@@ -1,5 +1,6 @@
 #include "relay/doctor/judge.h"
 
+#include "shared/doctor/alerts.h"
 #include "shared/doctor/host.h"
 #include "shared/doctor/records.h"
 #include "shared/status/cert_state.h"
@@ -336,5 +337,6 @@ void relay_doctor_judge(struct steps *s, const json_t *facts)
     judge_listeners(s, facts);
     judge_sshd(s, facts);
     judge_authorities(s, facts);
+    alerts_judge(s, facts, "relay");
     json_array_foreach(json_object_get(facts, "domains"), i, one) judge_site(s, one, facts);
 }

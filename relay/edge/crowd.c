@@ -3,6 +3,7 @@
 #include "relay/edge/headers.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/source.h"
 
 #include <assert.h>
 #include <netinet/in.h>
@@ -30,30 +31,6 @@ void crowd_free(struct crowd *c)
 {
     uv_mutex_destroy(&c->lock);
     free(c->table);
-}
-
-/* No /64 that a connection can come from begins with ffff: those are multicast. */
-#define IPV4_KEY    ((uint64_t)0xffff << 48)
-#define NOBODYS_KEY UINT64_MAX
-
-uint64_t crowd_source_key(const struct sockaddr_storage *addr)
-{
-    const struct sockaddr_in *v4 = (const void *)addr;
-    const struct sockaddr_in6 *v6 = (const void *)addr;
-    uint64_t key = 0;
-    uint32_t mapped;
-
-    if (addr->ss_family == AF_INET)
-        return IPV4_KEY | ntohl(v4->sin_addr.s_addr);
-    if (addr->ss_family != AF_INET6)
-        return NOBODYS_KEY;
-    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-        memcpy(&mapped, v6->sin6_addr.s6_addr + 12, sizeof mapped);
-        return IPV4_KEY | ntohl(mapped);
-    }
-    for (int i = 0; i < 8; i++)
-        key = key << 8 | v6->sin6_addr.s6_addr[i];
-    return key;
 }
 
 static struct crowd_source **find(struct crowd *c, uint64_t key)
@@ -93,9 +70,9 @@ enum crowd_answer crowd_enter(struct crowd *c, const struct sockaddr_storage *ad
 {
     enum crowd_answer answer;
 
-    *place = crowd_source_key(addr);
+    *place = source_key(addr);
     uv_mutex_lock(&c->lock);
-    answer = enter(c, *place, many || *place == NOBODYS_KEY, limits);
+    answer = enter(c, *place, many || *place == SOURCE_NONE, limits);
     uv_mutex_unlock(&c->lock);
     return answer;
 }
@@ -138,8 +115,8 @@ static void leave(struct crowd *c, uint64_t key)
 bool crowd_move(struct crowd *c, const struct sockaddr_storage *addr, const struct cidrs *trusted,
                 const struct crowd_limits *limits, uint64_t *place)
 {
-    uint64_t key = crowd_source_key(addr);
-    bool many = cidrs_have(trusted, addr) || key == NOBODYS_KEY, moves = true;
+    uint64_t key = source_key(addr);
+    bool many = cidrs_have(trusted, addr) || key == SOURCE_NONE, moves = true;
 
     if (key == *place)
         return true;

@@ -1,7 +1,6 @@
 /* relay/edge/crowd.h - how many visitors' connections there are: in all, and from each source. One for all workers; its
  * functions may be called from any thread.
- *
- * A source is an IPv4 address, or the /64 of an IPv6 one, which is what one household has. */
+ * What a source is says shared/source.h. */
 #ifndef RELAY_EDGE_CROWD_H
 #define RELAY_EDGE_CROWD_H
 #include "shared/cidr.h"
@@ -25,9 +24,6 @@ struct crowd {
 };
 
 enum crowd_answer { CROWD_IN, CROWD_FULL, CROWD_SOURCE_HAS_ENOUGH };
-
-/* One number for each source; UINT64_MAX for who has no address. */
-uint64_t crowd_source_key(const struct sockaddr_storage *addr);
 
 void crowd_init(struct crowd *c);
 void crowd_free(struct crowd *c); /* nobody is in it any more */

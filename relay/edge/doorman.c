@@ -1,17 +1,19 @@
 /* The life of a check of a password:
  *
- *   asked ─┬─ it was right lately ──▶ comes in               (nothing of this is slow)
+ *   asked ─┬─ it was right lately ──▶ comes in, unless it was from elsewhere, and too many wrong ones come from there
  *          ├─ the same is being looked at ──▶ waits with who asked first
- *          ├─ too many wrong ones from there, or too many wait ──▶ is told so
+ *          ├─ too many wrong ones from there, or too many wait, of whom none has guessed more ──▶ is told so
  *          └─▶ QUEUE ──▶ a job looks at it ──▶ right: remembered, and its try given back
  *                 │                        └─▶ all who wait for it are told
- *                 └── nobody waits for it any more ──▶ left out */
+ *                 ├── nobody waits for it any more ──▶ left out
+ *                 └── who has guessed less needs its place ──▶ is told that too many wait */
 #include "relay/edge/doorman.h"
 
 #include "shared/job.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
@@ -19,14 +21,13 @@
 
 enum { TRIES_SETS = 2048 };
 
-static const struct rate tries_rate = { DOORMAN_TRIES_M, 60, DOORMAN_TRIES };
-
 struct doorman_check {
     struct doorman_check *next;
     struct doorman_guest *guests;
     struct verified_key key;
     uint64_t site, source;
-    uint64_t round; /* of those that wait, each site has one in each round */
+    uint64_t round;   /* of those that wait, each site has one in each round */
+    unsigned guesses; /* of its source, lately, this one included */
     char password[BASIC_AUTH_BYTES + 1], hash[HTPASSWD_HASH_BYTES + 1];
     bool known, matches;
 };
@@ -34,9 +35,10 @@ struct doorman_check {
 struct doorman {
     struct loop *loop;
     struct doorman_house *house;
-    struct verified verified;
-    struct doorman_check *first; /* is looked at while there is a job; by rounds */
+    struct verified verified, sources; /* passwords that were right, and from where each has come */
+    struct doorman_check *first;       /* is looked at while there is a job; by rounds */
     size_t n;
+    struct doorman_check *given_way; /* are told behind the job: whoever is told may do anything */
     struct job *job;
     void (*closed)(void *user); /* NULL: it is not to stop */
     void *user;
@@ -48,7 +50,7 @@ static void on_job_ended(void *user);
 
 void doorman_house_init(struct doorman_house *house)
 {
-    limiter_init(&house->tries, TRIES_SETS);
+    guesses_init(&house->tries, TRIES_SETS);
     uv_mutex_init(&house->at_work);
     if (RAND_bytes(house->seed, sizeof house->seed) != 1)
         abort(); /* OpenSSL has no entropy: TLS would be broken as well */
@@ -57,7 +59,7 @@ void doorman_house_init(struct doorman_house *house)
 void doorman_house_free(struct doorman_house *house)
 {
     uv_mutex_destroy(&house->at_work);
-    limiter_free(&house->tries);
+    guesses_free(&house->tries);
 }
 
 struct doorman *doorman_new(struct loop *loop, struct doorman_house *house)
@@ -67,6 +69,7 @@ struct doorman *doorman_new(struct loop *loop, struct doorman_house *house)
     d->loop = loop;
     d->house = house;
     verified_init(&d->verified);
+    verified_init(&d->sources);
     return d;
 }
 
@@ -120,13 +123,33 @@ static struct doorman_check *find_check(const struct doorman *d, const struct ve
     return c;
 }
 
-static bool has_room(const struct doorman *d, uint64_t site)
+/* Whoever gives a wrong password has guessed, and whoever gives the right one seldom has: who has guessed most gives way to
+ * who has guessed less. The first one is being looked at. */
+static unsigned guesses_of(const struct doorman_check *c)
 {
-    size_t of_site = 0;
+    return c->guests ? c->guesses : UINT_MAX; /* nobody waits for it any more */
+}
 
-    for (const struct doorman_check *c = d->first; c; c = c->next)
-        of_site += c->site == site;
-    return d->n < DOORMAN_QUEUE && of_site < DOORMAN_SITE_QUEUE;
+static struct doorman_check **most_guessed(struct doorman_check **a, struct doorman_check **b)
+{
+    return a && guesses_of(*a) > guesses_of(*b) ? a : b;
+}
+
+/* *at is the one who gives way, of all or of the site; NULL: nobody has to. False: there is no room. */
+static bool find_room(struct doorman *d, uint64_t site, unsigned guesses, struct doorman_check ***at)
+{
+    struct doorman_check **most = NULL, **most_of_site = NULL;
+    size_t of_site = d->first && d->first->site == site;
+
+    for (struct doorman_check **next = d->first ? &d->first->next : &d->first; *next; next = &(*next)->next) {
+        most = most_guessed(most, next);
+        if ((*next)->site != site)
+            continue;
+        of_site++;
+        most_of_site = most_guessed(most_of_site, next);
+    }
+    *at = of_site >= DOORMAN_SITE_QUEUE ? most_of_site : d->n >= DOORMAN_QUEUE ? most : NULL;
+    return !*at || guesses_of(**at) > guesses;
 }
 
 static struct doorman_check *check_new(struct doorman *d, const struct basic_auth *auth,
@@ -140,13 +163,18 @@ static struct doorman_check *check_new(struct doorman *d, const struct basic_aut
     return c;
 }
 
-static struct doorman_check *take_first(struct doorman *d)
+static struct doorman_check *take_out(struct doorman *d, struct doorman_check **at)
 {
-    struct doorman_check *c = d->first;
+    struct doorman_check *c = *at;
 
-    d->first = c->next;
+    *at = c->next;
     d->n--;
     return c;
+}
+
+static struct doorman_check *take_first(struct doorman *d)
+{
+    return take_out(d, &d->first);
 }
 
 /* Behind the site's own ones, and in front of whatever another site has too many of. The first one stays the first. */
@@ -165,40 +193,71 @@ static void line_up(struct doorman *d, struct doorman_check *c)
     d->n++;
 }
 
+static void give_way(struct doorman *d, struct doorman_check **at)
+{
+    struct doorman_check *c = take_out(d, at);
+
+    guesses_give_back(&d->house->tries, c->site, c->source);
+    c->next = d->given_way;
+    d->given_way = c;
+}
+
 /* Without a job there is none in front of it. */
 static bool add(struct doorman *d, struct doorman_check *c)
 {
     line_up(d, c);
     if (d->job || start_job(d))
         return true;
-    limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+    guesses_give_back(&d->house->tries, c->site, c->source);
     check_free(take_first(d));
     return false;
+}
+
+static struct verified_key source_of(const struct doorman *d, const struct verified_key *key, uint64_t source)
+{
+    return verified_key(&d->sources, key->bytes, (const char *)&source, sizeof source);
+}
+
+/* Who guesses must not learn what somebody else has found out by waiting; who has come in from there does not have to. */
+static enum doorman_says let_in(struct doorman *d, struct doorman_guest *guest,
+                                const struct doorman_question *q, const struct verified_key *key)
+{
+    const struct verified_key from = source_of(d, key, q->source);
+
+    if (verified_has(&d->sources, &from))
+        return DOORMAN_LETS_IN;
+    if (!guesses_take(&d->house->tries, q->guard->id, q->source, q->now_ns, &guest->retry_s))
+        return DOORMAN_TIRES;
+    guesses_give_back(&d->house->tries, q->guard->id, q->source);
+    verified_add(&d->sources, &from);
+    return DOORMAN_LETS_IN;
 }
 
 static enum doorman_says ask(struct doorman *d, struct doorman_guest *guest, const struct doorman_question *q,
                              const struct basic_auth *auth)
 {
     const struct verified_key key = verified_key(&d->verified, q->guard->list, auth->text, auth->n);
-    struct doorman_check *c;
-    uint64_t wait_ns;
+    struct doorman_check *c, **most;
+    unsigned guesses;
 
     if (verified_has(&d->verified, &key))
-        return DOORMAN_LETS_IN;
+        return let_in(d, guest, q, &key);
     if ((c = find_check(d, &key))) {
         wait_for(c, guest);
         return DOORMAN_WAITS;
     }
-    if (!has_room(d, q->guard->id))
+    guesses = guesses_taken(&d->house->tries, q->guard->id, q->source, q->now_ns) + 1;
+    if (!find_room(d, q->guard->id, guesses, &most))
         return DOORMAN_IS_BUSY;
-    if (!limiter_take(&d->house->tries, q->guard->id, q->source, &tries_rate, q->now_ns, &wait_ns)) {
-        guest->retry_s = limiter_wait_s(wait_ns);
+    if (!guesses_take(&d->house->tries, q->guard->id, q->source, q->now_ns, &guest->retry_s))
         return DOORMAN_TIRES;
-    }
+    if (most)
+        give_way(d, most);
     c = check_new(d, auth, q->passwords);
     c->key = key;
     c->site = q->guard->id;
     c->source = q->source;
+    c->guesses = guesses;
     if (!add(d, c))
         return DOORMAN_IS_BUSY;
     wait_for(c, guest);
@@ -256,7 +315,7 @@ static struct doorman_check *run_next(struct doorman *d)
     d->first = NULL;
     d->n = 0;
     for (struct doorman_check *c = left; c; c = c->next)
-        limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+        guesses_give_back(&d->house->tries, c->site, c->source);
     return left;
 }
 
@@ -266,19 +325,37 @@ static void tell(struct doorman_check *c, enum doorman_says says)
     check_free(c);
 }
 
+static void tell_busy(struct doorman_check *list)
+{
+    struct doorman_check *next;
+
+    for (; list; list = next) {
+        next = list->next;
+        tell(list, DOORMAN_IS_BUSY);
+    }
+}
+
+static void free_all(struct doorman_check *list)
+{
+    struct doorman_check *next;
+
+    for (; list; list = next) {
+        next = list->next;
+        while (list->guests)
+            doorman_leave(list->guests);
+        check_free(list);
+    }
+}
+
 static void end(struct doorman *d)
 {
     void (*closed)(void *user) = d->closed;
     void *user = d->user;
 
-    while (d->first) {
-        struct doorman_check *c = take_first(d);
-
-        while (c->guests)
-            doorman_leave(c->guests);
-        check_free(c);
-    }
+    free_all(d->first);
+    free_all(d->given_way);
     verified_free(&d->verified);
+    verified_free(&d->sources);
     free(d);
     closed(user);
 }
@@ -286,7 +363,7 @@ static void end(struct doorman *d)
 static void on_job_ended(void *user)
 {
     struct doorman *d = user;
-    struct doorman_check *c, *left, *next;
+    struct doorman_check *c, *left, *given_way = d->given_way;
 
     d->job = NULL;
     if (d->closed) {
@@ -295,15 +372,17 @@ static void on_job_ended(void *user)
     }
     c = take_first(d);
     if (c->matches) {
+        const struct verified_key from = source_of(d, &c->key, c->source);
+
         verified_add(&d->verified, &c->key);
-        limiter_give_back(&d->house->tries, c->site, c->source, &tries_rate);
+        verified_add(&d->sources, &from);
+        guesses_give_back(&d->house->tries, c->site, c->source);
     }
+    d->given_way = NULL;
     left = run_next(d);
     tell(c, c->matches ? DOORMAN_LETS_IN : DOORMAN_ASKS); /* d may be gone now */
-    for (; left; left = next) {
-        next = left->next;
-        tell(left, DOORMAN_IS_BUSY);
-    }
+    tell_busy(left);
+    tell_busy(given_way);
 }
 
 void doorman_stop(struct doorman *d, void (*closed)(void *user), void *user)

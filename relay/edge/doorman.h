@@ -7,20 +7,19 @@
 #define RELAY_EDGE_DOORMAN_H
 #include "relay/edge/basic_auth.h"
 #include "relay/edge/guard.h"
+#include "shared/guesses.h"
 #include "shared/loop.h"
 
 enum {
     DOORMAN_SITE_QUEUE = 32, /* of one site: who guesses there keeps nobody from coming in elsewhere */
     DOORMAN_QUEUE = 64,      /* passwords that wait to be looked at, of one worker */
-    DOORMAN_TRIES = 10,      /* wrong ones of one source, at once, */
-    DOORMAN_TRIES_M = 10,    /* and in each minute after it */
 };
 
 struct doorman;
 
 /* What all workers share. A value, embedded. */
 struct doorman_house {
-    struct limiter tries;
+    struct guesses tries;
     uv_mutex_t at_work; /* held by who looks at a password: so that it takes one processor at most */
     unsigned char seed[VERIFIED_KEY_BYTES];
 };
@@ -39,7 +38,7 @@ struct doorman_question { /* borrowed while it is asked */
     const struct snap_guard *guard;
     const char *passwords;      /* of the site */
     const struct h1_head *head; /* of the request */
-    uint64_t source, now_ns;    /* see limiter.h */
+    uint64_t source, now_ns;    /* see guesses.h */
 };
 
 /* Embedded by who waits; zeroed at first. */

@@ -5,6 +5,7 @@
  *          │                          └─ it was wrong ──┐
  *          └─ there is none, or too many were wrong ────┴──▶ a page */
 #include "relay/edge/exchange_parts.h"
+#include "shared/source.h"
 
 static void on_answered(void *user, enum doorman_says says);
 
@@ -25,7 +26,7 @@ void exchange_ask_password(struct exchange *x, const struct h1_head *head,
     const struct doorman_question question = { .guard = x->site->guard,
                                                .passwords = x->site->policy.passwords,
                                                .head = head,
-                                               .source = crowd_source_key(&visitor->addr),
+                                               .source = source_key(&visitor->addr),
                                                .now_ns = tally_now_us(x->host->tally) * 1000 };
 
     x->asked.answered = on_answered;

@@ -1,6 +1,6 @@
 #include "relay/edge/guard.h"
 
-#include "relay/edge/crowd.h"
+#include "shared/source.h"
 
 #include <openssl/sha.h>
 #include <string.h>
@@ -28,7 +28,7 @@ enum guard_says guard_look(const struct snap_guard *guard, const struct policy *
     if (cidrs_have(&policy->deny, addr) || (policy->allow.n > 0 && !cidrs_have(&policy->allow, addr)))
         return GUARD_FORBIDS;
     if (policy->rate.times == 0 ||
-        limiter_take(rates, guard->id, crowd_source_key(addr), &policy->rate, now_ns, &wait_ns))
+        limiter_take(rates, guard->id, source_key(addr), &policy->rate, now_ns, &wait_ns))
         return GUARD_LETS_IN;
     *retry_s = limiter_wait_s(wait_ns);
     return GUARD_TOO_OFTEN;

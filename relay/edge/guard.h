@@ -1,8 +1,8 @@
 /* relay/edge/guard.h - whom a site lets in, and how often: what of it can be said at once. */
 #ifndef RELAY_EDGE_GUARD_H
 #define RELAY_EDGE_GUARD_H
-#include "relay/edge/limiter.h"
-#include "relay/edge/verified.h"
+#include "shared/limiter.h"
+#include "shared/verified.h"
 #include "shared/policy.h"
 
 #include <sys/socket.h>

@@ -95,8 +95,8 @@ static bool name_is_taken(const struct enrol *en, const char *name, struct err *
     else if (agent)
         err_set(
             e, ERR_TAKEN,
-            "agent %s is enrolled already; take another name, or, if it is to be paired anew, first run: tunnelctl "
-            "revoke %s",
+            "agent %s is enrolled already; take another name, or, if it is to be paired anew (its machine is another one, "
+            "or its key is lost), first run: tunnelctl revoke %s",
             name, name);
     return agent != NULL;
 }

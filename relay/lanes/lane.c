@@ -38,7 +38,7 @@ struct lane {
     struct lane_lines lines;
 
     uint64_t id;
-    char enrol[17], agent[33], boot[65], seen_from[64], lane_id[17];
+    char enrol[17], agent[33], boot[65], seen_from[64], reached[INET6_ADDRSTRLEN], lane_id[17];
     int64_t number, rtt_ms;
     uint16_t port;
     unsigned char secret[PROXY2_SECRET_BYTES];
@@ -350,12 +350,12 @@ static void take_lane(struct lane *l, const struct lane_msg *msg)
 static void welcome(struct lane *l)
 {
     struct lane_msg msg = { .type = LANE_WELCOME, .v = LANE_VERSION };
+    struct publish ours;
     char now_text[32];
     time_t now = time(NULL);
     struct tm utc;
 
-    if (RAND_bytes(l->secret, sizeof l->secret) != 1)
-        abort(); /* a secret without randomness is none */
+    publish_for(&ours, l->host->publish, l->reached);
     snprintf(l->lane_id, sizeof l->lane_id, "%016llx", (unsigned long long)l->id);
     gmtime_r(&now, &utc);
     strftime(now_text, sizeof now_text, "%Y-%m-%dT%H:%M:%SZ", &utc);
@@ -363,12 +363,18 @@ static void welcome(struct lane *l)
     msg.welcome.relay = l->host->relay_name;
     msg.welcome.lane_id = l->lane_id;
     msg.welcome.seen_from = l->seen_from;
-    msg.welcome.publish = l->host->publish->list;
-    msg.welcome.publish_n = l->host->publish->n;
+    msg.welcome.publish = ours.list;
+    msg.welcome.publish_n = ours.n;
     msg.welcome.heartbeat_s = l->host->heartbeat_ms / 1000;
     msg.welcome.time = now_text;
     lane_say(l, &msg);
     OPENSSL_cleanse(&msg, sizeof msg);
+}
+
+void lane_welcome(struct lane *l)
+{
+    if (l->state == LANE_S_OPENING || l->state == LANE_S_UP || l->state == LANE_S_BUSY)
+        welcome(l);
 }
 
 /* A second machine with the same key: the two would push each other out for ever. */
@@ -402,6 +408,9 @@ static void take_hello(struct lane *l, const struct lane_msg *msg)
     snprintf(l->boot, sizeof l->boot, "%s", msg->hello.boot);
     l->number = msg->hello.lane;
     l->port = (uint16_t)msg->hello.port;
+    snprintf(l->reached, sizeof l->reached, "%s", msg->hello.reached);
+    if (RAND_bytes(l->secret, sizeof l->secret) != 1)
+        abort(); /* a secret without randomness is none */
     welcome(l);
     if (!l->unproved_ms)
         l->unproved_ms = loop_now_ms(l->loop);

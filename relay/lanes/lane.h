@@ -74,9 +74,10 @@ const char *lane_state_text(enum lane_state state);
 
 void lane_say(struct lane *l, const struct lane_msg *msg);
 void lane_say_claimed(struct lane *l, const struct lane_msg *answer); /* in lines that are not too long */
-void lane_proved(struct lane *l); /* the edge has had a right answer through it */
-void lane_silent(struct lane *l); /* the edge had no answer in time */
-void lane_tick(struct lane *l);   /* once a second, behind budget_refill: heartbeat, dead or alive */
+void lane_proved(struct lane *l);  /* the edge has had a right answer through it */
+void lane_silent(struct lane *l);  /* the edge had no answer in time */
+void lane_welcome(struct lane *l); /* once more, where it was: what we say of ourselves has changed */
+void lane_tick(struct lane *l);    /* once a second, behind budget_refill: heartbeat, dead or alive */
 /* Over an invitation: says this, and ends the SSH session as soon as the agent had time to read it. */
 void lane_dismiss(struct lane *l, const struct lane_msg *last);
 void lane_refuse(struct lane *l, const char *why); /* says why, and closes */

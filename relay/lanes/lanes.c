@@ -19,6 +19,7 @@ enum { KEEP_MS = 1000 }; /* between two writes of what is claimed */
 static void on_came(void *user, int fd);
 static void on_tick(uv_timer_t *timer);
 static int refresh(struct lanes *l, struct err *e);
+static void set_host(struct lanes *l);
 static void end_if_done(struct lanes *l);
 static void on_closed(uv_handle_t *handle);
 
@@ -253,7 +254,7 @@ static void on_tick(uv_timer_t *timer)
     int64_t now_ms = loop_now_ms(l->loop), before_ms = l->ticked_ms;
 
     if (++l->ticks % PUBLISH_S == 0)
-        publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
+        set_host(l); /* interfaces may have other addresses now */
     if (!l->draining && enrol_tick(l->enrol) && refresh(l, &why) != 0)
         log_error("cannot write authorized_keys", kv_str("error", why.text));
     if (lanes_try_ports(l))
@@ -272,18 +273,6 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- who may connect ---- */
 
-/* What ends a lane now that others may connect than before; NULL: nothing. */
-static const char *end_reason(const struct lanes *l, const struct roster *before,
-                              const struct lane_facts *facts)
-{
-    const struct roster_agent *old = roster_find(before, facts->agent),
-                              *new = roster_find(&l->roster, facts->agent);
-
-    if (!new)
-        return "this agent is not known here any more";
-    return old && strcmp(old->key, new->key) != 0 ? "this agent has another key now" : NULL;
-}
-
 static void end_unwanted(struct lanes *l, const struct roster *before)
 {
     struct lane_facts facts;
@@ -295,7 +284,7 @@ static void end_unwanted(struct lanes *l, const struct roster *before)
         lane_facts(lane, &facts);
         if (facts.state == LANE_S_DEAD)
             continue;
-        if (facts.agent[0] && (why = end_reason(l, before, &facts)))
+        if (facts.agent[0] && (why = roster_end_reason(before, &l->roster, facts.agent)))
             lane_end(lane, why);
         else if (facts.enrol[0] && lane != l->enrolling && (why = enrol_refusal(l->enrol, facts.enrol)))
             lane_dismiss(lane, &(struct lane_msg){ .type = LANE_ERROR, .v = LANE_VERSION, .why = { why } });
@@ -351,11 +340,14 @@ static uid_t find_lane_uid(const char *name)
     return user ? user->pw_uid : geteuid();
 }
 
+/* What agents are told of us; those that are here hear it again when it has changed. */
 static void set_host(struct lanes *l)
 {
-    publish_find(&l->publish, &relay_conf_of(l->conf)->publish);
-    l->host = (struct lane_host){ .relay_name = relay_conf_of(l->conf)->base.name,
-                                  .heartbeat_ms = relay_conf_of(l->conf)->heartbeat_ms,
+    const struct relay_conf *conf = relay_conf_of(l->conf);
+    bool other = publish_follow(&l->publish, &conf->publish) || l->host.heartbeat_ms != conf->heartbeat_ms;
+
+    l->host = (struct lane_host){ .relay_name = conf->base.name,
+                                  .heartbeat_ms = conf->heartbeat_ms,
                                   .real_address = real_address,
                                   .publish = &l->publish,
                                   .knows = knows,
@@ -373,6 +365,8 @@ static void set_host(struct lanes *l)
                                   .stream_consumed = on_stream_consumed,
                                   .ended = on_lane_ended,
                                   .user = l };
+    for (size_t i = 0; other && i < l->n; i++)
+        lane_welcome(l->list[i]);
 }
 
 static int start_listening(struct lanes *l, struct err *e)

@@ -65,7 +65,7 @@ void publish_find(struct publish *p, const struct opt_words *configured)
 {
     struct ifaddrs *all;
 
-    *p = (struct publish){ 0 };
+    *p = (struct publish){ .found = is_auto(configured) };
     for (size_t i = 0; !is_auto(configured) && i < configured->n; i++)
         add(p, configured->words[i]);
     if (!is_auto(configured) || getifaddrs(&all) != 0)
@@ -73,4 +73,49 @@ void publish_find(struct publish *p, const struct opt_words *configured)
     add_family(p, all, AF_INET);
     add_family(p, all, AF_INET6);
     freeifaddrs(all);
+}
+
+bool publish_follow(struct publish *p, const struct opt_words *configured)
+{
+    struct publish before;
+    bool same;
+
+    memcpy(&before, p, sizeof before);
+    publish_find(p, configured);
+    same = before.found == p->found && before.n == p->n;
+    for (size_t i = 0; same && i < p->n; i++)
+        same = strcmp(before.texts[i], p->texts[i]) == 0;
+    return !same;
+}
+
+static bool is_public(const char *text, sa_family_t family)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at = { 0 };
+
+    at.any.sa_family = family;
+    return inet_pton(family, text, family == AF_INET ? (void *)&at.v4.sin_addr : &at.v6.sin6_addr) == 1 &&
+           !public_ip_wrong(&at.any);
+}
+
+static bool has_v4(const struct publish *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (!strchr(p->texts[i], ':'))
+            return true;
+    return false;
+}
+
+void publish_for(struct publish *out, const struct publish *p, const char *reached)
+{
+    *out = (struct publish){ .found = p->found };
+    if (p->found && !has_v4(p) && is_public(reached, AF_INET))
+        add(out, reached);
+    for (size_t i = 0; i < p->n; i++)
+        add(out, p->texts[i]);
+    if (p->found && out->n == 0 && is_public(reached, AF_INET6))
+        add(out, reached);
 }

@@ -81,6 +81,15 @@ void roster_free(struct roster *r)
     *r = (struct roster){ 0 };
 }
 
+const char *roster_end_reason(const struct roster *before, const struct roster *now, const char *agent)
+{
+    const struct roster_agent *old = roster_find(before, agent), *new = roster_find(now, agent);
+
+    if (!new)
+        return "this agent is not known here any more";
+    return old && strcmp(old->key, new->key) != 0 ? "this agent has another key now" : NULL;
+}
+
 /* ---- --dump ---- */
 
 static void add_section(struct buf *out, const struct roster_agent *agent)

@@ -27,6 +27,8 @@ void roster_init(struct roster *r, const struct opt_conf *conf, const struct inv
 void roster_free(struct roster *r);
 const struct roster_agent *roster_find(const struct roster *r, const char *name); /* or NULL */
 const struct roster_agent *roster_find_key(const struct roster *r, const char *key);
+/* Why an agent's lanes are to end, now that others may connect than before; NULL: they are not. */
+const char *roster_end_reason(const struct roster *before, const struct roster *now, const char *agent);
 /* For --dump: the enrolled ones, as [agent NAME] sections with the state file as their origin. */
 void roster_add_dump(struct buf *out, const struct opt_conf *conf);
 #endif

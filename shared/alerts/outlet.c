@@ -127,6 +127,7 @@ static void go_on(struct outlet *o)
 
 static void give_up(struct outlet *o, const char *why)
 {
+    o->failed++;
     o->given_up++;
     (void)note_error(o, why);
     log_error("an alert is given up", kv_str("option", o->option), kv_int("event", (int64_t)(o->done_id + 1)),
@@ -154,6 +155,7 @@ static void try_later(struct outlet *o, const char *why, int64_t at_least_ms)
 {
     int64_t wait_ms = outlet_wait_ms(o->tries);
 
+    o->failed++;
     if (at_least_ms > wait_ms)
         wait_ms = at_least_ms < OUTLET_PATIENCE_MS ? at_least_ms : OUTLET_PATIENCE_MS;
     if (note_error(o, why))
@@ -311,10 +313,10 @@ json_t *outlet_status(const struct outlet *o)
         return json_null();
     if (is_webhook(o) && webhook_read(&at, o->where, NULL) != 0)
         return json_null();
-    return json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "to",
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "to",
                      json_any_text(is_webhook(o) ? at.host : o->where), "pending", (json_int_t)pending(o),
-                     "delivered", (json_int_t)o->delivered, "given_up", (json_int_t)o->given_up,
-                     "last_delivered", time_or_null(o->last_s), "last_error",
+                     "delivered", (json_int_t)o->delivered, "failed", (json_int_t)o->failed, "given_up",
+                     (json_int_t)o->given_up, "last_delivered", time_or_null(o->last_s), "last_error",
                      o->last_error ? json_any_text(o->last_error) : json_null(), "last_error_since",
                      o->last_error ? json_time((time_t)o->error_since_s) : json_null(), "next_attempt",
                      time_or_null(o->next_s));

@@ -38,7 +38,7 @@ struct outlet {
     int64_t next_s;   /* 0: nothing waits */
     char *last_error; /* NULL: the last one was taken */
     int64_t error_since_s, last_s;
-    uint64_t delivered, given_up;
+    uint64_t delivered, failed, given_up; /* failed: tries */
     bool stopping, closed;
 };
 

@@ -25,6 +25,7 @@ static const char *reason(int status)
                     { 414, "URI Too Long" },
                     { 417, "Expectation Failed" },
                     { 422, "Unprocessable Content" },
+                    { 429, "Too Many Requests" },
                     { 431, "Request Header Fields Too Large" },
                     { 500, "Internal Server Error" },
                     { 501, "Not Implemented" },
@@ -198,6 +199,8 @@ static void put_answer(struct buf *out, const struct http_reply *reply, const ch
     buf_printf(out,
                "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%s",
                reply->status, reason(reply->status), reply->type, reply->body.len, reply->fields);
+    if (reply->retry_s > 0)
+        buf_printf(out, "Retry-After: %u\r\n", reply->retry_s);
     if (*allow)
         buf_printf(out, "Allow: %s\r\n", allow);
     if (*connection)
@@ -230,27 +233,38 @@ void http_answer_put_stream(const struct h1_head *head, const char *type, struct
         type, head->minor > 0 ? "Transfer-Encoding: chunked\r\n" : "");
 }
 
-static struct http_request request_of(const struct h1_head *head)
+static struct str value_of(const struct h1_head *head, const char *name)
+{
+    int field = h1_field_find(head, name, 0);
+
+    return field >= 0 ? h1_text(head, head->fields[field].value) : (struct str){ "", 0 };
+}
+
+static struct http_request request_of(const struct h1_head *head, const struct sockaddr_storage *peer)
 {
     struct str path = h1_text(head, head->path);
-    struct http_request request = { .path = path, .host = h1_text(head, head->host) };
+    struct http_request request = { .path = path,
+                                    .peer = peer,
+                                    .host = h1_text(head, head->host),
+                                    .authorization = value_of(head, "authorization"),
+                                    .fetch_site = value_of(head, "sec-fetch-site"),
+                                    .fetch_mode = value_of(head, "sec-fetch-mode"),
+                                    .fetch_dest = value_of(head, "sec-fetch-dest") };
     const char *mark = path.n > 0 ? memchr(path.p, '?', path.n) : NULL;
-    int field = h1_field_find(head, "authorization", 0);
 
     if (mark) {
         request.path.n = (size_t)(mark - path.p);
         request.query = (struct str){ mark + 1, path.n - request.path.n - 1 };
     }
-    if (field >= 0)
-        request.authorization = h1_text(head, head->fields[field].value);
     return request;
 }
 
-struct http_later *http_answer(const struct http_routes *routes, const struct h1_head *head,
-                               const struct buf *content, bool keep, struct buf *out)
+struct http_later *http_answer(const struct http_routes *routes, const struct sockaddr_storage *peer,
+                               const struct h1_head *head, const struct buf *content, bool keep,
+                               struct buf *out)
 {
     struct str method = h1_text(head, head->method);
-    struct http_request request = request_of(head);
+    struct http_request request = request_of(head, peer);
     struct http_reply reply = reply_new();
     const struct http_guard *guard = routes->guard;
     bool admitted = !guard || guard->admit(guard->user, &request, &reply);

@@ -25,8 +25,9 @@ struct http_later {
 
 /* Adds the answer to a complete request to out. keep: the connection goes on afterwards. Or returns who will make the
  * answer, for http_answer_put: its members are to be filled. */
-struct http_later *http_answer(const struct http_routes *routes, const struct h1_head *head,
-                               const struct buf *content, bool keep, struct buf *out);
+struct http_later *http_answer(const struct http_routes *routes, const struct sockaddr_storage *peer,
+                               const struct h1_head *head, const struct buf *content, bool keep,
+                               struct buf *out);
 void http_answer_put(const struct h1_head *head, const struct http_reply *reply, bool keep, struct buf *out);
 /* The head of a stream, whose content goes in chunks, or to the connection's end where it is HTTP/1.0. */
 void http_answer_put_stream(const struct h1_head *head, const char *type, struct buf *out);

@@ -24,6 +24,7 @@ struct http_conn {
 
     enum state state;
     struct stream *stream;
+    struct sockaddr_storage peer;
     uv_timer_t deadline;
     int pending; /* what libuv still holds: the stream and the timer */
 
@@ -69,7 +70,10 @@ struct http_conn *http_conn_accept(struct loop *loop, int fd, const struct http_
                                    const struct http_conn_events *events, void *user, struct err *e)
 {
     struct http_conn *c = mem_new(sizeof *c);
+    socklen_t peer_n = sizeof c->peer;
 
+    getpeername(fd, (struct sockaddr *)&c->peer,
+                &peer_n); /* who is gone already has none, and asks nothing */
     c->routes = routes;
     c->events = events;
     c->user = user;
@@ -288,7 +292,8 @@ static enum state answer(struct http_conn *c)
     enum state next = C_CLOSE;
 
     c->answering = true;
-    c->later = http_answer(c->routes, &c->head, &c->content, c->head.keep_alive && !c->draining, &out);
+    c->later =
+        http_answer(c->routes, &c->peer, &c->head, &c->content, c->head.keep_alive && !c->draining, &out);
     c->answering = false;
     if (c->later && c->later->type) {
         next = c->state == C_CLOSE ? C_CLOSE : begin_stream(c);

@@ -11,6 +11,7 @@
 #include "shared/str.h"
 
 #include <jansson.h>
+#include <sys/socket.h>
 
 enum {
     HTTP_SERVER_CONNECTIONS = 64,
@@ -28,13 +29,17 @@ struct http_request {
     struct str name;          /* what stands where the route's path has its * */
     struct str host;          /* without a port; empty only in HTTP/1.0 */
     struct str authorization; /* the field's value; empty without one */
-    const json_t *json;       /* the body, NULL without one */
+    struct str fetch_site, fetch_mode,
+        fetch_dest;                      /* of Sec-Fetch-…, where a browser says who asks; likewise */
+    const struct sockaddr_storage *peer; /* borrowed for the call; of AF_UNIX at the control socket */
+    const json_t *json;                  /* the body, NULL without one */
 };
 
 struct http_reply {
     int status;         /* 200 unless changed */
     const char *type;   /* of the body; a constant */
     const char *fields; /* further lines of the head, each with its CR LF; a constant */
+    unsigned retry_s;   /* when to come again; 0: nothing is said of it */
     struct buf body;
     struct http_later *later; /* set by http_reply_later */
 };

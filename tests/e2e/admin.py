@@ -34,8 +34,8 @@ class Place:
         return ""
 
     def ask(self, target: str, method: str = "GET", host: str | None = None, password: str | None = None,
-            user: str = "admin", body: bytes | None = None) -> Answer:
-        fields = {"Host": host or self.listen}
+            user: str = "admin", body: bytes | None = None, fields: dict[str, str] | None = None) -> Answer:
+        fields = {"Host": host or self.listen, **(fields or {})}
         if password is not None:
             fields["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         talk = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)

@@ -64,7 +64,7 @@ class Page:
 class Chromium:
     title = "Chromium"
 
-    def __init__(self, folder: Path, root: Path, port: int) -> None:
+    def __init__(self, folder: Path, root: Path | None, port: int) -> None:
         self.events: list[dict] = []  # what it has told unasked
         self._stderr, self._last_log, self._rest, self._asked = folder / "chromium.log", "", b"", 0
         program, home = chromium(), folder / "chromium"
@@ -81,10 +81,12 @@ class Chromium:
         os.close(theirs_out)
 
     @staticmethod
-    def _trust(home: Path, root: Path) -> None:
+    def _trust(home: Path, root: Path | None) -> None:
         """The relay's own root, as a person would import it: no check of certificates is switched off."""
         store = home / ".pki" / "nssdb"
         store.mkdir(parents=True)
+        if not root:
+            return
         certutil = [need("certutil"), "-d", f"sql:{store}"]
         subprocess.run([*certutil, "-N", "--empty-password"], check=True, capture_output=True)
         subprocess.run([*certutil, "-A", "-n", "root", "-t", "C,,", "-i", root], check=True, capture_output=True)

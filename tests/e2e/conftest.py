@@ -11,10 +11,16 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from daemon import Daemon
+from netns import own_network
 from programs import Result, run
 from sshd import Sshd
 
 STARTED = pytest.StashKey[list]()  # what has a title, a log and an end
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):  # whoever runs tests, not who gives them out
+        own_network()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -33,6 +33,7 @@ import pytest
 CLONE_NEWNET = 0x40000000
 NOBODY = "02:00:00:00:00:01"  # a hardware address that no interface has
 _numbers = count(1)
+_machines: list[int] = []  # a descriptor of the machine's own network, once we have left that
 
 
 class NetnsError(Exception):
@@ -86,6 +87,23 @@ def _setns(path: str) -> None:
             raise OSError(ctypes.get_errno(), f"setns {path}")
     finally:
         os.close(fd)
+
+
+def own_network() -> None:
+    """From here on this process and all that it starts have a network of their own, where that can be had: no other test's
+    ports, interfaces and thousands of connections are in the way."""
+    if why_unusable():
+        return
+    _machines.append(os.open("/proc/self/ns/net", os.O_RDONLY))
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        raise NetnsError(f"unshare: {os.strerror(ctypes.get_errno())}")
+    sh("ip", "link", "set", "lo", "up")
+
+
+def back_into_the_machines() -> None:
+    """For the preexec_fn of a program that fetches something."""
+    if _machines:
+        _setns(f"/proc/self/fd/{_machines[0]}")
 
 
 class Hosts:
@@ -253,6 +271,15 @@ class Hosts:
         """Makes the host a router."""
         self._sysctl(host, "net/ipv4/ip_forward", "1")
         self._sysctl(host, "net/ipv6/conf/all/forwarding", "1")
+
+    def destination(self, host: str, to: str, real: str) -> None:
+        """What the host forwards for one IPv4 address goes to another, as in clouds whose machines have no public one."""
+        inside = ("ip", "netns", "exec", self.namespaces[host])
+        if nat_tool() == "nft":
+            rules = ["type nat hook prerouting priority -100", f"ip daddr {to} dnat to {real}"]
+            sh(*inside, "nft", "\n".join(["table ip nat {", "chain in {", *rules, "}", "}"]))
+        else:
+            sh(*inside, "iptables", "-t", "nat", "-A", "PREROUTING", "-d", to, "-j", "DNAT", "--to-destination", real)
 
     def masquerade(self, host: str, peer: str) -> None:
         """Hides what the host forwards to peer behind the host's own address (NAT). See nat_tool()."""

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from netns import back_into_the_machines
 from programs import PATIENCE_S, need, unavailable
 
 HERE = Path(__file__).resolve().parent
@@ -31,7 +32,8 @@ def environment() -> dict[str, str]:
         if not installed():
             wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
             done = subprocess.run([need("npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", FOLDER, *wanted],
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S * 4, check=False)
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S * 4, check=False,
+                                  preexec_fn=back_into_the_machines)
             if done.returncode != 0 or not installed():
                 unavailable(f"npm cannot install {wanted}: {done.stderr.strip()[-300:]}")
     return dict(os.environ, NODE_PATH=str(FOLDER / "node_modules"))

@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 
 import pytest
 
 from admin import Place, listening
 from path import edge, edges, fronts
-from programs import run, wait_until
+from programs import need, run, wait_until
 from visitor import request_bytes
 
 
@@ -74,6 +75,30 @@ def test_password(daemons, place, folder):
     assert place.ask("/metrics", password="s3cret: with colon").status == 401
     assert place.ask("/metrics", password="another").status == 200
     assert "s3cret" not in relay.log() and "another" not in relay.log()
+
+
+def test_guesses(daemons, role, place, folder):
+    """Ten wrong passwords of one address, then none of it is looked at for a while; who gives none, and who is known, is not
+    concerned."""
+    secret = folder / "password"
+    secret.write_text("word")
+    secret.chmod(0o600)
+    daemon = daemons(role, admin_listen=place.listen, admin_password_file=secret).start()
+    curl = [need("curl"), "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{place.listen}/healthz"]
+    other = [*curl, "--interface", "127.0.0.2"]
+    code = lambda command, password: subprocess.run([*command, "-u", f"admin:{password}"], capture_output=True, text=True).stdout
+    assert code(other, "word") == "200"
+    said = [place.ask("/metrics", password=f"guess {n}") for n in range(14)]
+    assert [answer.status for answer in said][:10] == [401] * 10 and said[-1].status == 429
+    assert 1 <= int(said[-1].fields["Retry-After"]) <= 6 and "wait" in said[-1].text
+    assert place.ask("/metrics").status == 401  # which asks for one, as ever
+    for n in range(12):
+        assert code(other, f"guess {n}") == ("401" if n < 10 else "429")
+    assert code(other, "word") == "200"  # from where it has come before
+    assert 'wrong password at the admin listener peer="127.0.0.1"' in daemon.log() and "guess" not in daemon.log()
+    secret.write_text("another")
+    assert daemon.post("/v1/reload").status == 200
+    assert code(other, "word") in ("401", "429")
 
 
 def test_check(daemons, role, folder):

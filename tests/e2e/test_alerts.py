@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import control
+from admin import Place
 from acme_sim import AcmeSim, problem, sims  # noqa: F401 (a fixture)
 from clock import Clock
 from daemon import Daemon
@@ -25,6 +26,7 @@ from far_path import FarPath
 from path import DOMAIN, fronts  # noqa: F401 (a fixture)
 from programs import PATIENCE_S, Result, run, wait_until
 from readme import blocks, replaced
+from test_metrics import Scraped
 from test_certs_faults import SimCerts, relays  # noqa: F401 (a fixture)
 from webhook import Webhook
 
@@ -364,3 +366,30 @@ def test_a_record_that_fails(daemons: Callable[..., Daemon], started: list, fold
     sim.next.clear()
     wait_told(agent.daemon, "dns", f"{name} A", "well", clock=clock, step=20)
     wait_until(lambda: len(webhook.json()) == 2, "both are delivered")
+
+
+def test_what_metrics_and_doctor_say(daemons: Callable[..., Daemon], role: str, started: list, folder: Path, webhook: Webhook) -> None:
+    """A program that fails, and a webhook that does: counted by way, and a step with its remedy; and nothing once both are well."""
+    place = Place()
+    started.append(place)
+    webhook.answers(503, 404)
+    daemon = daemons(role, admin_listen=place.listen, webhook=webhook.url, on_event=failing_hook(folder, 1)).start()
+
+    def value(name: str, way: str) -> float:
+        return Scraped(place)[f'tunnel_{role}_alerts_{name}{{way="{way}"}}']
+
+    def steps() -> dict[str, tuple[str, str]]:
+        done = run("tunnelctl", "--socket", daemon.socket, "--json", "doctor")
+        return {s["text"].split()[0]: (s["state"], s["text"] + " -> " + (s["remedy"] or ""))
+                for s in json.loads(done.out)["steps"] if s["step"] == "alerts"}
+
+    assert [value(name, way) for name in ("failed_total", "failing") for way in ("webhook", "hook")] == [0] * 4
+    ask_for_one(daemon)
+    wait_until(lambda: value("given_up_total", "webhook") == 1 and value("failed_total", "hook") == 1, "both have failed")
+    assert value("failed_total", "webhook") == 2 and value("failing", "webhook") == 1
+    state, text = steps()["webhook"]
+    assert state == "warn" and "404" in text and "webhook_token_file" in text and "/v1/events/test" in text
+    ask_for_one(daemon)
+    wait_until(lambda: value("failing", "webhook") == value("failing", "hook") == value("waiting", "hook") == 0, "both are well")
+    assert value("failed_total", "hook") == 1 and value("delivered_total", "hook") == 2 and value("delivered_total", "webhook") == 1
+    assert {state for state, _ in steps().values()} == {"pass"}

@@ -15,6 +15,7 @@ from disk import fill, tiny_disks  # noqa: F401
 from dns_agent import DnsAgent
 from dns_sim.base import Reply
 from dns_sim.cloudflare import Cloudflare
+from far_path import networked  # noqa: F401
 from nameserver import Bind
 from path import DOMAIN, WholePath, path  # noqa: F401
 from programs import run, wait_until
@@ -385,7 +386,7 @@ def test_stopping_in_the_middle(agent: DnsAgent, sim: Cloudflare) -> None:
 
 
 def test_the_relays_addresses_are_published(path: WholePath, started: list, folder: Path) -> None:
-    """mode = tunnel, the default: what the relay's welcome says, and again after a restart without a relay."""
+    """mode = tunnel, the default: what the relay's welcome says, and says again when it has changed; and what is remembered."""
     bind = Bind(folder, DOMAIN)
     bind.start()
     started.append(bind)
@@ -397,18 +398,37 @@ def test_the_relays_addresses_are_published(path: WholePath, started: list, fold
     assert record["state"] == "waiting" and "publish" in record["last_error"]  # loopback is no public address
     relay = path.relay.conf.read_text()
     path.relay.conf.write_text(relay.replace("[relay]\n", "[relay]\npublish = 203.0.113.10 2001:db8::10\n"))
-    path.relay.stop()
-    path.start_relay()
-    path.wait_up()
+    lanes = [lane["since"] for lane in path.status()["lanes"]]
+    assert path.relay.post("/v1/reload").status == 200
     wait_until(lambda: bind.values(DOMAIN, "A") == ["203.0.113.10"], "the relay's address is published")
     wait_until(lambda: bind.values(DOMAIN, "AAAA") == ["2001:db8::10"], "both of them")
-    assert bind.ttl(DOMAIN, "A") == 60
+    assert bind.ttl(DOMAIN, "A") == 60 and lanes == [lane["since"] for lane in path.status()["lanes"]]
+    assert path.visit("GET", "/echo").status == 200
     path.agent.stop()
     path.relay.stop()
     path.agent.start()
     records = path.agent.get("/v1/dns").json["records"]
     assert [(r["wanted"], r["state"]) for r in records] == [(["203.0.113.10"], "ok"), (["2001:db8::10"], "ok")]
     path.start_relay()
+
+
+def test_a_relay_behind_its_providers_nat(networked: Callable, folder: Path) -> None:  # noqa: F811
+    """It finds no public address of its own: the one that its agents reach it at is published."""
+    def records() -> list[tuple[str, list[str]]]:
+        return [(record["type"], record["wanted"]) for record in path.agent.get("/v1/dns").json["records"]]
+
+    path = networked(host="5.5.5.5", expect_up=False)
+    (folder / "key").write_text("c2VjcmV0c2VjcmV0c2VjcmV0")
+    (folder / "key").chmod(0o600)
+    provider = f"[provider bind]\ntype = rfc2136\nserver = 127.0.0.1\nzone = {DOMAIN}\nkey_name = k\nkey_file = {folder}/key\n"
+    path.agent.conf.write_text(path.agent.conf.read_text() + f"dns = bind\n{provider}")
+    assert path.agent.post("/v1/reload").status == 200
+    path.hosts.destination("router", "5.5.5.5", path.hosts.address("vm", "router"))
+    path.wait_lanes(1)
+    assert path.status()["lanes"] and wait_until(records, "there are records") == [("A", ["5.5.5.5"]), ("AAAA", [])]
+    path.relay.conf.write_text(path.relay.conf.read_text().replace("[relay]\n", "[relay]\npublish = 5.5.5.6\n"))
+    assert path.relay.post("/v1/reload").status == 200
+    wait_until(lambda: records() == [("A", ["5.5.5.6"]), ("AAAA", [])], "what is configured counts alone")
 
 
 def test_tunnelctl_dns(agent: DnsAgent, sim: Cloudflare) -> None:

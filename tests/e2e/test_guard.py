@@ -285,6 +285,16 @@ def test_hostile_values(guarded):
     assert not g.site.seen[1:]
 
 
+def test_who_guesses_does_not_profit_by_who_has_come_in(guarded):
+    g = guarded(workers="1")
+    g.set(basic_auth_file=g.write_passwords())
+    assert g.status(basic() + from_(OTHER)) == 200
+    said = [g.status(basic(password=f"guess {n}") + from_(VISITOR)) for n in range(12)]
+    assert said[:10] == [401] * 10 and said[-1] == 429
+    assert g.status(basic() + from_(VISITOR)) == 429, "the right one, as somebody knows it already"
+    assert g.status(basic() + from_(OTHER)) == g.status(basic() + from_("192.0.2.1")) == 200
+
+
 def test_fifty_wrong_ones_at_once_disturb_nobody(guarded):
     g = guarded(workers="1")
     text = g.write_passwords(f"slow:{SECRET['slow']}\n")
@@ -307,6 +317,21 @@ def test_fifty_wrong_ones_at_once_disturb_nobody(guarded):
     assert sorted(took)[len(took) // 2] < 0.5, took
     tired = g.ask(basic("slow") + from_(VISITOR))  # right, but nobody listens any more; who is known there still comes in
     assert tired.status == 200 or (tired.status == 429 and int(tired.head.get("retry-after")) >= 1)
+
+
+def test_who_guesses_gives_way(guarded):
+    """Guesses from four addresses take all places; who comes from a fifth one gets one of them."""
+    g = guarded(workers="1")
+    g.set(basic_auth_file=g.write_passwords(f"slow:{SECRET['slow']}\n"))
+    guessers = [g.front.visitor() for _ in range(40)]
+    for n, guesser in enumerate(guessers):
+        guesser.send(request_bytes("GET", DOMAIN, fields=basic("slow", f"wrong{n}") + from_(f"192.0.2.{n % 4}")))
+    wait_until(lambda: g.ask(basic("slow", "more") + from_("192.0.2.1")).status in (429, 503), "there is no place for one more of them")
+    assert g.status(basic("slow") + from_(OTHER)) == 200
+    said = [guesser.head().status for guesser in guessers]
+    assert set(said) == {401, 503} and said.count(401) >= 30, said
+    for guesser in guessers:
+        guesser.close()
 
 
 def test_it_ends_while_passwords_are_looked_at(guarded):

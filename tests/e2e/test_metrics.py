@@ -80,9 +80,10 @@ NAMES = {
     "DNS": ["agent_dns_updates_total", "agent_dns_record_ok"],
     "who is not served": ["relay_parked_requests_total", "relay_domain_parked_requests", "relay_refused_requests_total"],
     "memory": ["relay_memory_private_bytes", "agent_memory_private_bytes"],
+    "alerts": ["relay_alerts_failed_total", "agent_alerts_failed_total", "relay_alerts_failing", "agent_alerts_delivered_total"],
     "build": ["relay_build_info", "agent_build_info"],
 }
-LABELS = {"domain", "code", "reason", "result", "state", "agent", "lane", "relay", "le", "outcome", "version", "name", "type", "provider", "port", "route"}
+LABELS = {"domain", "code", "reason", "result", "state", "agent", "lane", "relay", "le", "outcome", "version", "name", "type", "provider", "port", "route", "way"}
 
 
 def test_what_there_is(whole, places):

@@ -4,6 +4,7 @@ a visitor who keeps coming, by whatever address his resolver gives him, has an a
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -215,6 +216,31 @@ def test_the_only_relay_is_replaced_at_once(world: World) -> None:
     assert not keen.failed, keen.failed[:9]
 
 
+def test_a_restart_while_a_relay_is_left(world: World) -> None:
+    """The agent is killed before DNS is changed, and so knows nothing of a relay that it was about to leave: its records go all
+    the same, once the provider answers, although nobody is there any more."""
+    old, home, new = world.old, world.home, world.new_vm("fra2", 2)
+    home.words["TOKEN"] = new.invite(f'tunnelctl invite pi --domains "{NAME}"')
+    home.type("tunnelctl join TOKEN")
+    world.wait_dns(old, new)
+    world.bind.process.send_signal(signal.SIGSTOP)
+    (home.etc / "agent.d" / "relay-fra1.ini").unlink()
+    home.type("tunnelctl reload")
+    assert (relays(world), relays(world, "leaving")) == (["fra2"], ["fra1"])
+    world.agent.kill()
+    old.relay.stop()
+    new.relay.stop()
+    assert new.sshd.end() is None
+    world.agent.start()
+    world.bind.process.send_signal(signal.SIGCONT)
+    assert (relays(world), relays(world, "leaving")) == (["fra2"], [])
+    wait_until(lambda: world.addresses() == [new.address], "the dead one's record goes, whether or not the other one is there")
+    new.sshd.start_again()
+    new.relay.start()
+    world.wait_dns(new)
+    wait_until(lambda: world.visit(new.address) == 200, "visitors are served")
+
+
 def test_a_new_relay_is_held_back_until_it_can_serve(world: World) -> None:
     """Its authority does not answer: it is told so, and DNS stays as it is; until there is nobody else."""
     world.acme = section("acme", {**world.pebble.keys(), "directory": "https://127.0.0.1:9/dir", "preflight": "on"})
@@ -286,7 +312,7 @@ def test_with_keys_and_certificates(world: World) -> None:
 
 
 def test_a_new_sd_card(world: World) -> None:
-    backup, restore = of("### A new SD card")
+    backup, restore, *_ = of("### A new SD card")
     home, conf = world.home, world.agent.conf.read_text()
     anywhere(home)
     for command in backup.commands():
@@ -298,6 +324,24 @@ def test_a_new_sd_card(world: World) -> None:
             assert "restored" in home.type(command)
     wait_until(lambda: world.visit(world.old.address) == 200, "visitors are served")
     wait_until(lambda: run("tunnelctl", "--socket", world.agent.socket, "status").code == 0, "all is well")
+
+
+def test_a_lost_sd_card(world: World) -> None:
+    """Nobody has a backup: the VM says what has to be done first, and then the house is there again."""
+    *_, anew, join = of("### A new SD card")
+    vm, home = world.old, world.home
+    conf, agent_d = world.agent.conf.read_text(), home.etc / "agent.d"
+    world.agent.stop()
+    install_anew(world.agent, conf)
+    assert not list(agent_d.glob("relay-*"))
+    revoke, invite = anew.commands()
+    refused = run("tunnelctl", "--socket", vm.relay.socket, "invite", "pi", "--domains", NAME, "--host", "127.0.0.1")
+    assert refused.code == 1 and refused.err.rstrip().endswith(f"first run: {revoke.removeprefix('sudo ')}"), refused.err
+    vm.type(revoke)
+    home.words["TOKEN"] = vm.invite(invite)
+    (command,) = join.commands()
+    assert "the lane is up" in home.type(command)
+    wait_until(lambda: world.visit(vm.address) == 200, "visitors are served")
 
 
 def test_purge(folder: Path) -> None:

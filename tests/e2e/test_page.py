@@ -17,6 +17,7 @@ from admin import Place
 from chromium import Chromium
 from path import DOMAIN, WholePath
 from programs import PATIENCE_S, need, wait_until
+from website import Site
 
 SECTIONS = {"relay": ("Traffic", "Lanes", "Domains", "Certificates", "DNS"),
             "agent": ("Traffic", "Lanes", "Domains", "Certificates", "DNS")}
@@ -184,6 +185,51 @@ def test_no_more_watchers_than_there_is_room_for(daemons, role, places):
     del watcher
     for talk in talks:
         talk.close()
+    assert daemon.get("/v1/version").status == 200
+
+
+class Foreign(Site):
+    """A site with a page of somebody else's."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.page = page.encode()
+
+    def _page(self, peer, head, body, *_):
+        peer.send(f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(self.page)}\r\n\r\n")
+        peer.send(self.page)
+        return True
+
+
+def test_pages_of_others_do_not_watch(daemons, role, places, started, folder):
+    """What another site's page asks for by the owner's browser is refused; a link to the page is followed."""
+    place = places[role]
+    daemon = daemons(role, admin_listen=place.listen).start()
+    for site in ("cross-site", "same-site"):
+        said = place.ask("/events", fields={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
+        assert said.status == 403 and "another site" in said.text
+        for target in ("/metrics", "/healthz", "/readyz"):
+            assert place.ask(target, fields={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}).status == 200
+    evil = Foreign(f"""<!doctype html><body><a href="http://{place.listen}/">status</a><script>
+        for (let n = 0; n < 12; n++) {{
+            new EventSource('http://{place.listen}/events?' + n);
+            fetch('http://{place.listen}/events?f' + n, {{mode: 'no-cors'}});
+        }}
+        for (const tag of ['img', 'iframe', 'object'])
+            document.body.append(Object.assign(document.createElement(tag), {{[tag == 'object' ? 'data' : 'src']: 'http://{place.listen}/events?' + tag}}));
+        </script>""")
+    started.append(evil)
+    browser = Chromium(folder, None, evil.port)
+    started.append(browser)
+    page = browser.open("http://evil.test/page")
+    heard = lambda: [e["params"]["response"] for e in browser.events if e["method"] == "Network.responseReceived"
+                     and place.listen in e["params"]["response"]["url"]]
+    wait_until(lambda: page.run("1") and len(heard()) >= 12, "it has been answered")
+    assert {response["status"] for response in heard()} == {403}
+    with watching(place) as watcher:
+        assert watcher.event()["parts"], "there is a place for whom it is meant"
+    page.run("document.querySelector('a').click()")
+    wait_until(lambda: page.run("document.getElementById('live')?.textContent") == "live", "the owner's own page is live")
     assert daemon.get("/v1/version").status == 200
 
 

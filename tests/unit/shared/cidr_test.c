@@ -12,6 +12,9 @@
 
 #define SHAPE "not an address or a network (such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32)"
 #define BITS4 "behind the / is not a number of bits from 0 to 32 (such as 192.0.2.0/24)"
+#define MAPPED(network)                                                                                \
+    "the address has bits behind the /, which counts from the beginning of ::ffff: on; write " network \
+    " for the network, or the address alone"
 #define BITS6 "behind the / is not a number of bits from 0 to 128 (such as 2001:db8::/32)"
 
 static struct sockaddr_storage address_of(const char *text)
@@ -99,6 +102,12 @@ static void test_what_is_none(void **state)
           "the address has bits behind the /; write 192.0.2.254/31 for the network, or the address alone" },
         { "2001:db8::1/32",
           "the address has bits behind the /; write 2001:db8::/32 for the network, or the address alone" },
+        { "::ffff:10.0.0.1/104",
+          "the address has bits behind the /; write 10.0.0.0/8 for the network, or the address alone" },
+        { "::ffff:10.0.0.0/8", MAPPED("10.0.0.0/8") },
+        { "::ffff:10.1.2.3/16", MAPPED("10.1.0.0/16") },
+        { "::ffff:10.1.2.3/64", MAPPED("10.1.2.3") },
+        { "::ffff:0:0/0", MAPPED("0.0.0.0/0") },
     };
 
     (void)state;

@@ -27,7 +27,7 @@ static const struct {
       "{\"type\":\"lane\",\"v\":1,\"agent\":\"pi\",\"ssh\":\"203.0.113.5 5000 10.0.0.1 22\",\"sshd_pid\":4242}" },
     { { .type = LANE_LANE, .v = 1, .lane = { "pi", NULL, 1 } },
       "{\"type\":\"lane\",\"v\":1,\"agent\":\"pi\",\"ssh\":\"\",\"sshd_pid\":1}" },
-    { { .type = LANE_HELLO, .v = 1, .hello = { "b00t", 1, 40123, "0.1.0" } },
+    { { .type = LANE_HELLO, .v = 1, .hello = { "b00t", 1, 40123, "0.1.0", "" } },
       "{\"type\":\"hello\",\"v\":1,\"boot\":\"b00t\",\"lane\":1,\"port\":40123,\"version\":\"0.1.0\"}" },
     { { .type = LANE_WELCOME,
         .v = 1,
@@ -79,6 +79,9 @@ static const struct {
       "{\"type\":\"cert\",\"item\":\"domain:a.com\",\"state\":\"waiting\",\"not_after\":\"\",\"why\":\"\"}" },
     { { .type = LANE_NOTICE, .notice = { "warn", "größer" } },
       "{\"type\":\"notice\",\"level\":\"warn\",\"text\":\"größer\"}" },
+    { { .type = LANE_HELLO, .v = 1, .hello = { "b00t", 1, 40123, "0.1.0", "203.0.113.7" } },
+      "{\"type\":\"hello\",\"v\":1,\"boot\":\"b00t\",\"lane\":1,\"port\":40123,\"version\":\"0.1.0\","
+      "\"reached\":\"203.0.113.7\"}" },
 };
 
 /* The same of those that are answered: whoever asks chooses the id. */

@@ -96,6 +96,27 @@ static void test_hello_welcome_claim(void **state)
     end(&f, &text);
 }
 
+/* By a relay whose address or heartbeat is another one now. */
+static void test_welcomed_again(void **state)
+{
+    struct fixture f;
+    struct buf text = { 0 };
+
+    (void)state;
+    start(&f);
+    assert_int_equal(feed(&f, WELCOME, 0, NULL), 0);
+    assert_string_equal(buf_text(&f.events), "welcomed ");
+    said(&f, &text);
+    f.talk.heartbeat_ms = 9000;
+    assert_int_equal(feed(&f, WELCOME, 0, NULL), 0);
+    assert_int_equal(f.talk.heartbeat_ms, 3000);
+    assert_string_equal(buf_text(&f.events), "welcomed "); /* streams go on */
+    assert_string_equal(said(&f, &text), "");
+    assert_int_equal(feed(&f, "{\"type\":\"away\"}\n{\"type\":\"resync\"}\n" WELCOME, 0, NULL), 0);
+    assert_string_equal(buf_text(&f.events), "welcomed welcomed ");
+    end(&f, &text);
+}
+
 static void test_an_empty_set_is_claimed_too(void **state)
 {
     struct fixture f;
@@ -302,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello_welcome_claim),
+        cmocka_unit_test(test_welcomed_again),
         cmocka_unit_test(test_an_empty_set_is_claimed_too),
         cmocka_unit_test(test_a_site_for_other_relays_is_not_told),
         cmocka_unit_test(test_pings),

@@ -111,6 +111,23 @@ static void test_hashes(void **state)
     assert_false(basic_auth_matches("secret", ""));
 }
 
+/* As the manual says of basic_auth_file. */
+static void test_how_much_of_a_password_counts(void **state)
+{
+    static const char bcrypt[] = "$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i"; /* of 72 x */
+    static const char sha256[] = "$5$rounds=1000$abcdefgh$WBsuIN/52aSUTDiDGbsWC2K8hOehoUkOk8C7fLW/dO3";
+    char said[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx and more";
+
+    (void)state;
+    assert_true(basic_auth_matches(said, bcrypt));
+    assert_false(basic_auth_matches(said, sha256));
+    said[72] = 0;
+    assert_true(basic_auth_matches(said, bcrypt));
+    assert_true(basic_auth_matches(said, sha256));
+    said[71] = 0;
+    assert_false(basic_auth_matches(said, bcrypt));
+}
+
 static void test_who_is_not_there_takes_as_long(void **state)
 {
     static const char list[] = "me:" BCRYPT "\nyou:" SHA256 "\n";
@@ -140,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_what_is_said),
         cmocka_unit_test(test_how_long_it_may_be),
         cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_how_much_of_a_password_counts),
         cmocka_unit_test(test_who_is_not_there_takes_as_long),
     };
 

@@ -164,16 +164,18 @@ static void test_who_guesses_is_not_listened_to(void **state)
 
     street_begin(&s);
     assert_int_equal(answer(&s, &g, "me:secret", 1), DOORMAN_LETS_IN); /* which takes none of them away */
-    for (int i = 0; i < DOORMAN_TRIES; i++) {
+    for (int i = 0; i < GUESSES; i++) {
         snprintf(said, sizeof said, "me:%d", i);
         assert_int_equal(answer(&s, &g, said, 1), DOORMAN_ASKS);
     }
     assert_int_equal(ask(&s, &g, "me:x", 1), DOORMAN_TIRES);
-    assert_int_equal(g.at_door.retry_s, 60 / DOORMAN_TRIES_M);
+    assert_int_equal(g.at_door.retry_s, 60 / GUESSES_M);
     assert_int_equal(ask(&s, &g, "you:secret", 1), DOORMAN_TIRES);  /* right, but who would know */
     assert_int_equal(ask(&s, &g, "me:secret", 1), DOORMAN_LETS_IN); /* who is known costs nothing */
     assert_int_equal(answer(&s, &g, "you:secret", 2), DOORMAN_LETS_IN);
-    s.now_ns += (uint64_t)60 / DOORMAN_TRIES_M * 1000000000;
+    assert_int_equal(ask(&s, &g, "you:secret", 1), DOORMAN_TIRES); /* that it is known now he is not told, */
+    assert_int_equal(ask(&s, &g, "you:secret", 3), DOORMAN_LETS_IN); /* as others are */
+    s.now_ns += (uint64_t)60 / GUESSES_M * 1000000000;
     assert_int_equal(answer(&s, &g, "me:x", 1), DOORMAN_ASKS);
     assert_int_equal(ask(&s, &g, "me:x", 1), DOORMAN_TIRES);
     street_end(&s);
@@ -197,10 +199,11 @@ static void test_too_many_wait(void **state)
     }
     for (int i = 0; i < DOORMAN_QUEUE; i++)
         doorman_leave(&all[i].at_door); /* nobody waits for these any more, */
-    while (ask_at(&s, &sites[2], &all[0], "me:secret", 1) == DOORMAN_IS_BUSY) /* so that they are left out */
-        uv_run(&s.loop->uv, UV_RUN_ONCE);
+    assert_int_equal(ask_at(&s, &sites[2], &all[0], "me:secret", 1),
+                     DOORMAN_WAITS); /* so that there is room, and they are left out */
     loop_until(s.loop, &all[0].answered);
     assert_int_equal(all[0].says, DOORMAN_LETS_IN);
+    s.now_ns += (uint64_t)60 * 1000000000; /* all are equal again */
     for (int i = 1; i <= DOORMAN_SITE_QUEUE + 1; i++) {
         snprintf(said, sizeof said, "me:%d", i);
         assert_int_equal(ask(&s, &all[i], said, (uint64_t)i),
@@ -211,6 +214,68 @@ static void test_too_many_wait(void **state)
         doorman_leave(&all[i].at_door);
     street_end(&s);
     free(all);
+}
+
+/* Guesses from some sources fill all places of a site: who has not guessed there gets one of theirs. */
+static void test_who_guesses_gives_way(void **state)
+{
+    struct street s = street_open(state);
+    struct guest guesses[DOORMAN_SITE_QUEUE], fresh[2], more;
+    char said[32];
+    int busy = 0;
+
+    street_begin(&s);
+    for (int i = 0; i < DOORMAN_SITE_QUEUE; i++) { /* four sources, eight times each */
+        snprintf(said, sizeof said, "me:%d", i);
+        assert_int_equal(ask(&s, &guesses[i], said, (uint64_t)(i % 4)), DOORMAN_WAITS);
+    }
+    assert_int_equal(ask(&s, &more, "me:more", 1), DOORMAN_IS_BUSY); /* no less than others */
+    assert_int_equal(ask(&s, &fresh[0], "me:secret", 100), DOORMAN_WAITS);
+    assert_int_equal(ask(&s, &fresh[1], "me:wrong", 101), DOORMAN_WAITS);
+    assert_false(guesses[DOORMAN_SITE_QUEUE - 1].answered); /* not from inside of another one's asking */
+    loop_until(s.loop, &fresh[0].answered);
+    assert_int_equal(fresh[0].says, DOORMAN_LETS_IN);
+    loop_until(s.loop, &fresh[1].answered);
+    assert_int_equal(fresh[1].says, DOORMAN_ASKS);
+    for (int i = 0; i < DOORMAN_SITE_QUEUE; i++) {
+        assert_true(guesses[i].answered);
+        busy += guesses[i].says == DOORMAN_IS_BUSY;
+    }
+    assert_int_equal(busy, 2); /* the last ones of two who have guessed most, */
+    assert_int_equal(guesses[DOORMAN_SITE_QUEUE - 1].says, DOORMAN_IS_BUSY);
+    assert_int_equal(guesses[DOORMAN_SITE_QUEUE - 2].says, DOORMAN_IS_BUSY);
+    assert_int_equal(answer(&s, &more, "me:1 more", 3),
+                     DOORMAN_ASKS); /* which cost them no guess: eight, not nine */
+    assert_int_equal(answer(&s, &more, "me:2 more", 3), DOORMAN_ASKS);
+    assert_int_equal(answer(&s, &more, "me:3 more", 3), DOORMAN_ASKS);
+    assert_int_equal(answer(&s, &more, "me:4 more", 3), DOORMAN_TIRES);
+    street_end(&s);
+}
+
+/* One who gives way may be gone by then, and all may end. */
+static void test_it_ends_while_some_give_way(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        struct street s = street_open(state);
+        struct guest guesses[DOORMAN_SITE_QUEUE], fresh[3];
+        char said[32];
+
+        street_begin(&s);
+        for (int n = 0; n < DOORMAN_SITE_QUEUE; n++) {
+            snprintf(said, sizeof said, "me:%d", n);
+            assert_int_equal(ask(&s, &guesses[n], said, (uint64_t)(n % 4)), DOORMAN_WAITS);
+        }
+        for (unsigned n = 0; n < 3; n++) {
+            snprintf(said, sizeof said, "me:fresh %u", n);
+            assert_int_equal(ask(&s, &fresh[n], said, 100 + n), DOORMAN_WAITS);
+        }
+        if (i > 0)
+            for (int n = 0; n < DOORMAN_SITE_QUEUE; n++)
+                doorman_leave(&guesses[n].at_door);
+        if (i > 0)
+            loop_until(s.loop, &fresh[2].answered);
+        street_end(&s);
+    }
 }
 
 /* Who guesses at one site does not keep anybody waiting at another one. */
@@ -273,6 +338,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_same_is_looked_at_once, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_who_guesses_is_not_listened_to, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_too_many_wait, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_who_guesses_gives_way, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_it_ends_while_some_give_way, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_sites_come_in_turn, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_it_ends_in_every_state, loop_make, loop_end),
     };

@@ -153,6 +153,7 @@ static void test_given_up_in_the_end(void **state)
     wait_for(&p, *state, 1);
     assert_non_null(p.outlet.last_error);
     assert_int_equal(number(&p, "given_up"), 1);
+    assert_int_equal(number(&p, "failed"), 1);
     wait_for(&p, *state, 2);
     assert_null(p.outlet.last_error);
     assert_out(&p, "1 2 ");

@@ -40,6 +40,14 @@ static void say_nothing(void *user, const struct http_request *request, struct h
     (void)reply;
 }
 
+static void tire(void *user, const struct http_request *request, struct http_reply *reply)
+{
+    (void)user;
+    assert_int_equal(request->peer->ss_family, AF_UNIX);
+    http_reply_error(reply, 429, "later");
+    reply->retry_s = 7;
+}
+
 static void refuse(void *user, const struct http_request *request, struct http_reply *reply)
 {
     (void)user;
@@ -50,6 +58,7 @@ static void refuse(void *user, const struct http_request *request, struct http_r
 static const struct http_route list[] = {
     { "GET", "/echo", echo },         { "POST", "/echo", echo },     { "GET", "/text", say_text },
     { "GET", "/empty", say_nothing }, { "POST", "/refuse", refuse }, { "DELETE", "/", say_nothing },
+    { "GET", "/tired", tire },
 };
 static char me[] = "me";
 static const struct http_routes routes = { list, sizeof list / sizeof list[0], me, NULL, NULL };
@@ -58,6 +67,7 @@ static const struct http_routes routes = { list, sizeof list / sizeof list[0], m
 static const char *ask(const char *text, const char *content, bool keep, struct buf *out)
 {
     static const struct h1_limits limits = { .max_uri = 4096, .max_header = 16384 };
+    static const struct sockaddr_storage peer = { .ss_family = AF_UNIX };
     struct buf in = { 0 };
     struct h1_head head;
 
@@ -65,7 +75,7 @@ static const char *ask(const char *text, const char *content, bool keep, struct 
     buf_add_text(&in, content);
     h1_request_init(&head);
     assert_int_equal(h1_head_parse(&head, text, strlen(text), &limits), strlen(text));
-    http_answer(&routes, &head, &in, keep, out);
+    http_answer(&routes, &peer, &head, &in, keep, out);
     buf_free(&in);
     return buf_text(out);
 }
@@ -98,6 +108,8 @@ static void test_answers(void **state)
         { GET("/empty"), "", STATUS("200 OK") "0" NO_STORE "\r\n" },
         { POST("/refuse"), "",
           STATUS("422 Unprocessable Content") "26" NO_STORE "\r\n{\"error\":\"no \\\"42\\\" ?\\n\"}\n" },
+        { GET("/tired"), "",
+          STATUS("429 Too Many Requests") "18" NO_STORE "Retry-After: 7\r\n\r\n{\"error\":\"later\"}\n" },
         { GET("/none"), "",
           STATUS("404 Not Found") "38" NO_STORE "\r\n{\"error\":\"there is nothing at /none\"}\n" },
         { GET("/echo/"), "",

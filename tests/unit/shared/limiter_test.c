@@ -1,4 +1,4 @@
-#include "relay/edge/limiter.h"
+#include "shared/limiter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,6 +36,10 @@ static void test_a_bucket(void **state)
     assert_int_equal(wait_ns, SECOND / 10);
     assert_int_equal(limiter_wait_s(wait_ns), 1);
     assert_int_equal(limiter_wait_s(SECOND + 1), 2);
+    assert_int_equal(limiter_taken(&l, 1, 7, &ten, 5 * SECOND), 20);
+    assert_int_equal(limiter_taken(&l, 1, 7, &ten, 5 * SECOND + SECOND / 10), 19);
+    assert_int_equal(limiter_taken(&l, 1, 7, &ten, 8 * SECOND), 0);
+    assert_int_equal(limiter_taken(&l, 1, 8, &ten, 5 * SECOND), 0);
     assert_int_equal(takes(&l, 8, 1, 5 * SECOND), 1);                /* another one's */
     assert_true(limiter_take(&l, 2, 7, &ten, 5 * SECOND, &wait_ns)); /* of another limit */
     assert_int_equal(takes(&l, 7, 1, 5 * SECOND + SECOND / 10 - 1), 0);

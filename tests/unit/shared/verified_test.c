@@ -1,4 +1,4 @@
-#include "relay/edge/verified.h"
+#include "shared/verified.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
-/* relay/edge/verified.h - whose passwords were found to be right lately, so that a request costs nothing more.
+/* shared/verified.h - whose passwords were found to be right lately, so that a request costs nothing more.
  *
- * A value, embedded, of a fixed size; one for each worker. What it keeps is a keyed hash of the site's list of passwords, the
+ * A value, embedded, of a fixed size; one for each thread. What it keeps is a keyed hash of the site's list of passwords, the
  * user and his password: so it knows nothing of a list that has changed. */
-#ifndef RELAY_EDGE_VERIFIED_H
-#define RELAY_EDGE_VERIFIED_H
+#ifndef SHARED_VERIFIED_H
+#define SHARED_VERIFIED_H
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stddef.h>

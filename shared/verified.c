@@ -1,4 +1,4 @@
-#include "relay/edge/verified.h"
+#include "shared/verified.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>

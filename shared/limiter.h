@@ -1,11 +1,11 @@
-/* relay/edge/limiter.h - how often each source has come lately, over all workers together.
+/* shared/limiter.h - how often each source has come lately, over all threads together.
  *
  * A value, embedded; any thread may ask, without a lock. It is a table of a fixed size. A place in it is the time at which a
  * bucket of tokens is full again (the "virtual scheduling" of ATM, or GCRA), so a full one is worth nothing and its place is
  * free. Where all places of a set are taken, who comes anew shares the bucket that is fullest: so nobody gets a fresh one
  * by making the table forget him, and all together never get more than there are places. */
-#ifndef RELAY_EDGE_LIMITER_H
-#define RELAY_EDGE_LIMITER_H
+#ifndef SHARED_LIMITER_H
+#define SHARED_LIMITER_H
 #include "shared/rate.h"
 
 #include <stdbool.h>
@@ -26,5 +26,8 @@ void limiter_free(struct limiter *l);
 bool limiter_take(struct limiter *l, uint64_t what, uint64_t source, const struct rate *rate, uint64_t now_ns,
                   uint64_t *wait_ns);
 void limiter_give_back(struct limiter *l, uint64_t what, uint64_t source, const struct rate *rate);
+/* How many tokens of a full bucket are missing. */
+unsigned limiter_taken(const struct limiter *l, uint64_t what, uint64_t source, const struct rate *rate,
+                       uint64_t now_ns);
 unsigned limiter_wait_s(uint64_t wait_ns); /* for Retry-After */
 #endif

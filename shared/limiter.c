@@ -1,4 +1,4 @@
-#include "relay/edge/limiter.h"
+#include "shared/limiter.h"
 
 #include "shared/mem.h"
 
@@ -68,7 +68,7 @@ static uint64_t load(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static struct limiter_place *find(struct limiter *l, uint64_t tag)
+static struct limiter_place *find(const struct limiter *l, uint64_t tag)
 {
     struct limiter_place *set = l->places + (tag & (l->sets - 1)) * LIMITER_WAYS;
 
@@ -126,6 +126,15 @@ void limiter_give_back(struct limiter *l, uint64_t what, uint64_t source, const 
            !atomic_compare_exchange_weak_explicit(&place->full_ns, &full, full - every, memory_order_relaxed,
                                                   memory_order_relaxed))
         ; /* somebody else was faster */
+}
+
+unsigned limiter_taken(const struct limiter *l, uint64_t what, uint64_t source, const struct rate *rate,
+                       uint64_t now_ns)
+{
+    const struct limiter_place *place = find(l, hash(l->seed, what, source) | (uint64_t)1 << 63);
+    const uint64_t full = place ? load(&place->full_ns) : 0, every = rate_every_ns(rate);
+
+    return full > now_ns ? (unsigned)((full - now_ns + every - 1) / every) : 0;
 }
 
 unsigned limiter_wait_s(uint64_t wait_ns)
