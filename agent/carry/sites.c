@@ -352,23 +352,8 @@ static const char *detail_of(const struct site_service *service)
     return service->detail ? service->detail : "";
 }
 
-/* What to do, behind what says nothing of that yet. */
-static char *with_remedy(enum lane_service state, const char *detail)
-{
-    static const char *const remedies[] = {
-        [LANE_SERVICE_REFUSED] = "; start the service, or put where it listens (ss -tlnp) into service",
-        [LANE_SERVICE_UNREACHABLE] = "; is its machine on, and in the same network?",
-        [LANE_SERVICE_SILENT] = "; look into its log, and start it again",
-    };
-    bool bare = *detail && !strchr(detail, ';') && !strchr(detail, '?');
-    const char *remedy =
-        bare && (size_t)state < sizeof remedies / sizeof remedies[0] ? remedies[state] : NULL;
-
-    return mem_format("%s%s", detail, remedy ? remedy : "");
-}
-
-static void note_service(struct sites *s, const char *item, const char *route, enum lane_service state,
-                         const char *detail)
+void sites_note_service(struct sites *s, const char *item, const char *route, enum lane_service state,
+                        const char *detail)
 {
     const struct site *site = sites_find(s, str_of(item));
     struct site_service *service = site ? sites_service(site, str_of(route)) : NULL;
@@ -388,15 +373,6 @@ static void note_service(struct sites *s, const char *item, const char *route, e
                          kv_str("service", service->text), kv_str("state", lane_service_text(state)));
     if (s->service_changed)
         s->service_changed(s->user, service);
-}
-
-void sites_note_service(struct sites *s, const char *item, const char *route, enum lane_service state,
-                        const char *detail)
-{
-    char *said = with_remedy(state, detail);
-
-    note_service(s, item, route, state, said);
-    free(said);
 }
 
 void site_note_claim(struct site *site, enum site_claim claim, const char *why)

@@ -145,11 +145,12 @@ static char *key_path(const char *word, const struct passwd *p)
     if (*word != '/' && strncmp(word, "%h", 2) != 0)
         buf_printf(&path, "%s/", p->pw_dir);
     for (; *word; word++) {
-        if (*word != '%' || !word[1])
-            buf_add(&path, word, 1);
-        else if (*++word == 'h')
+        bool escaped = *word == '%' && word[1];
+
+        word += escaped;
+        if (escaped && *word == 'h')
             buf_add_text(&path, p->pw_dir);
-        else if (*word == 'u')
+        else if (escaped && *word == 'u')
             buf_add_text(&path, p->pw_name);
         else
             buf_add(&path, word, 1);
