@@ -61,7 +61,7 @@ static void on_look(uv_timer_t *timer)
     if (renewal != 0 && now >= renewal && loop_now_ms(r->loop) - r->renewed_ms >= RENEWAL_MS)
         on_renewal_due(&r->renewal);
     guests_tick(r->guests, loop_now_ms(r->loop));
-    dns01_tick(r->dns01);
+    relay_orders_tick(r);
     ban_book_tick(r->bans);
     if (begin_due(r->begin, now) || others)
         relay_publish_soon(r);

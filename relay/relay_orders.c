@@ -129,15 +129,27 @@ void relay_orders_start(struct relay *r)
     relay_orders_reload(r);
 }
 
-void relay_orders_reload(struct relay *r)
+static void find_published(struct relay *r)
 {
     struct publish now;
 
-    dns01_reload(r->dns01, r->conf);
     publish_find(&now, &relay_conf_of(r->conf)->publish);
     uv_mutex_lock(&r->published_lock);
     r->published = now; /* its list points elsewhere, and is not used */
     uv_mutex_unlock(&r->published_lock);
+}
+
+void relay_orders_reload(struct relay *r)
+{
+    dns01_reload(r->dns01, r->conf);
+    find_published(r);
+}
+
+/* An interface may get its IPv6 address long after the start. */
+void relay_orders_tick(struct relay *r)
+{
+    dns01_tick(r->dns01);
+    find_published(r);
 }
 
 void relay_orders_free(struct relay *r)

@@ -90,6 +90,7 @@ void relay_answer_cert_import(void *parts, const struct http_request *request, s
 /* relay_orders.c */
 void relay_orders_start(struct relay *r); /* behind the lanes' start */
 void relay_orders_reload(struct relay *r);
+void relay_orders_tick(struct relay *r); /* now and then */
 void relay_orders_free(struct relay *r); /* once dns01 is closed, and no job is left */
 
 /* relay_status.c */

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PUBLISH_S = 60 }; /* how often our addresses are looked up */
+enum { PUBLISH_S = 10 }; /* how often our addresses are looked up */
 enum { TICK_MS = 1000, LATE_MS = 3000 };
 enum { KEEP_MS = 1000 }; /* between two writes of what is claimed */
 

@@ -426,6 +426,8 @@ def test_a_relay_behind_its_providers_nat(networked: Callable, folder: Path) -> 
     path.hosts.destination("router", "5.5.5.5", path.hosts.address("vm", "router"))
     path.wait_lanes(1)
     assert path.status()["lanes"] and wait_until(records, "there are records") == [("A", ["5.5.5.5"]), ("AAAA", [])]
+    path.hosts.ip("vm", "addr", "add", "5.5.5.7/32", "dev", "lo")
+    wait_until(lambda: records() == [("A", ["5.5.5.7"]), ("AAAA", [])], "an address of its own comes before that")
     path.relay.conf.write_text(path.relay.conf.read_text().replace("[relay]\n", "[relay]\npublish = 5.5.5.6\n"))
     assert path.relay.post("/v1/reload").status == 200
     wait_until(lambda: records() == [("A", ["5.5.5.6"]), ("AAAA", [])], "what is configured counts alone")
