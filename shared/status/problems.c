@@ -139,6 +139,12 @@ static void relays(struct problems *p, const json_t *status)
 
 /* ---- certificates and records ---- */
 
+/* What we write has its remedy behind a semicolon, or asks; what others have said may have none. */
+static bool has_remedy(const char *why)
+{
+    return strchr(why, ';') || strchr(why, '?');
+}
+
 static void certificate(struct problems *p, const json_t *domain, const json_t *cert)
 {
     bool over = is(cert, "state", "expired"),
@@ -150,9 +156,10 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
 
     if (!over && !*why)
         return;
-    text = mem_format("certificate%s%s: %s%s%s%s%s%s", *relay ? " at " : "", relay,
-                      status_text(cert, "state"), *why ? ": " : "", why, *tried ? "; tried " : "",
-                      *tried ? when_ago(tried, &ago) : "", *tried ? " ago" : "");
+    text =
+        mem_format("certificate%s%s: %s%s%s%s%s%s%s", *relay ? " at " : "", relay, status_text(cert, "state"),
+                   *why ? ": " : "", why, has_remedy(why) ? "" : "; tunnelctl doctor says more",
+                   *tried ? "; tried " : "", *tried ? when_ago(tried, &ago) : "", *tried ? " ago" : "");
     say(p, seen ? VISITORS_SEE_IT : WILL_BE_SEEN, status_text(domain, "name"), text, cert,
         over                                  ? "not_after"
         : *status_text(cert, "failing_since") ? "failing_since"
