@@ -158,7 +158,7 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
         return;
     text =
         mem_format("certificate%s%s: %s%s%s%s%s%s%s", *relay ? " at " : "", relay, status_text(cert, "state"),
-                   *why ? ": " : "", why, has_remedy(why) ? "" : "; tunnelctl doctor says more",
+                   *why ? ": " : "", why, has_remedy(why) ? "" : "; tunnelctl doctor says why",
                    *tried ? "; tried " : "", *tried ? when_ago(tried, &ago) : "", *tried ? " ago" : "");
     say(p, seen ? VISITORS_SEE_IT : WILL_BE_SEEN, status_text(domain, "name"), text, cert,
         over                                  ? "not_after"
