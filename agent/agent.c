@@ -508,7 +508,7 @@ static void answer_doctor(void *parts, const struct http_request *request, struc
     if (visit_domain(request, domain, sizeof domain, &why) == 0) {
         facts = json_object();
         a->host.add_status(a->host.user, facts);
-        facts = agent_doctor_facts(a->conf, facts, domain, &why);
+        facts = agent_doctor_facts(a->conf, facts, words_clock(a->words), domain, &why);
     }
     if (facts)
         visit_begin(&a->doctor, facts, reply);

@@ -145,6 +145,21 @@ void service_conn_introduce(struct service_conn *s, const struct proxy2_use *use
     proxy_header_write(&s->first, s->service.proxy, &header, use->sni);
 }
 
+/* Why it was not reached, and what to do. */
+static void fail_dial(struct service_conn *s, const struct err *why)
+{
+    static const char *const remedies[] = {
+        [LANE_REFUSED] = "start the service, or put where it listens (ss -tlnp) into service",
+        [LANE_UNREACHABLE] = "is its machine on, and in the same network?",
+        [LANE_SILENT] = "look into its log and at the firewall of its machine, and start it again",
+    };
+    enum lane_how how = how_dialled(why->code);
+    struct err more = { 0 };
+
+    err_set(&more, why->code, "%.300s; %s", why->text, remedies[how]);
+    end(s, how, strchr(why->text, ';') ? why : &more);
+}
+
 static void on_dialled(void *user, struct stream *sock, const struct err *why)
 {
     static const struct stream_events events = { on_received, on_eof, on_drained, on_ended, on_sent };
@@ -152,7 +167,7 @@ static void on_dialled(void *user, struct stream *sock, const struct err *why)
 
     s->dial = NULL;
     if (!sock) {
-        end(s, how_dialled(why->code), why);
+        fail_dial(s, why);
         return;
     }
     s->sock = sock;

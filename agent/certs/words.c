@@ -4,12 +4,14 @@
 #include "agent/certs/outside.h"
 #include "agent/certs/txt.h"
 #include "agent/options.h"
+#include "shared/json.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Addresses that a relay says are its own. */
 struct published {
@@ -30,6 +32,11 @@ struct words {
     struct told told;
     struct published *published;
     size_t published_n;
+    struct {
+        char relay[64];
+        int64_t time_s; /* 0: nobody was heard */
+        uint64_t heard_ns;
+    } clock;
 };
 
 static void end_if_done(struct words *w);
@@ -72,6 +79,20 @@ static struct published *published_by(struct words *w, const char *relay)
     return &w->published[w->published_n++];
 }
 
+/* Of another version the time may be written otherwise: then it is not known. */
+static void note_clock(struct words *w, const char *relay, const char *text)
+{
+    json_t *said = json_pack("{s:s}", "time", text);
+    int64_t time_s = 0;
+
+    if (json_get_time(said, "time", &time_s, NULL) == 0) {
+        snprintf(w->clock.relay, sizeof w->clock.relay, "%s", relay);
+        w->clock.time_s = time_s;
+        w->clock.heard_ns = uv_hrtime();
+    }
+    json_decref(said);
+}
+
 void words_welcomed(struct words *w, const char *relay, const struct lane_msg *welcome)
 {
     struct published *p = published_by(w, relay);
@@ -79,6 +100,18 @@ void words_welcomed(struct words *w, const char *relay, const struct lane_msg *w
     p->n = 0;
     for (size_t i = 0; i < welcome->welcome.publish_n && p->n < LANE_PUBLISH; i++)
         snprintf(p->addresses[p->n++], sizeof p->addresses[0], "%s", welcome->welcome.publish[i]);
+    note_clock(w, relay, welcome->welcome.time);
+}
+
+json_t *words_clock(const struct words *w)
+{
+    int64_t there_s;
+
+    if (!w || w->clock.time_s == 0)
+        return NULL;
+    there_s = w->clock.time_s + (int64_t)((uv_hrtime() - w->clock.heard_ns) / 1000000000);
+    return json_pack("{s:o, s:I}", "who", json_sprintf("relay %s", w->clock.relay), "ahead_s",
+                     (json_int_t)(time(NULL) - there_s));
 }
 
 static bool is_published(struct words *w, const char *relay, const char *address)

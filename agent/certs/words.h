@@ -1,4 +1,5 @@
-/* agent/certs/words.h - what relays ask and tell about certificates: each word to the part that it is for.
+/* agent/certs/words.h - what relays ask and tell about certificates: each word to the part that it is for; and what time it is
+ * there.
  *
  * Alive on the loop from words_start until it calls `ended`, once, last, after words_stop. */
 #ifndef AGENT_CERTS_WORDS_H
@@ -22,5 +23,8 @@ enum told_state words_cert_state(const struct words *w, const char *relay, const
 /* certs[] of each domain, and notices[], of /v1/status. New references. */
 json_t *words_certs_status(const struct words *w, const char *site);
 json_t *words_notices_status(const struct words *w);
+/* {who, ahead_s}: by how much this machine's clock is ahead of that of the relay that was heard last. A new reference; NULL
+ * before one was. w: NULL is fine. */
+json_t *words_clock(const struct words *w);
 void words_stop(struct words *w);
 #endif

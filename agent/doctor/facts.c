@@ -52,8 +52,12 @@ static json_t *only_meant(const struct opt_conf *conf, const json_t *domains, co
 
     json_array_foreach(domains, i, one)
     {
-        if (is_meant(opt_values(conf, "domain", name_of(one)), name_of(one), domain))
-            json_array_append(list, one);
+        const struct agent_domain_conf *d = opt_values(conf, "domain", name_of(one));
+
+        if (!is_meant(d, name_of(one), domain))
+            continue;
+        json_object_set_new(one, "verify", json_boolean(!d || d->verify));
+        json_array_append(list, one);
     }
     return list;
 }
@@ -72,13 +76,16 @@ static json_t *key_files(const struct opt_conf *conf)
     return list;
 }
 
-json_t *agent_doctor_facts(const struct opt_conf *conf, json_t *status, const char *domain, struct err *e)
+json_t *agent_doctor_facts(const struct opt_conf *conf, json_t *status, json_t *other_clock,
+                           const char *domain, struct err *e)
 {
     const struct agent_conf *own = agent_conf_of(conf);
     json_t *domains = only_meant(conf, json_object_get(status, "domains"), domain), *relay;
     size_t i;
 
     json_object_set_new(status, "domains", domains);
+    if (other_clock)
+        json_object_set_new(status, "other_clock", other_clock);
     if (*domain && json_array_size(domains) == 0) {
         json_decref(status);
         err_set(e, ERR_MISSING, "this agent has no [domain %.200s]; see tunnelctl status", domain);

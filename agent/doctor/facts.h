@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
-/* Takes the status. domain: this site alone ("" for all). NULL, ERR_MISSING: there is none of this name. */
-json_t *agent_doctor_facts(const struct opt_conf *conf, json_t *status, const char *domain, struct err *e);
+/* Takes the status and other_clock, which may be NULL. domain: this site alone ("" for all). NULL, ERR_MISSING: there is none of this name. */
+json_t *agent_doctor_facts(const struct opt_conf *conf, json_t *status, json_t *other_clock,
+                           const char *domain, struct err *e);
 #endif

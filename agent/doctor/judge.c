@@ -154,6 +154,18 @@ static void say_host_key(struct steps *s, const json_t *relay, const json_t *lan
                  agent, s->about);
 }
 
+static void say_handshake(struct steps *s, const json_t *relay, const json_t *lane, const char *agent)
+{
+    (void)relay;
+    (void)agent;
+    steps_add(s, "handshake", STEP_FAIL, "sshd answers, but the two ends do not come to speak SSH: %s",
+              fact_text(lane, "last_error"));
+    steps_remedy(
+        s, "tunnelctl doctor on the relay's machine says whether KexAlgorithms, Ciphers, MACs or "
+           "HostKeyAlgorithms of sshd_config leave out what agents speak, and journalctl -u ssh there what "
+           "sshd missed");
+}
+
 static void say_forward(struct steps *s, const json_t *relay, const json_t *lane, const char *agent)
 {
     (void)agent;
@@ -206,8 +218,9 @@ static const struct {
     const char *failed_at;
     void (*say)(struct steps *s, const json_t *relay, const json_t *lane, const char *agent);
 } failures[] = {
-    { "hostkey", say_host_key },  { "key_file", say_key_file }, { "login", say_key },
-    { "converse", say_converse }, { "forward", say_forward },   { "serve", say_serve },
+    { "handshake", say_handshake }, { "hostkey", say_host_key },  { "key_file", say_key_file },
+    { "login", say_key },           { "converse", say_converse }, { "forward", say_forward },
+    { "serve", say_serve },
 };
 
 /* What stopped a session last, where it was not the way to sshd, which was looked at right now. */
@@ -245,8 +258,8 @@ static void judge_lanes(struct steps *s, const json_t *relay, const char *agent)
                      "on the relay's machine: systemctl status tunnel-relay; is its lane_socket there, and "
                      "the one that tunnel-lane asks? tunnelctl doctor there says more");
     } else if (!failed || !say_failure(s, relay, failed, agent)) {
-        steps_add(s, "lanes", STEP_WARN, "%zu of %zu are up%s%s", up, json_array_size(lanes),
-                  failed ? ": " : "", failed ? fact_text(failed, "last_error") : "");
+        steps_add(s, "lanes", up == 0 && failed ? STEP_FAIL : STEP_WARN, "%zu of %zu are up%s%s", up,
+                  json_array_size(lanes), failed ? ": " : "", failed ? fact_text(failed, "last_error") : "");
         steps_remedy(s,
                      "wait a moment, and ask again; tunnelctl doctor on the relay's machine sees the other "
                      "end");

@@ -1,8 +1,12 @@
 /* One site, from its service to its visitors: service, claim, certificate, DNS, ports from outside. */
 #include "agent/doctor/judge.h"
 
+#include "shared/cidr.h"
 #include "shared/doctor/records.h"
+#include "shared/public_ip.h"
+#include "shared/str.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- service ---- */
@@ -13,9 +17,10 @@ static void say_proxy_headers(struct steps *s, const char *service, const json_t
 
     steps_add(
         s, "service", STEP_FAIL,
-        "%s answers 400 to requests with proxy headers (X-Forwarded-For), and %lld without them: it does "
+        "%s answers %lld to requests with proxy headers (X-Forwarded-For), and %lld without them: it does "
         "not trust a proxy at %s",
-        service, (long long)fact_number(seen, "plain_status", 0), from);
+        service, (long long)fact_number(seen, "status", 0), (long long)fact_number(seen, "plain_status", 0),
+        from);
     steps_remedy(s,
                  "name %s as a trusted proxy in the service: Home Assistant's trusted_proxies (http: "
                  "use_x_forwarded_for: true, trusted_proxies: [%s]), Nextcloud's trusted_proxies, or what it "
@@ -23,22 +28,124 @@ static void say_proxy_headers(struct steps *s, const char *service, const json_t
                  from, from);
 }
 
+/* True when it says of itself that it is well, or would be for others: below 400, or asks for a password, or a path. */
+static bool is_served(int64_t status)
+{
+    return (status >= 200 && status < 400) || status == 401 || status == 404;
+}
+
+static void say_refusal(struct steps *s, const json_t *domain, const char *service, const json_t *seen)
+{
+    int64_t status = fact_number(seen, "status", 0), local = fact_number(seen, "local_status", 0);
+    const char *name = fact_text(domain, "name");
+
+    if (is_served(fact_number(seen, "plain_status", 0))) {
+        say_proxy_headers(s, service, seen);
+    } else if (is_served(local)) {
+        steps_add(s, "service", STEP_FAIL, "%s answers %lld to GET / for %s, and %lld for localhost", service,
+                  (long long)status, name, (long long)local);
+        steps_remedy(
+            s,
+            "let it serve the name %s (Django's ALLOWED_HOSTS, Nextcloud's trusted_domains, a server_name)",
+            name);
+    } else if (status == 403) {
+        steps_add(s, "service", STEP_WARN, "%s answers 403 to GET /: it shows nobody its first page",
+                  service);
+        steps_remedy(
+            s, "if visitors are to see it: has its folder an index page, which it may read, and whom do "
+               "its own rules (allow, deny, Require) let in?");
+    } else {
+        steps_add(s, "service", STEP_WARN, "%s answers %lld to GET / for %s", service, (long long)status,
+                  name);
+        steps_remedy(
+            s, "let it serve that name (Django's ALLOWED_HOSTS, Nextcloud's trusted_domains, a server_name); "
+               "where it speaks TLS there, service is to be https://; its own log says why");
+    }
+}
+
+/* ---- where it sends visitors ---- */
+
+/* "http://a.com:81/x" -> scheme "http", host "a.com", path "/x"; all of it is the path where no scheme is. */
+struct target {
+    char scheme[8], host[256];
+    const char *path;
+};
+
+static void read_target(const char *url, struct target *t)
+{
+    const char *at = strstr(url, "://"), *host, *end;
+
+    *t = (struct target){ .path = url };
+    if (!at || (size_t)(at - url) >= sizeof t->scheme)
+        return;
+    snprintf(t->scheme, sizeof t->scheme, "%.*s", (int)(at - url), url);
+    host = at + 3 + (at[3] == '[');
+    end = host + strcspn(host, at[3] == '[' ? "]" : ":/?#");
+    snprintf(t->host, sizeof t->host, "%.*s", (int)(end - host), host);
+    t->path = end + strcspn(end, "/");
+}
+
+/* Nobody outside of the house comes there. */
+static bool is_at_home(const char *host)
+{
+    struct sockaddr_storage at;
+
+    return strcasecmp(host, "localhost") == 0 ||
+           (cidr_address(str_of(host), &at) && public_ip_wrong((const struct sockaddr *)&at) != NULL);
+}
+
+/* True when something is wrong with it. A page that sets a cookie and asks to be asked again goes on by itself. */
+static bool say_redirect(struct steps *s, const json_t *domain, const char *service, const json_t *seen)
+{
+    const char *location = fact_text(seen, "location"), *name = fact_text(domain, "name");
+    struct target t;
+    bool own, again;
+
+    if (!*location)
+        return false;
+    read_target(location, &t);
+    own = strcasecmp(t.host, name) == 0;
+    again = (!*t.path || strcmp(t.path, "/") == 0) && !json_is_true(json_object_get(seen, "sets_cookie")) &&
+            (!*t.scheme || (own && strcasecmp(t.scheme, "https") == 0));
+    if (again || (own && strcasecmp(t.scheme, "http") == 0)) {
+        steps_add(s, "service", STEP_FAIL,
+                  "%s sends visitors in a circle: who comes by https://%s/ is redirected to %s", service,
+                  name, location);
+        steps_remedy(
+            s, "let it believe X-Forwarded-Proto, by which it is told that they have come by HTTPS (Django's "
+               "SECURE_PROXY_SSL_HEADER, a trusted proxy), or switch its own redirect to https off");
+        return true;
+    }
+    if (!is_at_home(t.host))
+        return false;
+    steps_add(s, "service", STEP_WARN,
+              "%s redirects visitors to %s, where nobody outside of this house comes", service, location);
+    steps_remedy(
+        s, "tell it its public address, https://%s (often base URL, root URL or site URL in its settings)",
+        name);
+    return true;
+}
+
 static void say_status(struct steps *s, const json_t *domain, const char *service, const json_t *seen)
 {
     int64_t status = fact_number(seen, "status", -1);
 
-    if (status == 400 && fact_number(seen, "plain_status", 400) != 400) {
-        say_proxy_headers(s, service, seen);
-    } else if (status == 400 || status == 421) {
-        steps_add(s, "service", STEP_WARN, "%s answers %lld to GET / for %s", service, (long long)status,
-                  fact_text(domain, "name"));
-        steps_remedy(s, "let it serve that name (Django's ALLOWED_HOSTS, Nextcloud's trusted_domains, a "
-                        "server_name)");
+    if (*fact_text(seen, "certificate_wrong")) {
+        steps_add(s, "service", STEP_FAIL, "%s shows a certificate that does not hold: %s", service,
+                  fact_text(seen, "certificate_wrong"));
+        steps_remedy(
+            s,
+            "verify = off in [domain %s], where the service made it itself; else one for the name in "
+            "service, from an authority that this machine trusts",
+            s->about);
+    } else if (status == 400 || status == 403 || status == 421) {
+        say_refusal(s, domain, service, seen);
     } else if (status >= 500) {
         steps_add(s, "service", STEP_WARN, "%s answers %lld to GET /", service, (long long)status);
         steps_remedy(s, "look into the service's own log");
     } else if (status > 0) {
-        steps_add(s, "service", STEP_PASS, "%s answers %lld", service, (long long)status);
+        if (!say_redirect(s, domain, service, seen))
+            steps_add(s, "service", STEP_PASS, "%s answers %lld", service, (long long)status);
     } else {
         steps_add(s, "service", STEP_PASS, "%s takes connections", service);
     }
@@ -46,7 +153,13 @@ static void say_status(struct steps *s, const json_t *domain, const char *servic
 
 static void say_unreached(struct steps *s, const char *service, const json_t *seen)
 {
-    if (fact_is(seen, "state", "refused")) {
+    if (*fact_text(seen, "other")) {
+        steps_add(s, "service", STEP_FAIL, "nobody listens at %s, but somebody does at %s", service,
+                  fact_text(seen, "other"));
+        steps_remedy(
+            s, "put that into service of [domain %s], or let the service listen on the other address, too",
+            s->about);
+    } else if (fact_is(seen, "state", "refused")) {
         steps_add(s, "service", STEP_FAIL, "nobody listens at %s (%s)", service, fact_text(seen, "why"));
         steps_remedy(s, "start the service, or put where it listens (ss -tlnp) into service of [domain %s]",
                      s->about);

@@ -20,7 +20,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SERVICE_MS = 6000, BODY_BYTES = 64 * 1024, HTTPS_PORT = 443, HTTP_PORT = 80, RESOLVERS = 8 };
+enum {
+    SERVICE_MS = 6000,
+    BODY_BYTES = 64 * 1024,
+    HTTPS_PORT = 443,
+    HTTP_PORT = 80,
+    RESOLVERS = 8,
+    LOCATION_BYTES = 300
+};
 
 struct round {
     struct job *job;
@@ -76,55 +83,134 @@ static char *host_of(const char *domain)
     return strncmp(domain, "*.", 2) == 0 ? mem_format("www%s", domain + 1) : mem_copy(domain);
 }
 
-/* The HTTP status of GET /, 0 with the reason when there was none. proxied: as the relay would ask. */
-static int ask_service(const struct round *r, const char *url, const char *address, bool proxied,
-                       const char *host, struct err *e)
+/* How a service is asked. */
+struct question {
+    const char *address; /* where it is */
+    const char *host;    /* the name that it is asked for */
+    bool https, proxied; /* proxied: as the relay would ask */
+    bool verified;       /* its certificate has to hold */
+};
+
+/* The HTTP status of GET /, 0 with the reason when there was none. */
+static int ask_service(const struct round *r, const struct question *q, unsigned port,
+                       struct fetch_reply *reply, struct err *e)
 {
-    char *forwarded_host = mem_format("X-Forwarded-Host: %s", host);
-    const char *const fields[] = { "X-Forwarded-For: 192.0.2.1",
+    char *url = mem_format(strchr(q->host, ':') ? "%s://[%s]:%u/" : "%s://%s:%u/",
+                           q->https ? "https" : "http", q->host, port);
+    char *host = mem_format("Host: %s", q->host), *forwarded_host = mem_format("X-Forwarded-%s", host);
+    const char *const fields[] = { host,
+                                   "X-Forwarded-For: 192.0.2.1",
                                    "X-Forwarded-Proto: https",
                                    "X-Forwarded-Port: 443",
                                    "X-Real-IP: 192.0.2.1",
                                    "Forwarded: for=192.0.2.1;proto=https",
                                    forwarded_host,
                                    NULL };
+    const char *const host_alone[] = { host, NULL };
     const struct fetch_request request = { .method = "GET",
                                            .url = url,
-                                           .headers = proxied ? fields : NULL,
-                                           .at = address,
-                                           .any_certificate = true,
+                                           .headers = q->proxied    ? fields
+                                                      : q->verified ? NULL
+                                                                    : host_alone,
+                                           .at = q->address,
+                                           .any_certificate = !q->verified,
                                            .direct = true,
                                            .timeout_ms = SERVICE_MS,
                                            .max_bytes = BODY_BYTES,
                                            .job = r->job };
-    struct fetch_reply reply = { 0 };
-    int status;
 
-    if (fetch(&request, &reply, e) != 0)
-        e->code = reply.status > 0 ? ERR_NONE : e->code;
-    status = reply.status;
-    fetch_reply_free(&reply);
+    if (fetch(&request, reply, e) != 0)
+        e->code = reply->status > 0 ? ERR_NONE : e->code;
     free(forwarded_host);
+    free(host);
+    free(url);
+    return reply->status;
+}
+
+static int status_of(const struct round *r, const struct question *q, unsigned port)
+{
+    struct fetch_reply reply = { 0 };
+    struct err why = { 0 };
+    int status = ask_service(r, q, port, &reply, &why);
+
+    fetch_reply_free(&reply);
     return status;
 }
 
-static void look_by_http(const struct round *r, json_t *seen, const struct service *s, const char *host,
-                         const char *address)
+/* Who is refused as a visitor of the site is asked without what a proxy adds, and by a name that nobody is refused for. */
+static void look_into_refusal(const struct round *r, json_t *seen, struct question q, unsigned port)
 {
-    char *url = mem_format(strchr(host, ':') ? "%s://[%s]:%u/" : "%s://%s:%u/",
-                           s->kind == SERVICE_HTTPS ? "https" : "http", host, s->at.port);
+    q.proxied = false;
+    if (!visit_is_over(r->job, r->until_s))
+        json_object_set_new(seen, "plain_status", json_integer(status_of(r, &q, port)));
+    q.host = "localhost";
+    if (!visit_is_over(r->job, r->until_s))
+        json_object_set_new(seen, "local_status", json_integer(status_of(r, &q, port)));
+}
+
+/* As the agent asks it for visitors: by the name that stands in its URL. */
+static void look_at_certificate(const struct round *r, json_t *seen, const struct service *s,
+                                const char *address)
+{
+    const struct question q = { .address = address, .host = s->at.host, .https = true, .verified = true };
+    struct fetch_reply reply = { 0 };
     struct err why = { 0 };
-    int status = ask_service(r, url, address, true, host, &why);
+
+    if (!visit_is_over(r->job, r->until_s) && ask_service(r, &q, s->at.port, &reply, &why) == 0 &&
+        why.code == ERR_PEER)
+        json_object_set_new(seen, "certificate_wrong", json_any_text(why.text));
+    fetch_reply_free(&reply);
+}
+
+static void note_location(json_t *seen, const struct fetch_reply *reply)
+{
+    struct str to = fetch_field(reply, "Location");
+    char *text;
+
+    if (reply->status < 300 || reply->status >= 400 || !to.p)
+        return;
+    text = mem_copy_n(to.p, to.n < LOCATION_BYTES ? to.n : LOCATION_BYTES);
+    json_object_set_new(seen, "location", json_any_text(text));
+    free(text);
+    json_object_set_new(seen, "sets_cookie", json_boolean(fetch_field(reply, "Set-Cookie").p != NULL));
+}
+
+static void look_by_http(const struct round *r, json_t *seen, const struct service *s, const char *host,
+                         bool verify)
+{
+    const struct question q = { .address = fact_text(seen, "address"),
+                                .host = host,
+                                .https = s->kind == SERVICE_HTTPS,
+                                .proxied = true };
+    struct fetch_reply reply = { 0 };
+    struct err why = { 0 };
+    int status = ask_service(r, &q, s->at.port, &reply, &why);
 
     json_object_set_new(seen, "status", json_integer(status));
     if (status == 0) {
         json_object_set_new(seen, "state", json_string(why.code == ERR_TIMEOUT ? "silent" : "no_http"));
         json_object_set_new(seen, "why", json_any_text(why.text));
     }
-    if (status >= 400 && status < 500 && !visit_is_over(r->job, r->until_s))
-        json_object_set_new(seen, "plain_status",
-                            json_integer(ask_service(r, url, address, false, host, &why)));
-    free(url);
+    note_location(seen, &reply);
+    if (status >= 400)
+        look_into_refusal(r, seen, q, s->at.port);
+    if (q.https && verify && status > 0)
+        look_at_certificate(r, seen, s, q.address);
+    fetch_reply_free(&reply);
+}
+
+/* Nobody listens at the one loopback address: at the other one, which "localhost" may mean as well? */
+static void look_at_other_loopback(const struct round *r, json_t *seen, unsigned port)
+{
+    bool v4 = fact_is(seen, "address", "127.0.0.1");
+    json_t *other;
+
+    if (!fact_is(seen, "state", "refused") || (!v4 && !fact_is(seen, "address", "::1")))
+        return;
+    other = reach_port(v4 ? "::1" : "127.0.0.1", port, REACH_NOBODY, r->job);
+    if (fact_is(other, "state", "open"))
+        json_object_set_new(seen, "other", json_sprintf(v4 ? "[::1]:%u" : "127.0.0.1:%u", port));
+    json_decref(other);
 }
 
 static json_t *look_at_socket(const char *path)
@@ -137,7 +223,7 @@ static json_t *look_at_socket(const char *path)
     return json_pack("{s:s, s:o}", "state", fd >= 0 ? "open" : "refused", "why", json_any_text(why.text));
 }
 
-static json_t *look_at_service(const struct round *r, const char *domain, const char *text)
+static json_t *look_at_service(const struct round *r, const char *domain, bool verify, const char *text)
 {
     struct service s;
     json_t *name, *seen = NULL;
@@ -161,7 +247,8 @@ static json_t *look_at_service(const struct round *r, const char *domain, const 
         seen = json_pack("{s:s, s:s}", "state", "nameless", "why", fact_text(name, "why"));
     host = host_of(domain);
     if (fact_is(seen, "state", "open") && (s.kind == SERVICE_HTTP || s.kind == SERVICE_HTTPS))
-        look_by_http(r, seen, &s, host, fact_text(seen, "address"));
+        look_by_http(r, seen, &s, host, verify);
+    look_at_other_loopback(r, seen, s.at.port);
     free(host);
     json_decref(name);
     return seen;
@@ -170,17 +257,18 @@ static json_t *look_at_service(const struct round *r, const char *domain, const 
 static void look_at_services(const struct round *r, json_t *domain)
 {
     const char *name = fact_text(domain, "name");
+    bool verify = json_is_true(json_object_get(domain, "verify"));
     json_t *route, *seen;
     size_t i;
 
     if (!*fact_text(domain, "service"))
         return;
-    if ((seen = look_at_service(r, name, fact_text(domain, "service"))))
+    if ((seen = look_at_service(r, name, verify, fact_text(domain, "service"))))
         json_object_set_new(domain, "seen", seen);
     json_array_foreach(json_object_get(domain, "routes"), i, route)
     {
         if (!visit_is_over(r->job, r->until_s) &&
-            (seen = look_at_service(r, name, fact_text(route, "service"))))
+            (seen = look_at_service(r, name, verify, fact_text(route, "service"))))
             json_object_set_new(route, "seen", seen);
     }
 }

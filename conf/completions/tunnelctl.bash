@@ -3,17 +3,22 @@
 
 # Names that the daemon knows: the column below DOMAIN, or NAME, of what a command prints.
 _tunnelctl_names() {
-    tunnelctl "$1" 2>/dev/null | awk -v heading="$2" '$1 == heading { on = 1; next } !NF { on = 0 } on { print $1 }'
+    local -a words
+    read -ra words <<<"$1"
+    tunnelctl "${daemon[@]}" "${words[@]}" 2>/dev/null | awk -v heading="$2" '$1 == heading { on = 1; next } !NF { on = 0 } on { print $1 }'
 }
 
 _tunnelctl() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' i
+    local -a daemon=() # the one that the line names
     local commands='status check invite join agents revoke add remove certs dns doctor log top ban unban backup restore reload version'
 
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --socket | --domains | --for | --host | --out | --dns | --reason | --config | --state-dir) i=$((i + 1)) ;;
+        --relay | --agent) daemon+=("${COMP_WORDS[i]}") ;;
+        --socket) daemon+=(--socket "${COMP_WORDS[i + 1]}") && i=$((i + 1)) ;;
+        --domains | --for | --host | --out | --dns | --reason | --config | --state-dir) i=$((i + 1)) ;;
         -*) ;;
         *) command=${COMP_WORDS[i]} && break ;;
         esac
@@ -43,6 +48,7 @@ _tunnelctl() {
     dns,-*) mapfile -t COMPREPLY < <(compgen -W '--dry-run --out' -- "$word") ;;
     dns,*) case $before in
         dns) mapfile -t COMPREPLY < <(compgen -W 'sync providers import' -- "$word") ;;
+        providers) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names 'dns providers' TYPE)" -- "$word") ;;
         sync) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_names status DOMAIN)" -- "$word") ;;
         import) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         esac ;;

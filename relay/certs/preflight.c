@@ -393,5 +393,6 @@ json_t *preflight_see(const struct preflight_ask *ask, const unsigned *ports, si
     make_nonce(&f);
     if (find_addresses(&f, &why) == 0 && ways_put_nonce(ask->ways, f.nonce, ask->job, &why) == 0)
         whole = see_all(&f, ports, ports_n, patience_ms, looks);
-    return json_pack("{s:o, s:b, s:o}", "error", json_any_text(why.text), "late", !whole, "looks", looks);
+    return json_pack("{s:o, s:b, s:b, s:o}", "error", json_any_text(why.text), "unknown",
+                     why.code != ERR_NONE && why.code != ERR_MISSING, "late", !whole, "looks", looks);
 }

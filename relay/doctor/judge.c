@@ -3,6 +3,7 @@
 #include "shared/doctor/alerts.h"
 #include "shared/doctor/host.h"
 #include "shared/doctor/records.h"
+#include "shared/status/cert_state.h"
 
 #include <string.h>
 
@@ -163,6 +164,13 @@ static void judge_certificate(struct steps *s, const json_t *site)
                          ? "see to whoever renews cert_file of [domain %s]; a new file is taken at once"
                          : "mend what stands here, then: tunnelctl certs renew %s",
                      s->about);
+    } else if (*error && fact_is(cert, "issuer", "files")) {
+        steps_add(s, "certificate",
+                  *fact_text(cert, "not_after") && cert_state_covers(cert, s->about) ? STEP_WARN : STEP_FAIL,
+                  "%s", error);
+        steps_remedy(
+            s, "see to what stands in cert_file and key_file of [domain %s]; a new file is taken at once",
+            s->about);
     } else if (*error) {
         steps_add(s, "certificate", *fact_text(cert, "not_after") ? STEP_WARN : STEP_FAIL, "%s: %s", state,
                   error);
@@ -274,10 +282,19 @@ static void judge_sight(struct steps *s, const json_t *site, const json_t *facts
     if (*fact_text(sight, "error")) {
         /* Where nobody but our own root issues, a name may be known in one network alone. */
         steps_add(s, "DNS", is_public ? STEP_FAIL : STEP_WARN, "%s", fact_text(sight, "error"));
-        steps_remedy(s,
-                     "have its records lead here: dns = PROVIDER or manual in [domain %s] at the agent, and "
-                     "tunnelctl dns there",
-                     s->about);
+        if (json_is_true(json_object_get(
+                sight, "unknown"))) /* nobody has answered: that says nothing of the records */
+            steps_remedy(
+                s,
+                "name resolvers that answer in resolvers of [acme] (system: this machine's own); where they "
+                "do, the name servers of its zone do not: dig +trace %s",
+                s->about);
+        else
+            steps_remedy(
+                s,
+                "have its records lead here: dns = PROVIDER or manual in [domain %s] at the agent, and "
+                "tunnelctl dns there",
+                s->about);
         return;
     }
     if (json_is_true(json_object_get(sight, "late"))) {

@@ -426,7 +426,8 @@ static struct said *add_said(struct item *it, const char *boot, const char *rout
     return said;
 }
 
-bool claims_note_service(struct claims *c, const char *agent, const char *boot, const struct lane_msg *said)
+bool claims_note_service(struct claims *c, const char *agent, const char *boot, const struct lane_msg *said,
+                         int64_t now_s)
 {
     const struct agent *a = find_agent(c, agent);
     struct item *it = a ? find_item(&a->now, said->service.item) : NULL;
@@ -440,6 +441,7 @@ bool claims_note_service(struct claims *c, const char *agent, const char *boot, 
     if (known->state == said->service.state)
         return false;
     known->state = said->service.state;
+    known->since_s = now_s;
     return true;
 }
 

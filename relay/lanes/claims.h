@@ -44,7 +44,8 @@ bool claims_echo(struct claims *c, const char *agent, const struct lane_msg *par
 bool claims_untold(struct claims *c, const char **agent, struct lane_msg *answer);
 
 /* A machine says how a service of its agent's claim is doing. False when that is no news. */
-bool claims_note_service(struct claims *c, const char *agent, const char *boot, const struct lane_msg *said);
+bool claims_note_service(struct claims *c, const char *agent, const char *boot, const struct lane_msg *said,
+                         int64_t now_s);
 /* It has no lane any more: what it said of its services is forgotten. */
 void claims_boot_gone(struct claims *c, const char *agent, const char *boot);
 
@@ -73,6 +74,7 @@ struct claims_site {
     json_t *policy;            /* that is asked for; NULL: none */
     bool claimed, remembered;  /* neither: by configuration alone */
     enum lane_service service; /* what was said of it */
+    int64_t service_since_s;   /* 0: nothing was */
 };
 /* Sites in order of their names: i from 0. False at the end. */
 bool claims_site(const struct claims *c, size_t i, struct claims_site *site);

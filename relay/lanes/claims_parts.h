@@ -9,6 +9,7 @@
 struct said {
     char boot[65], *route;
     enum lane_service state;
+    int64_t since_s;
 };
 
 struct item {

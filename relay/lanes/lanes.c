@@ -160,7 +160,8 @@ static void note_end(struct lanes *l, const struct lane_facts *f)
 
     snprintf(last.seen_from, sizeof last.seen_from, "%s", f->seen_from);
     snprintf(last.error, sizeof last.error, "%s",
-             f->last_error[0] ? f->last_error : "its SSH session has ended");
+             f->last_error[0] ? f->last_error
+                              : "its SSH session has ended; tunnelctl doctor on its machine says why");
     presence_note_end(&l->presence, f->agent, &last);
 }
 
@@ -199,7 +200,7 @@ static void on_service(void *user, struct lane *lane, const struct lane_msg *sai
     struct lane_facts facts;
 
     lane_facts(lane, &facts);
-    if (!claims_note_service(l->claims, facts.agent, facts.boot, said))
+    if (!claims_note_service(l->claims, facts.agent, facts.boot, said, time(NULL)))
         return;
     log_info_limited(facts.agent, "service state changed", kv_str("agent", facts.agent),
                      kv_str("item", said->service.item),

@@ -146,13 +146,15 @@ static json_t *describe_site(const struct lanes *l, const struct claims_site *si
         json_array_append_new(aliases, json_string(site->aliases[i]));
     for (size_t i = 0; i < site->agents_n; i++)
         json_array_append_new(agents, json_string(site->agents[i].name));
-    return json_pack(
-        "{s:s, s:o, s:o, s:s, s:o, s:s}", "name", site->name, "aliases", aliases, "agents", agents, "state",
-        up                      ? "up"
-        : site->claimed         ? "down"
-        : is_left_open(l, site) ? "pending"
-                                : "expected",
-        "since", json_time(since(l, site, up)), "service_state", lane_service_text(site->service));
+    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:s, s:o}", "name", site->name, "aliases", aliases, "agents",
+                     agents, "state",
+                     up                      ? "up"
+                     : site->claimed         ? "down"
+                     : is_left_open(l, site) ? "pending"
+                                             : "expected",
+                     "since", json_time(since(l, site, up)), "service_state",
+                     lane_service_text(site->service), "service_since",
+                     site->service_since_s > 0 ? json_time((time_t)site->service_since_s) : json_null());
 }
 
 json_t *lanes_site_status(const struct lanes *l, const char *name)

@@ -225,9 +225,9 @@ void sites_free(struct claims *c)
 static const char *const own_service = "";
 
 /* Any that is well can be asked, so the site is; otherwise what was said last says most. */
-static enum lane_service service_of(const struct claims_site *site)
+static struct said service_of(const struct claims_site *site)
 {
-    enum lane_service found = LANE_SERVICE_UNKNOWN;
+    struct said found = { .state = LANE_SERVICE_UNKNOWN };
 
     for (size_t i = 0; i < site->agents_n; i++) {
         const struct item *it = site->agents[i].item;
@@ -235,9 +235,9 @@ static enum lane_service service_of(const struct claims_site *site)
         for (size_t j = 0; it && j < it->said_n; j++) {
             if (strcmp(it->said[j].route, own_service) != 0)
                 continue;
-            if (it->said[j].state == LANE_SERVICE_OK)
-                return LANE_SERVICE_OK;
-            found = it->said[j].state;
+            found = it->said[j];
+            if (found.state == LANE_SERVICE_OK)
+                return found;
         }
     }
     return found;
@@ -245,10 +245,14 @@ static enum lane_service service_of(const struct claims_site *site)
 
 bool claims_site(const struct claims *c, size_t i, struct claims_site *site)
 {
+    struct said said;
+
     if (i >= c->sites_n)
         return false;
     *site = c->sites[i];
-    site->service = service_of(site);
+    said = service_of(site);
+    site->service = said.state;
+    site->service_since_s = said.since_s;
     return true;
 }
 

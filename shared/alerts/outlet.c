@@ -70,8 +70,10 @@ void outlet_set(struct outlet *o, const char *where, const char *token_file,
     o->token_file = mem_copy(token_file);
     o->role = mem_copy(source->role);
     o->name = mem_copy(source->name);
-    if (!same)
-        forget_tries(o); /* another one may be better */
+    if (!same) { /* another one may be better, and has no fault yet */
+        forget_tries(o);
+        forget_error(o);
+    }
     outlet_poke(o);
 }
 

@@ -1,18 +1,27 @@
 /* tunnelctl agents, tunnelctl revoke: who may connect, and who may no longer. */
 #include "shared/ctl/ctl.h"
+#include "shared/ctl/screen.h"
 #include "shared/ctl/table.h"
 #include "shared/status/when.h"
 
 #include <stdio.h>
 #include <string.h>
 
+enum { SHOWN = 3 };
+
+/* On a terminal only the first few of many, so that an agent has one row there. */
 static void add_words(struct buf *out, const json_t *list)
 {
+    const struct screen screen = screen_of_stdout();
+    size_t i, n = json_array_size(list), shown = screen.lines > 0 && n > SHOWN + 1 ? SHOWN : n;
     const json_t *word;
-    size_t i;
 
     json_array_foreach(list, i, word)
     {
+        if (i == shown) {
+            buf_printf(out, " and %zu more", n - shown);
+            break;
+        }
         buf_add_text(out, i > 0 ? " " : "");
         buf_add_text(out, json_string_value(word) ? json_string_value(word) : "");
     }

@@ -8,6 +8,7 @@
 #include "shared/doctor/bare.h"
 #include "shared/doctor/configuration.h"
 #include "shared/doctor/host.h"
+#include "shared/doctor/records.h"
 #include "shared/doctor/sshd.h"
 #include "shared/doctor/steps.h"
 #include "shared/doctor/visit.h"
@@ -26,9 +27,10 @@
 
 enum { SSH_PORT = 22 };
 
-#define RELAY_INI "/etc/tunnel/relay.ini"
-#define AGENT_INI "/etc/tunnel/agent.ini"
-#define LANE_USER "tunnel"
+#define RELAY_INI       "/etc/tunnel/relay.ini"
+#define AGENT_INI       "/etc/tunnel/agent.ini"
+#define LANE_USER       "tunnel"
+#define RELAY_STATE_DIR "/var/lib/tunnel-relay"
 
 struct visit_here {
     struct ctl *ctl;
@@ -158,16 +160,40 @@ static char *lane_user(const struct visit_here *v, const json_t *config)
     return mem_copy(own->pw_name);
 }
 
+/* Each once: for these, sshd may have settings of their own. */
+static json_t *agents_addresses(const struct visit_here *v)
+{
+    struct err why = { 0 };
+    int status;
+    json_t *all = ask(v, "/v1/status", CLIENT_PATIENCE_S, &status, &why), *list = json_array();
+    const json_t *lane;
+    size_t i;
+
+    json_array_foreach(json_object_get(all, "lanes"), i, lane)
+    {
+        const char *from = ctl_text(lane, "seen_from");
+
+        if (*from && !records_have(list, from))
+            json_array_append_new(list, json_any_text(from));
+    }
+    json_decref(all);
+    return list;
+}
+
 static void check_sshd(struct visit_here *v)
 {
     struct err why = { 0 };
     int status;
-    json_t *config = v->version ? ask(v, "/v1/config", CLIENT_PATIENCE_S, &status, &why) : NULL, *facts;
+    json_t *config = v->version ? ask(v, "/v1/config", CLIENT_PATIENCE_S, &status, &why) : NULL, *facts,
+           *addresses;
     char *user = lane_user(v, config);
     long port = config ? strtol(ctl_option(config, "relay", "", "ssh_port"), NULL, 10) : SSH_PORT;
 
-    facts = sshd_look(user, port > 0 ? (unsigned)port : SSH_PORT);
+    addresses = v->version ? agents_addresses(v) : json_array();
+    facts = sshd_look(user, port > 0 ? (unsigned)port : SSH_PORT,
+                      config ? ctl_option(config, "relay", "", "state_dir") : RELAY_STATE_DIR, addresses);
     sshd_judge(&v->steps, facts);
+    json_decref(addresses);
     json_decref(facts);
     json_decref(config);
     free(user);
@@ -266,21 +292,30 @@ static enum ctl_exit report(const struct visit_here *v)
 
 /* ---- the command ---- */
 
+/* "" when sshd's configuration names the usual one, among others or alone, or nothing is known of it. */
+static const char *other_port(const char *ports)
+{
+    return strtol(ports, NULL, 10) == SSH_PORT || strchr(ports, ' ') ? "" : ports;
+}
+
 static enum ctl_exit before(struct visit_here *v)
 {
-    json_t *facts;
+    json_t *facts, *sshd = NULL;
 
     v->relay = v->ctl->side != CLIENT_AGENT;
     facts = bare_look(v->relay);
+    if (v->relay) {
+        sshd = sshd_look(LANE_USER, SSH_PORT, RELAY_STATE_DIR, NULL);
+        json_object_set_new(sshd, "bare", json_true());
+        json_object_set_new(facts, "other_ssh_port",
+                            json_any_text(other_port(fact_text(json_object_get(sshd, "settings"), "port"))));
+    }
     host_judge(&v->steps, facts);
     bare_judge(&v->steps, facts);
+    if (sshd)
+        sshd_judge(&v->steps, sshd);
     json_decref(facts);
-    if (v->relay) {
-        facts = sshd_look(LANE_USER, SSH_PORT);
-        json_object_set_new(facts, "bare", json_true());
-        sshd_judge(&v->steps, facts);
-        json_decref(facts);
-    }
+    json_decref(sshd);
     return report(v);
 }
 

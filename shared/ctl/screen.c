@@ -61,7 +61,7 @@ size_t screen_lines(const struct screen *s, const char *text)
     return lines;
 }
 
-void screen_cut(const struct screen *s, struct buf *text, size_t lines)
+void screen_cut(const struct screen *s, struct buf *text, size_t lines, const char *of_them)
 {
     const char *begin = buf_text(text), *at = begin;
     size_t used = 0, more = 0, kept;
@@ -79,5 +79,5 @@ void screen_cut(const struct screen *s, struct buf *text, size_t lines)
     for (const char *end; (end = strchr(at, '\n')); at = end + 1)
         more++;
     text->len = kept;
-    buf_printf(text, "  and %zu more; to see all: tunnelctl status | less\n", more);
+    buf_printf(text, "  and %zu more%s\n", more, of_them);
 }

@@ -15,6 +15,7 @@ struct screen screen_of_stdout(void);
 void screen_share(size_t lines, const size_t *needs, size_t *gets, size_t n);
 /* How many lines of a screen this text takes, whose lines go on in the next one where they are too long. Pure. */
 size_t screen_lines(const struct screen *s, const char *text);
-/* Leaves the text's first lines, as many as fit into so many of the screen, and says how many more there are. Pure. */
-void screen_cut(const struct screen *s, struct buf *text, size_t lines);
+/* Leaves the text's first lines, as many as fit into so many of the screen, and says how many more there are, and behind
+ * that what there is to say of them. Pure. */
+void screen_cut(const struct screen *s, struct buf *text, size_t lines, const char *of_them);
 #endif

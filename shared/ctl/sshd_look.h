@@ -5,6 +5,7 @@
 #define SHARED_CTL_SSHD_LOOK_H
 #include <jansson.h>
 
-/* Facts for shared/doctor/sshd.h: a new reference. */
-json_t *sshd_look(const char *user, unsigned port);
+/* Facts for shared/doctor/sshd.h: a new reference. state_dir: the relay's. addresses: where agents are known to come from, or
+ * NULL. */
+json_t *sshd_look(const char *user, unsigned port, const char *state_dir, const json_t *addresses);
 #endif

@@ -10,6 +10,7 @@
 #include "shared/status/listeners_state.h"
 #include "shared/status/problems.h"
 #include "shared/status/well.h"
+#include "shared/status/when.h"
 #include "shared/value.h"
 
 #include <inttypes.h>
@@ -71,21 +72,6 @@ static const char *since_cell(const json_t *object, const char *key, struct cell
 
     if (strptime(ctl_text(object, key), "%Y-%m-%dT%H:%M:%SZ", &utc)) {
         int64_t seconds = (int64_t)(time(NULL) - timegm(&utc));
-
-        status_duration(seconds < 0 ? 0 : seconds, cell->text, sizeof cell->text);
-    } else {
-        snprintf(cell->text, sizeof cell->text, "-");
-    }
-    return cell->text;
-}
-
-/* How long until then. */
-static const char *until_cell(const json_t *object, const char *key, struct cell *cell)
-{
-    struct tm utc = { 0 };
-
-    if (strptime(ctl_text(object, key), "%Y-%m-%dT%H:%M:%SZ", &utc)) {
-        int64_t seconds = (int64_t)(timegm(&utc) - time(NULL));
 
         status_duration(seconds < 0 ? 0 : seconds, cell->text, sizeof cell->text);
     } else {
@@ -232,11 +218,12 @@ static const char *served_by(const json_t *domain, struct buf *names)
 static void relay_domain_row(struct table *table, const json_t *domain, struct buf *names)
 {
     const json_t *cert = json_object_get(domain, "cert");
-    struct cell requests, errors, left, text;
+    struct cell requests, errors, text;
+    struct when left;
 
     if (*ctl_text(cert, "not_after"))
-        snprintf(text.text, sizeof text.text, "%.12s, %.20s left", text_cell(cert, "state"),
-                 until_cell(cert, "not_after", &left));
+        snprintf(text.text, sizeof text.text, "%.12s, %.24s", text_cell(cert, "state"),
+                 when_left(ctl_text(cert, "not_after"), &left));
     else
         snprintf(text.text, sizeof text.text, "%.20s", text_cell(cert, "state"));
     table_row(table,

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SEE_ALL "; to see all: tunnelctl status | less"
+
 /* All entries of a list, and of a list within each. */
 static size_t rows_within(const json_t *list, const char *inner, size_t own)
 {
@@ -45,8 +47,8 @@ size_t status_room(const json_t *status, struct buf *problems, struct buf *notic
     if (screen.lines == 0)
         return 0;
     screen_share(left, needs, rows, STATUS_PARTS);
-    screen_cut(&screen, problems, rows[STATUS_PROBLEMS]);
-    screen_cut(&screen, notices, rows[STATUS_NOTICES]);
+    screen_cut(&screen, problems, rows[STATUS_PROBLEMS], SEE_ALL);
+    screen_cut(&screen, notices, rows[STATUS_NOTICES], SEE_ALL);
     for (int i = 0; i < STATUS_PARTS; i++)
         left -= rows[i];
     for (int i = STATUS_LANES; i < STATUS_PARTS; i++)

@@ -1,5 +1,6 @@
 /* tunnelctl top: live traffic, from what changes between two answers of the daemon. */
 #include "shared/ctl/ctl.h"
+#include "shared/ctl/screen.h"
 #include "shared/ctl/table.h"
 #include "shared/ctl/watch.h"
 
@@ -9,11 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVERY_MS = 1000, SHOWN = 200 };
+enum { EVERY_MS = 1000, SHOWN = 200, TABLES = 16 };
 
 struct top {
     json_t *before; /* the answer that was shown last; NULL: none */
     double before_s;
+    struct buf tables[TABLES]; /* what is to be shown now */
+    size_t n;
 };
 
 static double now_s(void)
@@ -127,21 +130,39 @@ static size_t sort(const json_t *now, const json_t *before, const char *const ke
     return n;
 }
 
-static void print(struct table *table, size_t left_out)
+/* Tables beyond the last one stand behind that. */
+static void add(struct top *top, struct table *table, size_t left_out)
 {
-    struct buf out = { 0 };
+    struct buf *out = &top->tables[top->n < TABLES ? top->n++ : TABLES - 1];
 
     if (table->rows > 1) {
-        table_print(&out, table);
-        printf("\n%s", buf_text(&out));
+        buf_add_text(out, "\n");
+        table_print(out, table);
     }
     if (left_out > 0)
-        printf("  and %zu further ones, which have less to do\n", left_out);
-    buf_free(&out);
+        buf_printf(out, "  and %zu further ones, which have less to do\n", left_out);
     table_free(table);
 }
 
-static void show_domains(const json_t *now, const json_t *before, double seconds)
+/* On a terminal as much of each as fits below the first line, and above the last, where something may be typed. */
+static void print_all(struct top *top)
+{
+    const struct screen screen = screen_of_stdout();
+    size_t needs[TABLES], gets[TABLES];
+
+    for (size_t i = 0; i < top->n; i++)
+        needs[i] = screen_lines(&screen, buf_text(&top->tables[i]));
+    screen_share(screen.lines > 2 ? screen.lines - 2 : 0, needs, gets, top->n);
+    for (size_t i = 0; i < top->n; i++) {
+        if (screen.lines > 0)
+            screen_cut(&screen, &top->tables[i], gets[i], ", which have less to do");
+        fputs(buf_text(&top->tables[i]), stdout);
+        buf_free(&top->tables[i]);
+    }
+    top->n = 0;
+}
+
+static void show_domains(struct top *top, const json_t *now, const json_t *before, double seconds)
 {
     static const char *const headings[] = { "DOMAIN", "STATE", "REQUESTS/S", "ERRORS/S",
                                             "PARKED", "IN",    "OUT",        "REQUESTS" };
@@ -164,13 +185,13 @@ static void show_domains(const json_t *now, const json_t *before, double seconds
                                          bytes_per_second(l->now, l->before, "bytes_out", seconds, &out),
                                          number(l->now, "requests", &all) });
     }
-    print(&table, n > SHOWN ? n - SHOWN : 0);
+    add(top, &table, n > SHOWN ? n - SHOWN : 0);
     free(lines);
 }
 
 /* Lanes, and ports, which have names instead of numbers. who: the member that says whose it is, or the text itself. */
-static void show_bytes(const json_t *now, const json_t *before, double seconds, const char *title,
-                       const char *who, const char *whose)
+static void show_bytes(struct top *top, const json_t *now, const json_t *before, double seconds,
+                       const char *title, const char *who, const char *whose)
 {
     const char *const headings[] = { title, "OF", "OPEN", "IN", "OUT" };
     static const char *const counts[2] = { "bytes_in", "bytes_out" };
@@ -192,20 +213,20 @@ static void show_bytes(const json_t *now, const json_t *before, double seconds, 
                                          bytes_per_second(l->now, l->before, "bytes_in", seconds, &in),
                                          bytes_per_second(l->now, l->before, "bytes_out", seconds, &out) });
     }
-    print(&table, n > SHOWN ? n - SHOWN : 0);
+    add(top, &table, n > SHOWN ? n - SHOWN : 0);
     free(lines);
 }
 
 /* ---- the command ---- */
 
-static void show_relays(const json_t *now, const json_t *before, double seconds)
+static void show_relays(struct top *top, const json_t *now, const json_t *before, double seconds)
 {
     static const char *const keys[2] = { "name", NULL };
     const json_t *relay;
     size_t i;
 
     json_array_foreach(now, i, relay)
-        show_bytes(json_object_get(relay, "lanes"), json_object_get(find(before, relay, keys), "lanes"),
+        show_bytes(top, json_object_get(relay, "lanes"), json_object_get(find(before, relay, keys), "lanes"),
                    seconds, "LANE", NULL, ctl_text(relay, "name"));
 }
 
@@ -225,15 +246,17 @@ static enum ctl_exit show(struct ctl *c, void *user)
         ctl_say(stdout, "tunnel-%s  %s  in the last %.1f s", ctl_text(now, "role"), ctl_text(now, "name"),
                 seconds);
         if (relay) {
-            show_domains(json_object_get(now, "domains"), json_object_get(top->before, "domains"), seconds);
-            show_bytes(json_object_get(now, "lanes"), json_object_get(top->before, "lanes"), seconds, "LANE",
-                       "agent", "");
+            show_domains(top, json_object_get(now, "domains"), json_object_get(top->before, "domains"),
+                         seconds);
+            show_bytes(top, json_object_get(now, "lanes"), json_object_get(top->before, "lanes"), seconds,
+                       "LANE", "agent", "");
         } else {
-            show_relays(json_object_get(now, "relays"), json_object_get(top->before, "relays"), seconds);
+            show_relays(top, json_object_get(now, "relays"), json_object_get(top->before, "relays"), seconds);
         }
         if (json_array_size(json_object_get(now, "tcp")) > 0)
-            show_bytes(json_object_get(now, "tcp"), json_object_get(top->before, "tcp"), seconds, "PORT",
+            show_bytes(top, json_object_get(now, "tcp"), json_object_get(top->before, "tcp"), seconds, "PORT",
                        "listen", "");
+        print_all(top);
     }
     json_decref(top->before);
     top->before = now;

@@ -3,6 +3,7 @@
 #include "shared/mem.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +13,18 @@ static const unsigned visitors[] = { 80, 443 };
 
 /* ---- ports ---- */
 
-static void judge_ssh_port(struct steps *s, const char *holder)
+/* other: the port that sshd's configuration names instead; "": it names none. */
+static void judge_ssh_port(struct steps *s, const char *holder, const char *other)
 {
     if (strstr(holder, "sshd") || strstr(holder, "systemd") || strcmp(holder, "another process") == 0) {
         steps_add(s, "port 22", STEP_PASS, "held by %s", holder);
+    } else if (*other) {
+        steps_add(s, "port 22", STEP_WARN, "sshd has port %s instead", other);
+        steps_remedy(
+            s,
+            "put ssh_port = %s into relay.ini, so that agents are told; its provider's firewall has to let "
+            "them in there",
+            other);
     } else if (*holder) {
         steps_add(s, "port 22", STEP_WARN, "held by %s, which is no sshd", holder);
         steps_remedy(s, "let sshd listen on another port (Port in sshd_config), and name it in ssh_port of "
@@ -27,7 +36,7 @@ static void judge_ssh_port(struct steps *s, const char *holder)
     }
 }
 
-static void judge_ports(struct steps *s, const json_t *ports)
+static void judge_ports(struct steps *s, const json_t *ports, const char *ssh_port)
 {
     const json_t *port;
     size_t i;
@@ -38,7 +47,7 @@ static void judge_ports(struct steps *s, const json_t *ports)
         const char *holder = fact_text(port, "holder");
 
         if (number == 22) {
-            judge_ssh_port(s, holder);
+            judge_ssh_port(s, holder, ssh_port);
         } else if (!*holder || strstr(holder, "tunnel-relay")) {
             steps_add(s, number == 80 ? "port 80" : "port 443", STEP_PASS, "%s",
                       *holder ? holder : "free for the relay");
@@ -91,6 +100,60 @@ static bool is_web_application(const char *rules, unsigned port)
            (port == 443 && (strstr(rules, "HTTPS") || strstr(rules, "Secure")));
 }
 
+enum verdict { NOTHING_SAID, LET_IN, REFUSED };
+
+/* "--dport 80", "--dports 80,443", "--dport 1:1023"; of what is for some alone (-s, -i, -m set, …) nothing follows. */
+static bool is_for(const char *line, unsigned port)
+{
+    const char *at = strstr(line, "--dport");
+    unsigned from, to;
+
+    if (strstr(line, " -s ") || strstr(line, " -i ") || strstr(line, "--match-set") ||
+        strstr(line, "limit") || strstr(line, "--ctstate") || strstr(line, "--state") ||
+        strstr(line, "-p udp"))
+        return false;
+    if (!at || !strstr(line, "-p tcp"))
+        return false;
+    at += strcspn(at, " ");
+    if (sscanf(at, " %u:%u", &from, &to) == 2)
+        return port >= from && port <= to;
+    return has_number(at, 1 + strcspn(at + 1, " "), port);
+}
+
+/* The first line for this port decides; lines of other chains are not followed. */
+static enum verdict say_iptables(const char *rules, unsigned port)
+{
+    enum verdict said = NOTHING_SAID;
+    char *copy = mem_copy(rules), *rest = copy, *line;
+
+    while (said == NOTHING_SAID && (line = strsep(&rest, "\n")))
+        if (strncmp(line, "-A INPUT ", 9) == 0 && is_for(line, port))
+            said = strstr(line, "-j ACCEPT")                              ? LET_IN
+                   : strstr(line, "-j DROP") || strstr(line, "-j REJECT") ? REFUSED
+                                                                          : NOTHING_SAID;
+    free(copy);
+    return said;
+}
+
+/* "tcp dport 80 drop", "tcp dport { 80, 443 } reject with …", of anybody. */
+static enum verdict say_nft(const char *rules, unsigned port)
+{
+    enum verdict said = NOTHING_SAID;
+    char *copy = mem_copy(rules), *rest = copy, *line;
+
+    while (said == NOTHING_SAID && (line = strsep(&rest, "\n"))) {
+        const char *at = strstr(line, "tcp dport ");
+
+        if (at && at == line + strspn(line, " \t") && !strstr(line, "limit") &&
+            has_number(at, strlen(at), port))
+            said = strstr(at, " accept")                          ? LET_IN
+                   : strstr(at, " drop") || strstr(at, " reject") ? REFUSED
+                                                                  : NOTHING_SAID;
+    }
+    free(copy);
+    return said;
+}
+
 static bool ends_with_refusal(const char *rules)
 {
     static const char *const refusals[] = { "-P INPUT DROP", "-P INPUT REJECT", "-A INPUT -j DROP",
@@ -111,13 +174,15 @@ static const char *closed_by(const json_t *facts, unsigned port, const char **re
         *remedy = "ufw allow %u/tcp";
         return lets_in(ufw, "", "ALLOW", port) || is_web_application(ufw, port) ? NULL : "ufw";
     }
-    if (ends_with_refusal(iptables)) {
+    if (ends_with_refusal(iptables) || say_iptables(iptables, port) == REFUSED) {
         *remedy = "iptables -I INPUT -p tcp --dport %u -j ACCEPT, and keep it: netfilter-persistent save";
-        return lets_in(iptables, "dport", "ACCEPT", port) ? NULL : "iptables";
+        return say_iptables(iptables, port) != REFUSED && lets_in(iptables, "dport", "ACCEPT", port)
+                   ? NULL
+                   : "iptables";
     }
-    if (strstr(nft, "hook input") && strstr(nft, "policy drop")) {
+    if (strstr(nft, "hook input") && (strstr(nft, "policy drop") || say_nft(nft, port) == REFUSED)) {
         *remedy = "let tcp dport %u be accepted in the input chain of /etc/nftables.conf; nft -f it";
-        return lets_in(nft, "dport", "accept", port) ? NULL : "nftables";
+        return say_nft(nft, port) != REFUSED && lets_in(nft, "dport", "accept", port) ? NULL : "nftables";
     }
     return NULL;
 }
@@ -198,6 +263,6 @@ void bare_judge(struct steps *s, const json_t *facts)
     judge_addresses(s, json_object_get(facts, "addresses"));
     if (!json_object_get(facts, "ports"))
         return; /* an agent's machine: nobody comes in */
-    judge_ports(s, json_object_get(facts, "ports"));
+    judge_ports(s, json_object_get(facts, "ports"), fact_text(facts, "other_ssh_port"));
     judge_firewall(s, facts);
 }

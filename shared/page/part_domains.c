@@ -31,7 +31,7 @@ static void add_at_relay(struct html_table *t, const json_t *domain)
     if (!html_row(t))
         return;
     part_text(t, domain, "name");
-    part_state(t, domain, "state", well_domain_at_relay(domain));
+    part_state(t, domain, "state", well_served(domain));
     part_since(t, domain, "since");
     add_servers(t, domain);
     part_number(t, domain, "requests", "");
@@ -122,7 +122,7 @@ static void add_until(struct html_table *t, const json_t *cert)
     date = mem_copy_n(until, DATE_CHARS);
     html_text(cell, date, 0);
     free(date);
-    buf_printf(cell, ", %s left", when_in(until, &left));
+    buf_printf(cell, ", %s", when_left(until, &left));
 }
 
 static void add_next(struct html_table *t, const json_t *cert)

@@ -26,6 +26,28 @@ bool cert_state_is_wrong(const json_t *cert)
     return cert_state_rank(cert) < WRONG_N;
 }
 
+/* A wildcard stands for one label. */
+static bool is_for(const char *pattern, const char *name)
+{
+    const char *dot = strchr(name, '.');
+
+    return strcasecmp(pattern, name) == 0 ||
+           (strncmp(pattern, "*.", 2) == 0 && dot && strcasecmp(pattern + 1, dot) == 0);
+}
+
+bool cert_state_covers(const json_t *cert, const char *name)
+{
+    const json_t *names = json_object_get(cert, "names"), *one;
+    size_t i;
+
+    json_array_foreach(names, i, one)
+    {
+        if (json_is_string(one) && is_for(json_string_value(one), name))
+            return true;
+    }
+    return json_array_size(names) == 0;
+}
+
 static const json_t *worst(const json_t *domain)
 {
     const json_t *cert, *found = NULL;
@@ -47,8 +69,8 @@ const char *cert_state_of(const json_t *domain, struct cert_cell *cell)
     if (!cert)
         return "-";
     if (*status_text(cert, "not_after"))
-        snprintf(cell->text, sizeof cell->text, "%.20s, %s left", status_text(cert, "state"),
-                 when_in(status_text(cert, "not_after"), &left));
+        snprintf(cell->text, sizeof cell->text, "%.20s, %s", status_text(cert, "state"),
+                 when_left(status_text(cert, "not_after"), &left));
     else
         snprintf(cell->text, sizeof cell->text, "%.20s", status_text(cert, "state"));
     return cell->text;

@@ -11,6 +11,8 @@ enum { CERT_STATE_BEST = 6 };
 /* Of one certificate: how good its state is, from 0 to CERT_STATE_BEST. */
 size_t cert_state_rank(const json_t *cert);
 bool cert_state_is_wrong(const json_t *cert); /* failing or expired */
+/* False: visitors of this name are shown a certificate for other names. True where it is not known. */
+bool cert_state_covers(const json_t *cert, const char *name);
 
 struct cert_cell {
     char text[64];

@@ -1,6 +1,7 @@
 #include "shared/status/problems.h"
 
 #include "shared/mem.h"
+#include "shared/status/cert_state.h"
 #include "shared/status/text.h"
 #include "shared/status/when.h"
 #include "shared/value.h"
@@ -138,9 +139,16 @@ static void relays(struct problems *p, const json_t *status)
 
 /* ---- certificates and records ---- */
 
+/* What we write has its remedy behind a semicolon, or asks; what others have said may have none. */
+static bool has_remedy(const char *why)
+{
+    return strchr(why, ';') || strchr(why, '?');
+}
+
 static void certificate(struct problems *p, const json_t *domain, const json_t *cert)
 {
-    bool over = is(cert, "state", "expired");
+    bool over = is(cert, "state", "expired"),
+         seen = over || !cert_state_covers(cert, status_text(domain, "name"));
     const char *relay = status_text(cert, "relay"), *why = status_text(cert, "last_error");
     const char *tried = status_text(cert, "last_try");
     struct when ago;
@@ -148,10 +156,11 @@ static void certificate(struct problems *p, const json_t *domain, const json_t *
 
     if (!over && !*why)
         return;
-    text = mem_format("certificate%s%s: %s%s%s%s%s%s", *relay ? " at " : "", relay,
-                      status_text(cert, "state"), *why ? ": " : "", why, *tried ? "; tried " : "",
-                      *tried ? when_ago(tried, &ago) : "", *tried ? " ago" : "");
-    say(p, over ? VISITORS_SEE_IT : WILL_BE_SEEN, status_text(domain, "name"), text, cert,
+    text =
+        mem_format("certificate%s%s: %s%s%s%s%s%s%s", *relay ? " at " : "", relay, status_text(cert, "state"),
+                   *why ? ": " : "", why, has_remedy(why) ? "" : "; tunnelctl doctor says why",
+                   *tried ? "; tried " : "", *tried ? when_ago(tried, &ago) : "", *tried ? " ago" : "");
+    say(p, seen ? VISITORS_SEE_IT : WILL_BE_SEEN, status_text(domain, "name"), text, cert,
         over                                  ? "not_after"
         : *status_text(cert, "failing_since") ? "failing_since"
                                               : "since",
@@ -207,12 +216,32 @@ static void away(struct problems *p, const json_t *domain)
     free(why);
 }
 
+/* The relay knows of it by the agent, which says more. */
+static void service_at_home(struct problems *p, const json_t *domain)
+{
+    static const char *const rows[][2] = {
+        { "refused", "refuses connections" },
+        { "unreachable", "cannot be reached from there" },
+        { "silent", "does not answer" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (is(domain, "service_state", rows[i][0])) {
+            char *why =
+                mem_format("its service %s; look at tunnelctl status on the agent's machine", rows[i][1]);
+
+            say(p, VISITORS_SEE_IT, status_text(domain, "name"), why, domain, "service_since", NULL);
+            free(why);
+        }
+}
+
 static void relay_domain(struct problems *p, const json_t *domain)
 {
     if (*status_text(domain, "last_error"))
         say(p, VISITORS_SEE_IT, status_text(domain, "name"), status_text(domain, "last_error"), domain,
             "last_error_since", NULL);
     away(p, domain);
+    service_at_home(p, domain);
     certificate(p, domain, json_object_get(domain, "cert"));
     certificates(p, domain);
 }

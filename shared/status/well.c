@@ -32,9 +32,19 @@ bool well_forward(const json_t *relay)
     return !well_is_plain(relay) || is_well(relay, "service_state");
 }
 
-bool well_domain_at_relay(const json_t *domain)
+bool well_served(const json_t *domain)
 {
     return is_well(domain, "state") && !*status_text(domain, "last_error");
+}
+
+bool well_domain_at_relay(const json_t *domain)
+{
+    const json_t *cert = json_object_get(domain, "cert");
+
+    return well_served(domain) &&
+           (!*status_text(domain, "service_state") || is_well(domain, "service_state")) &&
+           !cert_state_is_wrong(cert) && cert_state_covers(cert, status_text(domain, "name")) &&
+           cert_state_is_well(domain);
 }
 
 bool well_service(const json_t *owner)

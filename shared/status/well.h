@@ -9,6 +9,8 @@ bool well_lane(const json_t *lane);
 bool well_is_plain(const json_t *relay); /* with protocol = plain it has a service of its own */
 bool well_forward(const json_t *relay);  /* that service, if it is plain */
 bool well_service(const json_t *owner);  /* of a domain at home, or a route of it */
+bool well_served(
+    const json_t *domain); /* by its house, as the relay sees it; whatever its service and certificate are */
 bool well_domain_at_relay(const json_t *domain);
 bool well_domain_at_home(const json_t *domain);
 bool well_port_at_relay(const json_t *port);

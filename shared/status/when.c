@@ -3,6 +3,7 @@
 #include "shared/status/text.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -29,4 +30,14 @@ const char *when_ago(const char *time_text, struct when *out)
 const char *when_in(const char *time_text, struct when *out)
 {
     return distance(time_text, -1, out);
+}
+
+const char *when_left(const char *time_text, struct when *out)
+{
+    struct when ago, in;
+    bool over = strcmp(when_in(time_text, &in), "0s") == 0;
+
+    snprintf(out->text, sizeof out->text, "%.24s %s", over ? when_ago(time_text, &ago) : in.text,
+             over ? "ago" : "left");
+    return out->text;
 }

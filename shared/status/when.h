@@ -9,4 +9,6 @@ struct when {
 /* Of an RFC 3339 time; "-" where there is none. */
 const char *when_ago(const char *time_text, struct when *out);
 const char *when_in(const char *time_text, struct when *out);
+/* Of the end of something: "62d 3h left", "1d 0h ago". */
+const char *when_left(const char *time_text, struct when *out);
 #endif

@@ -56,6 +56,8 @@ def test_names_that_the_daemon_knows(daemons: Callable[..., Daemon]) -> None:
     agent.conf.write_text(agent.conf.read_text() + "[domain a.test]\nservice = http://127.0.0.1:80\n")
     agent.start()
     assert offered("remove", "a", socket=agent.socket) == {"a.test"}
+    assert offered("--socket", str(agent.socket), "remove", "a") == {"a.test"}  # the one that the line names
+    assert "cloudflare" in offered("dns", "providers", "c")
 
 
 @pytest.mark.parametrize("file", ["tunnelctl.bash", "_tunnelctl"])

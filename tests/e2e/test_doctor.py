@@ -25,6 +25,7 @@ from disk import fill, tiny_disks  # noqa: F401 (a fixture)
 from netns import Hosts, nat_tool, require_netns, sh
 from path import DOMAIN, LIKE_A_VM, WholePath, new_key, path, user  # noqa: F401 (a fixture)
 from programs import PATIENCE_S, Result, limit, need, program, run, wait_until
+from sshd import Sshd
 from test_preflight import listening, proxy
 from website import Site
 from x509 import make_pair
@@ -104,8 +105,9 @@ class Distrustful(Deaf):
 
     title = "the service that trusts no proxy"
 
-    def __init__(self) -> None:
+    def __init__(self, status: str = "400 Bad Request") -> None:
         super().__init__()
+        self.status = status.encode()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -113,8 +115,46 @@ class Distrustful(Deaf):
             while True:
                 with self.server.accept()[0] as s:
                     head = s.recv(65536)
-                    status = b"400 Bad Request" if b"x-forwarded-for" in head.lower() else b"200 OK"
-                    s.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    s.sendall(b"HTTP/1.1 " + self.answer(head.lower()) + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def answer(self, head: bytes) -> bytes:
+        return self.status if b"x-forwarded-for" in head else b"200 OK"
+
+
+class Answers(Distrustful):
+    """The same status and fields to whoever asks; with known, only by names other than this one."""
+
+    title = "the service that answers one thing"
+    known = b""
+
+    def answer(self, head: bytes) -> bytes:
+        return self.status if self.known not in head or not self.known else b"200 OK"
+
+
+class ByIPv6(Answers):
+    def __init__(self) -> None:
+        super().__init__("200 OK")
+        self.v6 = socket.create_server(("::1", int(self.url.rpartition(":")[2])), family=socket.AF_INET6)
+        self.server.shutdown(socket.SHUT_RDWR)  # somebody waits for visitors in it, and would keep it
+
+
+def test_services_that_visitors_cannot_use(daemons, started, folder) -> None:
+    forbids, strange = Distrustful("403 Forbidden"), Answers("421 Misdirected Request")
+    strange.known = b"host: localhost\r\n"
+    circle, home = Answers("301 Moved\r\nLocation: https://circle.test/"), Answers("302 Found\r\nLocation: http://10.0.0.7:8123/x")
+    closed, v6 = Answers("403 Forbidden"), ByIPv6()
+    services = {"forbids.test": forbids, "strange.test": strange, "circle.test": circle, "home.test": home, "closed.test": closed,
+                "v6.test": v6}
+    started += services.values()
+    house = WholePath(daemons, started, folder, services={name: s.url for name, s in services.items()})
+    report = doctor(house.agent)
+    report.named("fail", "service", "answers 403 to requests with proxy headers", "trusted_proxies", about="forbids.test")
+    report.named("fail", "service", "answers 421 to GET / for strange.test, and 200 for localhost", "server_name", about="strange.test")
+    report.named("fail", "service", "in a circle", "X-Forwarded-Proto", about="circle.test")
+    report.named("warn", "service", "redirects visitors to http://10.0.0.7:8123/x", "https://home.test", about="home.test")
+    report.named("warn", "service", "answers 403 to GET /", "index page", about="closed.test")
+    report.named("fail", "service", "but somebody does at [::1]:", "service of [domain v6.test]", about="v6.test")
+    house.close()
 
 
 @pytest.fixture
@@ -198,9 +238,38 @@ def drain(server: socket.socket) -> None:
 SETTINGS = [
     ("DisableForwarding yes", "fail", "DisableForwarding is yes", "DisableForwarding no"),
     ("AllowUsers somebody", "fail", "AllowUsers (somebody) is without", "to AllowUsers"),
+    ("GatewayPorts yes", "warn", "open to the network", "GatewayPorts no"),
+    ("PubkeyAcceptedAlgorithms rsa-sha2-512", "fail", "is without ssh-ed25519", "PubkeyAcceptedAlgorithms +ssh-ed25519"),
+    ("KexAlgorithms sntrup761x25519-sha512@openssh.com", "fail", "nothing that agents speak", "add curve25519-sha256"),
+    ("ChrootDirectory /var/empty", "fail", "ChrootDirectory is set", "ChrootDirectory none"),
+    (f"Match User {user()}\nAuthorizedKeysFile .ssh/of_nobody", "fail", "does not ask tunnel-lane which keys", "Include /etc/ssh/sshd_config.d/*.conf"),
     ("ClientAliveInterval 0", "warn", "ClientAliveInterval is unset", "ClientAliveInterval 15"),
     (f"Match User {user()}\nAllowTcpForwarding no", "fail", "AllowTcpForwarding is no", "AllowTcpForwarding remote"),
 ]
+
+
+ELSEWHERE = "Match Address *,!127.0.0.0/8\nAllowTcpForwarding no"
+
+
+def test_sshd_has_other_settings_for_who_comes_from_elsewhere(daemons, started, folder) -> None:
+    """No agent has been here, so it is asked for an address that is nobody's."""
+    sshd = Sshd(folder, LIKE_A_VM + ELSEWHERE)
+    keys = folder / "authorized_keys"
+    keys.write_text(f'command="exec tunnel-lane pi" {keys.read_text()}')
+    started.append(sshd.start())
+    doctor(daemons("relay", lane_user=user(), ssh_port=sshd.port).start()).named(
+        "fail", "sshd settings", "AllowTcpForwarding is no for who comes from 192.0.2.1", "AllowTcpForwarding remote")
+
+
+def test_a_clock_ahead(path: WholePath, folder) -> None:  # noqa: F811
+    """Two days, and the relay knows better."""
+    clock = Clock(folder)
+    path.agent.stop()
+    path.agent.start(env=clock.environment)
+    wait_until(lambda: path.agent.get("/v1/status").json["relays"][0]["state"] == "up", "a lane is up")
+    assert doctor(path.agent).says("pass", "clock", "UTC")
+    clock.jump(2 * 86400)
+    doctor(path.agent).named("warn", "clock", "s ahead of that of relay e2e", "timedatectl set-ntp true")
 
 
 def restart_sshd(path: WholePath, further: str) -> None:  # noqa: F811

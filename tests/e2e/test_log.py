@@ -9,17 +9,20 @@ import pty
 import signal
 import socket
 import subprocess
+import termios
 import time
 
 import control
-from path import DOMAIN, WholePath, path
+from path import DOMAIN, WholePath, houses, path  # noqa: F401 (fixtures)
 from programs import PATIENCE_S, environment, program, run, wait_until
 
 
 @contextlib.contextmanager
-def watching(daemon, *words, tty=False):
+def watching(daemon, *words, tty=False, lines=0):
     """tunnelctl, and what it has printed so far."""
     far, near = pty.openpty() if tty else (None, None)
+    if lines:
+        termios.tcsetwinsize(near, (lines, 100))
     process = subprocess.Popen([program("tunnelctl"), "--socket", daemon.socket, *words], env=environment(),
                                stdout=near if tty else subprocess.PIPE, stderr=subprocess.PIPE)
     if tty:
@@ -120,3 +123,13 @@ def test_top(path):
         wait_until(lambda: "LANE" in seen() and "e2e" in seen(), "lanes are shown")
         path.agent.stop()
         assert process.wait(PATIENCE_S) == 3
+
+
+def test_top_fits_on_the_screen(houses):
+    """Of many sites the busiest, and what there is besides, instead of the last ones."""
+    made = houses({f"n{i}.test": "http://127.0.0.1:1" for i in range(20)})
+    with watching(made.relay, "top", tty=True, lines=12) as (_, seen):
+        shown = wait_until(lambda: (parts := seen().split("\033[3J"))[2:] and parts[1], "it is shown twice")
+    rows = shown.split("\r\n")
+    assert len(rows) <= 12 and "which have less to do" in shown and any(r.split()[:1] == ["LANE"] for r in rows), shown
+    assert "a.test" in shown or "n0.test" in shown, shown

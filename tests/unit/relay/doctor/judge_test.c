@@ -89,6 +89,15 @@ static void test_faults_of_a_site(void **state)
         { "renewal fails",
           SITE("\"cert\": {\"state\": \"failing\", \"not_after\": \"N\", \"last_error\": \"x\"}"),
           "certificate", STEP_WARN, "x", "tunnelctl certs renew" },
+        { "no name server",
+          SITE(
+              "\"sight\": {\"error\": \"cannot find out where a.com leads\", \"unknown\": true, \"looks\": []}"),
+          "DNS", STEP_FAIL, "cannot find out where", "resolvers of [acme]" },
+        { "a certificate for other names",
+          SITE(
+              "\"cert\": {\"state\": \"valid\", \"not_after\": \"N\", \"issuer\": \"files\", \"names\": [\"b.com\"], "
+              "\"last_error\": \"it does not cover a.com\"}"),
+          "certificate", STEP_FAIL, "it does not cover a.com", "cert_file and key_file of [domain a.com]" },
         { "no address", SITE("\"sight\": {\"error\": \"a.com has no address in DNS\", \"looks\": []}"), "DNS",
           STEP_FAIL, "no address in DNS", "dns = PROVIDER" },
         { "DNS at the wrong address", LOOKS(LOOK("192.0.2.9", "443", "false")), "DNS", STEP_FAIL,

@@ -257,12 +257,13 @@ static void test_service_states_are_shown(void **state)
     (void)state;
     claim(c, "nas", "n", 1, 1, LAST, "domain:b.test");
     claim(c, "pi", "p", 1, 1, LAST, "domain:a.test domain:b.test");
-    assert_true(claims_note_service(c, "pi", "p", &said)); /* of a claim that was refused: it shows nowhere */
-    assert_false(claims_note_service(c, "pi", "p", &said));
+    assert_true(
+        claims_note_service(c, "pi", "p", &said, 7)); /* of a claim that was refused: it shows nowhere */
+    assert_false(claims_note_service(c, "pi", "p", &said, 7));
     for (size_t i = 0; claims_site(c, i, &s); i++)
         assert_int_equal(s.service, LANE_SERVICE_UNKNOWN);
     said.service.item = "domain:a.test";
-    assert_true(claims_note_service(c, "pi", "p", &said));
+    assert_true(claims_note_service(c, "pi", "p", &said, 7));
     assert_true(claims_site(c, 0, &s) && strcmp(s.name, "a.test") == 0);
     assert_int_equal(s.service, LANE_SERVICE_OK);
     claims_free(c);

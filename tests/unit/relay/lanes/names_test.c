@@ -238,7 +238,7 @@ static bool note(struct claims *c, const char *boot, const char *route, enum lan
 {
     return claims_note_service(
         c, "pi", boot,
-        &(struct lane_msg){ .service = { .item = "domain:a.test", .route = route, .state = how } });
+        &(struct lane_msg){ .service = { .item = "domain:a.test", .route = route, .state = how } }, 7);
 }
 
 /* Each service of the site that is down at this machine, as "ROUTE STATE". */

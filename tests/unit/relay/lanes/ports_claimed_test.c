@@ -248,7 +248,7 @@ static void test_the_state_of_its_service(void **state)
     claim(c, "pi", 1, "x=:1000");
     assert_true(claims_port(c, 0, &port));
     assert_int_equal(port.service, LANE_SERVICE_UNKNOWN);
-    assert_true(claims_note_service(c, "pi", "pi", &said));
+    assert_true(claims_note_service(c, "pi", "pi", &said, 7));
     assert_true(claims_port(c, 0, &port));
     assert_int_equal(port.service, LANE_SERVICE_REFUSED);
     assert_true(claims_down(&port.of, "pi", 0, &route, &how));

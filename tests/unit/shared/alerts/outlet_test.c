@@ -175,6 +175,7 @@ static void test_another_program_is_tried_at_once(void **state)
         uv_run(&((struct loop *)*state)->uv, UV_RUN_ONCE);
     assert_non_null(strstr(p.outlet.last_error, "cannot be run"));
     outlet_set(&p.outlet, old, "", &source);
+    assert_null(p.outlet.last_error); /* that was the other one's */
     wait_for(&p, *state, 1);
     assert_out(&p, "x");
     finish(&p, *state, false);

@@ -58,7 +58,7 @@ static void test_cut(void **state)
         struct buf text = { 0 };
 
         buf_add_text(&text, rows[i].text);
-        screen_cut(&s, &text, rows[i].lines);
+        screen_cut(&s, &text, rows[i].lines, "; to see all: tunnelctl status | less");
         assert_string_equal(buf_text(&text), rows[i].left);
         buf_free(&text);
     }

@@ -25,6 +25,12 @@ static void test_well(void **state)
         bare_judge,
         WITH("\"iptables\": \"-P INPUT DROP\\n-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT\\n\""),
         STEP_PASS);
+    check_state(
+        bare_judge,
+        WITH(
+            "\"iptables\": \"-A INPUT -s 192.0.2.1/32 -p tcp -m tcp --dport 80 -j DROP\\n-A INPUT -p tcp -m tcp "
+            "--dport 80 -j ACCEPT\\n-A INPUT -p tcp -m tcp --dport 8080:8443 -j DROP\\n\""),
+        STEP_PASS);
     check_state(bare_judge, WITH("\"iptables\": \"-P INPUT ACCEPT\\n-A INPUT -s 192.0.2.1/32 -j DROP\\n\""),
                 STEP_PASS);
     check_state(
@@ -43,6 +49,8 @@ static void test_faults(void **state)
           "trusted_proxies" },
         { "no sshd", "{" PORTS("", "", "") "}", "port 22", STEP_FAIL, "nobody listens",
           "apt install openssh-server" },
+        { "sshd elsewhere", "{" PORTS("", "", "") ", \"other_ssh_port\": \"2222\"}", "port 22", STEP_WARN,
+          "sshd has port 2222 instead", "ssh_port = 2222" },
         { "something else", "{" PORTS("pid 7 (dropbear)", "", "") "}", "port 22", STEP_WARN, "dropbear",
           "ssh_port" },
         { "ufw", WITH("\"ufw\": \"Status: active\\n22/tcp  ALLOW  Anywhere\\n80/tcp ALLOW Anywhere\\n\""),
@@ -55,6 +63,18 @@ static void test_faults(void **state)
         { "nftables",
           WITH("\"nft\": \"type filter hook input priority 0; policy drop;\\n tcp dport 22 accept\\n\""),
           "firewall", STEP_FAIL, "nftables lets nobody in by port 443", "tcp dport 443" },
+        { "iptables, this port alone",
+          WITH(
+              "\"iptables\": \"-P INPUT ACCEPT\\n-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\\n-A INPUT -p tcp -m tcp "
+              "--dport 443 -j DROP\\n\""),
+          "firewall", STEP_FAIL, "iptables lets nobody in by port 443", "--dport 443 -j ACCEPT" },
+        { "iptables, a range", WITH("\"iptables\": \"-A INPUT -p tcp -m tcp --dport 1:1023 -j REJECT\\n\""),
+          "firewall", STEP_FAIL, "iptables lets nobody in by port 80", "--dport 80 -j ACCEPT" },
+        { "nftables, these ports alone",
+          WITH(
+              "\"nft\": \"type filter hook input priority 0; policy accept;\\n tcp dport { 80, 443 } reject with tcp "
+              "reset\\n\""),
+          "firewall", STEP_FAIL, "nftables lets nobody in by port 80", "tcp dport 80" },
         { "port 8443 is not 443", WITH("\"ufw\": \"Status: active\\n8443/tcp ALLOW x\\n80/tcp ALLOW x\\n\""),
           "firewall", STEP_FAIL, "port 443", "ufw allow 443/tcp" },
         { "NAT", WITH("\"addresses\": [{\"address\": \"10.0.0.2\", \"public\": false}]"), "address",

@@ -11,6 +11,7 @@
     "\"password_locked\": false, \"expired\": false}"
 #define WITH(settings) "{\"user\": \"tunnel\", " ACCOUNT ", \"settings\": {" settings "}}"
 #define ALIVE          "\"clientaliveinterval\": \"15\""
+#define LANE_KEYS      "\"authorizedkeyscommand\": \"/usr/libexec/tunnel/tunnel-lane --keys %f\""
 #define SHELL(shell, there)                                                                                \
     "{\"user\": \"tunnel\", \"settings\": {" ALIVE "}, \"account\": {\"there\": true, \"shell\": \"" shell \
     "\", \"shell_there\": " there "}}"
@@ -22,7 +23,16 @@ static void test_well(void **state)
     check_state(sshd_judge,
                 WITH(ALIVE ", \"allowusers\": \"root tun*\", \"permitlisten\": \"127.0.0.1:*\", "
                            "\"disableforwarding\": \"no\", \"allowtcpforwarding\": \"remote\", "
-                           "\"authenticationmethods\": \"publickey\", \"forcecommand\": \"none\""),
+                           "\"authenticationmethods\": \"publickey publickey,password\", \"forcecommand\": "
+                           "\"none\", \"chrootdirectory\": \"none\", \"pubkeyacceptedalgorithms\": "
+                           "\"rsa-sha2-512,ssh-ed2*\", \"ciphers\": \"aes256-gcm@openssh.com,aes128-ctr\", "
+                           "\"gatewayports\": \"clientspecified\""),
+                STEP_PASS);
+    check_state(sshd_judge,
+                "{\"user\": \"tunnel\", " ACCOUNT ", \"keys_file\": false, \"keys_command_wrong\": \"\", "
+                "\"elsewhere\": [{\"address\": \"192.0.2.1\", \"settings\": {" ALIVE ", " LANE_KEYS
+                "}}, {\"address\": "
+                "\"192.0.2.2\", \"settings\": null}], \"settings\": {" ALIVE ", " LANE_KEYS "}}",
                 STEP_PASS);
     check_state(sshd_judge,
                 WITH(ALIVE ", \"allowusers\": \"tunnel@192.0.2.*\", \"allowgroups\": \"adm tunnel\""),
@@ -82,6 +92,51 @@ static void test_faults(void **state)
         { "no keys at all",
           WITH(ALIVE ", \"authorizedkeysfile\": \"none\", \"authorizedkeyscommand\": \"none\""),
           "sshd settings", STEP_FAIL, "which keys may log in", "sshd-drop-in" },
+        { "the drop-in is not read",
+          "{\"user\": \"tunnel\", " ACCOUNT ", \"keys_file\": false, \"settings\": {" ALIVE
+          ", \"authorizedkeysfile\": \".ssh/authorized_keys\", \"authorizedkeyscommand\": \"none\"}}",
+          "sshd settings", STEP_FAIL, "does not ask tunnel-lane which keys may log in",
+          "Include /etc/ssh/sshd_config.d/*.conf" },
+        { "tunnel-lane may be written by others",
+          "{\"user\": \"tunnel\", " ACCOUNT
+          ", \"keys_command_wrong\": \"it is not there\", \"settings\": {" ALIVE
+          ", \"authorizedkeyscommand\": \"/x/tunnel-lane --keys\"}}",
+          "sshd settings", STEP_FAIL, "(/x/tunnel-lane --keys): it is not there", "root's" },
+        { "Match Address",
+          "{\"user\": \"tunnel\", " ACCOUNT ", \"settings\": {" ALIVE
+          "}, \"elsewhere\": [{\"address\": \"192.0.2.1\", "
+          "\"settings\": {" ALIVE ", \"allowtcpforwarding\": \"no\"}}]}",
+          "sshd settings", STEP_FAIL, "AllowTcpForwarding is no for who comes from 192.0.2.1 (a Match block)",
+          "AllowTcpForwarding remote" },
+        { "ChrootDirectory", WITH(ALIVE ", \"chrootdirectory\": \"/srv\""), "sshd settings", STEP_FAIL,
+          "ChrootDirectory is set", "ChrootDirectory none" },
+        { "GatewayPorts yes", WITH(ALIVE ", \"gatewayports\": \"yes\""), "sshd settings", STEP_WARN,
+          "open to the network", "GatewayPorts no" },
+        { "PubkeyAcceptedAlgorithms", WITH(ALIVE ", \"pubkeyacceptedalgorithms\": \"rsa-sha2-512,sk-*\""),
+          "sshd settings", STEP_FAIL, "PubkeyAcceptedAlgorithms is without ssh-ed25519",
+          "PubkeyAcceptedAlgorithms +ssh-ed25519" },
+        { "KexAlgorithms", WITH(ALIVE ", \"kexalgorithms\": \"sntrup761x25519-sha512@openssh.com\""),
+          "sshd settings", STEP_FAIL, "KexAlgorithms (sntrup761x25519-sha512@openssh.com) has nothing",
+          "add curve25519-sha256" },
+        { "Ciphers", WITH(ALIVE ", \"ciphers\": \"aes256-gcm@openssh.com\""), "sshd settings", STEP_WARN,
+          "nothing that agents of Debian 12 speak", "add aes256-ctr to Ciphers" },
+        { "HostKeyAlgorithms", WITH(ALIVE ", \"hostkeyalgorithms\": \"rsa-sha2-512\""), "sshd settings",
+          STEP_FAIL, "HostKeyAlgorithms", "add ssh-ed25519" },
+        { "the configuration is broken",
+          "{\"user\": \"tunnel\", " ACCOUNT
+          ", \"settings_why\": \"/etc/ssh/sshd_config: line 3: Bad configuration "
+          "option: Bogus\"}",
+          "sshd settings", STEP_FAIL, "line 3: Bad configuration option", "sshd -t" },
+        { "expired password",
+          "{\"user\": \"tunnel\", \"settings\": {\"usepam\": \"yes\", " ALIVE
+          "}, \"account\": {\"there\": true, \"shell\": \"/bin/sh\", \"password_expired\": true}}",
+          "account", STEP_FAIL, "the password of tunnel has expired", "chage -M -1" },
+        { "nologin",
+          "{\"user\": \"tunnel\", \"settings\": {" ALIVE
+          "}, \"account\": {\"there\": true, \"shell\": \"/bin/sh\", \"nologin\": \"/etc/nologin\"}}",
+          "account", STEP_FAIL, "/etc/nologin is there", "rm /etc/nologin" },
+        { "root", "{\"user\": \"root\", " ACCOUNT ", \"settings\": {" ALIVE ", \"permitrootlogin\": \"no\"}}",
+          "sshd settings", STEP_FAIL, "PermitRootLogin is no", "prohibit-password" },
         { "not root", "{\"user\": \"tunnel\", " ACCOUNT ", \"settings_why\": \"no hostkeys available\"}",
           "sshd settings", STEP_WARN, "no hostkeys available", "as root" },
     };

@@ -24,10 +24,20 @@ static const struct {
       "{\"name\":\"c\",\"state\":\"up\",\"cert\":{\"state\":\"expired\"}}],"
       "\"tcp\":[{\"name\":\"t\",\"why\":\"held\"}]}",
       "  b: down: no lane of agent pi is up; look at tunnelctl status on its machine\n"
-      "  c: certificate: expired\n"
+      "  c: certificate: expired; tunnelctl doctor says why\n"
       "  t: held\n"
       "  pi: gone\n"
-      "  a: certificate: failing: no\n" },
+      "  a: certificate: failing: no; tunnelctl doctor says why\n" },
+    { "a relay whose agent is well, and its service is not",
+      "{\"role\":\"relay\",\"domains\":[{\"name\":\"a\",\"state\":\"up\",\"service_state\":\"refused\"},"
+      "{\"name\":\"b\",\"state\":\"up\",\"service_state\":\"unknown\"}]}",
+      "  a: its service refuses connections; look at tunnelctl status on the agent's machine\n" },
+    { "a certificate for others comes first",
+      "{\"role\":\"relay\",\"domains\":[{\"name\":\"a.b\",\"state\":\"up\",\"cert\":{\"state\":\"failing\",\"last_error\":"
+      "\"no\",\"names\":[\"*.b\"]}},{\"name\":\"c.d\",\"state\":\"up\",\"cert\":{\"state\":\"valid\",\"last_error\":\"not "
+      "for it\",\"names\":[\"*.c.d\"]}}]}",
+      "  c.d: certificate: valid: not for it; tunnelctl doctor says why\n"
+      "  a.b: certificate: failing: no; tunnelctl doctor says why\n" },
     { "an agent",
       "{\"role\":\"agent\",\"relays\":[{\"name\":\"r\",\"port\":22,\"lanes\":[{\"lane\":0,\"state\":\"up\",\"port\":443},"
       "{\"lane\":1,\"state\":\"down\",\"last_error\":\"refused\"}]}],"

@@ -1,9 +1,11 @@
 #include "shared/status/text.h"
+#include "shared/status/when.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void test_duration(void **state)
@@ -55,12 +57,22 @@ static void test_bytes(void **state)
     }
 }
 
+static void test_left(void **state)
+{
+    struct when left;
+
+    (void)state;
+    assert_non_null(strstr(when_left("2999-01-01T00:00:00Z", &left), "h left"));
+    assert_non_null(strstr(when_left("2001-01-01T00:00:00Z", &left), "h ago"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_duration),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
