@@ -378,6 +378,13 @@ static void note_refusal(struct dial *d, size_t place)
             give_up(a);
 }
 
+/* TCP waits by itself for a service that takes its connections slowly, or asks again. A Unix socket says at once that its
+ * queue is full, which may hold no more than five: a page of many objects would get half of them. */
+static bool is_full(const struct dial *d, size_t place, const struct err *why)
+{
+    return d->found[place].ss_family == AF_UNIX && why->code == ERR_TIMEOUT;
+}
+
 static void on_sock_ended(void *user, const struct err *why)
 {
     struct attempt *a = user;
@@ -391,6 +398,10 @@ static void on_sock_ended(void *user, const struct err *why)
         return;
     }
     d->why = *why;
+    if (is_full(d, place, why)) {
+        uv_timer_start(&d->turn, on_turn, DIAL_FULL_MS, 0);
+        return;
+    }
     if (why->code == ERR_PEER)
         note_refusal(d, place);
     connect_next(d);

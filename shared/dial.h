@@ -20,7 +20,8 @@ enum {
     DIAL_NAMES_MS = 5000,
     DIAL_RECALL_MS = 1000,
     DIAL_TURN_MS = 250,
-    DIAL_AGAIN_MS = 1000
+    DIAL_AGAIN_MS = 1000,
+    DIAL_FULL_MS = 20 /* until a Unix socket whose queue was full is tried again */
 };
 
 /* What names were found to mean within the last DIAL_NAMES_MS; not longer, because containers move. A value, embedded;

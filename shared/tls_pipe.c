@@ -6,12 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Messages of TLS itself: a handshake takes a few dozen steps, and new keys or an answer to who wants another handshake
+ * a few more. Who goes on with them costs time, and memory where he does not read what they are answered with. */
+enum { FREE_STEPS = 128, STEP_BYTES = 1 << 20 };
+
 /* ---- a BIO over the two buffers: OpenSSL never sees a descriptor ---- */
+
+static bool is_spent(const struct tls_pipe *t)
+{
+    return t->steps > FREE_STEPS + t->plain_bytes / STEP_BYTES;
+}
 
 static int bio_read(BIO *bio, char *out, int room)
 {
     struct tls_pipe *t = BIO_get_data(bio);
-    size_t n = t->in_n < (size_t)room ? t->in_n : (size_t)room;
+    size_t n = is_spent(t) ? 0 : t->in_n < (size_t)room ? t->in_n : (size_t)room;
 
     BIO_clear_retry_flags(bio);
     if (n == 0) {
@@ -66,6 +75,16 @@ void tls_pipe_set_context(SSL_CTX *ctx)
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
 }
 
+/* Not called for records that carry data. Steps of our own, outside of tls_pipe_feed, count nothing. */
+static void on_stepped(const SSL *ssl, int where, int unused)
+{
+    struct tls_pipe *t = BIO_get_data(SSL_get_rbio(ssl));
+
+    (void)unused;
+    if (t->in && where & (SSL_CB_LOOP | SSL_CB_ALERT))
+        t->steps++;
+}
+
 void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx, struct buf *out)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -78,6 +97,7 @@ void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx, struct buf *out)
         abort(); /* out of memory */
     BIO_set_data(bio, t);
     SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_info_callback(t->ssl, on_stepped); /* not the context's, which a server name may change */
 }
 
 void tls_pipe_free(struct tls_pipe *t)
@@ -104,30 +124,50 @@ static bool is_used_up(const struct tls_pipe *t)
     return t->in_n == 0 && !SSL_has_pending(t->ssl);
 }
 
+static int fail_spent(unsigned long *code, struct err *e)
+{
+    ERR_clear_error();
+    if (code)
+        *code = 0;
+    return err_set(e, ERR_PEER, "TLS: the other side changes keys or begins anew all the time");
+}
+
 /* By way of the stack: `plain` then has the size of what came, not that of a whole record. */
-int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *plain, unsigned long *code,
-                  struct err *e)
+static int feed(struct tls_pipe *t, struct buf *plain, unsigned long *code, struct err *e)
 {
     char record[SSL3_RT_MAX_PLAIN_LENGTH];
 
-    t->in = bytes;
-    t->in_n = n;
     ERR_clear_error();
     for (;;) {
         int got = SSL_read(t->ssl, record, sizeof record);
 
         if (got > 0) {
             buf_add(plain, record, (size_t)got);
+            t->plain_bytes += (size_t)got;
             if (is_used_up(t))
                 return 0;
             continue;
         }
+        if (is_spent(t))
+            return fail_spent(code, e);
         switch (SSL_get_error(t->ssl, got)) {
         case SSL_ERROR_WANT_READ: return 0;
         case SSL_ERROR_ZERO_RETURN: return 1;
         default: return fail(code, e);
         }
     }
+}
+
+int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *plain, unsigned long *code,
+                  struct err *e)
+{
+    int rc;
+
+    t->in = bytes;
+    t->in_n = n;
+    rc = feed(t, plain, code, e);
+    t->in = NULL;
+    return rc;
 }
 
 bool tls_pipe_established(const struct tls_pipe *t)

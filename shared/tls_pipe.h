@@ -10,12 +10,15 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct tls_pipe {
     SSL *ssl;
     const char *in; /* lent by tls_pipe_feed for the length of its call */
     size_t in_n;
-    struct buf *out; /* borrowed: to send, and then to empty */
+    struct buf *out;      /* borrowed: to send, and then to empty */
+    uint64_t plain_bytes; /* that came */
+    uint32_t steps;       /* of the handshake, and of what comes like one later */
 };
 
 /* What all connections of ours have in common: no renegotiation, no compression, no buffers while they are idle. */
@@ -25,8 +28,8 @@ void tls_pipe_init(struct tls_pipe *t, SSL_CTX *ctx, struct buf *out);
 void tls_pipe_free(struct tls_pipe *t);
 
 /* Takes all n bytes and adds what they decrypt to to plain; a handshake goes on by it too, and a client's begins with 0
- * bytes. 1: the other side has ended (close_notify). -1 with the reason, and *code, which may be NULL, as OpenSSL has it;
- * an alert may wait in the output. */
+ * bytes. 1: the other side has ended (close_notify). -1 with the reason, and *code, which may be NULL, as OpenSSL has it,
+ * or 0; an alert may wait in the output. Who changes keys over and over is refused too: see FREE_STEPS. */
 must_check int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *plain,
                              unsigned long *code, struct err *e);
 bool tls_pipe_established(const struct tls_pipe *t);

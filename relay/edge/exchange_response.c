@@ -84,6 +84,7 @@ static void send_response_head(struct exchange *x)
     if (!interim)
         begin_response(x);
     h1_body_init(&x->body, head->framing, head->content_length);
+    x->body.padded = true; /* other servers and browsers take them; what leaves us is framed anew */
 }
 
 static void upgrade(struct exchange *x)

@@ -9,6 +9,7 @@
 enum {
     RECENT_MS = 1000,     /* so long after an answer a service does not close a connection */
     LAST_WORDS_MS = 1000, /* for what has no end of its own */
+    LOOKED_AT = 8,        /* streams of a lane, each time that one is given back */
 };
 
 /* ---- machines ---- */
@@ -118,8 +119,34 @@ void pool_take_news(struct pool *p, const struct snapshot *snapshot)
         machine_end_news(m);
 }
 
-void pool_note_used(const struct lane *l, const struct upstream *u)
+/* Whether a request to the same service has had nothing of its answer yet; only the youngest are looked at. */
+static bool one_waits(const struct lane *l, const struct upstream *u)
 {
+    struct upstream *other = l->lists[L_USED];
+
+    for (int n = 0; other && n < LOOKED_AT; n++) {
+        if (!upstream_answered(other) && strcmp(upstream_item(other), upstream_item(u)) == 0 &&
+            strcmp(upstream_route(other), upstream_route(u)) == 0)
+            return true;
+        other = upstream_link(other)->next;
+    }
+    return false;
+}
+
+/* A small service answers one connection after another, each until it is closed: who waits would wait for as long as this
+ * one is kept. */
+static bool is_waited_for(const struct lane *l, const struct upstream *u)
+{
+    for (const struct lane *other = l->pool->lanes; other; other = other->next)
+        if (other->machine == l->machine && one_waits(other, u))
+            return true;
+    return false;
+}
+
+void pool_note_used(const struct lane *l, struct upstream *u)
+{
+    if (upstream_state(u) == UPSTREAM_IDLE && is_waited_for(l, u))
+        upstream_hurry(u);
     if (l->machine->doubts_n > 0 && upstream_answered(u))
         machine_note_answered(l->machine, upstream_item(u), upstream_route(u));
 }
@@ -285,8 +312,9 @@ static struct upstream *find_idle(const struct lane *l, const struct snap_target
 }
 
 /* Another lane to the same machine will do, if it is not busy: a kept stream saves the service a connection. */
-struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
-                                const struct purpose_alone *alone, enum pool_reuse reuse)
+static struct upstream *find_idle_there(const struct pool *p, const struct lane *l,
+                                        const struct snap_target *target, const struct purpose_alone *alone,
+                                        enum pool_reuse reuse)
 {
     struct upstream *u = find_idle(l, target, alone, reuse);
 
@@ -297,5 +325,17 @@ struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, cons
             (!target->lanes[i].lane->busy || l->snap->busy))
             u = find_idle(other, target, alone, reuse);
     }
+    return u;
+}
+
+/* One that was kept for too long to be trusted is in the way of a service that answers one connection after another. */
+struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
+                                const struct purpose_alone *alone, enum pool_reuse reuse)
+{
+    struct upstream *u = find_idle_there(p, l, target, alone, reuse);
+    struct upstream *old = u || reuse != POOL_RECENT ? NULL : find_idle_there(p, l, target, alone, POOL_ANY);
+
+    if (old)
+        upstream_close(old);
     return u;
 }

@@ -55,7 +55,7 @@ struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, cons
 /* A lane belongs to the machine that its snap names, until it leaves. */
 void pool_join_machine(struct lane *l);
 void pool_leave_machine(struct lane *l);
-void pool_note_used(const struct lane *l, const struct upstream *u); /* somebody has done with it */
+void pool_note_used(const struct lane *l, struct upstream *u); /* somebody has done with it */
 void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end how);
 /* What has no end of its own is broken off, where nothing else is left for an agent that is going to end. */
 void pool_let_machines_go(struct pool *p);

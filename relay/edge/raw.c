@@ -157,6 +157,15 @@ static void copy_visit(struct raw_visit *to, const struct raw_visit *from)
     to->counts = counts_hold(from->counts);
 }
 
+/* Where nobody looks at the bytes, an end is all that tells a visitor that he has everything: the kernel is not to say it
+ * for us when this process is killed. In time it is our own end, in order, that counts. */
+static void reset_when_killed(struct stream *visitor, bool on)
+{
+    const struct linger how = { .l_onoff = on, .l_linger = 0 };
+
+    (void)setsockopt(stream_fd(visitor), SOL_SOCKET, SO_LINGER, &how, sizeof how);
+}
+
 struct raw *raw_start(const struct raw_host *host, struct stream *visitor, const struct raw_visit *visit,
                       const char *bytes, size_t n)
 {
@@ -172,6 +181,7 @@ struct raw *raw_start(const struct raw_host *host, struct stream *visitor, const
     counts_add(&r->visit.counts->streams, 1);
     stream_hand_over(visitor, &visitor_events, r);
     stream_find_vanished(visitor);
+    reset_when_killed(visitor, true);
     stream_keep(visitor, true); /* when it ends last, its last bytes are still on their way */
     buf_add(&r->held, bytes, n);
     if (visit->repeatable)
@@ -390,6 +400,7 @@ static void end_visitor(struct raw *r)
     buf_free(&r->held);
     stream_set_source(r->visitor, NULL);
     stream_resume(r->visitor);
+    reset_when_killed(r->visitor, false);
     (void)setsockopt(stream_fd(r->visitor), IPPROTO_TCP, TCP_USER_TIMEOUT, &unread_ms, sizeof unread_ms);
     stream_shutdown(r->visitor);
     if (r->visitor_eof)

@@ -21,6 +21,7 @@ enum {
     ANSWER_MS = 10000,
     DIAL_MS = 10000,
     IDLE_MS = 5000,
+    WAITED_FOR_MS = 150, /* the same, while others wait for an answer of the service */
     LEAVE_MS = 5000,
     EXPLAIN_MS = 250, /* how long an end may wait for the agent's `ended` */
 };
@@ -483,6 +484,11 @@ void upstream_give_back(struct upstream *u)
     stream_resume(u->stream);
     deadline_set(&u->deadline, IDLE_MS);
     enter(u, UPSTREAM_IDLE);
+}
+
+void upstream_hurry(struct upstream *u)
+{
+    deadline_set(&u->deadline, WAITED_FOR_MS);
 }
 
 /* ---- end ---- */

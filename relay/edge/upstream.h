@@ -57,6 +57,7 @@ bool upstream_is_done(const struct upstream *u); /* the service has ended, and a
 
 void upstream_give_back(
     struct upstream *u);                 /* the exchange is complete and the service keeps the connection */
+void upstream_hurry(struct upstream *u); /* given back; not to be kept for long */
 void upstream_close(struct upstream *u); /* complete, but not to be used again */
 void upstream_abort(struct upstream *u); /* the visitor is gone in the middle */
 

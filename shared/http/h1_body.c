@@ -1,6 +1,6 @@
 /* The body behind a head, one state for each kind of byte:
  *
- *   FIRST -> SIZE -+--------------------------------------> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> FIRST
+ *   FIRST -> SIZE -+--- PADDING ---------------------------> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> FIRST
  *                  '-> NAME_FIRST -> NAME -> VALUE_FIRST .. -'  \-> TRAILERS -> LINE .. -> LAST_LF -> END
  *   LENGTH -> END     UNTIL_CLOSE -> END                           any -> BAD
  *
@@ -15,6 +15,7 @@
 enum state {
     S_FIRST,
     S_SIZE,
+    S_PADDING,
     S_NAME_FIRST,
     S_NAME,
     S_VALUE_FIRST,
@@ -68,6 +69,15 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static enum state size_end(struct h1_body *b, char c)
+{
+    if (c == '\r')
+        return S_SIZE_LF;
+    if (b->padded && (c == ' ' || c == '\t'))
+        return S_PADDING;
+    return c == ';' ? S_NAME_FIRST : bad(b, c == '\n' ? "bare LF" : "bytes behind the chunk size");
+}
+
 /* At most 16 digits, so that the shift loses none; sizes beyond 63 bits are refused for whoever counts
  * signed. */
 static enum state size_byte(struct h1_body *b, char c)
@@ -77,10 +87,10 @@ static enum state size_byte(struct h1_body *b, char c)
     if (digit < 0) {
         if (b->state == S_FIRST)
             return bad(b, "chunk size does not begin with a digit");
-        if (c == '\r')
-            return S_SIZE_LF;
-        return c == ';' ? S_NAME_FIRST : bad(b, c == '\n' ? "bare LF" : "bytes behind the chunk size");
+        return size_end(b, c);
     }
+    if (b->state == S_PADDING)
+        return bad(b, "bytes behind the chunk size");
     if (b->state == S_FIRST)
         b->left = b->digits = 0;
     if (b->digits++ == 16 || b->left >> 59)
@@ -89,8 +99,7 @@ static enum state size_byte(struct h1_body *b, char c)
     return S_SIZE;
 }
 
-/* Blanks around ';' and '=' are refused like all others: RFC 9112 7.1.1 calls them bad, and no client sends
- * them. */
+/* Blanks around ';' and '=' are refused like all others: RFC 9112 7.1.1 calls them bad, and nobody sends them. */
 static enum state extension_end(struct h1_body *b, char c)
 {
     if (c == '\r')
@@ -139,7 +148,8 @@ static enum state chunk_byte(struct h1_body *b, char c)
         return bad(b, "chunk line is too long");
     switch ((enum state)b->state) {
     case S_FIRST:
-    case S_SIZE: return size_byte(b, c);
+    case S_SIZE:
+    case S_PADDING: return size_byte(b, c);
     case S_SIZE_LF: return size_line_done(b, c);
     case S_DATA_CR: return c == '\r' ? S_DATA_LF : bad(b, "chunk is longer than its size");
     case S_DATA_LF: return c == '\n' ? S_FIRST : bad(b, "bare CR");

@@ -72,7 +72,7 @@ def test_answers_without_a_body(edge, method, answer):
 
 
 def test_chunks_and_trailers_go_both_ways(edge):
-    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: five\r\nX-B: 1\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2  \r\nde\r\n0\r\nX-Sum: five\r\nX-B: 1\r\n\r\n"
     serving(edge, answer, end=False)
     with edge.visitor() as visitor:
         for _ in range(2):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import ctypes
+import ctypes.util
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 from contextlib import ExitStack
@@ -130,6 +133,23 @@ def test_no_renegotiation_and_no_compression(edge):
     assert "RENEGOTIATING" in said and "no renegotiation" in said
     assert "Compression: NONE" in said and "Verify return code: 0 (ok)" in said
     assert "Secure Renegotiation IS supported" in said  # the extension that old clients want to see
+    assert edge.visit().status == 200
+
+
+def test_new_keys_all_the_time_end_the_connection(edge):
+    """What they are answered with is not kept for a visitor who never reads it. (Python's own TLS cannot ask for new keys.)"""
+    lib = ctypes.CDLL(ctypes.util.find_library("ssl"))
+    for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
+        getattr(lib, name).restype = ctypes.c_void_p
+    visitor = ctypes.c_void_p(lib.SSL_new(ctypes.c_void_p(lib.SSL_CTX_new(ctypes.c_void_p(lib.TLS_client_method())))))
+    asked = 0
+    with socket.create_connection(("127.0.0.1", edge.port)) as sock:
+        lib.SSL_set_fd(visitor, sock.fileno())
+        lib.SSL_ctrl(visitor, 55, 0, b"a.test")  # SSL_CTRL_SET_TLSEXT_HOSTNAME
+        assert lib.SSL_connect(visitor) == 1
+        while asked < 200_000 and lib.SSL_key_update(visitor, 1) == 1 and lib.SSL_do_handshake(visitor) == 1:
+            asked += 1
+    assert asked < 200_000
     assert edge.visit().status == 200
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -203,6 +205,34 @@ def test_a_unix_service_behind_a_tunnel(path, started, folder):
     path.agent.wait_log("reloaded")
     assert path.visit("GET", "/echo").status == 200
     assert started[-1].connections == 1 and path.site.connections == 0
+
+
+def test_a_unix_service_that_takes_one_after_another(path, folder):
+    """A Unix socket says at once that its queue is full, here of one; as many as a page has objects are served all the same."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "app.sock"))
+        server.listen(0)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = server.accept()
+                    with peer:
+                        while b"\r\n\r\n" not in peer.recv(65536, socket.MSG_PEEK):
+                            pass
+                        peer.recv(65536)
+                        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        text = path.agent.conf.read_text()
+        path.agent.configure(text.replace(f"service = {path.site.url}", f"service = unix:{folder}/app.sock"))
+        path.agent.send(signal.SIGHUP)
+        path.agent.wait_log("reloaded")
+        with ThreadPoolExecutor(30) as visitors:
+            assert [reply.status for reply in visitors.map(lambda n: path.visit("GET", f"/{n}"), range(30))] == [200] * 30
+        server.shutdown(socket.SHUT_RDWR)
+        serving.join()
 
 
 def test_a_service_that_refuses_closes_the_visitor(daemons, make_server):

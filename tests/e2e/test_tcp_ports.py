@@ -454,6 +454,19 @@ def test_a_relay_that_starts_again_opens_its_ports(port_paths, services):
     wait_until(lambda: path.port_status("a")["state"] == "up", "the port is up")
 
 
+def test_a_relay_that_is_killed_is_a_reset_never_an_end(port_paths, services):
+    """The kernel would end its connections in order. Whoever has ended with the service before it keeps what he has got."""
+    path = port_paths({"a": {"service": services(lambda sock: [sock.sendall(p) for p in content(1 << 30, 1)]).url},
+                       "b": {"service": services(lambda sock: sock.sendall(b"all of it")).url}})
+    with path.connect("a") as cut, path.connect("b") as served:
+        exactly(cut, 100_000)
+        assert exactly(served, 9) == b"all of it" and read_all(served) == b""
+        path.relay.kill()
+        with pytest.raises(ConnectionResetError):
+            receive(cut)
+    path.start_relay()
+
+
 def test_a_relay_that_ends_closes_its_ports_at_once(port_paths, service):
     """Nobody is let in whom nobody serves; who is inside goes on, as long as the drain lasts."""
     path = port_paths({"a": {"service": service.url}}, drain="30s")

@@ -168,6 +168,29 @@ static int unix_listener(const char *path, int backlog)
     return fd;
 }
 
+static void on_accepts(uv_timer_t *timer)
+{
+    close(accept(*(int *)timer->data, NULL, NULL));
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* Until the service takes the one before. */
+static void wait_in_a_full_queue(struct loop *l, const char *path, int fd)
+{
+    struct result r = { 0 };
+    uv_timer_t timer;
+
+    uv_timer_init(&l->uv, &timer);
+    timer.data = &fd;
+    uv_timer_start(&timer, on_accepts, 50, 0);
+    dial_start(l, path, 0, 60000, NULL, on_done, &r);
+    loop_until(l, &r.done);
+    assert_int_equal(r.code, ERR_NONE);
+    assert_true(uv_is_closing((uv_handle_t *)&timer));
+    stream_stop(r.s);
+    loop_until(l, &r.ended);
+}
+
 static void test_unix_socket(void **state)
 {
     char folder[] = "/tmp/dial-test-XXXXXX", path[64];
@@ -189,7 +212,7 @@ static void test_unix_socket(void **state)
     fd = unix_listener(path, 0);
     for (int i = 0; i < 4; i++) { /* a full queue is a service that does not answer */
         r = (struct result){ 0 };
-        dial_start(l, path, 0, 5000, NULL, on_done, &r);
+        dial_start(l, path, 0, 100, NULL, on_done, &r);
         loop_until(l, &r.done);
         if (r.code != ERR_NONE)
             break;
@@ -197,6 +220,7 @@ static void test_unix_socket(void **state)
         loop_until(l, &r.ended);
     }
     assert_int_equal(r.code, ERR_TIMEOUT);
+    wait_in_a_full_queue(l, path, fd);
     close(fd);
     unlink(path);
     rmdir(folder);

@@ -167,6 +167,68 @@ static void test_nobody_negotiates_anew(void **state)
     close_pair(&p);
 }
 
+enum { OFTEN = 500 };
+
+static void ask_for_new_keys(struct end *of)
+{
+    if (SSL_version(of->pipe.ssl) == TLS1_3_VERSION) {
+        assert_int_equal(SSL_key_update(of->pipe.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(of->pipe.ssl), 1);
+    } else { /* as a service may: what it is answered with is not read */
+        assert_int_equal(SSL_renegotiate(of->pipe.ssl), 1);
+        SSL_do_handshake(of->pipe.ssl);
+    }
+}
+
+/* The answers would pile up where they are not read, and each costs more than it costs to ask for it. */
+static void test_who_changes_keys_all_the_time_is_cut_off(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct pair p;
+        size_t asked = 0;
+
+        open_pair(&p, versions[i % 2], i < 2 ? 0 : 50);
+        run(&p);
+        SSL_clear_options(p.server.pipe.ssl, SSL_OP_NO_RENEGOTIATION);
+        while (asked < OFTEN) {
+            ask_for_new_keys(&p.server);
+            asked++;
+        }
+        feed(&p.client, &p.server.out, p.piece);
+        assert_int_equal(p.client.fed, -1);
+        assert_string_equal(p.client.why.text,
+                            "TLS: the other side changes keys or begins anew all the time");
+        assert_int_equal(p.client.code, 0);
+        assert_true(p.client.out.len < 32 * asked / 2);
+        assert_int_equal(ERR_peek_error(), 0);
+        close_pair(&p);
+    }
+}
+
+/* Nor do our own steps count. */
+static void test_keys_may_change_now_and_then(void **state)
+{
+    static char bytes[256 * 1024];
+    struct pair p;
+
+    (void)state;
+    open_pair(&p, TLS1_3_VERSION, 0);
+    run(&p);
+    for (size_t i = 0; i < OFTEN; i++) {
+        if (i < 16 || i % 16 == 0)
+            ask_for_new_keys(&p.client);
+        assert_int_equal(SSL_new_session_ticket(p.server.pipe.ssl), 1);
+        assert_int_equal(SSL_do_handshake(p.server.pipe.ssl), 1);
+        buf_take(&p.server.out, p.server.out.len);
+        tls_pipe_write(&p.client.pipe, bytes, sizeof bytes);
+        feed(&p.server, &p.client.out, 0);
+        assert_int_equal(p.server.fed, 0);
+        buf_take(&p.server.plain, p.server.plain.len);
+    }
+    close_pair(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_says_what_is_wrong),
         cmocka_unit_test(test_nobody_negotiates_anew),
+        cmocka_unit_test(test_who_changes_keys_all_the_time_is_cut_off),
+        cmocka_unit_test(test_keys_may_change_now_and_then),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

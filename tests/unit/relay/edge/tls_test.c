@@ -472,6 +472,23 @@ static void test_the_client_chooses_between_two_keys(void **state)
 
 #define shop_test(f) cmocka_unit_test_setup_teardown(f, shop_open, shop_close)
 
+/* Though the site's context is not the one that the connection began with. */
+static void test_a_visitor_may_not_change_keys_all_the_time(void **state)
+{
+    struct pair p;
+
+    pair_open(&p, *state, "a.test");
+    pair_run(&p);
+    for (int i = 0; i < 500 && p.fed == 0; i++) {
+        assert_int_equal(SSL_key_update(p.client, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(p.client), 1);
+        pair_run(&p);
+    }
+    assert_int_equal(p.fed, -1);
+    assert_string_equal(p.why.text, "TLS: the other side changes keys or begins anew all the time");
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +505,7 @@ int main(void)
         shop_test(test_resumption),
         shop_test(test_renegotiation_and_new_keys),
         shop_test(test_the_client_chooses_between_two_keys),
+        shop_test(test_a_visitor_may_not_change_keys_all_the_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 struct body_run {
     enum h1_framing framing;
     int64_t length;
+    bool padded;
     struct h1_body body;
     struct buf trailers;
     enum h1_body_event last;
@@ -25,6 +26,7 @@ static void body_start(void *parser)
     struct body_run *run = parser;
 
     h1_body_init(&run->body, run->framing, run->length);
+    run->body.padded = run->padded;
     run->last = H1_BODY_MORE;
     run->left = 0;
 }
@@ -152,6 +154,28 @@ static void test_chunks(void **state)
     check(H1_CHUNKED, -1, rows);
 }
 
+/* As Apache 1.3 pads its sizes. */
+static void test_padded_sizes(void **state)
+{
+    static const struct row rows[] = {
+        ROW("blanks", "3   \r\nabc\r\n0  \r\n\r\n", "abc end"),
+        ROW("tab", "3\t\r\nabc\r\n" END, "abc end"),
+        ROW("before an extension", "3 ;a=b\r\nabc\r\n" END, "abc end"),
+        ROW("before another digit", "3 3\r\nabc\r\n" END, BEHIND),
+        ROW("before a letter", "3 x\r\nabc\r\n" END, BEHIND),
+        ROW("blank before", " 3\r\nabc\r\n" END, FIRST),
+        ROW("nothing but blanks", "  \r\nabc\r\n" END, FIRST),
+        ROW("bare LF", "3 \nabc\r\n" END, " bad: bare LF"),
+        ROW("bare CR", "3 \rabc\r\n" END, " bad: bare CR"),
+        ROW("CR and a blank", "3\r \nabc\r\n" END, " bad: bare CR"),
+    };
+    static const struct pieces pieces = { body_start, body_feed, body_end };
+    struct body_run run = { .framing = H1_CHUNKED, .length = -1, .padded = true };
+
+    (void)state;
+    assert_int_equal(wrong_rows(&pieces, &run, rows, sizeof rows / sizeof rows[0]), 0);
+}
+
 #define MALFORMED " bad: malformed chunk extension"
 #define NO_NAME   " bad: chunk extension without a name"
 #define NO_VALUE  " bad: chunk extension without a value"
@@ -270,9 +294,9 @@ static void test_trailer_fields(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lengths),        cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_extensions),     cmocka_unit_test(test_trailer_sections),
-        cmocka_unit_test(test_trailer_fields),
+        cmocka_unit_test(test_lengths),          cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_padded_sizes),     cmocka_unit_test(test_extensions),
+        cmocka_unit_test(test_trailer_sections), cmocka_unit_test(test_trailer_fields),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
