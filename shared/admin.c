@@ -32,8 +32,8 @@ struct admin {
     struct admin_guard guard, next_guard;
     struct admin_visitors visitors;
     struct http_guard http_guard;
-    int next_fd; /* prepared; -1: none */
-    struct http_server *server;
+    int next_fd;                /* prepared; -1: none */
+    struct http_server *server; /* NULL: none */
     size_t alive; /* servers, also those on their way out, the timer, and the page, which goes last */
     struct live *live;
     uv_timer_t again;
@@ -168,9 +168,13 @@ static void on_live_ended(void *owner)
     end_if_done(owner);
 }
 
-static void on_server_ended(void *user)
+static void on_server_ended(void *user, const struct http_server *server)
 {
-    end_if_done(user);
+    struct admin *a = user;
+
+    if (a->server == server)
+        a->server = NULL; /* the last connection may be gone long before the rest of us */
+    end_if_done(a);
 }
 
 /* Takes the socket. */

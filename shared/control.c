@@ -155,10 +155,11 @@ static const struct http_route routes[] = {
 
 /* ---- life ---- */
 
-static void on_server_ended(void *user)
+static void on_server_ended(void *user, const struct http_server *server)
 {
     struct control *c = user;
 
+    (void)server;
     c->ended(c->user);
     free(c);
 }

@@ -313,6 +313,8 @@ static void end_if_done(struct daemon *d)
     close_timer(&d->watchdog);
     close_timer(&d->drain);
     loop_stop_signals(&d->loop);
+    signal(SIGTERM, SIG_IGN); /* we are ending as it is, and in order */
+    signal(SIGINT, SIG_IGN);
 }
 
 static void on_control_ended(void *user)

@@ -14,7 +14,7 @@ struct http_server {
     int newcomer;      /* waits for a place; -1: nobody */
     struct http_routes routes, more;
     struct door_kind kind;
-    void (*ended)(void *user);
+    void (*ended)(void *user, const struct http_server *server);
     void *user;
     struct {
         struct http_conn *conn;
@@ -37,7 +37,7 @@ static void end_if_empty(struct http_server *s)
 {
     if (!s->full_closed || s->alive > 0)
         return;
-    s->ended(s->user);
+    s->ended(s->user, s);
     free(s);
 }
 
@@ -136,7 +136,8 @@ static void on_unused_closed(uv_handle_t *handle)
 
 struct http_server *http_server_start_guarded(struct loop *loop, int fd, const struct http_guard *guard,
                                               const struct http_route *routes, size_t routes_n, void *user,
-                                              void (*ended)(void *user), struct err *e)
+                                              void (*ended)(void *user, const struct http_server *server),
+                                              struct err *e)
 {
     struct http_server *s = mem_new(sizeof *s);
 
@@ -156,7 +157,9 @@ struct http_server *http_server_start_guarded(struct loop *loop, int fd, const s
 }
 
 struct http_server *http_server_start(struct loop *loop, int fd, const struct http_route *routes,
-                                      size_t routes_n, void *user, void (*ended)(void *user), struct err *e)
+                                      size_t routes_n, void *user,
+                                      void (*ended)(void *user, const struct http_server *server),
+                                      struct err *e)
 {
     return http_server_start_guarded(loop, fd, NULL, routes, routes_n, user, ended, e);
 }

@@ -78,11 +78,14 @@ struct http_server;
 
 /* Takes a listening socket, Unix or TCP, also when it fails. Borrows routes and user until `ended`. */
 struct http_server *http_server_start(struct loop *loop, int fd, const struct http_route *routes,
-                                      size_t routes_n, void *user, void (*ended)(void *user), struct err *e);
+                                      size_t routes_n, void *user,
+                                      void (*ended)(void *user, const struct http_server *server),
+                                      struct err *e);
 /* The same with a guard, which is borrowed likewise. */
 struct http_server *http_server_start_guarded(struct loop *loop, int fd, const struct http_guard *guard,
                                               const struct http_route *routes, size_t routes_n, void *user,
-                                              void (*ended)(void *user), struct err *e);
+                                              void (*ended)(void *user, const struct http_server *server),
+                                              struct err *e);
 /* Further routes, whose functions get another user; borrowed until `ended`, or until NULL and 0 take them back. */
 void http_server_more_routes(struct http_server *s, const struct http_route *routes, size_t n, void *user);
 void http_server_drain(

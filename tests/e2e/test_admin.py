@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -45,6 +46,20 @@ def test_what_is_there(admin, place):
         assert refused.status == 405 and refused.fields["Allow"] == "GET, HEAD"
         assert place.ask("/v1/reload", method).status == 404  # nothing of the control socket is here
     assert place.ask("/v1/status").status == 404
+
+
+def test_asked_to_end_again_and_again(role, daemons, place):
+    """By somebody without patience, while a browser watches: it ends in order, whatever of it has ended already."""
+    daemon = daemons(role, admin_listen=place.listen)
+    for n in range(20):
+        daemon.start()
+        with socket.create_connection(("127.0.0.1", place.port)) as watcher:
+            watcher.sendall(request_bytes("GET", "localhost", "/events"))
+            assert watcher.recv(100).startswith(b"HTTP/1.1 200")
+            for _ in range(5):
+                daemon.send(signal.SIGTERM)
+                time.sleep(n / 5000)
+            daemon.stop()
 
 
 @pytest.mark.parametrize("host, status", [

@@ -86,10 +86,11 @@ static const struct http_route routes[] = { { "GET", "/hello", route_hello },
                                             { "GET", "/count", route_count },
                                             { "GET", "/big", route_big } };
 
-static void on_server_ended(void *user)
+static void on_server_ended(void *user, const struct http_server *server)
 {
     struct fixture *f = user;
 
+    (void)server;
     f->ended++;
     f->server = NULL;
 }
