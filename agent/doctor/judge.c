@@ -60,6 +60,7 @@ static const char *port_words(const json_t *port)
     return "was not looked at";
 }
 
+/* From OpenSSH 9.8 on sshd says the same in both cases. */
 static void say_busy(struct steps *s, const char *host, const json_t *port)
 {
     bool startups = strstr(fact_text(port, "said"), "MaxStartups");
@@ -69,8 +70,10 @@ static void say_busy(struct steps *s, const char *host, const json_t *port)
         steps_remedy(s, "raise MaxStartups on the relay's machine (MaxStartups 100:30:200 in sshd_config), "
                         "and see there who else is knocking: journalctl -u ssh");
     else
-        steps_remedy(s, "wait some minutes: it holds failed logins against this house; on the relay's "
-                        "machine PerSourcePenaltyExemptList can name this house's address");
+        steps_remedy(
+            s, "wait some minutes: it holds failed logins against this house (PerSourcePenaltyExemptList in "
+               "sshd_config can name this house's address), or MaxStartups is reached (MaxStartups "
+               "100:30:200 there raises it); on the relay's machine journalctl -u ssh says which");
 }
 
 /* False: no session can begin. */

@@ -117,7 +117,7 @@ static const char *state_of(int number)
 }
 
 /* RFC 4253, 4.2: other lines may stand in front of the one that begins with SSH-. OpenSSH turns callers away with a line of
- * its own: "Exceeded MaxStartups", "Not allowed at this time" (PerSourcePenalties). */
+ * its own: "Exceeded MaxStartups", "Not allowed at this time" (PerSourcePenalties; from 9.8 on both). */
 static const char *greeting_state(const char *said, bool ended)
 {
     if (strncmp(said, "SSH-", 4) == 0 || strstr(said, "\nSSH-"))
