@@ -36,6 +36,7 @@ struct dial {
     uv_getaddrinfo_t lookup;
     bool looking_up, recalled; /* recalled: by what the name meant last, while the lookup may go on */
     bool again;                /* the row of addresses begins anew */
+    uint32_t full_ms;          /* how long a full queue was left alone last */
     struct sockaddr_storage found[DIAL_ADDRESSES];
     size_t found_n, tried;
     struct attempt *attempts; /* until their sockets are closed */
@@ -112,6 +113,18 @@ static void take_known(struct dial *d, size_t place)
 {
     d->found_n = d->names->names[place].n;
     memcpy(d->found, d->names->names[place].found, sizeof d->found);
+}
+
+bool dial_names_find(const struct dial_names *names, const char *host, int family,
+                     struct sockaddr_storage *found)
+{
+    for (size_t i = 0; names && i < DIAL_NAMES; i++)
+        for (size_t j = 0; strcmp(names->names[i].host, host) == 0 && j < names->names[i].n; j++)
+            if (names->names[i].found[j].ss_family == family) {
+                *found = names->names[i].found[j];
+                return true;
+            }
+    return false;
 }
 
 static bool is_known(struct dial *d)
@@ -399,7 +412,10 @@ static void on_sock_ended(void *user, const struct err *why)
     }
     d->why = *why;
     if (is_full(d, place, why)) {
-        uv_timer_start(&d->turn, on_turn, DIAL_FULL_MS, 0);
+        d->full_ms = d->full_ms == 0                 ? DIAL_FULL_MS
+                     : d->full_ms < DIAL_TURN_MS / 2 ? 2 * d->full_ms
+                                                     : d->full_ms;
+        uv_timer_start(&d->turn, on_turn, d->full_ms, 0);
         return;
     }
     if (why->code == ERR_PEER)

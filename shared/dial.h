@@ -21,7 +21,8 @@ enum {
     DIAL_RECALL_MS = 1000,
     DIAL_TURN_MS = 250,
     DIAL_AGAIN_MS = 1000,
-    DIAL_FULL_MS = 20 /* until a Unix socket whose queue was full is tried again */
+    DIAL_FULL_MS =
+        20 /* until a Unix socket whose queue was full is tried again; then ever later, up to eight times this */
 };
 
 /* What names were found to mean within the last DIAL_NAMES_MS; not longer, because containers move. A value, embedded;
@@ -37,6 +38,10 @@ struct dial_names {
         size_t n;
     } names[DIAL_NAMES];
 };
+
+/* What the name was found to mean last, of one family, however long ago. */
+bool dial_names_find(const struct dial_names *names, const char *host, int family,
+                     struct sockaddr_storage *found);
 
 /* Exactly one of s and why is there. The connection is the user's: the first thing to do is stream_hand_over. Why is
  * ERR_MISSING: the name has no address; ERR_PEER: refused; ERR_TIMEOUT: no answer; ERR_SYSTEM: no way to it. */

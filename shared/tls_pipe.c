@@ -8,7 +8,7 @@
 
 /* Messages of TLS itself: a handshake takes a few dozen steps, and new keys or an answer to who wants another handshake
  * a few more. Who goes on with them costs time, and memory where he does not read what they are answered with. */
-enum { FREE_STEPS = 128, STEP_BYTES = 1 << 20 };
+enum { FREE_STEPS = 1024, STEP_BYTES = 1 << 20 };
 
 /* ---- a BIO over the two buffers: OpenSSL never sees a descriptor ---- */
 
@@ -185,6 +185,7 @@ void tls_pipe_write(struct tls_pipe *t, const char *bytes, size_t n)
             ERR_clear_error();
             return; /* after a fatal alert; the connection is about to end */
         }
+        t->plain_bytes += (size_t)sent;
         bytes += sent;
         n -= (size_t)sent;
     }

@@ -17,7 +17,7 @@ struct tls_pipe {
     const char *in; /* lent by tls_pipe_feed for the length of its call */
     size_t in_n;
     struct buf *out;      /* borrowed: to send, and then to empty */
-    uint64_t plain_bytes; /* that came */
+    uint64_t plain_bytes; /* that came and went */
     uint32_t steps;       /* of the handshake, and of what comes like one later */
 };
 

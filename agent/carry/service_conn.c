@@ -145,18 +145,29 @@ void service_conn_introduce(struct service_conn *s, const struct proxy2_use *use
     proxy_header_write(&s->first, s->service.proxy, &header, use->sni);
 }
 
+static const char *remedy(bool is_path, enum err_code code)
+{
+    switch (code) {
+    case ERR_PEER:
+        return is_path ? "start the service, or put the socket where it listens (ss -xlp) into service"
+                       : "start the service, or put where it listens (ss -tlnp) into service";
+    case ERR_TIMEOUT:
+        return is_path ? "it takes no further connections: look into its log, and start it again"
+                       : "look into its log and at the firewall of its machine, and start it again";
+    case ERR_MISSING: return "does the name in service have an address here (getent hosts NAME)?";
+    default:
+        return is_path ? "start the service, and let the agent's user open its socket and the folders above"
+                       : "is its machine on, and in the same network?";
+    }
+}
+
 /* Why it was not reached, and what to do. */
 static void fail_dial(struct service_conn *s, const struct err *why)
 {
-    static const char *const remedies[] = {
-        [LANE_REFUSED] = "start the service, or put where it listens (ss -tlnp) into service",
-        [LANE_UNREACHABLE] = "is its machine on, and in the same network?",
-        [LANE_SILENT] = "look into its log and at the firewall of its machine, and start it again",
-    };
     enum lane_how how = how_dialled(why->code);
     struct err more = { 0 };
 
-    err_set(&more, why->code, "%.300s; %s", why->text, remedies[how]);
+    err_set(&more, why->code, "%.300s; %s", why->text, remedy(s->service.at.host[0] == '/', why->code));
     end(s, how, strchr(why->text, ';') ? why : &more);
 }
 

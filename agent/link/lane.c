@@ -1,6 +1,7 @@
 #include "agent/link/lane.h"
 
 #include "agent/link/converse.h"
+#include "shared/dial.h"
 #include "shared/mem.h"
 
 #include <arpa/inet.h>
@@ -31,9 +32,12 @@ static void lane_view(const struct duty *d, struct duty_view *out);
 static struct carry *lane_accept(struct duty *d, LIBSSH2_CHANNEL *channel);
 static void lane_free(struct duty *d);
 
-static void find_reached(int fd, char out[INET6_ADDRSTRLEN])
+/* A NAT hides a relay's IPv4 address from it, hardly ever its IPv6 one: so where its name has one, that is said by lanes that came
+ * by IPv6 as well. The last hello counts, and records are not to come and go with the family of the last connection. */
+static void find_reached(const struct duty_conf *conf, char out[INET6_ADDRSTRLEN])
 {
     union {
+        struct sockaddr_storage all;
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
@@ -41,8 +45,10 @@ static void find_reached(int fd, char out[INET6_ADDRSTRLEN])
     socklen_t size = sizeof peer;
 
     out[0] = 0;
-    if (getpeername(fd, &peer.any, &size) != 0)
+    if (getpeername(conf->fd, &peer.any, &size) != 0)
         return;
+    if (peer.any.sa_family == AF_INET6)
+        (void)dial_names_find(conf->session->names, conf->session->host, AF_INET, &peer.all);
     if (peer.any.sa_family == AF_INET)
         inet_ntop(AF_INET, &peer.v4.sin_addr, out, INET6_ADDRSTRLEN);
     else if (peer.any.sa_family == AF_INET6)
@@ -74,7 +80,7 @@ struct duty *lane_new(const struct duty_conf *conf)
     l->duty.carry.say_consumed = say_consumed;
     l->duty.carry.said = is_said;
     converse_init(&l->talk, session->relay, session->lane, session->boot, session->sites, &talk_events, l);
-    find_reached(conf->fd, l->talk.reached);
+    find_reached(conf, l->talk.reached);
     return &l->duty;
 }
 

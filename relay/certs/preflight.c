@@ -266,10 +266,21 @@ static int explain(const struct flight *f, struct err *e)
         f->host, seen, one_of_ours(f->ask));
 }
 
+/* A provider's NAT hides a machine's IPv4 address from it: then any may be its own. */
+static bool knows_own(const struct preflight_ask *ask, const char *address)
+{
+    bool v6 = strchr(address, ':') != NULL;
+
+    for (size_t i = 0; i < ask->publish_n; i++)
+        if (v6 || !strchr(ask->publish[i], ':'))
+            return true;
+    return false;
+}
+
 static void note_addresses(struct flight *f)
 {
-    for (size_t i = 0; i < f->n && f->ask->publish_n > 0; i++)
-        if (!is_published(f->ask, f->addresses[i]))
+    for (size_t i = 0; i < f->n; i++)
+        if (knows_own(f->ask, f->addresses[i]) && !is_published(f->ask, f->addresses[i]))
             warn(f, "%s is at %s, which is no address of this relay (a proxy or a load balancer in front?)",
                  f->host, f->addresses[i]);
     if (f->unseen)

@@ -223,6 +223,12 @@ static json_t *wanted_of(const json_t *published, const char *type)
     return list;
 }
 
+/* Of an IPv4 address that a provider's NAT hides, agents alone know. */
+static bool knows_own(const json_t *published, const json_t *wanted, const char *type)
+{
+    return json_array_size(wanted) > 0 || (json_array_size(published) > 0 && strcmp(type, "A") != 0);
+}
+
 static void judge_records(struct steps *s, const json_t *sight, const json_t *published, const char *type)
 {
     json_t *found = addresses_of(sight, type, false), *through = addresses_of(sight, type, true),
@@ -230,7 +236,7 @@ static void judge_records(struct steps *s, const json_t *sight, const json_t *pu
     const struct records r = { .name = s->about,
                                .type = type,
                                .holder = "",
-                               .wanted = json_array_size(published) > 0 ? wanted : NULL,
+                               .wanted = knows_own(published, wanted, type) ? wanted : NULL,
                                .found = found,
                                .through = through };
 

@@ -197,6 +197,10 @@ static void give_way(struct doorman *d, struct doorman_check **at)
 {
     struct doorman_check *c = take_out(d, at);
 
+    if (!c->guests) { /* who asks and goes, over and over, is not to fill the memory, nor to have his guess back */
+        check_free(c);
+        return;
+    }
     guesses_give_back(&d->house->tries, c->site, c->source);
     c->next = d->given_way;
     d->given_way = c;
@@ -218,6 +222,14 @@ static struct verified_key source_of(const struct doorman *d, const struct verif
     return verified_key(&d->sources, key->bytes, (const char *)&source, sizeof source);
 }
 
+static bool is_listened_to(struct doorman *d, struct doorman_guest *guest, const struct doorman_question *q)
+{
+    if (!guesses_take(&d->house->tries, q->guard->id, q->source, q->now_ns, &guest->retry_s))
+        return false;
+    guesses_give_back(&d->house->tries, q->guard->id, q->source);
+    return true;
+}
+
 /* Who guesses must not learn what somebody else has found out by waiting; who has come in from there does not have to. */
 static enum doorman_says let_in(struct doorman *d, struct doorman_guest *guest,
                                 const struct doorman_question *q, const struct verified_key *key)
@@ -226,9 +238,8 @@ static enum doorman_says let_in(struct doorman *d, struct doorman_guest *guest,
 
     if (verified_has(&d->sources, &from))
         return DOORMAN_LETS_IN;
-    if (!guesses_take(&d->house->tries, q->guard->id, q->source, q->now_ns, &guest->retry_s))
+    if (!is_listened_to(d, guest, q))
         return DOORMAN_TIRES;
-    guesses_give_back(&d->house->tries, q->guard->id, q->source);
     verified_add(&d->sources, &from);
     return DOORMAN_LETS_IN;
 }
@@ -243,6 +254,8 @@ static enum doorman_says ask(struct doorman *d, struct doorman_guest *guest, con
     if (verified_has(&d->verified, &key))
         return let_in(d, guest, q, &key);
     if ((c = find_check(d, &key))) {
+        if (c->source != q->source && !is_listened_to(d, guest, q))
+            return DOORMAN_TIRES; /* nor is he told of what others find out at this moment */
         wait_for(c, guest);
         return DOORMAN_WAITS;
     }

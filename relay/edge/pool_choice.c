@@ -10,6 +10,7 @@ enum {
     RECENT_MS = 1000,     /* so long after an answer a service does not close a connection */
     LAST_WORDS_MS = 1000, /* for what has no end of its own */
     LOOKED_AT = 8,        /* streams of a lane, each time that one is given back */
+    OVERTAKE_MS = 1000,
 };
 
 /* ---- machines ---- */
@@ -119,13 +120,15 @@ void pool_take_news(struct pool *p, const struct snapshot *snapshot)
         machine_end_news(m);
 }
 
-/* Whether a request to the same service has had nothing of its answer yet; only the youngest are looked at. */
+/* Whether a request to the same service has had nothing of its answer yet; only the youngest are looked at. One whose connection is
+ * older than u's, by more than they may overtake one another on their way, waits for something else, such as a long poll. */
 static bool one_waits(const struct lane *l, const struct upstream *u)
 {
     struct upstream *other = l->lists[L_USED];
 
     for (int n = 0; other && n < LOOKED_AT; n++) {
-        if (!upstream_answered(other) && strcmp(upstream_item(other), upstream_item(u)) == 0 &&
+        if (!upstream_answered(other) && upstream_begun_ms(other) + OVERTAKE_MS >= upstream_begun_ms(u) &&
+            strcmp(upstream_item(other), upstream_item(u)) == 0 &&
             strcmp(upstream_route(other), upstream_route(u)) == 0)
             return true;
         other = upstream_link(other)->next;

@@ -158,7 +158,7 @@ static void copy_visit(struct raw_visit *to, const struct raw_visit *from)
 }
 
 /* Where nobody looks at the bytes, an end is all that tells a visitor that he has everything: the kernel is not to say it
- * for us when this process is killed. In time it is our own end, in order, that counts. */
+ * for us when this process is killed, but of what it has all of already. */
 static void reset_when_killed(struct stream *visitor, bool on)
 {
     const struct linger how = { .l_onoff = on, .l_linger = 0 };
@@ -391,6 +391,13 @@ static bool on_said_all_asked(void *user)
 
 /* ---- end ---- */
 
+/* What is still with us would be lost with us, and the kernel's end would hide that. */
+static void leave_to_kernel(struct raw *r)
+{
+    if (stream_queued(r->visitor) == 0)
+        reset_when_killed(r->visitor, false);
+}
+
 /* A visitor who has not ended learns by a reset, if he goes on, that nobody is there, as from the service itself; who
  * reads nothing is not waited for for ever. */
 static void end_visitor(struct raw *r)
@@ -400,7 +407,7 @@ static void end_visitor(struct raw *r)
     buf_free(&r->held);
     stream_set_source(r->visitor, NULL);
     stream_resume(r->visitor);
-    reset_when_killed(r->visitor, false);
+    leave_to_kernel(r);
     (void)setsockopt(stream_fd(r->visitor), IPPROTO_TCP, TCP_USER_TIMEOUT, &unread_ms, sizeof unread_ms);
     stream_shutdown(r->visitor);
     if (r->visitor_eof)
@@ -424,7 +431,10 @@ static void on_visitor_sent(void *user)
 {
     struct raw *r = user;
 
-    if (r->state == R_LAST && !r->visitor_eof && stream_queued(r->visitor) == 0)
+    if (r->state != R_LAST)
+        return;
+    leave_to_kernel(r);
+    if (!r->visitor_eof && stream_queued(r->visitor) == 0)
         stream_stop(r->visitor);
 }
 

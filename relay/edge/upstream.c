@@ -381,8 +381,10 @@ void upstream_take(struct upstream *u, const struct snap_target *target, const s
     u->user = user;
     u->answered = false;
     counts_add(&u->counts->streams, 1);
-    if (u->uses++ == 0)
+    if (u->uses++ == 0) {
         purpose_set(&u->purpose, target, alone);
+        u->begun_ms = loop_now_ms(u->loop);
+    }
     if (u->state == UPSTREAM_OPENING)
         return;
     deadline_clear(&u->deadline);

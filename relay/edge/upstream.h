@@ -86,6 +86,7 @@ bool upstream_answered(
 bool upstream_serves(const struct upstream *u, const struct snap_target *target,
                      const struct purpose_alone *alone); /* it was used for just this */
 int64_t upstream_idle_ms(const struct upstream *u);      /* since it was given back */
+int64_t upstream_begun_ms(const struct upstream *u);     /* when it was first used */
 bool upstream_orphaned(
     const struct upstream *u); /* nothing moves, and the visitor is gone; or both sides are */
 void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's `ended` */

@@ -69,6 +69,11 @@ int64_t upstream_idle_ms(const struct upstream *u)
     return loop_now_ms(u->loop) - u->idle_since_ms;
 }
 
+int64_t upstream_begun_ms(const struct upstream *u)
+{
+    return u->begun_ms;
+}
+
 /* ---- once a second ---- */
 
 uint64_t upstream_look(struct upstream *u)

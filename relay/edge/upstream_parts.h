@@ -24,7 +24,7 @@ struct upstream {
     struct stream *stream; /* NULL: a plain one that is not connected yet */
     struct deadline deadline;
     int pending;
-    int64_t idle_since_ms;
+    int64_t idle_since_ms, begun_ms; /* begun: its first use, which connects it to the service */
 
     struct purpose purpose; /* decided by its first use */
     struct buf prefix;      /* the second header, which travels with the first bytes */

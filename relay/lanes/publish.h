@@ -18,11 +18,11 @@ struct publish {
 
 /* As configured; or, for `auto`, the public ones of the interfaces that are up, IPv4 first. May be none. */
 void publish_find(struct publish *p, const struct opt_words *configured);
-/* -1 unless it is `auto`, or addresses. */
 /* The same; returns whether it has become another list. */
 bool publish_follow(struct publish *p, const struct opt_words *configured);
 /* For one agent, which came by the address `reached`: a machine behind its provider's NAT finds no public IPv4 address of
  * its own, so this is it. Else, and where p is as configured, just p. */
 void publish_for(struct publish *out, const struct publish *p, const char *reached);
+/* -1 unless it is `auto`, or addresses. */
 must_check int publish_check(const struct opt_words *configured, struct err *e);
 #endif

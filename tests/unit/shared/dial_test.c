@@ -537,12 +537,33 @@ static void test_stopped_in_every_state(void **state)
     close(fd);
 }
 
+static void test_what_a_name_meant_last(void **state)
+{
+    static const struct dial_names names = {
+        .names = { { .host = "other", .found = { { .ss_family = AF_INET } }, .n = 1 },
+                   { .host = "relay",
+                     .found = { { .ss_family = AF_INET6 }, { .ss_family = AF_INET } },
+                     .n = 2 } }
+    };
+    struct sockaddr_storage found = { 0 };
+
+    (void)state;
+    assert_true(dial_names_find(&names, "relay", AF_INET, &found));
+    assert_int_equal(found.ss_family, AF_INET);
+    assert_true(dial_names_find(&names, "relay", AF_INET6, &found));
+    assert_false(dial_names_find(&names, "other", AF_INET6, &found));
+    assert_false(dial_names_find(&names, "nobody", AF_INET, &found));
+    assert_false(dial_names_find(NULL, "relay", AF_INET, &found));
+    assert_int_equal(found.ss_family, AF_INET6); /* as it was */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_connects, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_names_are_kept_for_five_seconds, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_a_name_that_moves, loop_make, loop_end),
+        cmocka_unit_test(test_what_a_name_meant_last),
         cmocka_unit_test_setup_teardown(test_unix_socket, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_a_name_nobody_knows_any_more, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_refused, loop_make, loop_end),

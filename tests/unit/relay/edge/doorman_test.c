@@ -278,6 +278,54 @@ static void test_it_ends_while_some_give_way(void **state)
     }
 }
 
+/* While somebody else's right one is being looked at, who has guessed too often is not told of it. */
+static void test_nobody_profits_by_what_is_looked_at(void **state)
+{
+    struct street s = street_open(state);
+    struct guest g, first, same, other;
+    char said[32];
+
+    street_begin(&s);
+    for (int i = 0; i < GUESSES; i++) {
+        snprintf(said, sizeof said, "me:%d", i);
+        assert_int_equal(answer(&s, &g, said, 1), DOORMAN_ASKS);
+    }
+    assert_int_equal(ask(&s, &first, "me:secret", 2), DOORMAN_WAITS);
+    assert_int_equal(ask(&s, &g, "me:secret", 1), DOORMAN_TIRES);
+    assert_int_equal(ask(&s, &same, "me:secret", 2), DOORMAN_WAITS);
+    assert_int_equal(ask(&s, &other, "me:secret", 3), DOORMAN_WAITS);
+    loop_until(s.loop, &other.answered);
+    assert_int_equal(first.says, DOORMAN_LETS_IN);
+    assert_int_equal(same.says, DOORMAN_LETS_IN);
+    assert_int_equal(other.says, DOORMAN_LETS_IN);
+    street_end(&s);
+}
+
+/* A place that nobody waits for is not kept, and was a guess. */
+static void test_who_asks_and_goes_gains_nothing(void **state)
+{
+    struct street s = street_open(state);
+    struct guest guesses[DOORMAN_SITE_QUEUE], goes;
+    enum doorman_says says = DOORMAN_WAITS;
+    char said[32];
+    int asked;
+
+    street_begin(&s);
+    for (int i = 0; i < DOORMAN_SITE_QUEUE; i++) {
+        snprintf(said, sizeof said, "me:%d", i);
+        assert_int_equal(ask(&s, &guesses[i], said, (uint64_t)(100 + i)), DOORMAN_WAITS);
+    }
+    doorman_leave(&guesses[1].at_door);
+    for (asked = 0; asked < 2 * GUESSES && says == DOORMAN_WAITS; asked++) {
+        snprintf(said, sizeof said, "me:goes %d", asked);
+        says = ask(&s, &goes, said, 1);
+        doorman_leave(&goes.at_door);
+    }
+    assert_int_equal(asked, GUESSES + 1);
+    assert_int_equal(says, DOORMAN_TIRES);
+    street_end(&s);
+}
+
 /* Who guesses at one site does not keep anybody waiting at another one. */
 static void test_sites_come_in_turn(void **state)
 {
@@ -340,6 +388,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_many_wait, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_who_guesses_gives_way, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_it_ends_while_some_give_way, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_nobody_profits_by_what_is_looked_at, loop_make, loop_end),
+        cmocka_unit_test_setup_teardown(test_who_asks_and_goes_gains_nothing, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_sites_come_in_turn, loop_make, loop_end),
         cmocka_unit_test_setup_teardown(test_it_ends_in_every_state, loop_make, loop_end),
     };
