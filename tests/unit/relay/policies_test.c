@@ -1,6 +1,5 @@
 #include "relay/policies.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,17 +10,7 @@
 
 #include "relay/edge/guard.h"
 #include "shared/mem.h"
-
-static struct sockaddr_storage address_of(const char *text)
-{
-    struct sockaddr_storage addr = { 0 };
-
-    if (inet_pton(AF_INET, text, &((struct sockaddr_in *)&addr)->sin_addr) == 1)
-        addr.ss_family = AF_INET;
-    else if (inet_pton(AF_INET6, text, &((struct sockaddr_in6 *)&addr)->sin6_addr) == 1)
-        addr.ss_family = AF_INET6;
-    return addr;
-}
+#include "tests/unit/shared/address_of.h"
 
 static bool lets_in(const struct policy *policy, const char *address)
 {

@@ -1,24 +1,12 @@
 #include "shared/source.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-static struct sockaddr_storage address_of(const char *text)
-{
-    struct sockaddr_storage addr = { 0 };
-
-    if (inet_pton(AF_INET, text, &((struct sockaddr_in *)&addr)->sin_addr) == 1)
-        addr.ss_family = AF_INET;
-    else if (inet_pton(AF_INET6, text, &((struct sockaddr_in6 *)&addr)->sin6_addr) == 1)
-        addr.ss_family = AF_INET6;
-    else
-        addr.ss_family = AF_UNIX;
-    return addr;
-}
+#include "tests/unit/shared/address_of.h"
 
 static void test_sources(void **state)
 {
