@@ -102,6 +102,13 @@ static void note_endless(struct edge *edge, const struct mail *mail)
     edge_stop(edge);
 }
 
+static void pass_to_others(struct edge *edge, const struct mail *mail)
+{
+    for (unsigned i = 0; i < edge->workers_n; i++)
+        if (i != mail->stream)
+            worker_post(edge->workers[i], mail);
+}
+
 static void on_mail(void *user, const struct mail *mail)
 {
     struct edge *edge = user;
@@ -110,6 +117,7 @@ static void on_mail(void *user, const struct mail *mail)
     case MAIL_PROVED: edge->events->lane_proved(edge->user, mail->lane); break;
     case MAIL_SILENT: edge->events->lane_silent(edge->user, mail->lane); break;
     case MAIL_ABORTED: edge->events->stream_aborted(edge->user, mail->lane, mail->stream); break;
+    case MAIL_WAITS: pass_to_others(edge, mail); break;
     case MAIL_SHOWS: note_shown(edge, mail); break;
     case MAIL_ENDLESS: note_endless(edge, mail); break;
     case MAIL_SPLICED: note_spliced(edge, mail); break;

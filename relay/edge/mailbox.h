@@ -17,6 +17,7 @@ enum mail_type {
     MAIL_PROVED, /* to the control plane */
     MAIL_SILENT,
     MAIL_ABORTED,
+    MAIL_WAITS,   /* stream: index of the worker; n: the service; and on to the other workers */
     MAIL_SHOWS,   /* lane: index of the worker; n: serial of the challenges that it shows from now on */
     MAIL_SPLICED, /* n: address and port that sshd sees; p: the visitor's address, allocated */
     MAIL_PARTED,  /* n: the same */

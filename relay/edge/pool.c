@@ -289,8 +289,10 @@ struct upstream *pool_take_from(struct lane *l, const struct snap_target *target
         return NULL;
     upstream_link(u)->http2 = reuse == POOL_HTTP2;
     upstream_take(u, target, alone, events, user);
-    if (!upstream_used_before(u))
+    if (!upstream_used_before(u)) {
         upstream_link(u)->claim = l->snap->claim;
+        pool_look_for_waits(l->pool);
+    }
     keep_warm(l);
     return u;
 }
@@ -453,6 +455,9 @@ struct pool *pool_new(struct loop *loop, struct round *round, const struct pool_
     uv_timer_init(&loop->uv, &p->tick);
     p->tick.data = p;
     uv_timer_start(&p->tick, on_tick, TICK_MS, TICK_MS);
+    uv_timer_init(&loop->uv, &p->waits);
+    p->waits.data = p;
+    p->timers_open = 2;
     return p;
 }
 
@@ -564,24 +569,25 @@ void pool_note_consumed(struct pool *p, uint64_t lane, uint64_t stream, uint64_t
 
 static void end_if_empty(struct pool *p)
 {
-    if (!p->stopping || !p->tick_closed || p->lanes)
+    if (!p->stopping || p->timers_open > 0 || p->lanes)
         return;
     p->events->ended(p->user);
     free(p);
 }
 
-static void on_tick_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     struct pool *p = handle->data;
 
-    p->tick_closed = true;
+    p->timers_open--;
     end_if_empty(p);
 }
 
 void pool_stop(struct pool *p)
 {
     p->stopping = true;
-    uv_close((uv_handle_t *)&p->tick, on_tick_closed);
+    uv_close((uv_handle_t *)&p->tick, on_timer_closed);
+    uv_close((uv_handle_t *)&p->waits, on_timer_closed);
     for (struct lane *l = p->lanes, *next; l; l = next) {
         next = l->next;
         l->snap = NULL;

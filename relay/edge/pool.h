@@ -16,6 +16,8 @@ struct pool_events {
     void (*proved)(void *user, uint64_t lane, uint64_t took_us); /* a stream, since it was opened */
     void (*silent)(void *user, uint64_t lane);
     void (*aborted)(void *user, uint64_t lane, uint64_t stream);
+    /* A request has had no answer yet, and the service may be held up by what other workers keep. */
+    void (*waits)(void *user, uint64_t lane, uint64_t service);
     void (*ended)(void *user); /* after pool_stop, when the last stream has closed */
 };
 
@@ -35,7 +37,8 @@ void pool_follow(struct pool *p, const struct snapshot *snapshot);
 /* The agent's `ended` and `consumed`; about an unknown stream they are ignored. */
 void pool_note_ended(struct pool *p, uint64_t lane, uint64_t stream, enum lane_how how);
 void pool_note_consumed(struct pool *p, uint64_t lane, uint64_t stream, uint64_t total);
-void pool_stop(struct pool *p); /* frees itself after `ended` */
+void pool_note_waits(struct pool *p, uint64_t lane, uint64_t service); /* as another worker's pool tells */
+void pool_stop(struct pool *p);                                        /* frees itself after `ended` */
 
 /* Which streams may be taken that have served a request already. */
 enum pool_reuse {

@@ -34,8 +34,9 @@ struct pool {
     struct dial_names names; /* of plain lanes' hosts */
     struct remains_list remains;
     struct round *round; /* for connections by HTTP/2 */
-    uv_timer_t tick;
-    bool stopping, tick_closed;
+    uv_timer_t tick, waits;
+    int timers_open;
+    bool stopping;
 };
 
 /* pool.c */
@@ -59,5 +60,6 @@ void pool_note_used(const struct lane *l, struct upstream *u); /* somebody has d
 void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end how);
 /* What has no end of its own is broken off, where nothing else is left for an agent that is going to end. */
 void pool_let_machines_go(struct pool *p);
+void pool_look_for_waits(struct pool *p); /* pool_waits.c: a request has begun on a new stream */
 void pool_take_news(struct pool *p, const struct snapshot *snapshot); /* of services that are down */
 #endif

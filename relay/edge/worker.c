@@ -98,6 +98,14 @@ static void on_aborted(void *user, uint64_t lane, uint64_t stream)
     tell(user, MAIL_ABORTED, lane, stream);
 }
 
+static void on_waits(void *user, uint64_t lane, uint64_t service)
+{
+    struct worker *w = user;
+
+    mailbox_post(w->conf.to_control,
+                 &(struct mail){ .type = MAIL_WAITS, .lane = lane, .stream = w->conf.index, .n = service });
+}
+
 static void on_pool_ended(void *user)
 {
     struct worker *w = user;
@@ -122,7 +130,8 @@ static void on_doorman_closed(void *user)
     end_if_done(w);
 }
 
-static const struct pool_events pool_events = { next_id, on_proved, on_silent, on_aborted, on_pool_ended };
+static const struct pool_events pool_events = { next_id,    on_proved, on_silent,
+                                                on_aborted, on_waits,  on_pool_ended };
 
 static struct snapshot *current_snapshot(void *user)
 {
@@ -497,6 +506,10 @@ static void on_mail(void *user, const struct mail *mail)
     case MAIL_CONSUMED:
         if (w->pool)
             pool_note_consumed(w->pool, mail->lane, mail->stream, mail->n);
+        break;
+    case MAIL_WAITS:
+        if (w->pool)
+            pool_note_waits(w->pool, mail->lane, mail->n);
         break;
     case MAIL_LISTEN: listen_too(w, mail); break;
     case MAIL_DRAIN:

@@ -59,6 +59,16 @@ def test_visitors_who_come_together(house):
     assert time.monotonic() - began < KEPT_S
 
 
+def test_visitors_of_several_workers(service, houses):
+    """What one worker keeps is in the way of the others' visitors."""
+    house, took = houses({"b.test": f"http://127.0.0.1:{service}"}, workers="3"), []
+    for n in range(16):  # each comes to any of the workers
+        began = time.monotonic()
+        assert house.visit("GET", f"/{n}", name="b.test").status == 200
+        took.append(time.monotonic() - began)
+    assert max(took) < 3, took  # it were about KEPT_S
+
+
 def test_what_may_not_be_said_twice(house):
     """A POST does not go by a connection that was kept for longer than a second, and does not wait for it."""
     time.sleep(1.1)
