@@ -70,6 +70,19 @@ static char *cert_why(struct troubles *seen, const json_t *cert)
     return copy;
 }
 
+/* The certificate is good; what takes it further, such as to a mail server, did not. */
+static void add_undeployed(const char *site, const json_t *cert, struct troubles *seen)
+{
+    troubles_add(seen, &(struct trouble){
+                           .kind = EVENT_CERTIFICATE,
+                           .subject = site,
+                           .grade = FAILING,
+                           .since_s = time_of(cert, "deploy_failing_since"),
+                           .why = status_text(cert, "deploy_error"),
+                           .remedy = "mend the program; tunnelctl reload runs it again",
+                       });
+}
+
 static void add_cert(const char *site, const json_t *cert, time_t now, struct troubles *seen)
 {
     int64_t ends = time_of(cert, "not_after");
@@ -77,6 +90,10 @@ static void add_cert(const char *site, const json_t *cert, time_t now, struct tr
     bool serious = expired || json_integer_value(json_object_get(cert, "failures")) >= REPEATED;
     bool soon = ends != 0 && ends - now < SOON_S;
 
+    if (is(cert, "state", "valid") && *status_text(cert, "deploy_error")) {
+        add_undeployed(site, cert, seen);
+        return;
+    }
     troubles_add(seen, &(struct trouble){
                            .kind = EVENT_CERTIFICATE,
                            .subject = site,

@@ -85,10 +85,13 @@ extern const char *const issuer_words[];
         ISSUER_ROW("staging_first", OPT_FLAG, staging_first, .def = "on",                                    \
                    .help = "With directory = letsencrypt: whether a site's first order goes to its staging " \
                            "area, so that what does not work costs nothing."),                               \
-        ISSUER_ROW("deploy_hook", OPT_PATH, deploy_hook, .sample = "/etc/tunnel/deploy-hook",                \
-                   .help = "Program that is run when a certificate has become another one, for at most a "   \
-                           "minute. Its environment has TUNNEL_DOMAIN, TUNNEL_NAMES, TUNNEL_ISSUER, "        \
-                           "TUNNEL_CERT, TUNNEL_KEY and TUNNEL_NOT_AFTER."),                                 \
+        ISSUER_ROW(                                                                                          \
+            "deploy_hook", OPT_PATH, deploy_hook, .sample = "/etc/tunnel/deploy-hook",                       \
+            .help =                                                                                          \
+                "Program that is run when a certificate has become another one, for at most a "              \
+                "minute. Its environment has TUNNEL_DOMAIN, TUNNEL_NAMES, TUNNEL_ISSUER, "                   \
+                "TUNNEL_CERT, TUNNEL_KEY and TUNNEL_NOT_AFTER. One that does not end well is told of by "    \
+                "status and alerts, and run again by a reload or a restart."),                               \
         ISSUER_ROW("dns", OPT_NAME, dns, .sample = "cloudflare",                                             \
                    .help =                                                                                   \
                        "Name of the [provider] by which dns-01 is answered. Without it the provider of the " \

@@ -33,6 +33,8 @@ struct managed {
     struct kept kept;         /* issued, and not on disk */
     char *disk;               /* why the last job could not do its work: our own disk; NULL: it could */
     bool to_deploy;
+    char *undeployed; /* why deploy_hook did not end well, since when; NULL: it did */
+    int64_t undeployed_since;
     char *seen;          /* what it has seen */
     char *warning;       /* and what was odd, last time */
     int here;            /* how many names lead here while tries fail; -1: not looked at */

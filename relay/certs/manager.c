@@ -162,6 +162,8 @@ void manager_reload(struct manager *m, const struct opt_conf *conf)
         d->look_again_ms = 0;
         if (d->trouble)
             manager_load(m, d);
+        else
+            manager_deploy_again(m, d);
     }
     manager_wake(m);
 }

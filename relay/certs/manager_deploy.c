@@ -12,11 +12,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct manager_deployment {
     struct manager_deployment *next;
     struct manager *m;
-    char *site;
+    char *site, *hook;
 };
 
 static bool runs(const struct manager *m, const char *site)
@@ -31,6 +32,20 @@ static bool runs(const struct manager *m, const char *site)
 void manager_note_deployment(const struct manager *m, struct managed *d)
 {
     d->to_deploy = !runs(m, d->names[0]) && store_deploys(m->store, d->names[0]);
+}
+
+static void see_undeployed(const struct manager *m, struct managed *d)
+{
+    free(d->undeployed);
+    d->undeployed = store_undeployed(m->store, d->names[0], &d->undeployed_since);
+}
+
+void manager_deploy_again(const struct manager *m, struct managed *d)
+{
+    if (!d->loaded)
+        return;
+    see_undeployed(m, d);
+    d->to_deploy = d->to_deploy || (d->undeployed && !runs(m, d->names[0]));
 }
 
 static const char *hook_of(const struct manager *m, const struct meta_cert *cert)
@@ -49,17 +64,36 @@ static void take_off(struct manager_deployment *ended)
     *at = ended->next;
 }
 
+/* NULL: it has done what it is there for. */
+static char *what_went_wrong(const char *hook, const struct hook_end *end)
+{
+    static const char rest[] = "so the certificate may be missing where it takes it; mend it, then "
+                               "tunnelctl reload runs it again";
+
+    if (!end->started)
+        return mem_format("deploy_hook %s cannot be run, %s", hook, rest);
+    if (end->signal != 0)
+        return mem_format("deploy_hook %s was ended by signal %d, %s", hook, end->signal, rest);
+    return end->status == 0 ? NULL
+                            : mem_format("deploy_hook %s ended with exit code %lld, %s", hook,
+                                         (long long)end->status, rest);
+}
+
 static void on_hook_ended(void *user, const struct hook_end *end)
 {
     struct manager_deployment *running = user;
     struct manager *m = running->m;
     struct managed *d = manager_find(m, running->site);
+    char *why = what_went_wrong(running->hook, end);
 
-    (void)end; /* what went wrong is in the log */
-    store_deployed(m->store, running->site);
+    store_deployed(m->store, running->site, why, time(NULL));
     take_off(running);
-    if (d)
+    if (d) {
         manager_note_deployment(m, d); /* another one has come meanwhile */
+        see_undeployed(m, d);
+    }
+    free(why);
+    free(running->hook);
     free(running->site);
     free(running);
     manager_wake(m);
@@ -86,7 +120,7 @@ static void run(struct manager *m, struct managed *d, enum meta_slot slot, const
         { "TUNNEL_NOT_AFTER", json_string_value(not_after) },
     };
 
-    *running = (struct manager_deployment){ m->deployments, m, mem_copy(d->names[0]) };
+    *running = (struct manager_deployment){ m->deployments, m, mem_copy(d->names[0]), mem_copy(hook) };
     m->deployments = running;
     m->jobs++;
     hook_run(m->loop, "deploy_hook", hook, variables, sizeof variables / sizeof *variables, on_hook_ended,
@@ -95,6 +129,12 @@ static void run(struct manager *m, struct managed *d, enum meta_slot slot, const
     free(key);
     json_decref(not_after);
     buf_free(&names);
+}
+
+static void forget(const struct manager *m, struct managed *d)
+{
+    store_deployed(m->store, d->names[0], NULL, 0);
+    see_undeployed(m, d);
 }
 
 void manager_deploy(struct manager *m, struct managed *d)
@@ -110,5 +150,5 @@ void manager_deploy(struct manager *m, struct managed *d)
     if (hook[0])
         run(m, d, slot, hook);
     else
-        store_deployed(m->store, d->names[0]); /* it was taken out of the configuration */
+        forget(m, d); /* it was taken out of the configuration */
 }

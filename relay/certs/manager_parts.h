@@ -64,6 +64,8 @@ const char *manager_last_error(const struct managed *d);
 void manager_deploy(struct manager *m, struct managed *d);
 /* Looks whether it is due. While one runs for the site it is not: its end looks again. */
 void manager_note_deployment(const struct manager *m, struct managed *d);
+/* One that did not end well is tried again, soon. */
+void manager_deploy_again(const struct manager *m, struct managed *d);
 
 /* manager_old.c */
 void manager_clear_old(struct manager *m, int64_t now);

@@ -89,6 +89,7 @@ void manager_free_site(struct managed *d)
     free(d->disk);
     kept_free(&d->kept);
     free(d->warning);
+    free(d->undeployed);
     json_decref(d->told);
     SSL_CTX_free(d->tls);
     meta_free(&d->meta);
@@ -198,6 +199,7 @@ void manager_load(struct manager *m, struct managed *d)
         d->meta = meta;
         d->loaded = true;
         manager_note_deployment(m, d);
+        manager_deploy_again(m, d);
         if (!d->job && !d->meta.order.url) /* a kill may have come between an order's end and its key's */
             store_drop_order_key(m->store, d->names[0]);
         manager_show(m, d);

@@ -131,15 +131,17 @@ json_t *manager_status(const struct manager *m, const char *site)
     const char *why = NULL;
 
     if (!d)
-        return json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:n, s:n, s:i}", "state", "none", "issuer",
-                         "not_after", "names", "next_attempt", "last_try", "last_error", "failing_since",
-                         "failures", 0);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "state", manager_state(m, d, now),
-                     "issuer", text_or_null(issuer_of(m, d, cert, now)), "not_after",
-                     time_or_null(cert ? cert->facts.not_after : 0), "names", names_of(cert), "next_attempt",
-                     time_or_null(next_attempt(m, d, now, &why)), "last_try", time_or_null(last_try(d)),
-                     "last_error", text_or_null(manager_last_error(d)), "failing_since",
-                     time_or_null(failing_since(d)), "failures", (json_int_t)failures(d));
+        return json_pack("{s:s, s:n, s:n, s:[], s:n, s:n, s:n, s:n, s:i, s:n, s:n}", "state", "none",
+                         "issuer", "not_after", "names", "next_attempt", "last_try", "last_error",
+                         "failing_since", "failures", 0, "deploy_error", "deploy_failing_since");
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "state",
+                     manager_state(m, d, now), "issuer", text_or_null(issuer_of(m, d, cert, now)),
+                     "not_after", time_or_null(cert ? cert->facts.not_after : 0), "names", names_of(cert),
+                     "next_attempt", time_or_null(next_attempt(m, d, now, &why)), "last_try",
+                     time_or_null(last_try(d)), "last_error", text_or_null(manager_last_error(d)),
+                     "failing_since", time_or_null(failing_since(d)), "failures", (json_int_t)failures(d),
+                     "deploy_error", text_or_null(d->undeployed), "deploy_failing_since",
+                     time_or_null(d->undeployed ? d->undeployed_since : 0));
 }
 
 static json_t *left_out(const struct managed *d)

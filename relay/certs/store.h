@@ -77,8 +77,10 @@ bool store_pair(const struct store *s, const struct meta *m, enum meta_slot slot
 /* A program is to be run for a certificate that came: it was not begun, or its end was not seen. */
 bool store_deploys(const struct store *s, const char *name);
 void store_deploy_begins(const struct store *s, const char *name);
-/* What has begun has ended; what came meanwhile stays noted. */
-void store_deployed(const struct store *s, const char *name);
+/* What has begun has ended; what came meanwhile stays noted. why: it did not end well, which is noted until one does. */
+void store_deployed(const struct store *s, const char *name, const char *why, int64_t now);
+/* Why the last one did not end well, and since when none has. To be freed; NULL: it did. */
+char *store_undeployed(const struct store *s, const char *name, int64_t *since);
 /* The kinds of key whose certificates are to be shown now, a bit for each: those that are good; when none is, all that there are. */
 unsigned store_shown(const struct meta *m, int64_t now);
 /* A TLS context with these. NULL with the reason. */

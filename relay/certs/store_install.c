@@ -1,13 +1,8 @@
 /* A new certificate is judged, and comes into the store when it is good, and not worse than what is in its place. */
 #include "relay/certs/store_parts.h"
 
-#include "shared/file.h"
-#include "shared/log.h"
 #include "shared/mem.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,77 +92,6 @@ void store_drop_order_key(const struct store *s, const char *name)
     free(folder);
 }
 
-/* ---- what is to be run ---- */
-
-static char *note_path(const struct store *s, const char *name, const char *note)
-{
-    char *folder = store_path(s, name, NULL), *path = folder ? mem_format("%s/%s", folder, note) : NULL;
-
-    free(folder);
-    return path;
-}
-
-/* Before the certificate is there: a kill in between runs it once too often, and never too seldom. *noted: the note is this
- * certificate's; else there is one of another that came before it. */
-static int note_deployment(const struct store *s, const char *name, bool *noted, struct err *e)
-{
-    char *folder = store_path(s, name, e), *path;
-    int rc = folder ? file_make_folder(folder, 0700, e) : -1, fd;
-
-    if (rc != 0) {
-        free(folder);
-        return -1;
-    }
-    path = mem_format("%s/" STORE_DEPLOY, folder);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    *noted = fd >= 0;
-    rc = fd < 0
-             ? (errno == EEXIST ? 0 : err_errno(e, errno, "cannot write %s", path))
-             : (close(fd) != 0 ? err_errno(e, errno, "cannot write %s", path) : file_sync_folder(folder, e));
-    free(path);
-    free(folder);
-    return rc;
-}
-
-bool store_deploys(const struct store *s, const char *name)
-{
-    char *due = note_path(s, name, STORE_DEPLOY), *begun = note_path(s, name, STORE_DEPLOY_BEGUN);
-    bool any = due && (access(due, F_OK) == 0 || access(begun, F_OK) == 0);
-
-    free(due);
-    free(begun);
-    return any;
-}
-
-void store_deploy_begins(const struct store *s, const char *name)
-{
-    char *due = note_path(s, name, STORE_DEPLOY), *begun = note_path(s, name, STORE_DEPLOY_BEGUN);
-
-    if (due && rename(due, begun) != 0 && errno != ENOENT)
-        log_warn("cannot note that a program was begun; it may be run twice", kv_str("path", due),
-                 kv_str("error", strerror(errno)));
-    free(due);
-    free(begun);
-}
-
-void store_deployed(const struct store *s, const char *name)
-{
-    char *begun = note_path(s, name, STORE_DEPLOY_BEGUN);
-
-    if (begun)
-        (void)unlink(begun); /* one that stays is run again at the next start */
-    free(begun);
-}
-
-static void forget_deployment(const struct store *s, const char *name)
-{
-    char *due = note_path(s, name, STORE_DEPLOY);
-
-    if (due)
-        (void)unlink(due);
-    free(due);
-}
-
 /* ---- all of it ---- */
 
 int store_install(const struct store *s, const struct store_offer *o, struct meta *m, int64_t now,
@@ -190,10 +114,10 @@ int store_install(const struct store *s, const struct store_offer *o, struct met
     next.dns = NULL;
     next.order = (struct meta_order){ 0 };
     next.held_since = 0;
-    if ((o->deploys && note_deployment(s, m->name, &noted, e) != 0) ||
+    if ((o->deploys && store_note_deployment(s, m->name, &noted, e) != 0) ||
         store_write_version(s, &next, m, slot, o->key, e) != 0) {
         if (noted)
-            forget_deployment(s, m->name);
+            store_forget_deployment(s, m->name);
         meta_cert_free(&next.certs[slot]);
         return -1;
     }

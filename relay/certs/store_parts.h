@@ -15,9 +15,11 @@ struct store {
 /* The key of an order, in the name's folder. */
 #define STORE_ORDER_KEY "order.key"
 
-/* Two notes of a program that is to be run: it was not begun, and it has begun. Empty files. */
-#define STORE_DEPLOY       "deploy.due"
-#define STORE_DEPLOY_BEGUN "deploy.begun"
+/* Notes of a program that is to be run: it was not begun, and it has begun (empty files); it did not end well: since when,
+ * in Unix time, a blank, and why. */
+#define STORE_DEPLOY        "deploy.due"
+#define STORE_DEPLOY_BEGUN  "deploy.begun"
+#define STORE_DEPLOY_FAILED "deploy.failed"
 
 /* One name's folder; free it. NULL with the reason for what is no name. */
 char *store_path(const struct store *s, const char *name, struct err *e);
@@ -32,6 +34,10 @@ struct signer *store_load_key(const char *path, struct err *e);
  * one that was. The other pair is taken from there, as `before` says. */
 must_check int store_write_version(const struct store *s, const struct meta *m, const struct meta *before,
                                    enum meta_slot slot, const struct signer *key, struct err *e);
+/* Before the certificate is there: a kill in between runs it once too often, and never too seldom. *noted: the note is this
+ * certificate's; else there is one of another that came before it. */
+must_check int store_note_deployment(const struct store *s, const char *name, bool *noted, struct err *e);
+void store_forget_deployment(const struct store *s, const char *name);
 /* Clears away what a kill has left in the name's folder, and all but a few old versions. */
 void store_tidy(const char *folder);
 /* The folder with all that is in it. */

@@ -100,6 +100,16 @@ static void print_error(const json_t *cert)
         ctl_say(stdout, "  %s: %s", ctl_text(cert, "name"), ctl_text(cert, "warning"));
 }
 
+static void print_undeployed(const json_t *cert)
+{
+    const char *why = ctl_text(cert, "deploy_error");
+    struct when begun;
+
+    if (*why)
+        ctl_say(stdout, "  %s: %s; since %s", ctl_text(cert, "name"), why,
+                when_ago(ctl_text(cert, "deploy_failing_since"), &begun));
+}
+
 static void print_left_out(const json_t *cert)
 {
     const json_t *list = json_object_get(cert, "left_out"), *one;
@@ -117,7 +127,7 @@ static bool is_wrong(const json_t *cert)
 {
     const char *state = ctl_text(cert, "state");
 
-    return strcmp(state, "failing") == 0 || strcmp(state, "expired") == 0;
+    return strcmp(state, "failing") == 0 || strcmp(state, "expired") == 0 || *ctl_text(cert, "deploy_error");
 }
 
 static enum ctl_exit show(struct ctl *c)
@@ -141,6 +151,7 @@ static enum ctl_exit show(struct ctl *c)
     {
         if (!c->json) {
             print_error(cert);
+            print_undeployed(cert);
             print_left_out(cert);
         }
         if (is_wrong(cert))
@@ -181,6 +192,7 @@ static enum ctl_exit renew(struct ctl *c)
         printf("%s: %s, from %s, good for %s\n", ctl_text(reply, "name"), ctl_text(reply, "state"),
                or_dash(ctl_text(reply, "issuer")), when_in(ctl_text(reply, "not_after"), &left));
         print_error(reply);
+        print_undeployed(reply);
         print_left_out(reply);
     }
     result = is_wrong(reply) ? CTL_FAILING : CTL_WELL;

@@ -145,6 +145,13 @@ static bool has_remedy(const char *why)
     return strchr(why, ';') || strchr(why, '?');
 }
 
+static void deployment(struct problems *p, const json_t *domain, const json_t *cert)
+{
+    if (*status_text(cert, "deploy_error"))
+        say(p, WILL_BE_SEEN, status_text(domain, "name"), status_text(cert, "deploy_error"), cert,
+            "deploy_failing_since", NULL);
+}
+
 static void certificate(struct problems *p, const json_t *domain, const json_t *cert)
 {
     bool over = is(cert, "state", "expired"),
@@ -174,7 +181,11 @@ static void certificates(struct problems *p, const json_t *domain)
     const json_t *cert;
     size_t i;
 
-    json_array_foreach(json_object_get(domain, "certs"), i, cert) certificate(p, cert, cert);
+    json_array_foreach(json_object_get(domain, "certs"), i, cert)
+    {
+        certificate(p, cert, cert);
+        deployment(p, cert, cert);
+    }
 }
 
 static void records(struct problems *p, const json_t *domain)
@@ -243,6 +254,7 @@ static void relay_domain(struct problems *p, const json_t *domain)
     away(p, domain);
     service_at_home(p, domain);
     certificate(p, domain, json_object_get(domain, "cert"));
+    deployment(p, domain, json_object_get(domain, "cert"));
     certificates(p, domain);
 }
 

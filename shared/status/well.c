@@ -43,8 +43,8 @@ bool well_domain_at_relay(const json_t *domain)
 
     return well_served(domain) &&
            (!*status_text(domain, "service_state") || is_well(domain, "service_state")) &&
-           !cert_state_is_wrong(cert) && cert_state_covers(cert, status_text(domain, "name")) &&
-           cert_state_is_well(domain);
+           !cert_state_is_wrong(cert) && !*status_text(cert, "deploy_error") &&
+           cert_state_covers(cert, status_text(domain, "name")) && cert_state_is_well(domain);
 }
 
 bool well_service(const json_t *owner)

@@ -238,6 +238,35 @@ def test_a_hook_that_was_cut_off_is_run_again(certs: Callable[..., Certs], folde
     assert told.read_text() == 2 * f"{DOMAIN}\n" and c.pebble.issued() == 1
 
 
+def test_a_hook_that_fails_is_told_of_until_it_does_not(certs: Callable[..., Certs], ctl: Callable, folder: Path) -> None:
+    """The certificate is served; what the hook takes it to may have the old one, which nobody would notice otherwise."""
+    hook, told = folder / "hook", folder / "told"
+    hook.write_text(f"#!/bin/sh\necho $TUNNEL_DOMAIN >> {told}\nexit 3\n")
+    hook.chmod(0o755)
+    c = certs(acme={"deploy_hook": hook})
+    c.wait("valid")
+    wait_until(lambda: c.cert()["deploy_error"], "its failure is seen")
+    seen = c.cert()
+    assert f"deploy_hook {hook} ended with exit code 3" in seen["deploy_error"] and "tunnelctl reload" in seen["deploy_error"]
+    assert seen["state"] == "valid" and seen["last_error"] is None and c.listed()["deploy_error"] == seen["deploy_error"]
+    for command in "status", "certs":
+        shown = ctl(command, at=c.relay)
+        assert shown.code == 1 and "ended with exit code 3" in shown.out, shown
+    c.restart()
+    wait_until(lambda: told.read_text() == 2 * f"{DOMAIN}\n", "a restart runs it again")
+    wait_until(lambda: c.cert()["deploy_error"], "it is known of, and fails again")
+    assert c.cert()["deploy_failing_since"] == seen["deploy_failing_since"]
+    hook.chmod(0o644)
+    c.reload(deploy_hook=hook)
+    wait_until(lambda: "cannot be run" in c.cert()["deploy_error"], "it has lost its mode")
+    hook.write_text(f"#!/bin/sh\necho $TUNNEL_DOMAIN >> {told}\n")
+    hook.chmod(0o755)
+    c.reload(deploy_hook=hook)
+    wait_until(lambda: c.cert()["deploy_error"] is None, "it has done its work")
+    assert told.read_text() == 3 * f"{DOMAIN}\n" and not (c.relay.state_dir / "certs" / DOMAIN / "deploy.failed").exists()
+    assert ctl("certs", at=c.relay).code == 0 and c.pebble.issued() == 1
+
+
 def test_a_hook_that_never_ends_is_ended(certs: Callable[..., Certs], folder: Path) -> None:
     """Behind a minute, with all that it has started; the site is served, and renewed, meanwhile."""
     hook, told, clock = folder / "hook", folder / "told", Clock(folder)

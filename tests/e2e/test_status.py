@@ -27,7 +27,7 @@ MANUAL = Path(__file__).resolve().parents[2] / "conf/man/tunnelctl.1"
 # Members that the answers below have no reason to show.
 RARE = re.compile(r"domains\[\]\.(upstream|routes\[\]\..*|certs\[\]\..*|dns\.records\[\]\.(provider|public)\[\]|dns)"
                   r"|leaving\[\].*|relays\[\]\.(protocol|remote_.*|service.*)|notices\[\]\..*|domains\[\]\.guard\..*|domains\[\]\.cert"
-                  r"|domains\[\]\.cert\.failures|alerts\.webhook\..*")
+                  r"|domains\[\]\.cert\.(failures|deploy_.*)|alerts\.webhook\..*")
 
 
 def ctl(daemon, *words):
