@@ -20,7 +20,6 @@ from netns import Hosts, require_netns
 from path import Front, edges, fronts, new_key
 from ports import PortPath, echo, exactly, hold_port, port_paths, read_all, receive, reset, services
 from programs import PATIENCE_S, limit, wait_until
-from upgraded import CLOSE_WAIT
 
 
 def refuses(address):
@@ -466,34 +465,6 @@ def test_a_relay_that_is_killed_is_a_reset_never_an_end(port_paths, services):
         with pytest.raises(ConnectionResetError):
             receive(cut)
     path.start_relay()
-
-
-def test_an_agent_that_is_killed_is_a_reset_never_an_end(port_paths, services):
-    """For the service, as above for the visitor: half of an upload is not to look whole. What the visitor has ended is."""
-    going, ended_too, killed = threading.Event(), threading.Event(), threading.Event()
-
-    def cut(sock):
-        exactly(sock, 100_000)
-        going.set()
-        return receive(sock)
-
-    def whole(sock):
-        wait_until(lambda: sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == CLOSE_WAIT, "the end has come")
-        ended_too.set()
-        assert killed.wait(PATIENCE_S * 2)
-        return receive(sock)[0]
-
-    a, b = services(cut), services(whole)
-    path = port_paths({"a": {"service": a.url}, "b": {"service": b.url}})
-    with path.connect("a") as uploads, path.connect("b") as ended:
-        uploads.sendall(bytes(100_000))
-        ended.sendall(bytes(50_000))
-        ended.shutdown(socket.SHUT_WR)
-        assert going.wait(PATIENCE_S)
-        assert ended_too.wait(PATIENCE_S)
-        path.agent.kill()
-        killed.set()
-        assert isinstance(a.result(), ConnectionResetError) and b.result() == 50_000
 
 
 def test_a_relay_that_ends_closes_its_ports_at_once(port_paths, service):
