@@ -516,6 +516,13 @@ void stream_find_vanished(const struct stream *s)
         (void)setsockopt(stream_fd(s), options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
+void stream_reset_when_killed(const struct stream *s, bool on)
+{
+    const struct linger how = { .l_onoff = on, .l_linger = 0 };
+
+    (void)setsockopt(stream_fd(s), SOL_SOCKET, SO_LINGER, &how, sizeof how);
+}
+
 /* ---- end ---- */
 
 /* The peer is woken once instead of twice. */

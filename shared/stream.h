@@ -68,6 +68,9 @@ void stream_hear_out(struct stream *s);
 
 /* Of TCP: from now on a peer who vanishes without a word is found within 2 minutes, and it breaks. */
 void stream_find_vanished(const struct stream *s);
+/* Of TCP: whether the peer sees a reset when this process is killed, instead of the end in order that the kernel says for
+ * us. What the kernel still has to send is lost then, also when the stream is closed: it is to be off before that. */
+void stream_reset_when_killed(const struct stream *s, bool on);
 
 size_t stream_queued(const struct stream *s); /* bytes the kernel has not taken yet */
 bool stream_full(const struct stream *s);     /* from STREAM_FULL_BYTES until drained */

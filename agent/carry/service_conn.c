@@ -134,6 +134,10 @@ static void become_ready(struct service_conn *s)
 {
     uv_timer_stop(&s->deadline);
     s->ready = true;
+    /* Without TLS an end may be all that tells the service that it has everything: the kernel is not to say it for us when
+     * this process is killed, but of what it has all of already. */
+    if (!s->tls)
+        stream_reset_when_killed(s->sock, true);
     s->events->ready(s->user);
 }
 
@@ -312,12 +316,20 @@ static void on_drained(void *user)
         s->events->drained(s->user);
 }
 
+/* All that the visitor had to say, and its end. */
+static void leave_to_kernel(const struct service_conn *s)
+{
+    if (s->ended_ours && !s->tls && stream_queued(s->sock) == 0)
+        stream_reset_when_killed(s->sock, false);
+}
+
 static void on_sent(void *user)
 {
     struct service_conn *s = user;
 
     if (s->closing || !s->ready)
         return;
+    leave_to_kernel(s);
     s->events->sent(s->user);
     end_if_done(s);
 }
@@ -361,6 +373,7 @@ void service_conn_shutdown(struct service_conn *s)
     }
     s->ended_ours = true;
     stream_shutdown(s->sock);
+    leave_to_kernel(s);
     end_if_done(s);
 }
 

@@ -4,62 +4,30 @@
  *      \___ a stranger, 5 s ____________\____ EOF: silently __________\_______\____ abort, reset, stop ──────▶
  *
  * The relay must know how a stream ended before it sees the end: an EOF or close waits until the line that explains it
- * has gone into the conversation's channel as a whole. */
-#include "agent/carry/stream.h"
+ * has gone into the conversation's channel as a whole. And of raw bytes the service must not see an end that nobody has
+ * meant: the relay's waits until that has shown that it lives. */
+#include "agent/carry/stream_parts.h"
 
-#include "agent/carry/service_conn.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { OPENING_MS = 5000, HEADER_MS = 5000 };
 /* The relay is told at once of much that the service has taken, and a moment later of less, as more may come: a line for each
  * read costs sshd as much as the data. Once a second of little, or idle WebSockets would seem to hold it. */
 enum { CONSUMED_BYTES = 64 * 1024, CONSUMED_MANY_BYTES = 256 * 1024, CONSUMED_MS = 2, REST_BYTES = 4096 };
 
+#define RAW_ITEM "tcp:"
+
 _Static_assert(LOOP_READ_BYTES % SSH_PACKET_BYTES == 0, "each read would end in a short packet");
 
-enum state { C_OPENING, C_WARM, C_DIAL, C_CARRY, C_CLOSE };
-
-struct carry {
-    struct carry_lane *lane;
-    struct carry *next;
-    LIBSSH2_CHANNEL *channel; /* NULL once given back */
-    enum state state;
-    int pending;  /* what libuv or the service's connection still holds of us */
-    bool stopped; /* by the lane: whatever the state is, it ends now */
-
-    uv_timer_t deadline;
-    bool late;
-
-    uint64_t id;        /* known from the opening on */
-    bool opened;        /* id is valid */
-    struct buf in;      /* the opening, then the second header and what came behind it */
-    char *item, *route; /* "domain:NAME"; "" for its own service */
-
-    struct service_conn *service;   /* NULL before it is dialled and after it has ended */
-    bool ready, answered, declined; /* it is reached; has said something; is well, but has no HTTP/2 */
-    enum lane_how service_how;      /* once it has ended */
-    char *service_why;
-    bool service_eof, paused;
-    uint64_t to_service, consumed; /* bytes after the second header; those that the relay knows to be taken */
-    struct buf out;                /* from the service, not taken by libssh2 yet */
-    bool relay_eof, eof_sent;
-
-    bool ended_said;
-    uint64_t ended_at; /* its place in the conversation */
-
-    struct carry_link all;
-    bool counted, stuck;          /* counted: among those in use */
-    uint64_t moved, moved_before; /* bytes that have left it, now and at the last look */
-};
-
 static void dial(struct carry *c, const struct site_service *service, bool passed);
-static enum state step_opening(struct carry *c);
-static enum state step_warm(struct carry *c);
-static enum state step_dial(struct carry *c);
-static enum state step_carry(struct carry *c);
+static enum carry_state step_opening(struct carry *c);
+static enum carry_state step_warm(struct carry *c);
+static enum carry_state step_dial(struct carry *c);
+static enum carry_state step_carry(struct carry *c);
 static void close_if_explained(struct carry *c);
 static void on_service_ready(void *user);
 static void on_service_received(void *user, const char *bytes, size_t n);
@@ -121,7 +89,7 @@ static void on_closed(uv_handle_t *handle)
     carry_run(c);
 }
 
-static void enter(struct carry *c, enum state next)
+static void enter(struct carry *c, enum carry_state next)
 {
     c->state = next;
     set_deadline(c, 0); /* a dial has its own, and neither waiting nor carrying has one at first */
@@ -151,7 +119,7 @@ static void free_if_idle(struct carry *c)
 void carry_run(struct carry *c)
 {
     for (;;) {
-        enum state next = C_CLOSE;
+        enum carry_state next = C_CLOSE;
 
         if (c->state == C_CLOSE) {
             close_if_explained(c);
@@ -181,7 +149,7 @@ static void say_ended(struct carry *c, enum lane_how how, const char *detail)
     c->ended_at = c->lane->say_ended(c->lane->user, c->id, how, detail);
 }
 
-static enum state fail(struct carry *c, enum lane_how how, const char *detail)
+static enum carry_state fail(struct carry *c, enum lane_how how, const char *detail)
 {
     if (how != LANE_EOF)
         log_info_limited(c->item ? c->item : c->lane->relay, "stream failed", kv_str("relay", c->lane->relay),
@@ -222,7 +190,7 @@ static void send_out(struct carry *c)
         buf_free(&c->out);
 }
 
-static enum state step_opening(struct carry *c)
+static enum carry_state step_opening(struct carry *c)
 {
     /* One byte more than an opening: the relay sends nothing behind it before it has the answer. */
     bool open = read_up_to(c, PROXY2_OPEN_BYTES + 1);
@@ -252,7 +220,7 @@ static enum state step_opening(struct carry *c)
 
 /* ---- WARM: waits for the second header as long as it takes ---- */
 
-static enum state use(struct carry *c, const struct proxy2_use *use)
+static enum carry_state use(struct carry *c, const struct proxy2_use *use)
 {
     const struct site *site;
     const char *why;
@@ -268,13 +236,13 @@ static enum state use(struct carry *c, const struct proxy2_use *use)
     return C_DIAL;
 }
 
-static enum state step_warm(struct carry *c)
+static enum carry_state step_warm(struct carry *c)
 {
     size_t before = c->in.len;
     bool open = read_up_to(c, PROXY2_USE_MAX_BYTES);
     struct err why = { 0 };
     struct proxy2_use header;
-    enum state next;
+    enum carry_state next;
     ssize_t n;
 
     send_out(c);
@@ -329,7 +297,7 @@ static void on_service_ready(void *user)
 
 /* It was not reached, or it turned out not to be what it should be; or it has broken off. Many do that to connections
  * that are kept, so it is worth no line, and the relay knows whether anything is missing. */
-static enum state fail_service(struct carry *c)
+static enum carry_state fail_service(struct carry *c)
 {
     static const enum lane_service states[] = { [LANE_REFUSED] = LANE_SERVICE_REFUSED,
                                                 [LANE_UNREACHABLE] = LANE_SERVICE_UNREACHABLE,
@@ -378,7 +346,7 @@ static void to_service(struct carry *c, const char *bytes, size_t n)
     service_conn_write(c->service, bytes, n);
 }
 
-static enum state step_dial(struct carry *c)
+static enum carry_state step_dial(struct carry *c)
 {
     if (!c->service)
         return fail_service(c);
@@ -450,6 +418,34 @@ void carry_hold(struct carry *c)
     }
 }
 
+/* Where nobody looks at the bytes, an end is all that tells the service that it has everything, and sshd says it also when
+ * the relay was killed. A relay that answers after its end was alive to mean it. */
+static void take_end(struct carry *c)
+{
+    c->relay_eof = true;
+    if (strncmp(c->item, RAW_ITEM, strlen(RAW_ITEM)) != 0) {
+        service_conn_shutdown(c->service);
+        return;
+    }
+    c->end_waits = true;
+    c->end_ping = c->lane->ask(c->lane->user);
+}
+
+/* False: nobody has meant it. */
+static bool is_meant(struct carry *c)
+{
+    if (!c->end_waits)
+        return true;
+    if (c->orphan || c->end_ping == 0)
+        return false;
+    if (c->lane->answered(c->lane->user, c->end_ping)) {
+        c->end_waits = false;
+        if (c->service)
+            service_conn_shutdown(c->service);
+    }
+    return true;
+}
+
 /* libssh2 keeps what is not read, up to its window, so a service that reads slowly slows its visitor. */
 static void carry_in(struct carry *c)
 {
@@ -459,10 +455,8 @@ static void carry_in(struct carry *c)
            !ssh_channel_quiet(c->lane->pipe, c->channel)) {
         ssize_t n = ssh_channel_read(c->channel, chunk, LOOP_BUF_BYTES);
 
-        if (n == SSH_EOF) {
-            c->relay_eof = true;
-            service_conn_shutdown(c->service);
-        }
+        if (n == SSH_EOF)
+            take_end(c);
         if (n <= 0)
             break;
         to_service(c, chunk, (size_t)n);
@@ -486,10 +480,14 @@ static void carry_out(struct carry *c)
     }
 }
 
-static enum state step_carry(struct carry *c)
+static enum carry_state step_carry(struct carry *c)
 {
     carry_in(c);
     carry_out(c);
+    if (!is_meant(c)) {
+        say_ended(c, LANE_RESET, "the relay has gone");
+        return C_CLOSE;
+    }
     if (!c->eof_sent && (c->relay_eof || !c->service) && ssh_channel_closed(c->channel))
         return C_CLOSE; /* nobody is left who could hear why */
     /* What it said before may be all that the visitor has asked for. */
@@ -512,6 +510,12 @@ void carry_stop(struct carry *c)
 {
     c->channel = NULL;
     stop(c);
+}
+
+void carry_orphan(struct carry *c)
+{
+    c->orphan = true;
+    carry_run(c);
 }
 
 void carry_close_warm(struct carry *c)
@@ -539,22 +543,6 @@ bool carry_abort(struct carry *c, uint64_t stream)
 
 /* ---- for limits.c ---- */
 
-struct carry_link *carry_link(struct carry *c)
-{
-    return &c->all;
-}
-
-uint64_t carry_held(const struct carry *c)
-{
-    uint64_t held = c->in.len + c->out.len;
-
-    if (c->service)
-        held += service_conn_queued(c->service);
-    if (c->channel)
-        held += ssh_channel_unread(c->channel);
-    return held;
-}
-
 void carry_look(struct carry *c)
 {
     uint64_t moved = c->moved + (c->service ? c->consumed + untold(c) : 0);
@@ -565,11 +553,6 @@ void carry_look(struct carry *c)
         tell_consumed(c);
 }
 
-bool carry_is_stuck(const struct carry *c)
-{
-    return c->stuck && c->state != C_CLOSE && carry_in_use(c);
-}
-
 void carry_shed(struct carry *c)
 {
     buf_free(&c->in);
@@ -577,16 +560,6 @@ void carry_shed(struct carry *c)
     fail(c, LANE_RESET, "it stood still and held too much memory (max_buffered)");
     c->stopped = true;
     carry_run(c);
-}
-
-bool carry_in_use(const struct carry *c)
-{
-    return c->item != NULL;
-}
-
-struct carry **carry_next(struct carry *c)
-{
-    return &c->next;
 }
 
 /* ---- end ---- */

@@ -31,6 +31,9 @@ struct carry_lane {
     void (*say_consumed)(void *user, uint64_t stream, uint64_t total);
     /* True once libssh2 has taken the conversation up to there. */
     bool (*said)(void *user, uint64_t place);
+    /* Asks the relay whether it lives: a number for `answered`; 0: it has gone. Not for streams of a plain forward. */
+    uint64_t (*ask)(void *user);
+    bool (*answered)(void *user, uint64_t ping);
     /* Bytes for the relay were added to the pipe. False when so many wait that services are not to be read. */
     bool (*added)(void *user);
     void (*ended)(void *user, struct carry *c);
@@ -59,7 +62,8 @@ void carry_hold(
 /* The lane's secret is another one: a stream that proved itself with the one before is of no use, unless it is in use. */
 void carry_close_warm(struct carry *c);
 void carry_close_unused(
-    struct carry *c); /* no new streams are wanted: neither a warm one nor one that begins */
+    struct carry *c);               /* no new streams are wanted: neither a warm one nor one that begins */
+void carry_orphan(struct carry *c); /* the relay has gone, and its visitor with it */
 bool carry_abort(struct carry *c, uint64_t stream); /* true when it was this one */
 
 bool carry_in_use(const struct carry *c);

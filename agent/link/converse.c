@@ -151,17 +151,43 @@ void converse_claim(struct converse *c)
     say_services(c);
 }
 
+static void say_ping(struct converse *c, int64_t now_ms)
+{
+    const struct lane_msg m = { .type = LANE_PING,
+                                .ping = { .n = ++c->pings, .t = now_ms, .rtt_ms = c->rtt_ms } };
+
+    lane_msg_write(&c->out, &m);
+    c->pinged = c->taken + c->out.len;
+}
+
+static bool hears(const struct converse *c)
+{
+    return c->state != CONVERSE_HELLO && c->state != CONVERSE_AWAY;
+}
+
 bool converse_ping(struct converse *c, int64_t now_ms)
 {
     bool answers = c->pongs == c->pings;
-    struct lane_msg m = { .type = LANE_PING, .ping = { .t = now_ms, .rtt_ms = c->rtt_ms } };
 
     /* What is still on its way makes the same point, and a stuck channel is not to fill up with pings. */
-    if (c->state == CONVERSE_HELLO || c->state == CONVERSE_AWAY || c->out.len > 0)
+    if (!hears(c) || c->out.len > 0)
         return false;
-    m.ping.n = ++c->pings;
-    lane_msg_write(&c->out, &m);
+    say_ping(c, now_ms);
     return answers;
+}
+
+uint64_t converse_ask(struct converse *c, int64_t now_ms)
+{
+    if (!hears(c))
+        return 0;
+    if (c->pings == 0 || c->taken >= c->pinged) /* one that is still here serves all who ask meanwhile */
+        say_ping(c, now_ms);
+    return (uint64_t)c->pings;
+}
+
+bool converse_answered(const struct converse *c, uint64_t ping)
+{
+    return (uint64_t)c->pongs >= ping;
 }
 
 static void say_why(struct converse *c, enum lane_msg_type type, const char *why)
@@ -260,7 +286,7 @@ static void hear_ping(struct converse *c, const struct lane_msg *m)
 
 static void hear_pong(struct converse *c, const struct lane_msg *m, int64_t now_ms)
 {
-    if (m->ping.n != c->pings || m->ping.t > now_ms)
+    if (m->ping.n > c->pings || m->ping.n <= c->pongs || m->ping.t > now_ms)
         return;
     c->pongs = m->ping.n;
     c->rtt_ms = now_ms - m->ping.t;
@@ -268,6 +294,7 @@ static void hear_pong(struct converse *c, const struct lane_msg *m, int64_t now_
 
 static void hear_away(struct converse *c)
 {
+    c->events->away(c->user);
     if (c->state == CONVERSE_AWAY || c->state == CONVERSE_GOODBYE)
         return;
     c->state = CONVERSE_AWAY;

@@ -23,6 +23,7 @@ enum converse_state {
 struct converse_events {
     void (*welcomed)(void *user); /* the secret is another one */
     void (*aborted)(void *user, uint64_t stream);
+    void (*away)(void *user); /* the relay has gone, whether or not it comes back */
 };
 
 struct converse {
@@ -38,8 +39,9 @@ struct converse {
     struct lane_lines in;
     struct buf out;
     uint64_t taken;                     /* bytes of out that went on their way */
+    uint64_t pinged;                    /* where the last ping ends */
     struct secret secret;               /* bytes is NULL before the first welcome */
-    int64_t heartbeat_ms, pings, pongs; /* pongs: number of the last ping that was answered */
+    int64_t heartbeat_ms, pings, pongs; /* pongs: number of the latest ping that was answered */
     int64_t rtt_ms;                     /* -1 while none is known */
 };
 
@@ -61,6 +63,9 @@ void converse_claim(
 bool converse_say(struct converse *c, const struct lane_msg *m);
 /* False when an answer is not to be expected: nobody is there, or the ping before has none. */
 bool converse_ping(struct converse *c, int64_t now_ms);
+/* A ping whose answer (converse_answered) shows that the relay was there after this call; 0: nobody is there. */
+uint64_t converse_ask(struct converse *c, int64_t now_ms);
+bool converse_answered(const struct converse *c, uint64_t ping);
 void converse_goodbye(struct converse *c, const char *why);
 /* Returns the place that converse_said is to be asked about. */
 uint64_t converse_ended(struct converse *c, uint64_t stream, enum lane_how how, const char *detail);

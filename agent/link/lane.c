@@ -16,9 +16,12 @@ struct lane {
 
 static void on_welcomed(void *user);
 static void on_aborted(void *user, uint64_t stream);
+static void on_away(void *user);
 static uint64_t say_ended(void *user, uint64_t stream, enum lane_how how, const char *detail);
 static void say_consumed(void *user, uint64_t stream, uint64_t total);
 static bool is_said(void *user, uint64_t place);
+static uint64_t ask(void *user);
+static bool is_answered(void *user, uint64_t ping);
 static int lane_converse(struct duty *d, struct err *e);
 static int lane_forward(struct duty *d, struct err *e);
 static int lane_run(struct duty *d, struct err *e);
@@ -57,7 +60,7 @@ static void find_reached(const struct duty_conf *conf, char out[INET6_ADDRSTRLEN
 
 struct duty *lane_new(const struct duty_conf *conf)
 {
-    static const struct converse_events talk_events = { on_welcomed, on_aborted };
+    static const struct converse_events talk_events = { on_welcomed, on_aborted, on_away };
     static const struct duty_ops ops = {
         .converse = lane_converse,
         .forward = lane_forward,
@@ -79,6 +82,8 @@ struct duty *lane_new(const struct duty_conf *conf)
     l->duty.carry.say_ended = say_ended;
     l->duty.carry.say_consumed = say_consumed;
     l->duty.carry.said = is_said;
+    l->duty.carry.ask = ask;
+    l->duty.carry.answered = is_answered;
     converse_init(&l->talk, session->relay, session->lane, session->boot, session->sites, &talk_events, l);
     find_reached(conf, l->talk.reached);
     return &l->duty;
@@ -165,6 +170,11 @@ static void on_aborted(void *user, uint64_t stream)
         c = *carry_next(c);
 }
 
+static void on_away(void *user)
+{
+    duty_each_stream(&((struct lane *)user)->duty, carry_orphan);
+}
+
 static void lane_beat(struct duty *d)
 {
     struct lane *l = lane_of(d);
@@ -214,6 +224,18 @@ static void say_consumed(void *user, uint64_t stream, uint64_t total)
 static bool is_said(void *user, uint64_t place)
 {
     return converse_said(&lane_of(user)->talk, place);
+}
+
+static uint64_t ask(void *user)
+{
+    struct lane *l = lane_of(user);
+
+    return converse_ask(&l->talk, loop_now_ms(l->duty.carry.loop)); /* goes out at the end of the round */
+}
+
+static bool is_answered(void *user, uint64_t ping)
+{
+    return converse_answered(&lane_of(user)->talk, ping);
 }
 
 /* ---- both ---- */

@@ -157,15 +157,6 @@ static void copy_visit(struct raw_visit *to, const struct raw_visit *from)
     to->counts = counts_hold(from->counts);
 }
 
-/* Where nobody looks at the bytes, an end is all that tells a visitor that he has everything: the kernel is not to say it
- * for us when this process is killed, but of what it has all of already. */
-static void reset_when_killed(struct stream *visitor, bool on)
-{
-    const struct linger how = { .l_onoff = on, .l_linger = 0 };
-
-    (void)setsockopt(stream_fd(visitor), SOL_SOCKET, SO_LINGER, &how, sizeof how);
-}
-
 struct raw *raw_start(const struct raw_host *host, struct stream *visitor, const struct raw_visit *visit,
                       const char *bytes, size_t n)
 {
@@ -181,7 +172,9 @@ struct raw *raw_start(const struct raw_host *host, struct stream *visitor, const
     counts_add(&r->visit.counts->streams, 1);
     stream_hand_over(visitor, &visitor_events, r);
     stream_find_vanished(visitor);
-    reset_when_killed(visitor, true);
+    /* Where nobody looks at the bytes, an end is all that tells a visitor that he has everything: the kernel is not to
+     * say it for us when this process is killed, but of what it has all of already. */
+    stream_reset_when_killed(visitor, true);
     stream_keep(visitor, true); /* when it ends last, its last bytes are still on their way */
     buf_add(&r->held, bytes, n);
     if (visit->repeatable)
@@ -395,7 +388,7 @@ static bool on_said_all_asked(void *user)
 static void leave_to_kernel(struct raw *r)
 {
     if (stream_queued(r->visitor) == 0)
-        reset_when_killed(r->visitor, false);
+        stream_reset_when_killed(r->visitor, false);
 }
 
 /* A visitor who has not ended learns by a reset, if he goes on, that nobody is there, as from the service itself; who

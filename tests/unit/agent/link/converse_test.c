@@ -36,9 +36,14 @@ static void on_aborted(void *user, uint64_t stream)
     buf_printf(&((struct fixture *)user)->events, "abort %llx ", (unsigned long long)stream);
 }
 
+static void on_away(void *user)
+{
+    buf_add_text(&((struct fixture *)user)->events, "away ");
+}
+
 static void start(void *user)
 {
-    static const struct converse_events events = { on_welcomed, on_aborted };
+    static const struct converse_events events = { on_welcomed, on_aborted, on_away };
     struct fixture *f = user;
 
     *f = (struct fixture){ 0 };
@@ -113,7 +118,7 @@ static void test_welcomed_again(void **state)
     assert_string_equal(buf_text(&f.events), "welcomed "); /* streams go on */
     assert_string_equal(said(&f, &text), "");
     assert_int_equal(feed(&f, "{\"type\":\"away\"}\n{\"type\":\"resync\"}\n" WELCOME, 0, NULL), 0);
-    assert_string_equal(buf_text(&f.events), "welcomed welcomed ");
+    assert_string_equal(buf_text(&f.events), "welcomed away welcomed ");
     end(&f, &text);
 }
 
@@ -186,6 +191,33 @@ static void test_pings(void **state)
     end(&f, &text);
 }
 
+static void test_who_asks_hears_of_an_answer_that_came_after(void **state)
+{
+    struct fixture f;
+    struct buf text = { 0 };
+    uint64_t first, second;
+
+    (void)state;
+    start(&f);
+    assert_int_equal(converse_ask(&f.talk, 1000), 0); /* nobody is there yet */
+    assert_int_equal(feed(&f, WELCOME, 0, NULL), 0);
+    first = converse_ask(&f.talk, 1000);
+    assert_int_equal(first, 1);
+    assert_int_equal(converse_ask(&f.talk, 1000), first); /* it has not left */
+    assert_non_null(strstr(said(&f, &text), "{\"type\":\"ping\",\"n\":1,"));
+    second = converse_ask(&f.talk, 1001);
+    assert_int_equal(second, 2);
+    assert_non_null(strstr(said(&f, &text), "{\"type\":\"ping\",\"n\":2,"));
+    assert_int_equal(feed(&f, "{\"type\":\"pong\",\"n\":1,\"t\":1000,\"rtt_ms\":-1}\n", 1100, NULL), 0);
+    assert_true(converse_answered(&f.talk, first));
+    assert_false(converse_answered(&f.talk, second));
+    assert_int_equal(feed(&f, "{\"type\":\"pong\",\"n\":2,\"t\":1001,\"rtt_ms\":-1}\n", 1100, NULL), 0);
+    assert_true(converse_answered(&f.talk, second));
+    assert_int_equal(feed(&f, "{\"type\":\"away\"}\n", 0, NULL), 0);
+    assert_int_equal(converse_ask(&f.talk, 1200), 0);
+    end(&f, &text);
+}
+
 static void test_ended_has_a_place(void **state)
 {
     struct fixture f;
@@ -224,7 +256,7 @@ static void test_away_and_resync(void **state)
     assert_int_equal(f.talk.state, CONVERSE_HELLO);
     assert_non_null(strstr(said(&f, &text), "\"type\":\"hello\""));
     assert_int_equal(feed(&f, WELCOME, 0, NULL), 0);
-    assert_string_equal(buf_text(&f.events), "welcomed welcomed ");
+    assert_string_equal(buf_text(&f.events), "welcomed away welcomed ");
     assert_non_null(strstr(said(&f, &text), "\"type\":\"claim\""));
     end(&f, &text);
 }
@@ -327,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_an_empty_set_is_claimed_too),
         cmocka_unit_test(test_a_site_for_other_relays_is_not_told),
         cmocka_unit_test(test_pings),
+        cmocka_unit_test(test_who_asks_hears_of_an_answer_that_came_after),
         cmocka_unit_test(test_ended_has_a_place),
         cmocka_unit_test(test_away_and_resync),
         cmocka_unit_test(test_goodbye),
