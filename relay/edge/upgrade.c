@@ -33,7 +33,7 @@ static void add_protocols(struct buf *out, struct str list)
 
 void upgrade_add_offer(struct buf *out, const struct h1_head *request)
 {
-    if (request->framing == H1_NO_BODY || (request->framing == H1_LENGTH && request->content_length == 0))
+    if (request->framing != H1_CHUNKED)
         add_protocols(out, h1_text(request, request->upgrade));
 }
 

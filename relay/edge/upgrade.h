@@ -7,7 +7,8 @@
 #include "shared/http/h1.h"
 
 /* Adds the protocols that the service is asked for, "websocket" or "a/1, b". Nothing when the request does not ask, or
- * has a body, which would stand in the way of the first bytes of the new protocol. */
+ * has a body of unknown length: the first bytes of the new protocol stand behind it, and nobody may differ about where.
+ * One of known length is what Docker sends. */
 void upgrade_add_offer(struct buf *out, const struct h1_head *request);
 /* True for a 101 to protocols of this offer. */
 bool upgrade_is_granted(const struct h1_head *response, struct str offer);

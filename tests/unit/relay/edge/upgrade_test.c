@@ -43,7 +43,7 @@ static void test_offers(void **state)
         { "Connection without it", GET "Connection: close\r\nUpgrade: a\r\n\r\n", "" },
         { "HTTP/1.0", "GET / HTTP/1.0\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "" },
         { "a body of no bytes", GET "Content-Length: 0\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "a" },
-        { "a body", GET "Content-Length: 1\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "" },
+        { "a body", GET "Content-Length: 1\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "a" },
         { "chunks", GET "Transfer-Encoding: chunked\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "" },
     };
 
