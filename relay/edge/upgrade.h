@@ -1,6 +1,7 @@
 /* relay/edge/upgrade.h - which other protocol a request asks for, and what a service says to it (RFC 9110 7.8). Pure.
  *
- * h2c is never among them: who spoke HTTP/2 to the service through us could ask it for anything, as anybody. */
+ * HTTP in another form is never among them, h2c above all: who spoke it to the service through us could ask it for
+ * anything, as anybody. */
 #ifndef RELAY_EDGE_UPGRADE_H
 #define RELAY_EDGE_UPGRADE_H
 #include "shared/buf.h"
