@@ -28,6 +28,7 @@ enum {
     GONE_MS = 2000,          /* in which a visitor who is gone has told so, when asked */
     LAST_CALL_MS = 3000,     /* for the first request of a visitor who has come, when we are about to end */
     LINGER_MS = 2000,        /* for the visitor to close in his turn, once he has our last words */
+    HEARD_OUT_MS = 30000,    /* for one who speaks on, since he was answered */
     UNREAD_MS = 60000,       /* without any progress of what he has yet to read */
     LOOK_MS = 1000,          /* while a request is parked: has the visitor gone? */
     PLAIN_BYTES = 65536,     /* decrypted and not yet used, where it is no head */
@@ -159,7 +160,10 @@ static void client_enter(struct client *c, enum client_state next)
         break;
     case C_EXCHANGE: set_deadline(c, PROGRESS_MS); break;
     case C_H2: begin_h2(c); break;
-    case C_LINGER: set_deadline(c, LINGER_MS); break;
+    case C_LINGER:
+        c->lingers_since_ms = now_ms(c);
+        set_deadline(c, LINGER_MS);
+        break;
     case C_CLOSE:
         if (c->resets)
             stream_reset(c->sock);
@@ -297,9 +301,13 @@ static enum client_state step_h2(struct client *c)
     return C_LINGER;
 }
 
-/* What still comes is dropped; closing at once would reset the connection and take our answer away. */
+/* What still comes is dropped; closing at once would reset the connection and take our answer away. Many programs listen
+ * only when they have said all, however early they were answered. */
 static enum client_state step_linger(struct client *c)
 {
+    if (c->plain.len > 0 && !c->spoke_h2 && !c->draining && stream_queued(c->sock) == 0 &&
+        now_ms(c) - c->lingers_since_ms < HEARD_OUT_MS)
+        set_deadline(c, LINGER_MS);
     c->dropped_bytes += c->plain.len;
     buf_free(&c->plain);
     return C_LINGER;

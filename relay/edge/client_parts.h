@@ -32,6 +32,7 @@ struct client {
     bool half_ends;                 /* nothing more will be sent, but the visitor may go on */
     bool spoke_h2;
     size_t dropped_bytes; /* while it lingers */
+    uint64_t lingers_since_ms;
 };
 
 #endif

@@ -107,6 +107,9 @@ static const char *why_not_http(const struct exchange *x, ssize_t parsed)
     if (x->response->status == 101 && !upgrade_is_granted(x->response, offer))
         return offer.n > 0 ? "101 to a protocol that was not offered"
                            : "101 without having been asked to upgrade";
+    if (x->response->status == 101 &&
+        !x->request_done) /* RFC 9110 7.8: not before it has all of the request */
+        return "101 before the request was whole";
     return x->side.ops->declines ? x->side.ops->declines(x->side.user, x->response) : NULL;
 }
 

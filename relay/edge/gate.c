@@ -82,17 +82,29 @@ static bool is_misdirected(const struct gate *g, const struct snap_site *site)
            (site != snapshot_find(g->snapshot, g->server_name) || site->policy.tls == POLICY_PASSTHROUGH);
 }
 
+/* Of the name that was asked for: whoever only ever hears that the site is elsewhere has to come to it by TLS as well. */
+static void add_hsts(const struct gate *g, const struct snap_site *site, struct buf *fields)
+{
+    const bool trusted = snapshot_browsers_trust(g->snapshot, site, h1_text(g->head, g->head->host));
+    const struct headers_changes changes = { .policy = &site->policy, .hsts_s = site->policy.hsts_s };
+
+    if (g->visitor->secure && trusted)
+        headers_add_hsts(fields, &changes);
+}
+
 static bool redirect(const struct gate *g, const struct snap_site *site, struct buf *out)
 {
     const struct redirect_from from = { g->visitor->https, g->https_port };
-    struct buf location = { 0 };
+    struct buf location = { 0 }, fields = { 0 };
     bool goes = redirect_find(g->snapshot, site, g->head, &from, &location);
 
     if (goes) {
-        redirect_add(out, &location, wants_body(g), true);
+        add_hsts(g, site, &fields);
+        redirect_add(out, &location, &fields, wants_body(g), true);
         log_answer(g, 308, out);
     }
     buf_free(&location);
+    buf_free(&fields);
     return goes;
 }
 

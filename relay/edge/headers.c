@@ -294,14 +294,29 @@ static bool is_replaced(const struct headers_changes *changes, struct str name)
            ((changes->hsts_s > 0 || changes->without_hsts) && str_eq_nocase(name, hsts));
 }
 
-static void add_changes(struct buf *out, const struct headers_changes *changes)
+static bool is_hsts(const struct policy_header *header)
+{
+    return str_eq_nocase(str_of(header->name), hsts);
+}
+
+void headers_add_hsts(struct buf *out, const struct headers_changes *changes)
 {
     const struct policy *policy = changes->policy;
 
     if (changes->hsts_s > 0 && !(policy && is_changed(policy, STR("strict-transport-security"))))
         buf_printf(out, "%s: max-age=%" PRId64 "\r\n", hsts, changes->hsts_s);
+    for (size_t i = 0; policy && !changes->without_hsts && i < policy->set_headers_n; i++)
+        if (is_hsts(&policy->set_headers[i]))
+            add(out, policy->set_headers[i].name, str_of(policy->set_headers[i].value));
+}
+
+static void add_changes(struct buf *out, const struct headers_changes *changes)
+{
+    const struct policy *policy = changes->policy;
+
+    headers_add_hsts(out, changes);
     for (size_t i = 0; policy && i < policy->set_headers_n; i++)
-        if (!changes->without_hsts || !str_eq_nocase(str_of(policy->set_headers[i].name), hsts))
+        if (!is_hsts(&policy->set_headers[i]))
             add(out, policy->set_headers[i].name, str_of(policy->set_headers[i].value));
 }
 

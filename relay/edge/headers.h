@@ -44,6 +44,9 @@ struct headers_changes {
 void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_framing framing,
                           const char *connection, const struct headers_changes *changes);
 
+/* Strict-Transport-Security alone: for what answers in the site's place. */
+void headers_add_hsts(struct buf *out, const struct headers_changes *changes);
+
 /* "203.0.113.7" or "2001:db8::7"; v4-mapped addresses as IPv4. */
 void headers_address_text(const struct sockaddr_storage *addr, char *out, size_t room);
 #endif

@@ -59,7 +59,8 @@ bool redirect_find(const struct snapshot *s, const struct snap_site *site, const
     return true;
 }
 
-void redirect_add(struct buf *out, const struct buf *location, bool with_body, bool close)
+void redirect_add(struct buf *out, const struct buf *location, const struct buf *fields, bool with_body,
+                  bool close)
 {
     static const char body[] =
         "<!doctype html>\n<title>308 Permanent Redirect</title>\n<p>This page is elsewhere.</p>\n";
@@ -67,8 +68,9 @@ void redirect_add(struct buf *out, const struct buf *location, bool with_body, b
     buf_printf(
         out,
         "HTTP/1.1 308 Permanent Redirect\r\nLocation: %.*s\r\nContent-Type: text/html; charset=utf-8\r\n"
-        "Content-Length: %zu\r\n%s\r\n",
-        (int)location->len, buf_bytes(location), sizeof body - 1, close ? "Connection: close\r\n" : "");
+        "Content-Length: %zu\r\n%.*s%s\r\n",
+        (int)location->len, buf_bytes(location), sizeof body - 1, (int)fields->len, buf_bytes(fields),
+        close ? "Connection: close\r\n" : "");
     if (with_body)
         buf_add(out, body, sizeof body - 1);
 }

@@ -14,6 +14,7 @@ struct redirect_from {
 /* True when the visitor is to come another way; then location is where, with path and query as they were. */
 bool redirect_find(const struct snapshot *s, const struct snap_site *site, const struct h1_head *head,
                    const struct redirect_from *from, struct buf *location);
-/* The whole answer: 308, which keeps the method. */
-void redirect_add(struct buf *out, const struct buf *location, bool with_body, bool close);
+/* The whole answer: 308, which keeps the method. `fields` are further ones, each with its CRLF. */
+void redirect_add(struct buf *out, const struct buf *location, const struct buf *fields, bool with_body,
+                  bool close);
 #endif

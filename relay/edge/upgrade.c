@@ -12,11 +12,24 @@ static bool is_protocol(struct str word)
     return true;
 }
 
+/* Requests could follow in it that nobody here sees. TLS is RFC 2817's, with HTTP inside. */
+static bool is_http(struct str protocol)
+{
+    static const char *const names[] = { "h2", "h2c", "http", "tls" };
+    const char *slash = memchr(protocol.p, '/', protocol.n);
+    struct str name = { protocol.p, slash ? (size_t)(slash - protocol.p) : protocol.n };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (str_eq_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
 /* The next protocol that may pass. */
 static bool next_protocol(struct str *rest, struct str *protocol)
 {
     while (str_next_word(rest, ",", protocol))
-        if (is_protocol(*protocol) && !str_eq_nocase(*protocol, "h2c"))
+        if (is_protocol(*protocol) && !is_http(*protocol))
             return true;
     return false;
 }
@@ -33,7 +46,7 @@ static void add_protocols(struct buf *out, struct str list)
 
 void upgrade_add_offer(struct buf *out, const struct h1_head *request)
 {
-    if (request->framing == H1_NO_BODY || (request->framing == H1_LENGTH && request->content_length == 0))
+    if (request->framing != H1_CHUNKED)
         add_protocols(out, h1_text(request, request->upgrade));
 }
 

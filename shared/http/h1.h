@@ -49,7 +49,7 @@ struct h1_head {
     struct h1_span
         path; /* begins with '/', or is "*", or is empty: CONNECT, and an absolute-form without one,
                          * which means "/", or "*" for OPTIONS */
-    struct h1_span authority; /* Host, which an absolute-form only repeats; empty only in HTTP/1.0 */
+    struct h1_span authority; /* Host, without an empty port; empty only in HTTP/1.0 */
     struct h1_span host;      /* the authority without its port; [IPv6] keeps its brackets */
     struct h1_span upgrade;   /* the value of Upgrade when HTTP/1.1 and Connection ask for it, or empty */
     bool keep_alive;          /* by version, Connection and framing: another message may follow this one */
@@ -91,7 +91,7 @@ static inline struct str h1_text(const struct h1_head *h, struct h1_span span)
 int h1_field_find(const struct h1_head *h, const char *name, uint32_t from);
 /* True for what stays on this connection: Connection and what it names, Keep-Alive, TE, Upgrade and so on. */
 bool h1_field_is_hop(const struct h1_head *h, const struct h1_field *field);
-/* True for NAME, IPv4 or [IPv6], maybe with a port; *host is set without it. For :authority of HTTP/2 too. */
+/* True for NAME, IPv4 or [IPv6], maybe with a port, even an empty one; *host is set without it. For HTTP/2 too. */
 bool h1_authority_parse(struct str authority, struct str *host);
 bool h1_is_token(struct str s); /* of RFC 9110, such as a field's name */
 

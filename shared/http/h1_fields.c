@@ -195,6 +195,8 @@ int h1_field_done(struct h1_head *h, const struct h1_field *field)
         return 0;
     if (memchr(name.p, '_', name.n))
         return h1_refuse(h, 400, "field that spells a framing field with an underscore");
+    if (h->kind == H1_RESPONSE && name.n == F_UPGRADE && h->status != 101)
+        return 0; /* what a service could speak besides; some say it twice */
     if (meant[name.n].repeated && has(h, name.n))
         return h1_refuse(h, 400, meant[name.n].repeated);
     h->seen |= 1u << name.n;

@@ -56,7 +56,7 @@ bool h1_authority_parse(struct str authority, struct str *host)
     if (host->n == 0 || host->n == authority.n)
         return host->n > 0;
     digits = authority.n - host->n - 1;
-    if (authority.p[host->n] != ':' || digits < 1 || digits > 5)
+    if (authority.p[host->n] != ':' || digits > 5)
         return false;
     for (size_t i = host->n + 1; i < authority.n; i++) {
         if (!byte_is_digit(authority.p[i]))
@@ -77,6 +77,8 @@ static int set_authority(struct h1_head *h, struct str authority, const char *wh
 
     if (!h1_authority_parse(authority, &host))
         return h1_refuse(h, 400, why);
+    if (authority.n == host.n + 1) /* RFC 3986 3.2.3: a port may be empty, and is none then */
+        authority = host;
     h->authority = span_of(h, authority);
     h->host = span_of(h, host);
     return 0;
@@ -126,7 +128,11 @@ int h1_request_line_done(struct h1_head *h)
 
 int h1_host_field(struct h1_head *h, struct str value)
 {
-    if (h->authority.n > 0 && !h1_same_nocase(value, h1_text(h, h->authority)))
+    const struct h1_span named = h->authority;
+
+    if (set_authority(h, value, "Host is not a name or an address with an optional port") < 0)
+        return -1;
+    if (named.n > 0 && !h1_same_nocase(h1_text(h, named), h1_text(h, h->authority)))
         return h1_refuse(h, 400, "Host differs from the host in the target");
-    return set_authority(h, value, "Host is not a name or an address with an optional port");
+    return 0;
 }

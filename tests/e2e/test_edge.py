@@ -112,7 +112,7 @@ def test_a_session_is_resumed_by_its_own_site_only(edge, version):
 
 
 @pytest.mark.parametrize("host, status", [
-    ("a.test", 200), ("A.TEST:443", 200), ("a.test.", 200), ("www.a.test", 200),
+    ("a.test", 200), ("A.TEST:443", 200), ("a.test:", 200), ("a.test.", 200), ("www.a.test", 200),
     ("b.test", 421), ("x.w.test", 421), ("other.test", 404), ("w.test", 404), ("127.0.0.1", 404), ("[::1]:8443", 404),
 ])
 def test_the_host_decides(edge, host, status):

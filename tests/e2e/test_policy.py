@@ -239,6 +239,20 @@ def test_hsts_waits_for_a_certificate_that_browsers_trust(served, folder, site):
     assert plainly(front, target="/echo").head.all("strict-transport-security") == []
 
 
+@pytest.mark.parametrize("keys, told", [
+    ({"hsts": "1h"}, ["max-age=3600"]), ({"set_header Strict-Transport-Security": "max-age=9; preload"}, ["max-age=9; preload"]),
+    ({"hsts": "1h", "unset_header Strict-Transport-Security": ""}, []),
+])
+def test_the_other_name_is_for_tls_alone_too(served, folder, keys, told):
+    pair = make_pair(folder, DOMAIN, [DOMAIN, "www.a.test"])
+    front = served(www="add", cert_file=pair.cert, key_file=pair.key, https="both", **keys)
+    front.root = pair.cert
+    reply = front.visit()
+    assert (reply.status, reply.head.all("strict-transport-security")) == (308, told)
+    assert front.visit("GET", "/echo", name="www.a.test").head.all("strict-transport-security") == told
+    assert plainly(front).head.all("strict-transport-security") == []
+
+
 @pytest.mark.parametrize("policy, why", [
     ({"https": "maybe"}, "https"), ({"max_body": -1}, "max_body"), ({"max_body": "1"}, "max_body"),
     ({"set_header": {"Content-Length": "1"}}, "Content-Length"), ({"set_header": {"transfer-encoding": "x"}}, "transfer-encoding"),

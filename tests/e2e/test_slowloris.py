@@ -18,6 +18,7 @@ from website import Site
 
 # What the relay gives, in seconds.
 HANDSHAKE_S, HEAD_S, IDLE_S, PROGRESS_S = 10, 30, 75, 300
+HEARD_S, HEARD_OUT_S = 2, 30  # who speaks on behind his answer
 MANY = 20
 
 
@@ -170,6 +171,29 @@ def test_a_body_that_stands_still_ends(timed):
     timed.wait(10)
     wait_ended([visitor.socket for visitor in visitors], "nothing has moved")
     assert not any(seen.head.method == "POST" for seen in timed.site.seen)
+
+
+def test_who_speaks_on_behind_an_early_answer_is_heard_out(timed):
+    """Many programs read the answer only when they have sent all; but nobody is heard out for ever."""
+    visitors = timed.visitors()
+
+    def speak_on():
+        for visitor in visitors:
+            visitor.send("x")
+        timed.wait(HEARD_S - 1)
+
+    for visitor in visitors:
+        visitor.send("POST /early HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000000\r\n\r\n")
+    for _ in range(HEARD_S + 5):
+        speak_on()
+    for visitor in visitors[1:]:
+        assert visitor.reply("POST").status == 413
+        assert visitor.ended()
+        visitor.close()
+    del visitors[1:]
+    with pytest.raises(OSError):
+        for _ in range(HEARD_OUT_S + 5):
+            speak_on()
 
 
 def test_slow_bodies_hold_nobody_up(edge):

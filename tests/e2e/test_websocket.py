@@ -112,7 +112,6 @@ def test_both_sides_see_the_upgrade(edge):
     "GET / HTTP/1.0\r\nHost: a.test\r\nConnection: Upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: H2C\r\nHTTP2-Settings: AAA\r\n\r\n",
-    "POST / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi",
     "POST / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 ])
 def test_what_is_no_upgrade_is_an_ordinary_request(edge, request_):
@@ -131,6 +130,30 @@ def test_an_upgrade_needs_neither_get_nor_websocket(edge):
                      "Content-Length: 0\r\n\r\nmine")
         assert (visitor.head().status, visitor.exactly(4)) == (101, b"mine")
     assert edge.agent.requests[0][0].get("upgrade") == "a, B/2"
+
+
+def test_an_upgrade_may_have_a_body(edge):
+    """As Docker asks for what it attaches to: behind the body the other protocol begins."""
+
+    def carry(stream):
+        edge.agent.requests.append((stream.head(), stream.exactly(2)))
+        stream.send(SWITCHING)
+        echo(stream)
+
+    edge.agent.carry = carry
+    with edge.visitor() as visitor:
+        visitor.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n" + ASKING + "\r\n{}mine")
+        assert (visitor.head().status, visitor.exactly(4)) == (101, b"mine")
+    head, body = edge.agent.requests[0]
+    assert (head.get("upgrade"), head.get("content-length"), body) == ("raw", "2", b"{}")
+
+
+def test_no_upgrade_before_the_body_is_whole(edge):
+    switching(edge, lambda stream: stream.read(1))
+    with edge.visitor() as visitor:
+        visitor.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n" + ASKING + "\r\n{")
+        reply = visitor.reply("POST")
+        assert (reply.status, reply.head.get("connection")) == (502, "close")
 
 
 @pytest.mark.parametrize("asking", ["", ASKING])

@@ -150,18 +150,20 @@ static void test_who_goes_where(void **state)
 
 static void test_the_answer(void **state)
 {
-    struct buf out = { 0 }, location = { 0 };
+    struct buf out = { 0 }, location = { 0 }, fields = { 0 };
     const char *text;
 
     (void)state;
     buf_add_text(&location, "https://a.test/");
-    redirect_add(&out, &location, true, true);
+    buf_add_text(&fields, "X: y\r\n");
+    redirect_add(&out, &location, &fields, true, true);
     text = buf_text(&out);
     assert_ptr_equal(strstr(text, "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://a.test/\r\n"), text);
-    assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
+    assert_non_null(strstr(text, "\r\nX: y\r\nConnection: close\r\n"));
     assert_non_null(strstr(text, "</p>\n"));
     buf_free(&out);
-    redirect_add(&out, &location, false, false);
+    buf_free(&fields);
+    redirect_add(&out, &location, &fields, false, false);
     text = buf_text(&out);
     assert_null(strstr(text, "Connection"));
     assert_string_equal(text + out.len - 4, "\r\n\r\n");

@@ -37,13 +37,17 @@ static void test_offers(void **state)
         { "several", GET "Connection: Upgrade\r\nUpgrade: a/1 ,b,\t,c/2.0\r\n\r\n", "a/1, b, c/2.0" },
         { "h2c", GET "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: H2c\r\nHTTP2-Settings: x\r\n\r\n", "" },
         { "h2c among others", GET "Connection: Upgrade\r\nUpgrade: h2c, a, h2C,h2c2\r\n\r\n", "a, h2c2" },
+        { "HTTP in other forms",
+          GET
+          "Connection: Upgrade\r\nUpgrade: TLS/1.0, HTTP/1.1, http/2.0, h2, h2c/1, tls, https, tlsx/1\r\n\r\n",
+          "https, tlsx/1" },
         { "what is no protocol", GET "Connection: Upgrade\r\nUpgrade: \"a\", b;c, d=e, \303\244, f\r\n\r\n",
           "f" },
         { "no Connection", GET "Upgrade: a\r\n\r\n", "" },
         { "Connection without it", GET "Connection: close\r\nUpgrade: a\r\n\r\n", "" },
         { "HTTP/1.0", "GET / HTTP/1.0\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "" },
         { "a body of no bytes", GET "Content-Length: 0\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "a" },
-        { "a body", GET "Content-Length: 1\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "" },
+        { "a body", GET "Content-Length: 1\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "a" },
         { "chunks", GET "Transfer-Encoding: chunked\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n", "" },
     };
 
