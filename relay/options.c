@@ -193,7 +193,8 @@ static const struct opt options[] = {
       .sample = "/etc/tunnel/sassy-cat-pics.com.pem",
       .help =
           "PEM file with the site's certificate and then its chain, in place of the one that the relay would get. It "
-          "goes with key_file. When the files change they are taken within seconds." },
+          "goes with key_file. When the files change they are taken within seconds. One in its last week, or the last "
+          "fifth of a short life, is told as failing: whoever renews it is late." },
     { "domain", "key_file", OPT_SECRET_FILE, offsetof(struct relay_domain_conf, key_file),
       .flags = OPT_RELOAD, .sample = "/etc/tunnel/sassy-cat-pics.com.key",
       .help = "PEM file with the key of cert_file." },
