@@ -477,11 +477,12 @@ AGENT_ROWS = [
              ("unix:run/nas.sock", "an absolute path"),
              *((text, URL) for text in (
                  "http://",
-                 "http://:80", "http://nas/path", "http://nas//", "http://nas?a=b", "http://user@nas", "http://user:pass@nas",
+                 "http://:80", "http://nas?a=b", "http://user@nas", "http://user:pass@nas",
                  "http://user:80@nas:80", "http://two hosts", "http://zürich")),
              *((text, URL_PORT) for text in (
                  "http://nas:", "http://nas:0", "http://nas:65536", "http://nas:-1", "http://nas:http",
-                 "http://nas:80x", "http://nas:80/path", "http://[::1]:")),
+                 "http://nas:80x", "http://[::1]:")),
+             *((text, "a service has no path") for text in ("http://nas/path", "http://nas//", "http://nas:80/path")),
              section="[domain a.test]\n"),
     *rows_inside(SITE, "aliases", ("a.test", "a.test belongs to [domain a.test] already; a name belongs to one site"),
                  ("b.test c.test b.test", "b.test belongs to [domain a.test] already"), ("b_c.test", LETTERS),
