@@ -72,6 +72,7 @@ static void print_help(void)
            "      --agent        the agent at %s\n"
            "                     (default: whichever is there)\n"
            "      --json         print the daemon's own answer, for scripts\n"
+           "      --version      of tunnelctl alone: no daemon is asked\n"
            "  -h, --help         this text\n"
            "\n"
            "Ends with 0 when all is well, 1 when something is down, failing or refused,\n"
