@@ -193,7 +193,8 @@ static const struct opt options[] = {
       .sample = "/etc/tunnel/sassy-cat-pics.com.pem",
       .help =
           "PEM file with the site's certificate and then its chain, in place of the one that the relay would get. It "
-          "goes with key_file. When the files change they are taken within seconds." },
+          "goes with key_file. When the files change they are taken within seconds. One in its last week, or the last "
+          "fifth of a short life, is told as failing: whoever renews it is late." },
     { "domain", "key_file", OPT_SECRET_FILE, offsetof(struct relay_domain_conf, key_file),
       .flags = OPT_RELOAD, .sample = "/etc/tunnel/sassy-cat-pics.com.key",
       .help = "PEM file with the key of cert_file." },
@@ -411,6 +412,59 @@ static void check_proxy_listeners(struct opt_conf *conf, struct opt_errors *erro
     }
 }
 
+static bool is_everywhere(const struct opt_address *a)
+{
+    const struct sockaddr_in *in4 = (const struct sockaddr_in *)&a->addr;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->addr;
+
+    return a->addr.ss_family == AF_INET ? in4->sin_addr.s_addr == htonl(INADDR_ANY)
+                                        : IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
+}
+
+/* Whether one socket would be in the way of the other. */
+static bool meet(const struct opt_address *a, const struct opt_address *b)
+{
+    const struct sockaddr_in *in_a = (const struct sockaddr_in *)&a->addr;
+    const struct sockaddr_in *in_b = (const struct sockaddr_in *)&b->addr;
+
+    if (in_a->sin_port != in_b->sin_port) /* where that of IPv6 has it as well */
+        return false;
+    if (a->any || b->any)
+        return true;
+    return in_a->sin_family == in_b->sin_family &&
+           (is_everywhere(a) || is_everywhere(b) || memcmp(&a->addr, &b->addr, sizeof a->addr) == 0);
+}
+
+/* A listener of one kind cannot have a port that one of another kind has. */
+static void check_apart(struct opt_conf *conf, const char *key, const struct opt_addresses *list,
+                        const char *other_key, const struct opt_addresses *others, struct opt_errors *errors)
+{
+    for (size_t i = 0; i < list->n; i++)
+        for (size_t j = 0; j < others->n; j++) {
+            struct buf text = { 0 };
+
+            value_print_address(&text, &others->list[j]);
+            if (meet(&list->list[i], &others->list[j]))
+                opt_errors_add_at(errors, conf, "relay", NULL, key,
+                                  "has the port that %s = %s has; give each a port of its own", other_key,
+                                  buf_text(&text));
+            buf_free(&text);
+        }
+}
+
+static void check_ports(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct relay_conf *relay = relay_conf_of(conf);
+
+    if (opt_given(conf, "relay", NULL, "listen_http"))
+        check_apart(conf, "listen_http", &relay->listen_http, "listen_https", &relay->listen_https, errors);
+    else
+        check_apart(conf, "listen_https", &relay->listen_https, "listen_http", &relay->listen_http, errors);
+    check_apart(conf, "admin_listen", &relay->base.admin_listen, "listen_https", &relay->listen_https,
+                errors);
+    check_apart(conf, "admin_listen", &relay->base.admin_listen, "listen_http", &relay->listen_http, errors);
+}
+
 /* The target is a part of the head. */
 static void check_limits(struct opt_conf *conf, struct opt_errors *errors)
 {
@@ -447,6 +501,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
         opt_errors_add_at(errors, conf, "relay", NULL, "publish", "%s", why.text);
     daemon_conf_check(conf, "relay", &relay_conf_of(conf)->base, errors);
     check_proxy_listeners(conf, errors);
+    check_ports(conf, errors);
     check_limits(conf, errors);
     check_workers(conf, errors);
     check_shared_keys(conf, errors);

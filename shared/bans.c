@@ -6,6 +6,7 @@
 #include "shared/mem.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,8 +243,11 @@ int bans_read_request(const json_t *request, int64_t most_s, struct cidr *net, i
     if (json_only(request, names, e) != 0 ||
         json_get_text(request, "address", BANS_ADDRESS_BYTES - 1, &address, e) != 0)
         return -1;
-    if (json_object_get(request, "for_s") && json_get_int(request, "for_s", 1, most_s, for_s, e) != 0)
-        return -1;
+    if (json_object_get(request, "for_s") && json_get_int(request, "for_s", 1, most_s, for_s, NULL) != 0)
+        return err_set(e, ERR_INPUT,
+                       "for_s: a ban holds here for %" PRId64 "d at most, that is a whole number from 1 to "
+                       "%" PRId64 " seconds",
+                       most_s / 86400, most_s);
     return bans_read_net(str_of(address), net, e) == 0 ? 0 : err_wrap(e, "%s", address);
 }
 

@@ -49,7 +49,7 @@ static void add_value(struct buf *out, double value)
     if (value > -9e15 && value < 9e15 && (double)(int64_t)value == value)
         buf_printf(out, " %.0f\n", value);
     else
-        buf_printf(out, " %.9g\n", value);
+        buf_printf(out, " %.15g\n", value); /* a time has ten digits before the point */
 }
 
 void metrics_put_labels(struct metrics *m, double value, ...)

@@ -53,6 +53,11 @@ int service_parse(struct service *s, const char *text, struct err *e)
                        "https://HOST:PORT, h2c://HOST:PORT, unix:/PATH or tcp://HOST:PORT");
     if (rest.n > 0 && rest.p[rest.n - 1] == '/') /* http://HOST/ says no more than http://HOST */
         rest.n--;
+    if (rest.n > 0 && memchr(rest.p, '/', rest.n))
+        return err_set(
+            e, ERR_INPUT,
+            "a service has no path: what visitors ask for is passed on as it is; end with the host or its "
+            "port (such as http://127.0.0.1:8080)");
     return s->kind == SERVICE_HTTPS
                ? host_port_read(&s->at, rest, 443,
                                 "not https://HOST or https://HOST:PORT (such as https://nas:8443)", e)

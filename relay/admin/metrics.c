@@ -100,8 +100,10 @@ static void put_lane_states(struct metrics *m, const json_t *list)
 /* ---- sites ---- */
 
 static const struct metrics_labels site_labels = { "domain", "name", NULL, NULL };
-static const struct metrics_column sites[] = {
+static const struct metrics_column sites_up[] = {
     { "domain_up", "Whether the site is served: 1 when it is.", METRICS_GAUGE, NULL, "state", "up", 0 },
+};
+static const struct metrics_column sites[] = {
     { "received_bytes_total", "Contents of requests for the site.", METRICS_COUNTER, NULL, "bytes_in", NULL,
       0 },
     { "sent_bytes_total", "Contents of responses of the site.", METRICS_COUNTER, NULL, "bytes_out", NULL, 0 },
@@ -110,6 +112,20 @@ static const struct metrics_column sites[] = {
     { "domain_parked_requests", "Requests that wait for the house now.", METRICS_GAUGE, NULL, "parked", NULL,
       0 },
 };
+
+/* Those that agents serve, or should. One that an agent may serve and has never claimed is not down. */
+static json_t *claimed(const json_t *domains)
+{
+    json_t *list = json_array(), *domain;
+    size_t i;
+
+    json_array_foreach(domains, i, domain)
+    {
+        if (strcmp(metrics_text(domain, "state"), "pending") != 0)
+            json_array_append(list, domain);
+    }
+    return list;
+}
 
 /* ---- certificates ---- */
 
@@ -246,10 +262,11 @@ void relay_metrics_add(struct metrics *m, const json_t *status, const struct rel
 {
     const json_t *domains = json_object_get(status, "domains");
     json_t *each_cert = certificates(domains, now),
-           *each_lane = with_places(json_object_get(status, "lanes"));
+           *each_lane = with_places(json_object_get(status, "lanes")), *each_claimed = claimed(domains);
 
     put_lane_states(m, json_object_get(status, "lanes"));
     TABLE(m, each_lane, &lane_labels, lanes);
+    TABLE(m, each_claimed, &site_labels, sites_up);
     TABLE(m, domains, &site_labels, sites);
     put_requests(m, domains);
     TABLE(m, each_cert, &site_labels, certs);
@@ -258,4 +275,5 @@ void relay_metrics_add(struct metrics *m, const json_t *status, const struct rel
     put_tally(m, &counted->tally);
     json_decref(each_cert);
     json_decref(each_lane);
+    json_decref(each_claimed);
 }

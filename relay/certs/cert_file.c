@@ -123,6 +123,16 @@ time_t cert_file_ends(SSL_CTX *ctx)
     return seconds_of(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx)));
 }
 
+/* Nobody renews it here, and whoever does so elsewhere begins long before: at a third of its life that is left, mostly. */
+time_t cert_file_late(SSL_CTX *ctx)
+{
+    enum { LATE_S = 7 * 24 * 3600, PART = 5 };
+    time_t ends = cert_file_ends(ctx);
+    time_t part = (ends - seconds_of(X509_get0_notBefore(SSL_CTX_get0_certificate(ctx)))) / PART;
+
+    return ends - (part < LATE_S ? part : LATE_S);
+}
+
 static void add_times(const X509 *cert, time_t now, struct buf *text)
 {
     char date[32];

@@ -17,4 +17,6 @@ must_check int cert_file_check(const char *cert, const char *key, struct err *e)
 /* What is wrong with showing this certificate for these names, and what to do; "" when it is well. */
 void cert_file_doubts(SSL_CTX *ctx, const char *const *names, size_t n, time_t now, struct buf *text);
 time_t cert_file_ends(SSL_CTX *ctx);
+/* When a renewed one should have been put in its place: a week before the end, of a short life the last fifth. */
+time_t cert_file_late(SSL_CTX *ctx);
 #endif

@@ -263,14 +263,22 @@ static json_t *names_of(SSL_CTX *tls)
 
 json_t *files_status(const struct files *f, const char *site, time_t now)
 {
+    static const char late_why[] =
+        "it ends soon, and no renewed one was put in its place; does the program that "
+        "renews it run, and does it write this file?";
     const struct entry *it = find(f, site);
     const char *wrong = wrong_with(it);
-    time_t ends = it->tls ? cert_file_ends(it->tls) : 0;
-    const char *state = it->why.text[0] ? "failing" : ends < now ? "expired" : "valid";
+    time_t ends = it->tls ? cert_file_ends(it->tls) : 0, since = it->wrong_since;
+    bool expired = ends < now, late = it->tls && !expired && cert_file_late(it->tls) < now;
+    const char *state = it->why.text[0] ? "failing" : expired ? "expired" : late ? "failing" : "valid";
 
+    if (!wrong && late) {
+        wrong = late_why;
+        since = cert_file_late(it->tls);
+    }
     return json_pack("{s:s, s:s, s:o, s:o, s:n, s:o, s:o}", "state", state, "issuer", "files", "not_after",
                      it->tls ? json_time(ends) : json_null(), "names",
                      it->tls ? names_of(it->tls) : json_array(), "next_attempt", "last_error",
                      wrong ? json_any_text(wrong) : json_null(), "failing_since",
-                     it->wrong_since ? json_time(it->wrong_since) : json_null());
+                     since ? json_time(since) : json_null());
 }

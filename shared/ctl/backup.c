@@ -245,6 +245,21 @@ static int gather(struct backup *b, struct err *e)
     return 0;
 }
 
+/* The archive takes the place of what is there: of an older one, never of a device or of a link such as /dev/stdout. */
+static int check_place(const char *path, struct err *e)
+{
+    struct stat st;
+
+    if (strcmp(path, "-") == 0)
+        return err_set(e, ERR_INPUT,
+                       "- is no file, and private keys are not written to standard output; name a file");
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return err_set(e, ERR_INPUT,
+                       "%.300s is a %s, whose place the archive would take; name a file, old or new", path,
+                       S_ISLNK(st.st_mode) ? "link" : "device or a pipe");
+    return 0;
+}
+
 static int write_archive(struct backup *b, const char *path, struct err *e)
 {
     struct tar_member m = { .path = MANIFEST_NAME, .mode = 0600, .changed_at = (int64_t)time(NULL) };
@@ -299,7 +314,8 @@ static enum ctl_exit make(struct ctl *c, struct backup *b, const json_t *version
     b->manifest = json_pack("{s:i, s:s, s:s, s:o, s:s, s:s}", "v", MANIFEST_VERSION, "role", role, "version",
                             ctl_text(version, "version"), "made", json_time(time(NULL)), "config",
                             b->config_path, "state_dir", b->state_dir);
-    if (gather(b, &why) == 0 && write_archive(b, c->argv[0], &why) == 0) {
+    if (check_place(c->argv[0], &why) == 0 && gather(b, &why) == 0 &&
+        write_archive(b, c->argv[0], &why) == 0) {
         tell(c, b);
         return CTL_WELL;
     }

@@ -43,6 +43,20 @@ const char *client_find_socket(const char *given, enum client_side side, struct 
     return NULL;
 }
 
+int client_connect(const char *socket_path, struct err *e)
+{
+    struct err why = { 0 };
+    int fd = unix_connect(socket_path, &why);
+
+    if (fd >= 0)
+        return fd;
+    if (access(socket_path, W_OK) != 0 && errno == EACCES)
+        return err_set(e, why.code, "%.300s; run this with sudo, or as one of the group tunnel-admin",
+                       why.text);
+    return err_set(e, why.code, "%.300s%s", why.text,
+                   why.code == ERR_MISSING ? "; does its daemon run?" : "");
+}
+
 /* ---- one request ---- */
 
 static int send_all(int fd, const char *bytes, size_t n, struct err *e)
@@ -123,7 +137,7 @@ int client_tell(const char *socket_path, const char *method, const char *path, c
 {
     const struct timeval patience = { .tv_sec = patience_s };
     struct buf request = { 0 }, in = { 0 };
-    int fd = unix_connect(socket_path, e);
+    int fd = client_connect(socket_path, e);
     int status = -1;
 
     if (fd < 0)

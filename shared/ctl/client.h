@@ -17,6 +17,8 @@ enum client_side { CLIENT_ANY, CLIENT_RELAY, CLIENT_AGENT };
  * usual sockets is there. NULL with ERR_INPUT when both are, or ERR_MISSING when neither is. */
 const char *client_find_socket(const char *given, enum client_side side, struct err *e);
 
+/* A connection to the daemon, or -1 with the reason and what to do. */
+must_check int client_connect(const char *socket_path, struct err *e);
 /* Sends one request and adds the reply's content to out. Returns its HTTP status, or -1 when no daemon answers. */
 int client_ask(const char *socket_path, const char *method, const char *path, struct buf *out, struct err *e);
 /* The same with content, and with so many seconds for the reply. */

@@ -2,7 +2,6 @@
 #include "shared/ctl/client.h"
 
 #include "shared/http/h1.h"
-#include "shared/unix_socket.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -114,7 +113,7 @@ static int read_all(struct reading *r, struct err *e)
 
 int client_stream(const char *socket_path, const char *path, const struct client_stream *s, struct err *e)
 {
-    struct reading r = { .s = s, .fd = unix_connect(socket_path, e) };
+    struct reading r = { .s = s, .fd = client_connect(socket_path, e) };
     int rc;
 
     if (r.fd < 0)

@@ -18,6 +18,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,13 @@ static void say_no_daemon(struct visit_here *v, const char *why)
         v->ctl->side == CLIENT_AGENT ? "tunnel-agent" : "tunnel-relay");
 }
 
+/* Whether it runs is not known then. */
+static void say_not_allowed(struct visit_here *v)
+{
+    steps_add(&v->steps, "daemon", STEP_FAIL, "this user may not use %s", v->socket);
+    steps_remedy(&v->steps, "run this with sudo, or as one of the group tunnel-admin");
+}
+
 /* One that runs with another socket than the one that was asked. */
 static void say_who_runs(struct visit_here *v)
 {
@@ -115,8 +123,12 @@ static enum ctl_exit find_daemon(struct visit_here *v)
     } else {
         v->relay =
             v->ctl->side == CLIENT_RELAY || (v->ctl->side == CLIENT_ANY && access(RELAY_INI, F_OK) == 0);
-        say_no_daemon(v, why.text);
-        say_who_runs(v);
+        if (v->socket && access(v->socket, W_OK) != 0 && errno == EACCES) {
+            say_not_allowed(v);
+        } else {
+            say_no_daemon(v, why.text);
+            say_who_runs(v);
+        }
     }
     return CTL_WELL;
 }

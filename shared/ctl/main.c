@@ -1,6 +1,7 @@
 /* tunnelctl: shows, checks and steers the daemon on this machine. */
 #include "shared/ctl/ctl.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ static void print_help(void)
            "      --agent        the agent at %s\n"
            "                     (default: whichever is there)\n"
            "      --json         print the daemon's own answer, for scripts\n"
+           "      --version      of tunnelctl alone: no daemon is asked\n"
            "  -h, --help         this text\n"
            "\n"
            "Ends with 0 when all is well, 1 when something is down, failing or refused,\n"
@@ -120,6 +122,17 @@ static bool wants_colour(void)
     return isatty(STDOUT_FILENO) && !(no && *no);
 }
 
+/* What nobody could read is not well. What was printed and flushed before may have failed, too. */
+static int written(int result)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return result;
+    fprintf(stderr, "tunnelctl: cannot write the output%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
+    return CTL_FAILING;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
@@ -135,7 +148,7 @@ int main(int argc, char **argv)
         { "watch", no_argument, NULL, 'W' },         { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
-    int given, result;
+    int given;
 
     while ((given = getopt_long(argc, argv, "hf", known, NULL)) != -1) {
         switch (given) {
@@ -160,8 +173,8 @@ int main(int argc, char **argv)
         case 'p': c.dns = optarg; break;
         case 'o': c.host = optarg; break;
         case 'w': c.reason = optarg; break;
-        case 'h': print_help(); return CTL_WELL;
-        case 'v': printf("tunnelctl %s\n", TUNNEL_VERSION); return CTL_WELL;
+        case 'h': print_help(); return written(CTL_WELL);
+        case 'v': printf("tunnelctl %s\n", TUNNEL_VERSION); return written(CTL_WELL);
         default: return ctl_wrong_usage("see the line above");
         }
     }
@@ -169,6 +182,5 @@ int main(int argc, char **argv)
         return ctl_wrong_usage("a command is missing");
     c.argc = argc - optind;
     c.argv = argv + optind;
-    result = (int)run_command(&c);
-    return fflush(stdout) == 0 ? result : CTL_FAILING;
+    return written((int)run_command(&c));
 }

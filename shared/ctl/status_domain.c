@@ -203,14 +203,15 @@ static void show(const json_t *status, struct buf *problems)
         show_agents_part(domain);
 }
 
-enum ctl_exit ctl_status_domain(struct ctl *c, const char *name)
+enum ctl_exit ctl_status_domain(struct ctl *c, const char *given)
 {
     struct buf path = { 0 }, problems = { 0 };
+    char name[DOMAIN_BYTES];
     json_t *status, *all;
     enum ctl_exit result;
 
-    if (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-*_")])
-        return ctl_wrong_usage("status takes a DOMAIN as status lists it, in lower case");
+    if (!ctl_site_name(given, name))
+        return ctl_wrong_usage("status takes the name of a site as status lists it, and %s is none", given);
     buf_printf(&path, "/v1/status/%s", name);
     result = ctl_ask(c, "GET", buf_text(&path), &status);
     if (result == CTL_WELL) {

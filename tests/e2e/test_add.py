@@ -49,6 +49,7 @@ def test_a_site_comes_and_goes(house: House) -> None:
 def test_names(house: House, given: str, name: str, file: str) -> None:
     assert house.ctl("add", given, "unix:/run/x.sock").code == 0
     assert house.sites() == [name] and (house.files / file).exists()
+    assert json.loads(house.ctl("--json", "status", f"{given}.").out)["domain"]["name"] == name
     assert house.ctl("remove", given).code == 0 and house.state() == ([], [])
 
 

@@ -225,6 +225,16 @@ HOSTILE = {
 }
 
 
+def test_only_a_file_is_replaced(daemon, ctl, folder):
+    """An archive takes the place of what is there: /dev/stdout would be gone for all others."""
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("pipe")
+    for place, said in {folder / "pipe": "a device or a pipe", folder / "link": "a link", "-": "standard output"}.items():
+        done = ctl("backup", place, at=daemon, cwd=folder)
+        assert done.code == 1 and "nothing was backed up" in done.err and said in done.err
+    assert (folder / "pipe").is_fifo() and (folder / "link").is_symlink() and not (folder / "-").exists()
+
+
 def test_hostile_archives_change_nothing(joined, folder):
     relay = joined.relay
     good, bad = folder / "good.tar", folder / "bad.tar"

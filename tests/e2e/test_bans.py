@@ -119,7 +119,8 @@ def test_who_cannot_be_banned(house):
     assert ctl(house.agent, "ban", "192.0.2.0/24").code == 0  # it does not know the relay's proxies
     wait_until(lambda: "e2e refuses it: 192.0.2.200 is one of" in ctl(house.agent, "ban").out, "the relay says why")
     assert house.status_for("192.0.2.7") == 200
-    assert ctl(house.agent, "ban", VISITOR, "--for", "25h").code == 1  # a day at most
+    done = ctl(house.agent, "ban", VISITOR, "--for", "25h")
+    assert done.code == 1 and "a ban holds here for 1d at most" in done.err
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def test_it_ends_while_it_waits(fronts, held):
 
 def test_its_own_port_is_not_waited_for(fronts, held):
     at = f"127.0.0.1:{held()}"
-    assert f"cannot listen on {at}: it is held by pid " in fronts(listen_https=at, listen_http=at).relay.refused()
+    assert f"has the port that listen_https = {at} has" in fronts(listen_https=at, listen_http=at).relay.refused()
 
 
 # ---- nginx in front, and behind ----

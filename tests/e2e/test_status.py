@@ -49,7 +49,7 @@ def members(value, at=""):
 
 def documented():
     text = MANUAL.read_text()
-    part = text[text.index(".Sh THE STATUS AS JSON"):text.index(".Sh EXAMPLES")]
+    part = text[text.index(".Sh THE STATUS AS JSON"):text.index(".Sh OTHER ANSWERS AS JSON")]
     both, relay, agent = [set(re.findall(r"^\.It Li (\S+)$", one, re.MULTILINE)) for one in part.split(".Bl ")[1:]]
     return {"relay": both | relay, "agent": both | agent}
 
@@ -71,6 +71,31 @@ def test_every_member_of_the_answer_is_documented(port_paths, services):
         one = json.loads(ctl(daemon, "--json", "status", DOMAIN).out)
         assert one["domain"]["name"] == DOMAIN
         assert set(members(one["domain"])) <= {name[len("domains[]."):] for name in shown}
+
+
+def documented_of_others():
+    """In answers to other commands than status."""
+    text, like = MANUAL.read_text(), documented()
+    part = text[text.index(".Sh OTHER ANSWERS AS JSON"):text.index(".Sh EXAMPLES")]
+    known = set(re.findall(r"^\.It Li (\S+)$", part, re.MULTILINE))
+    known |= {name.replace("domains[].cert.", "certs[].", 1) for name in like["relay"]}
+    return known | {name.replace("domains[].dns.records[]", "records[]", 1) for name in like["agent"]}
+
+
+def test_every_member_of_other_answers_is_documented(path):
+    with path.agent.conf.open("a") as conf:
+        conf.write("[provider p]\ntype = cloudflare\ntoken_file = env:HOME\n"
+                   "[domain d.test]\nmode = direct\ndns = manual\n[address]\nsources = fixed:203.0.113.9\n")
+    said = [ctl(path.agent, "--json", *words.split()).out
+            for words in ("check", "reload", "version", "ban 192.0.2.7", "ban", "dns", "dns sync")]
+    said += [ctl(path.relay, "--json", *words.split()).out for words in ("agents", "ban", "certs")]
+    said += [ctl(path.relay, "--json", "revoke", "nobody").out]
+    assert ctl(path.relay, "invite", "nas", "--domains", "n.test", "--host", "127.0.0.1").code == 0
+    said += [ctl(path.relay, "--json", "agents").out]
+    shown = {name for one in said if "banned" not in json.loads(one) for name in members(json.loads(one))}
+    known = documented_of_others()
+    null = {name[:-2] for name in known if name.endswith("[]")}
+    assert shown - known - {name.rpartition(".")[0] for name in shown} - null == set()
 
 
 def test_what_is_wrong_comes_first(path):

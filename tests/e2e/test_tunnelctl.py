@@ -109,11 +109,13 @@ def test_80_columns(daemons, ctl, command):
     assert out and all(len(line) <= 80 for line in out.splitlines())
 
 
-def test_a_full_disk_is_not_well(relay):
+@pytest.mark.parametrize("command", ["status", "top", "--help", "--version"])
+def test_a_full_disk_is_not_well(relay, command):
     with open("/dev/full", "w") as full:
-        command = [program("tunnelctl"), "--socket", relay.socket, "status"]
-        done = subprocess.run(command, stdout=full, env=environment())
+        command = [program("tunnelctl"), "--socket", relay.socket, command]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment())
     assert done.returncode == 1
+    assert done.stderr.startswith("tunnelctl: cannot write the output")
 
 
 # ---- colours ----
@@ -220,9 +222,15 @@ def test_a_socket_of_another_user(relay, ctl):
     if os.geteuid() != 0:
         pytest.skip("needs root")
     program_of_all = shutil.copy(program("tunnelctl"), relay.folder)  # the build folder may be closed to that user
-    done = subprocess.run([program_of_all, "--socket", relay.socket, "status"], capture_output=True, text=True,
-                          env=environment(), user="nobody", group="nogroup", extra_groups=[])
-    assert done.returncode == 3 and f"{relay.socket}: Permission denied" in done.stderr
+    said = {}
+    for command in ("status", "doctor"):
+        done = subprocess.run([program_of_all, "--socket", relay.socket, command], capture_output=True, text=True,
+                              env=environment(), user="nobody", group="nogroup", extra_groups=[])
+        said[command] = done.stdout + done.stderr
+        assert done.returncode == 3
+    assert f"{relay.socket}: Permission denied; run this with sudo, or as" in said["status"]
+    assert f"this user may not use {relay.socket}\n" in said["doctor"] and "does not run" not in said["doctor"]
+    assert "remedy: run this with sudo" in said["doctor"]
 
 
 # ---- somebody else answers ----

@@ -109,7 +109,7 @@ static void test_refused(void **state)
         { "[domain a.test]\nservice = unix:app.sock\n", "not unix: and an absolute path" },
         { "[domain a.test]\nservice = http://x\nverify = off\n",
           "domain a.test.verify = off: is for https:// services, and this site has none" },
-        { "[domain a.test]\nservice = https://x/y\n", "not https://HOST or https://HOST:PORT" },
+        { "[domain a.test]\nservice = https://x/y\n", "a service has no path" },
         { SITE "tls = passthrough\n",
           "with tls = passthrough this service ends the TLS of visitors; write https://" },
         { SITE "tls = sni\n", "domain a.test.tls = sni" },

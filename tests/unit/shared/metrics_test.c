@@ -28,11 +28,14 @@ static void test_samples(void **state)
     metrics_put(&m, 0.0015, "a", "x");
     metrics_put(&m, 12345678901234.0, "a", "back\\ \"quote\"\nline", "b", "ü");
     metrics_one(&m, "others_total", METRICS_COUNTER, "Others.", -1);
+    metrics_one(&m, "start_seconds", METRICS_GAUGE, "When.", 1800000123.25);
     assert_text(&out, "# HELP tunnel_relay_things Things.\n# TYPE tunnel_relay_things gauge\n"
                       "tunnel_relay_things 3\ntunnel_relay_things{a=\"x\"} 0.0015\n"
                       "tunnel_relay_things{a=\"back\\\\ \\\"quote\\\"\\nline\",b=\"ü\"} 12345678901234\n"
                       "# HELP tunnel_relay_others_total Others.\n# TYPE tunnel_relay_others_total counter\n"
-                      "tunnel_relay_others_total -1\n");
+                      "tunnel_relay_others_total -1\n"
+                      "# HELP tunnel_relay_start_seconds When.\n# TYPE tunnel_relay_start_seconds gauge\n"
+                      "tunnel_relay_start_seconds 1800000123.25\n");
 }
 
 static void test_histogram_text(void **state)
@@ -56,7 +59,7 @@ static void test_histogram_text(void **state)
                                            "tunnel_relay_t_seconds_bucket{le=\"0.000256\"} 6\n"));
     assert_non_null(strstr(buf_text(&out), "_bucket{le=\"33.554432\"} 6\n"
                                            "tunnel_relay_t_seconds_bucket{le=\"+Inf\"} 8\n"
-                                           "tunnel_relay_t_seconds_sum 7200.00051\n"
+                                           "tunnel_relay_t_seconds_sum 7200.000514\n"
                                            "tunnel_relay_t_seconds_count 8\n"));
     buf_free(&out);
 }

@@ -39,6 +39,9 @@ static void test_refuses(void **state)
     static const char kinds[] =
         "not http://HOST, http://HOST:PORT (such as http://127.0.0.1:8080), https://HOST:PORT, h2c://HOST:PORT, "
         "unix:/PATH or tcp://HOST:PORT";
+    static const char no_path[] =
+        "a service has no path: what visitors ask for is passed on as it is; end with the host or its "
+        "port (such as http://127.0.0.1:8080)";
     static const char shape[] = "not http://HOST or http://HOST:PORT (such as http://127.0.0.1:8080)";
     static const char tls[] = "not https://HOST or https://HOST:PORT (such as https://nas:8443)";
     static const char tcp[] = "not tcp://HOST:PORT (such as tcp://127.0.0.1:5432)";
@@ -53,10 +56,10 @@ static void test_refuses(void **state)
         { "127.0.0.1:80", kinds },
         { "HTTPS://127.0.0.1", kinds },
         { "h2://127.0.0.1", kinds },
-        { "h2c://nas/path", shape },
+        { "h2c://nas/path", no_path },
         { "https:/127.0.0.1", kinds },
         { "https://", tls },
-        { "https://nas/path", tls },
+        { "https://nas/path", no_path },
         { "https://nas:0", port },
         { "HTTP://127.0.0.1", kinds },
         { "http:/127.0.0.1", kinds },
@@ -67,8 +70,9 @@ static void test_refuses(void **state)
         { "http://user@host", shape },
         { "http://user:pass@host", shape },
         { "http://user:80@host:80", shape },
-        { "http://host/path", shape },
-        { "http://host//", shape },
+        { "http://host/path", no_path },
+        { "http://host:80/path", no_path },
+        { "http://host//", no_path },
         { "http://host?x", shape },
         { "http://::1", shape },
         { "http://[::1", shape },

@@ -82,6 +82,25 @@ static void test_lanes_by_state(void **state)
     json_decref(status);
 }
 
+/* A wildcard of an invitation, of which nothing was claimed, would page for ever. */
+static void test_not_claimed(void **state)
+{
+    json_t *status = json_pack("{s:[{s:s, s:s, s:i}, {s:s, s:s, s:i}]}", "domains", "name", "a.test", "state",
+                               "down", "errors", 3, "name", "*.a.test", "state", "pending", "errors", 0);
+    const struct relay_counted counted = { .orders = { 0, 0, 0 } };
+    struct buf out = { 0 };
+    struct metrics m;
+
+    (void)state;
+    metrics_begin(&m, &out, "relay");
+    relay_metrics_add(&m, status, &counted, NOW);
+    assert_has(&out, "\ntunnel_relay_domain_up{domain=\"a.test\"} 0\n");
+    assert_null(strstr(buf_text(&out), "domain_up{domain=\"*.a.test\"}"));
+    assert_has(&out, "\ntunnel_relay_domain_errors_total{domain=\"*.a.test\"} 0\n");
+    buf_free(&out);
+    json_decref(status);
+}
+
 /* On its way to the end the relay has nothing to tell of. */
 static void test_nothing_there(void **state)
 {
@@ -104,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sites_and_certificates),
         cmocka_unit_test(test_lanes_by_state),
+        cmocka_unit_test(test_not_claimed),
         cmocka_unit_test(test_nothing_there),
     };
 

@@ -221,6 +221,9 @@ static void test_files_that_change(void **state)
     assert_true(files_has(f, "a.test") && !files_has(f, "b.test"));
     assert_true(shows(f, &a) && !files_look(f));
     assert_state(f, NOW, "valid", false);
+    assert_state(f, NOW + 23 * DAY, "valid", false);
+    assert_state(f, NOW + 24 * DAY, "failing",
+                 true); /* less than a fifth of 31 days is left, and it is still this one */
     assert_state(f, NOW + 31 * DAY, "expired", false);
     put(t, b.cert, NULL); /* in two steps: the key is still the old one */
     assert_true(!files_look(f) && shows(f, &a));
