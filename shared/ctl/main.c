@@ -117,9 +117,9 @@ static enum ctl_exit run_command(struct ctl *c)
 
 static bool wants_colour(void)
 {
-    const char *no = getenv("NO_COLOR");
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
-    return isatty(STDOUT_FILENO) && !(no && *no);
+    return isatty(STDOUT_FILENO) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
 }
 
 /* What nobody could read is not well. What was printed and flushed before may have failed, too. */

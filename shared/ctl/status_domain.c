@@ -85,7 +85,7 @@ static void show_certificate(const json_t *cert)
     line("  issued by", ctl_text(cert, "issuer"));
     list_line("  names", json_object_get(cert, "names"));
     time_line("  good until", cert, "not_after");
-    time_line("  next attempt", cert, "next_attempt");
+    time_line("  next try", cert, "next_attempt");
 }
 
 /* Who is let in, and how often. */

@@ -125,7 +125,7 @@ def on_terminal(*arguments, **env):
     """What it prints where a person sees it."""
     ours, its = pty.openpty()
     done = subprocess.run([program("tunnelctl"), *map(str, arguments)], stdin=its, stdout=its, stderr=its,
-                          env=environment(TERM="xterm", **env), timeout=PATIENCE_S)
+                          env=environment(**{"TERM": "xterm", **env}), timeout=PATIENCE_S)
     os.close(its)
     with open(ours, "rb", buffering=0) as terminal:
         printed = b""
@@ -147,6 +147,7 @@ def test_colours_on_a_terminal(daemon, ctl):
 def test_no_colour_when_asked(relay):
     assert "\033" not in on_terminal("--socket", relay.socket, "status", NO_COLOR="1")[1]
     assert "\033" in on_terminal("--socket", relay.socket, "status", NO_COLOR="")[1]  # empty is as good as unset
+    assert "\033" not in on_terminal("--socket", relay.socket, "status", TERM="dumb")[1]
 
 
 def test_json_has_no_colour(relay):
