@@ -34,7 +34,7 @@ struct ctl {
 
 /* One command: prints, and returns its exit code. */
 enum ctl_exit ctl_status(struct ctl *c);
-enum ctl_exit ctl_status_domain(struct ctl *c, const char *name); /* behind status */
+enum ctl_exit ctl_status_domain(struct ctl *c, const char *given); /* behind status */
 enum ctl_exit ctl_check(struct ctl *c);
 enum ctl_exit ctl_reload(struct ctl *c);
 enum ctl_exit ctl_version(struct ctl *c);
