@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 
@@ -93,3 +94,26 @@ def test_an_agent_that_drains(port_paths, services):
         going.clear()
         path.start_agent()
         path.wait_ports()
+
+
+def test_the_last_end_before_a_relay_that_drains_goes(port_paths, services):
+    """The service has ended before, so the relay has nothing more to do for them; the visitor has meant his end all the same."""
+    ended = threading.Event()
+
+    def serve(sock):
+        exactly(sock, 1)
+        sock.shutdown(socket.SHUT_WR)
+        ended.set()
+        return receive(sock)[0]
+
+    service = services(serve)
+    path = port_paths({"a": {"service": service.url}}, drain="20s")
+    with path.connect("a") as visitor:
+        visitor.sendall(b"1")
+        assert ended.wait(PATIENCE_S) and read_all(visitor) == b""
+        path.relay.send(signal.SIGTERM)
+        path.relay.wait_log("stopping")
+        visitor.sendall(bytes(100_000))
+        visitor.shutdown(socket.SHUT_WR)
+        assert service.result() == 100_000
+    path.relay.stop()
