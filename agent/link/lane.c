@@ -12,6 +12,9 @@ struct lane {
     struct duty duty; /* first: a duty of this kind is a lane */
     LIBSSH2_CHANNEL *control;
     struct converse talk;
+    bool gone;       /* the relay, since it last said welcome */
+    bool last_asked; /* behind all that the streams had to say, while it drains */
+    uint64_t last_ping;
 };
 
 static void on_welcomed(void *user);
@@ -156,6 +159,7 @@ static void on_welcomed(void *user)
 {
     struct lane *l = user;
 
+    l->gone = false;
     l->duty.carry.secret = l->talk.secret.bytes;
     duty_each_stream(&l->duty, carry_close_warm); /* they proved themselves with the secret before */
     l->duty.events->up(l->duty.user);
@@ -172,7 +176,10 @@ static void on_aborted(void *user, uint64_t stream)
 
 static void on_away(void *user)
 {
-    duty_each_stream(&((struct lane *)user)->duty, carry_orphan);
+    struct lane *l = user;
+
+    l->gone = true;
+    duty_each_stream(&l->duty, carry_orphan);
 }
 
 static void lane_beat(struct duty *d)
@@ -240,6 +247,18 @@ static bool is_answered(void *user, uint64_t ping)
 
 /* ---- both ---- */
 
+/* What streams have said last, and how they ended, is dropped by sshd when the session ends before it is with the relay. */
+static bool is_drained(struct lane *l)
+{
+    if (duty_streams(&l->duty) > 0 || converse_out(&l->talk)->len > 0)
+        return false;
+    if (!l->last_asked)
+        l->last_ping = ask(l);
+    l->last_asked = true;
+    return l->gone || (is_answered(l, l->last_ping) &&
+                       !ssh_pipe_closes(l->duty.pipe)); /* answered, if nobody was there */
+}
+
 static int lane_run(struct duty *d, struct err *e)
 {
     struct lane *l = lane_of(d);
@@ -256,7 +275,7 @@ static int lane_run(struct duty *d, struct err *e)
     d->away = l->talk.state == CONVERSE_AWAY;
     if (l->talk.state == CONVERSE_GOODBYE && !d->draining)
         duty_drain(d);
-    if (d->draining && duty_streams(d) == 0 && converse_out(&l->talk)->len == 0)
+    if (d->draining && is_drained(l))
         return err_set(e, ERR_STOPPED, "drained");
     return 0;
 }

@@ -133,7 +133,7 @@ static int plain_run(struct duty *d, struct err *e)
     } while (ssh_pipe_unread(d->pipe));
     if (d->draining)
         ssh_pipe_end_forward(d->pipe);
-    if (d->draining && duty_streams(d) == 0)
+    if (d->draining && duty_streams(d) == 0 && !ssh_pipe_closes(d->pipe))
         return err_set(e, ERR_STOPPED, "drained");
     return 0;
 }

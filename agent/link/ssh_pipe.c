@@ -510,3 +510,8 @@ void ssh_pipe_free_closed(struct ssh_pipe *p)
             p->closing[left++] = p->closing[i];
     p->closing_n = left;
 }
+
+bool ssh_pipe_closes(const struct ssh_pipe *p)
+{
+    return p->closing_n > 0;
+}

@@ -84,4 +84,6 @@ bool ssh_channel_closed(LIBSSH2_CHANNEL *c);
 /* Ends the channel; takes it. It stays on a list until the peer has closed it as well. */
 void ssh_pipe_close(struct ssh_pipe *p, LIBSSH2_CHANNEL *c);
 void ssh_pipe_free_closed(struct ssh_pipe *p); /* after a feed */
+/* True while the peer has not closed one of them: what it has read for it may not have gone on yet. */
+bool ssh_pipe_closes(const struct ssh_pipe *p);
 #endif

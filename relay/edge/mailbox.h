@@ -17,7 +17,7 @@ enum mail_type {
     MAIL_PROVED, /* to the control plane */
     MAIL_SILENT,
     MAIL_ABORTED,
-    MAIL_WAITS,   /* stream: index of the worker; n: the service; and on to the other workers */
+    MAIL_WAITS, /* stream: index of the worker; n: the service; at_ms: since when; and on to the other workers */
     MAIL_SHOWS,   /* lane: index of the worker; n: serial of the challenges that it shows from now on */
     MAIL_SPLICED, /* n: address and port that sshd sees; p: the visitor's address, allocated */
     MAIL_PARTED,  /* n: the same */
@@ -28,6 +28,7 @@ enum mail_type {
 struct mail {
     enum mail_type type;
     uint64_t lane, stream, n; /* as far as the type is about them */
+    int64_t at_ms;
     void *p;
 };
 

@@ -17,7 +17,7 @@ struct pool_events {
     void (*silent)(void *user, uint64_t lane);
     void (*aborted)(void *user, uint64_t lane, uint64_t stream);
     /* A request has had no answer yet, and the service may be held up by what other workers keep. */
-    void (*waits)(void *user, uint64_t lane, uint64_t service);
+    void (*waits)(void *user, uint64_t lane, uint64_t service, int64_t since_ms);
     void (*ended)(void *user); /* after pool_stop, when the last stream has closed */
 };
 
@@ -37,8 +37,9 @@ void pool_follow(struct pool *p, const struct snapshot *snapshot);
 /* The agent's `ended` and `consumed`; about an unknown stream they are ignored. */
 void pool_note_ended(struct pool *p, uint64_t lane, uint64_t stream, enum lane_how how);
 void pool_note_consumed(struct pool *p, uint64_t lane, uint64_t stream, uint64_t total);
-void pool_note_waits(struct pool *p, uint64_t lane, uint64_t service); /* as another worker's pool tells */
-void pool_stop(struct pool *p);                                        /* frees itself after `ended` */
+void pool_note_waits(struct pool *p, uint64_t lane, uint64_t service,
+                     int64_t since_ms); /* as another worker's pool tells */
+void pool_stop(struct pool *p);         /* frees itself after `ended` */
 
 /* Which streams may be taken that have served a request already. */
 enum pool_reuse {

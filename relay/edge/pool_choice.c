@@ -10,7 +10,6 @@ enum {
     RECENT_MS = 1000,     /* so long after an answer a service does not close a connection */
     LAST_WORDS_MS = 1000, /* for what has no end of its own */
     LOOKED_AT = 8,        /* streams of a lane, each time that one is given back */
-    OVERTAKE_MS = 1000,
 };
 
 /* ---- machines ---- */
@@ -127,7 +126,8 @@ static bool one_waits(const struct lane *l, const struct upstream *u)
     struct upstream *other = l->lists[L_USED];
 
     for (int n = 0; other && n < LOOKED_AT; n++) {
-        if (!upstream_answered(other) && upstream_begun_ms(other) + OVERTAKE_MS >= upstream_begun_ms(u) &&
+        if (!upstream_answered(other) &&
+            upstream_begun_ms(other) + POOL_OVERTAKE_MS >= upstream_begun_ms(u) &&
             strcmp(upstream_item(other), upstream_item(u)) == 0 &&
             strcmp(upstream_route(other), upstream_route(u)) == 0)
             return true;

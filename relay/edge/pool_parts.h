@@ -5,6 +5,9 @@
 #include "relay/edge/pool.h"
 #include "shared/retry.h"
 
+/* By how much connections to a service may overtake one another on their way to it. */
+enum { POOL_OVERTAKE_MS = 1000 };
+
 enum list { L_OPENING, L_WARM, L_IDLE, L_USED, L_LEAVING, LISTS };
 
 struct lane {

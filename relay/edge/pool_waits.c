@@ -1,12 +1,13 @@
 /* What one worker keeps, a visitor of another may wait for: a small service answers one connection after another, each until
  * it is closed. So a request that has had nothing of its answer for a while is told to the other workers, and each of
- * them gives up the connection to that service that it has kept longest. */
+ * them gives up the connection to that service that it has kept longest. One that is younger than the request is in nobody's
+ * way: then the service has taken up others meanwhile, and the request waits for something else, such as a long poll. */
 #include "relay/edge/pool_parts.h"
 
 enum {
     PATIENCE_MS = 100, /* most services answer sooner */
     AGAIN_MS = 250,
-    GIVEN_UP_MS = 5000, /* nothing is kept for longer */
+    GIVEN_UP_MS = 60000, /* many have to be answered before one who came last */
     TOLD_AT_ONCE = 8,
 };
 
@@ -51,7 +52,22 @@ static void tell(const struct lane *l, const struct upstream *u, struct told *to
         return;
     told->lanes[told->n] = l->id;
     told->services[told->n++] = service;
-    l->pool->events->waits(l->pool->user, l->id, service);
+    l->pool->events->waits(l->pool->user, l->id, service, upstream_begun_ms(u));
+}
+
+/* The list has the youngest first, so of those to one service it is told: all that are in its way are in the others' as well. */
+static bool look_at(const struct lane *l, enum list list, int64_t now_ms, struct told *told)
+{
+    bool any = false;
+
+    for (struct upstream *u = l->lists[list]; u; u = upstream_link(u)->next) {
+        if (!upstream_taken(u) || !may_wait(u, now_ms))
+            continue;
+        any = true;
+        if (list == L_USED && now_ms - upstream_begun_ms(u) >= PATIENCE_MS)
+            tell(l, u, told);
+    }
+    return any;
 }
 
 static void on_look(uv_timer_t *timer)
@@ -61,14 +77,10 @@ static void on_look(uv_timer_t *timer)
     struct told told = { .n = 0 };
     bool again = false;
 
-    for (const struct lane *l = p->lanes; l; l = l->next)
-        for (struct upstream *u = l->lists[L_USED]; u; u = upstream_link(u)->next) {
-            if (!may_wait(u, now_ms))
-                continue;
-            again = true;
-            if (now_ms - upstream_begun_ms(u) >= PATIENCE_MS)
-                tell(l, u, &told);
-        }
+    for (const struct lane *l = p->lanes; l; l = l->next) {
+        again |= look_at(l, L_OPENING, now_ms, &told); /* these may have to wait yet */
+        again |= look_at(l, L_USED, now_ms, &told);
+    }
     if (again)
         uv_timer_start(timer, on_look, AGAIN_MS, 0);
 }
@@ -79,7 +91,7 @@ void pool_look_for_waits(struct pool *p)
         uv_timer_start(&p->waits, on_look, PATIENCE_MS, 0);
 }
 
-void pool_note_waits(struct pool *p, uint64_t lane, uint64_t service)
+void pool_note_waits(struct pool *p, uint64_t lane, uint64_t service, int64_t since_ms)
 {
     const struct lane *waits = pool_find_lane(p, lane);
     struct upstream *longest = NULL;
@@ -87,7 +99,8 @@ void pool_note_waits(struct pool *p, uint64_t lane, uint64_t service)
     for (const struct lane *l = waits ? p->lanes : NULL; l; l = l->next)
         for (struct upstream *u = l->machine == waits->machine ? l->lists[L_IDLE] : NULL; u;
              u = upstream_link(u)->next)
-            if (service_of(u) == service && (!longest || upstream_idle_ms(u) > upstream_idle_ms(longest)))
+            if (service_of(u) == service && upstream_begun_ms(u) <= since_ms + POOL_OVERTAKE_MS &&
+                (!longest || upstream_idle_ms(u) > upstream_idle_ms(longest)))
                 longest = u;
     if (longest)
         upstream_close(longest);

@@ -98,12 +98,14 @@ static void on_aborted(void *user, uint64_t lane, uint64_t stream)
     tell(user, MAIL_ABORTED, lane, stream);
 }
 
-static void on_waits(void *user, uint64_t lane, uint64_t service)
+static void on_waits(void *user, uint64_t lane, uint64_t service, int64_t since_ms)
 {
     struct worker *w = user;
 
-    mailbox_post(w->conf.to_control,
-                 &(struct mail){ .type = MAIL_WAITS, .lane = lane, .stream = w->conf.index, .n = service });
+    mailbox_post(
+        w->conf.to_control,
+        &(struct mail){
+            .type = MAIL_WAITS, .lane = lane, .stream = w->conf.index, .n = service, .at_ms = since_ms });
 }
 
 static void on_pool_ended(void *user)
@@ -509,7 +511,7 @@ static void on_mail(void *user, const struct mail *mail)
         break;
     case MAIL_WAITS:
         if (w->pool)
-            pool_note_waits(w->pool, mail->lane, mail->n);
+            pool_note_waits(w->pool, mail->lane, mail->n, mail->at_ms);
         break;
     case MAIL_LISTEN: listen_too(w, mail); break;
     case MAIL_DRAIN:

@@ -25,6 +25,7 @@ enum {
     ENROL_MS = 30000,       /* to enrol in */
     DISMISSED_MS = 2000,    /* to read the answer in */
     CLOSE_MS = 2000,
+    LEAVE_MS = 1000,     /* for two answers */
     TWIN_MS = 2000,      /* for a second machine to hear why before it is cut off */
     HELLO_MS = 30000,    /* after a restart of ours it stands behind all that the house's line has queued */
     UNPROVED_MS = 30000, /* three streams that nobody answers */
@@ -47,6 +48,7 @@ struct lane {
     int64_t dismissed_ms; /* 0: it is not */
     int64_t joined_ms, heard_ms, pinged_ms, closed_ms, ping_n;
     int64_t end_at_ms;           /* 0: not to be ended */
+    int64_t leaves_ms, left_n;   /* 0: we stay; a ping that was answered since */
     int64_t unproved_ms;         /* since when it has yet to be proved; 0: it is, or has not said hello */
     struct budget_agent *budget; /* the agent's, or the invitation's; NULL before it says which */
     bool paused;
@@ -58,6 +60,7 @@ struct lane {
 static void take_line(struct lane *l, const struct lane_msg *msg);
 static void take_lane(struct lane *l, const struct lane_msg *msg);
 static void take_hello(struct lane *l, const struct lane_msg *msg);
+static void ping(struct lane *l, int64_t now_ms);
 static void on_received(void *user, const char *bytes, size_t n);
 static void on_eof(void *user);
 static void on_drained(void *user);
@@ -242,8 +245,14 @@ static void take_pong(struct lane *l, const struct lane_msg *msg)
     int64_t rtt_ms = loop_now_ms(l->loop) - msg->ping.t;
 
     /* t is our own clock, echoed; anything else is not an answer to a ping of ours. */
-    if (msg->ping.n == l->ping_n && rtt_ms >= 0)
-        l->rtt_ms = rtt_ms;
+    if (msg->ping.n != l->ping_n || rtt_ms < 0)
+        return;
+    l->rtt_ms = rtt_ms;
+    if (l->leaves_ms && l->left_n > 0)
+        lane_close(l);
+    else if (l->leaves_ms)
+        ping(l, loop_now_ms(l->loop));
+    l->left_n = l->leaves_ms ? msg->ping.n : 0;
 }
 
 static void take_ping(struct lane *l, const struct lane_msg *msg)
@@ -274,6 +283,8 @@ static void take_line(struct lane *l, const struct lane_msg *msg)
     }
     if (l->state == LANE_S_KNOWN && msg->type != LANE_HELLO && msg->type != LANE_ERROR)
         return; /* what an agent said before the relay came back; it will say hello when it sees resync */
+    if (l->leaves_ms && msg->type != LANE_PING && msg->type != LANE_PONG)
+        return;
     switch (msg->type) {
     case LANE_HELLO: take_hello(l, msg); break;
     case LANE_CLAIM: l->host->claimed(l->host->user, l, msg); break;
@@ -472,6 +483,10 @@ void lane_tick(struct lane *l)
             stream_stop(l->sock);
         return;
     }
+    if (l->leaves_ms && now_ms - l->leaves_ms >= LEAVE_MS)
+        lane_close(l);
+    if (l->leaves_ms)
+        return;
     if (l->end_at_ms && now_ms >= l->end_at_ms) {
         lane_end(l, "another machine has its key");
         return;
@@ -512,6 +527,16 @@ void lane_close(struct lane *l)
     l->paused = false;
     stream_resume(l->sock);   /* to see its end */
     stream_shutdown(l->sock); /* behind our last words; it closes when tunnel-lane has read them */
+}
+
+void lane_leave(struct lane *l)
+{
+    if (l->state != LANE_S_UP && l->state != LANE_S_BUSY && l->state != LANE_S_DRAINING) {
+        lane_close(l);
+        return;
+    }
+    l->leaves_ms = loop_now_ms(l->loop);
+    ping(l, l->leaves_ms);
 }
 
 void lane_dismiss(struct lane *l, const struct lane_msg *last)

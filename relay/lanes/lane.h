@@ -83,4 +83,7 @@ void lane_dismiss(struct lane *l, const struct lane_msg *last);
 void lane_refuse(struct lane *l, const char *why); /* says why, and closes */
 void lane_end(struct lane *l, const char *why);    /* `end`: the SSH session dies */
 void lane_close(struct lane *l);                   /* without: tunnel-lane waits for the next relay */
+/* The same, once the agent has heard of each stream's end and could ask whether it was meant: an answer to a first ping may
+ * pass it on its way, one to a second cannot. An agent that does not answer is waited for a second or two. */
+void lane_leave(struct lane *l);
 #endif

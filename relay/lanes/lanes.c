@@ -588,7 +588,6 @@ void lanes_drain(struct lanes *l)
     enrol_stop(l->enrol);
     unix_listener_remove(&l->socket);
     door_close(l->door);
-    for (size_t i = l->n; i > 0; i--)
-        lane_close(l->list[i - 1]);
+    lanes_leave(l);
     end_if_done(l);
 }

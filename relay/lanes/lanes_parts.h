@@ -74,6 +74,7 @@ void lanes_tell_claimer(struct lanes *l, struct lane *lane); /* what was told of
 /* lanes_ports.c */
 void lanes_init_ports(struct lanes *l);
 bool lanes_try_ports(struct lanes *l); /* true: something may have changed */
+void lanes_leave(struct lanes *l);     /* every lane; raw bytes are not cut off by it */
 void lanes_add_port_lanes(const struct lanes *l, struct snapshot *s, const struct snap_lane *lane);
 
 time_t lanes_away_since(const struct lanes *l, const struct claims_site *site); /* 0: somebody is there */

@@ -89,6 +89,29 @@ void lanes_add_port_lanes(const struct lanes *l, struct snapshot *s, const struc
     buf_free(&text);
 }
 
+static bool has_port(const struct lanes *l, const char *agent)
+{
+    struct claims_port p;
+
+    for (size_t i = 0; claims_port(l->claims, i, &p); i++)
+        if (!p.remembered && strcmp(p.agent, agent) == 0)
+            return true;
+    return false;
+}
+
+void lanes_leave(struct lanes *l)
+{
+    struct lane_facts facts;
+
+    for (size_t i = l->n; i > 0; i--) {
+        lane_facts(l->list[i - 1], &facts);
+        if (has_port(l, facts.agent))
+            lane_leave(l->list[i - 1]);
+        else
+            lane_close(l->list[i - 1]);
+    }
+}
+
 /* ---- status ---- */
 
 static const char *state_of(const struct lanes *l, const struct claims_port *p)

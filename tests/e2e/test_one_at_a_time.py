@@ -27,6 +27,7 @@ def service() -> Iterator[int]:
             while piece := peer.recv(65536):
                 said += piece
                 if said.endswith((b"\r\n\r\n", b"all")):
+                    time.sleep(0.9 if said.startswith(b"GET /slow") else 0)
                     said = b""
                     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
@@ -67,6 +68,16 @@ def test_visitors_of_several_workers(service, houses):
         assert house.visit("GET", f"/{n}", name="b.test").status == 200
         took.append(time.monotonic() - began)
     assert max(took) < 3, took  # it were about KEPT_S
+
+
+def test_who_comes_last_waits_for_those_before_him_alone(service, houses):
+    """However long they take: a visitor who had waited for five seconds was not told of any more."""
+    house = houses({"b.test": f"http://127.0.0.1:{service}"}, workers="3")
+    began = time.monotonic()
+    with ThreadPoolExecutor(10) as visitors:
+        replies = list(visitors.map(lambda n: house.visit("GET", f"/slow/{n}", name="b.test"), range(10)))
+    assert [reply.status for reply in replies] == [200] * 10
+    assert time.monotonic() - began < 10 * 0.9 + KEPT_S - 1  # it were KEPT_S more, or twice that
 
 
 def test_what_may_not_be_said_twice(house):

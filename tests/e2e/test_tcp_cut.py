@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 
@@ -66,3 +67,53 @@ def test_a_relay_that_goes(port_paths, services, how):
         assert read_all(visitor) == b""
     wait_until(lambda: len(service.results) == 2, "the service has the whole")
     assert service.results[1][0] == 5
+
+
+def test_an_agent_that_drains(port_paths, services):
+    """What the last stream has said goes on from sshd before its session ends; it was lost three times out of four."""
+    going = threading.Event()
+
+    def serve(sock):
+        exactly(sock, 1)
+        going.set()
+        receive(sock)
+        sock.sendall(b"thanks")
+
+    path = port_paths({"a": {"service": services(serve).url}})
+    for _ in range(4):
+        with path.connect("a") as visitor:
+            visitor.sendall(b"1")
+            assert going.wait(PATIENCE_S)
+            stopping = threading.Thread(target=path.agent.stop)
+            stopping.start()
+            path.agent.wait_log("stopping")
+            visitor.sendall(bytes(100_000))
+            visitor.shutdown(socket.SHUT_WR)
+            assert read_all(visitor) == b"thanks"
+            stopping.join()
+        going.clear()
+        path.start_agent()
+        path.wait_ports()
+
+
+def test_the_last_end_before_a_relay_that_drains_goes(port_paths, services):
+    """The service has ended before, so the relay has nothing more to do for them; the visitor has meant his end all the same."""
+    ended = threading.Event()
+
+    def serve(sock):
+        exactly(sock, 1)
+        sock.shutdown(socket.SHUT_WR)
+        ended.set()
+        return receive(sock)[0]
+
+    service = services(serve)
+    path = port_paths({"a": {"service": service.url}}, drain="20s")
+    with path.connect("a") as visitor:
+        visitor.sendall(b"1")
+        assert ended.wait(PATIENCE_S) and read_all(visitor) == b""
+        path.relay.send(signal.SIGTERM)
+        path.relay.wait_log("stopping")
+        visitor.sendall(bytes(100_000))
+        visitor.shutdown(socket.SHUT_WR)
+        assert service.result() == 100_000
+    path.relay.stop()
