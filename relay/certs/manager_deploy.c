@@ -10,6 +10,7 @@
 #include "shared/json.h"
 #include "shared/mem.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -72,6 +73,9 @@ static char *what_went_wrong(const char *hook, const struct hook_end *end)
 
     if (!end->started)
         return mem_format("deploy_hook %s cannot be run, %s", hook, rest);
+    if (end->signal == SIGKILL)
+        return mem_format("deploy_hook %s was killed, as what runs for longer than a minute is, %s", hook,
+                          rest);
     if (end->signal != 0)
         return mem_format("deploy_hook %s was ended by signal %d, %s", hook, end->signal, rest);
     return end->status == 0 ? NULL
@@ -91,6 +95,10 @@ static void on_hook_ended(void *user, const struct hook_end *end)
     if (d) {
         manager_note_deployment(m, d); /* another one has come meanwhile */
         see_undeployed(m, d);
+        if (why && !d->undeployed) { /* the disk took no note of it */
+            d->undeployed = mem_copy(why);
+            d->undeployed_since = time(NULL);
+        }
     }
     free(why);
     free(running->hook);

@@ -69,14 +69,14 @@ void store_deployed(const struct store *s, const char *name, const char *why, in
     struct err e = { 0 };
     char *text, *before;
 
-    if (begun)
-        (void)unlink(begun); /* one that stays is run again at the next start */
     before = why ? store_undeployed(s, name, &since) : NULL;
     text = mem_format("%lld %s\n", (long long)since, why ? why : "");
     if (failed && !why)
         (void)unlink(failed); /* most often there is none */
     else if (failed && file_write(failed, text, strlen(text), 0600, &e) != 0)
         log_warn("cannot note that a program did not end well", kv_str("error", e.text));
+    if (begun)
+        (void)unlink(begun); /* one that stays is run again at the next start */
     free(before);
     free(text);
     free(begun);

@@ -281,7 +281,7 @@ def test_a_hook_that_never_ends_is_ended(certs: Callable[..., Certs], folder: Pa
     clock.wait(61)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in begun), "all of it has been ended")
     c.relay.wait_log("a program did not end well")
-    assert " signal=9" in c.relay.log()
+    assert " signal=9" in c.relay.log() and "longer than a minute" in c.cert()["deploy_error"]
     wait_until(lambda: len(told.read_text().split()) == 4, "the one for the second certificate runs")
     clock.wait(61)
     c.relay.wait_log("a program did not end well", 2)
