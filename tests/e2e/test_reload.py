@@ -225,4 +225,4 @@ def test_the_agents_status_follows_a_reload_of_the_relay(path):
         path.relay.conf.write_text(before.replace("domains = a.test", f"domains = {domains}"))
         reload_by_signal(path.relay)
         wait_until(lambda: claim() == wanted, f"the claim is {wanted}")
-    assert path.visit("GET", "/echo").status == 200
+    wait_until(lambda: path.visit("GET", "/echo").status == 200, "workers follow")
