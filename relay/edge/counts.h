@@ -14,6 +14,7 @@ struct counts {
     atomic_llong parked;            /* of a site or port: how many wait for it now */
     atomic_llong failing_since;     /* of a site: Unix time since when its service cannot be had; 0: it can */
     atomic_llong streams;           /* of a lane: in use now; of a port: its connections now */
+    atomic_llong lasting;           /* of a lane: those of them that have been in use for a second or more */
     /* Of a lane: from it, to it; of a port: from visitors, to them; of a site: the contents of requests, of responses. */
     atomic_ullong bytes_in, bytes_out;
     atomic_ullong

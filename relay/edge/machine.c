@@ -50,6 +50,23 @@ bool machine_is_suspect(const struct machine *m, int64_t now_ms)
     return now_ms < m->suspect_until_ms;
 }
 
+void machine_note_done(struct machine *m)
+{
+    m->done++;
+}
+
+bool machine_is_brisk(struct machine *m, int64_t now_ms)
+{
+    int64_t rated_ms = now_ms - m->rated_at_ms;
+
+    if (rated_ms < MACHINE_RATED_MS)
+        return m->brisk;
+    m->brisk = (int64_t)m->done * 1000 >= rated_ms * MACHINE_BRISK;
+    m->done = 0;
+    m->rated_at_ms = now_ms;
+    return m->brisk;
+}
+
 /* ---- services ---- */
 
 static struct machine_doubt *find(const struct machine *m, const char *item, const char *route)

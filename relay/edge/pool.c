@@ -436,6 +436,7 @@ static void on_tick(uv_timer_t *timer)
         service_h2_look(l);
     }
     shed(p);
+    pool_note_lasting(p);
     drop_orphans(p);
     pool_let_machines_go(p);
 }

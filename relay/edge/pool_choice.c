@@ -10,6 +10,7 @@ enum {
     RECENT_MS = 1000,     /* so long after an answer a service does not close a connection */
     LAST_WORDS_MS = 1000, /* for what has no end of its own */
     LOOKED_AT = 8,        /* streams of a lane, each time that one is given back */
+    TOGETHER = 128, /* requests on one lane, at most: sshd looks at all of its channels whenever it wakes */
 };
 
 /* ---- machines ---- */
@@ -148,6 +149,7 @@ static bool is_waited_for(const struct lane *l, const struct upstream *u)
 
 void pool_note_used(const struct lane *l, struct upstream *u)
 {
+    machine_note_done(l->machine);
     if (upstream_state(u) == UPSTREAM_IDLE && is_waited_for(l, u))
         upstream_hurry(u);
     if (l->machine->doubts_n > 0 && upstream_answered(u))
@@ -178,6 +180,47 @@ void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end h
 
 /* ---- lanes ---- */
 
+void pool_note_lasting(struct pool *p)
+{
+    for (struct lane *l = p->lanes; l; l = l->next) {
+        long long before = l->lasting;
+
+        l->lasting = 0;
+        for (struct upstream *u = l->lists[L_USED]; u; u = upstream_link(u)->next)
+            l->lasting += upstream_lasts(u);
+        if (l->snap && l->lasting != before)
+            counts_add(&l->snap->counts->lasting, l->lasting - before);
+    }
+}
+
+static long long streams_of(const struct snap_lane *lane)
+{
+    return atomic_load_explicit(&lane->counts->streams, memory_order_relaxed);
+}
+
+static long long lasting_of(const struct snap_lane *lane)
+{
+    return atomic_load_explicit(&lane->counts->lasting, memory_order_relaxed);
+}
+
+/* What sshd costs is mostly its waking up: short requests that share a lane share that, and those shared out over two lanes
+ * cost the whole path a third more. So where many come they keep together. Of two lanes to one machine. */
+static bool keep_together(const struct lane *l, const struct lane *other)
+{
+    return machine_is_brisk(l->machine, loop_now_ms(l->pool->loop)) && streams_of(l->snap) < TOGETHER &&
+           streams_of(other->snap) < TOGETHER;
+}
+
+/* Together on the oldest, out of the way of what lasts. */
+static bool is_better_lane(const struct lane *l, const struct lane *other)
+{
+    if (!keep_together(l, other))
+        return streams_of(l->snap) < streams_of(other->snap);
+    if (lasting_of(l->snap) != lasting_of(other->snap))
+        return lasting_of(l->snap) < lasting_of(other->snap);
+    return l->id < other->id;
+}
+
 struct option {
     struct lane *lane;
     const struct snap_way *way;
@@ -187,14 +230,9 @@ struct option {
     bool avoided; /* its machine has just lost a stream, or has failed this very request */
 };
 
-static long long streams_of(const struct snap_way *way)
-{
-    return atomic_load_explicit(&way->lane->counts->streams, memory_order_relaxed);
-}
-
 /* The first difference decides. What cannot be had and what has just died come last: they have the least to do. Whoever
  * stands by gets nothing while one before him is well, be that one full or busy. Then requests in progress count, those of
- * all workers: first a machine's, then its lanes'; among equal machines each has its turn. */
+ * all workers: first a machine's, then its lanes', unless short ones keep together; among equal machines each has its turn. */
 static bool is_better(const struct option *a, const struct option *b)
 {
     const struct machine *m = a->lane->machine, *other = b->lane->machine;
@@ -215,7 +253,7 @@ static bool is_better(const struct option *a, const struct option *b)
         return m->load < other->load;
     if (m != other)
         return m->turn < other->turn;
-    return streams_of(a->way) < streams_of(b->way);
+    return is_better_lane(a->lane, b->lane);
 }
 
 /* A trial is for whoever comes first: not for a request that has failed once. */
@@ -237,7 +275,7 @@ static void weigh_machines(struct pool *p, const struct snap_target *target)
         if (l->machine->asked != p->choices)
             l->machine->load = 0;
         l->machine->asked = p->choices;
-        l->machine->load += streams_of(&target->lanes[i]);
+        l->machine->load += streams_of(target->lanes[i].lane);
     }
 }
 
@@ -314,19 +352,25 @@ static struct upstream *find_idle(const struct lane *l, const struct snap_target
     return NULL;
 }
 
-/* Another lane to the same machine will do, if it is not busy: a kept stream saves the service a connection. */
+/* Another lane to the same machine will do, if it is not busy: a kept stream saves the service a connection. Unless short
+ * requests keep together: then that one only makes room for one here. */
 static struct upstream *find_idle_there(const struct pool *p, const struct lane *l,
                                         const struct snap_target *target, const struct purpose_alone *alone,
-                                        enum pool_reuse reuse)
+                                        enum pool_reuse reuse, struct upstream **in_the_way)
 {
     struct upstream *u = find_idle(l, target, alone, reuse);
 
     for (size_t i = 0; !u && i < target->lanes_n; i++) {
         const struct lane *other = pool_find_lane(p, target->lanes[i].lane->id);
 
-        if (other && other != l && other->snap && other->machine == l->machine &&
-            (!target->lanes[i].lane->busy || l->snap->busy))
-            u = find_idle(other, target, alone, reuse);
+        if (!other || other == l || !other->snap || other->machine != l->machine ||
+            (target->lanes[i].lane->busy && !l->snap->busy))
+            continue;
+        u = find_idle(other, target, alone, reuse);
+        if (u && keep_together(l, other)) {
+            *in_the_way = u;
+            u = NULL;
+        }
     }
     return u;
 }
@@ -335,10 +379,11 @@ static struct upstream *find_idle_there(const struct pool *p, const struct lane 
 struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
                                 const struct purpose_alone *alone, enum pool_reuse reuse)
 {
-    struct upstream *u = find_idle_there(p, l, target, alone, reuse);
-    struct upstream *old = u || reuse != POOL_RECENT ? NULL : find_idle_there(p, l, target, alone, POOL_ANY);
+    struct upstream *old = NULL, *u = find_idle_there(p, l, target, alone, reuse, &old);
+    struct upstream *older =
+        u || old || reuse != POOL_RECENT ? NULL : find_idle_there(p, l, target, alone, POOL_ANY, &old);
 
-    if (old)
-        upstream_close(old);
+    if (!u && (old || older))
+        upstream_close(old ? old : older);
     return u;
 }

@@ -87,7 +87,14 @@ uint64_t upstream_look(struct upstream *u)
     stillness_look(&u->stillness, moved + gone, held);
     if (u->stillness.looks == 0)
         u->moved_at_ms = loop_now_ms(u->loop);
+    u->lasts = u->uses == u->uses_seen;
+    u->uses_seen = u->uses;
     return held;
+}
+
+bool upstream_lasts(const struct upstream *u)
+{
+    return u->events && u->lasts && u->uses == u->uses_seen;
 }
 
 uint64_t upstream_stuck(const struct upstream *u)

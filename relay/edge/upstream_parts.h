@@ -26,9 +26,10 @@ struct upstream {
     int pending;
     int64_t idle_since_ms, begun_ms; /* begun: its first use, which connects it to the service */
 
-    struct purpose purpose; /* decided by its first use */
-    struct buf prefix;      /* the second header, which travels with the first bytes */
-    uint64_t uses;
+    struct purpose purpose;               /* decided by its first use */
+    struct buf prefix;                    /* the second header, which travels with the first bytes */
+    uint64_t uses, uses_seen;             /* seen: by the last look */
+    bool lasts;                           /* the two before it saw the same use */
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;
     bool got_eof, explained, upgraded, answered;

@@ -4,6 +4,7 @@ Everything listens on a loopback address of this run's own. No client is ever gi
 port that was free stays free until its server takes it."""
 
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -237,8 +238,9 @@ issuer = internal
         command = [self.build / "tunnel-relay", "-c", config]
         return self.start("relay", command, lambda: self.status("relay") is not None), port
 
-    def start_agent(self, name="agent", key="agent_key", port=0, lanes="lanes = 1", ports=None, scheme="http", **sites):
-        """An agent with a folder of that name. Sites are names and ports of services, ports the relay's with the port
+    def start_agent(self, name="agent", key="agent_key", port=0, lanes="lanes = 1", up=1, ports=None, scheme="http",
+                    **sites):
+        """An agent with a folder of that name, once so many lanes are up. Sites are names and ports of services, ports the relay's with the port
         of the service of each."""
         raw = "".join(f"""
 [tcp p{listen}]
@@ -265,8 +267,12 @@ key_file = {self.folder}/{key}
 host_key = {self.host_key}
 {lanes}
 {services}{raw}""")
-        return self.start(name, [self.build / "tunnel-agent", "-c", config],
-                          lambda: '"state":"up"' in (self.status(name) or ""))
+
+        def is_up():
+            relays = json.loads(self.status(name) or "{}").get("relays", [])
+            return sum(lane["state"] == "up" for relay in relays for lane in relay["lanes"]) >= up
+
+        return self.start(name, [self.build / "tunnel-agent", "-c", config], is_up)
 
     def status(self, side):
         command = [self.build / "tunnelctl", "--socket", self.folder / f"{side}.sock", "--json", "status"]

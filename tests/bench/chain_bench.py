@@ -1,6 +1,6 @@
 """The whole path at 1 KiB and keep-alive: ours, and the recipe by hand, as it is written everywhere and tuned.
 
-  tunnel   wrk, TLS, tunnel-relay, sshd, tunnel-agent, origin
+  tunnel   wrk, TLS, tunnel-relay, sshd, tunnel-agent with the two lanes that it has by default, origin
   session  wrk, TLS, nginx that keeps its connections, sshd, ssh -R beside a command that runs, origin
   nNT      the same with ssh -R -nNT
   recipe   wrk, TLS, nginx with a plain proxy_pass, sshd, ssh -R -nNT, origin
@@ -40,7 +40,7 @@ def start(there):
     there.start_sshd()
 
     relay, port = there.start_relay()
-    agent, session = there.new_session(there.start_agent)
+    agent, session = there.new_session(lambda: there.start_agent(lanes="", up=2))
     parts = {"relay": [relay.pid], "sshd": session, "agent": [agent.pid], "origin": [origin.pid]}
     yield Arm(there, "tunnel", port, parts)
 

@@ -98,12 +98,35 @@ static void test_a_lost_stream_makes_suspicious_for_a_while(void **state)
     machine_free(m);
 }
 
+static bool is_brisk_after(struct machine *m, unsigned done, int64_t now_ms)
+{
+    for (unsigned i = 0; i < done; i++)
+        machine_note_done(m);
+    return machine_is_brisk(m, now_ms);
+}
+
+static void test_many_requests_a_second_make_brisk(void **state)
+{
+    struct machine *m = machine_new("pi", "boot");
+
+    (void)state;
+    assert_false(is_brisk_after(m, 0, 50));
+    assert_false(is_brisk_after(m, 99, 99)); /* too early to tell */
+    assert_true(is_brisk_after(m, 1, 100));
+    assert_true(is_brisk_after(m, 0, 199));
+    assert_false(is_brisk_after(m, 99, 200));
+    assert_true(is_brisk_after(m, 150, 350));
+    assert_false(is_brisk_after(m, 500, 5000)); /* after a pause those before it count for nothing */
+    machine_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_service_that_failed_is_tried_now_and_then),
         cmocka_unit_test(test_what_its_agent_says),
         cmocka_unit_test(test_a_lost_stream_makes_suspicious_for_a_while),
+        cmocka_unit_test(test_many_requests_a_second_make_brisk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
