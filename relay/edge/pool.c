@@ -1,6 +1,5 @@
 /* One record for each lane holds its streams, by state. Once a second the pool looks after each lane: warm streams as
- * many as the demand asks for, one of them proved anew when for a minute nothing else has shown that the lane works,
- * and an end for streams that stand still when all together hold too much. */
+ * many as the demand asks for, and one of them proved anew when for a minute nothing else has shown that the lane works. */
 #include "relay/edge/pool_parts.h"
 #include "relay/edge/service_h1.h"
 #include "relay/edge/service_h2.h"
@@ -106,12 +105,13 @@ static bool has_many_leaving(const struct lane *l)
 static struct upstream *open_stream(struct lane *l)
 {
     struct pool *p = l->pool;
+    struct upstream_host host = { p->loop, p->round, &p->names };
     struct err why = { 0 };
     struct upstream *u;
 
     if (streams(l) >= most(l) || has_many_leaving(l))
         return NULL;
-    u = upstream_open(p->loop, l->snap, p->events->next_id(p->user), &p->names, &owner, l, &why);
+    u = upstream_open(&host, l->snap, p->events->next_id(p->user), &owner, l, &why);
     if (u)
         put_in(l, u, L_OPENING);
     else
@@ -357,71 +357,6 @@ static void look_after(struct lane *l, int64_t now_ms)
     keep_warm(l);
 }
 
-/* What all streams hold, and what is left of others. */
-static uint64_t weigh(struct pool *p)
-{
-    uint64_t total = remains_look(&p->remains);
-
-    for (struct lane *l = p->lanes; l; l = l->next)
-        for (int list = L_USED; list <= L_LEAVING; list++)
-            for (struct upstream *u = l->lists[list]; u; u = upstream_link(u)->next)
-                total += upstream_look(u);
-    return total;
-}
-
-static struct upstream *find_fattest(const struct pool *p)
-{
-    struct upstream *fattest = NULL;
-
-    for (const struct lane *l = p->lanes; l; l = l->next)
-        for (struct upstream *u = l->lists[L_USED]; u; u = upstream_link(u)->next)
-            if (upstream_stuck(u) > (fattest ? upstream_stuck(fattest) : 0))
-                fattest = u;
-    return fattest;
-}
-
-/* A visitor who cannot be read from, because the service takes nothing, cannot be seen to leave either. */
-static void drop_orphans(struct pool *p)
-{
-    for (struct lane *l = p->lanes; l; l = l->next)
-        for (struct upstream *u = l->lists[L_USED], *next; u; u = next) {
-            next = upstream_link(u)->next;
-            if (upstream_orphaned(u))
-                upstream_break(u);
-        }
-}
-
-/* How much that was; 0: nothing stands still. */
-static uint64_t shed_fattest(struct pool *p)
-{
-    struct upstream *u = find_fattest(p);
-    struct remains *r = remains_fattest(&p->remains);
-    uint64_t stuck = u ? upstream_stuck(u) : 0;
-
-    if (r && r->stillness.stuck > stuck) {
-        log_warn_limited("max_buffered",
-                         "a response that nobody read was given up: all together hold too much");
-        return remains_shed(r);
-    }
-    if (u) {
-        log_warn_limited("max_buffered", "a stream that stood still was reset: all together hold too much",
-                         kv_str("item", upstream_item(u)));
-        upstream_break(u);
-    }
-    return stuck;
-}
-
-/* Streams that move keep what they hold: it is on its way out. */
-static void shed(struct pool *p)
-{
-    uint64_t total = weigh(p), gone = 1;
-
-    while (total > p->limits.max_buffered && gone > 0) {
-        gone = shed_fattest(p);
-        total -= gone;
-    }
-}
-
 struct remains_list *pool_remains(struct pool *p)
 {
     return &p->remains;
@@ -435,9 +370,7 @@ static void on_tick(uv_timer_t *timer)
         look_after(l, loop_now_ms(p->loop));
         service_h2_look(l);
     }
-    shed(p);
-    pool_note_lasting(p);
-    drop_orphans(p);
+    pool_look(p);
     pool_let_machines_go(p);
 }
 

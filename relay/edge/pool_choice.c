@@ -180,19 +180,6 @@ void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end h
 
 /* ---- lanes ---- */
 
-void pool_note_lasting(struct pool *p)
-{
-    for (struct lane *l = p->lanes; l; l = l->next) {
-        long long before = l->lasting;
-
-        l->lasting = 0;
-        for (struct upstream *u = l->lists[L_USED]; u; u = upstream_link(u)->next)
-            l->lasting += upstream_lasts(u);
-        if (l->snap && l->lasting != before)
-            counts_add(&l->snap->counts->lasting, l->lasting - before);
-    }
-}
-
 static long long streams_of(const struct snap_lane *lane)
 {
     return atomic_load_explicit(&lane->counts->streams, memory_order_relaxed);

@@ -1,4 +1,4 @@
-/* relay/edge/pool_parts.h - what pool.c and pool_choice.c share. */
+/* relay/edge/pool_parts.h - what pool.c, pool_choice.c, pool_look.c and pool_waits.c share. */
 #ifndef RELAY_EDGE_POOL_PARTS_H
 #define RELAY_EDGE_POOL_PARTS_H
 #include "relay/edge/machine.h"
@@ -62,9 +62,9 @@ void pool_join_machine(struct lane *l);
 void pool_leave_machine(struct lane *l);
 void pool_note_used(const struct lane *l, struct upstream *u); /* somebody has done with it */
 void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end how);
-void pool_note_lasting(struct pool *p); /* once a second */
 /* What has no end of its own is broken off, where nothing else is left for an agent that is going to end. */
 void pool_let_machines_go(struct pool *p);
+void pool_look(struct pool *p);           /* pool_look.c: at all streams, once a second */
 void pool_look_for_waits(struct pool *p); /* pool_waits.c: a request has begun on a new stream */
 void pool_take_news(struct pool *p, const struct snapshot *snapshot); /* of services that are down */
 #endif

@@ -224,6 +224,7 @@ static void send_frames(struct service_h2 *c)
         upstream_write(c->upstream, buf_bytes(&out), out.len);
         buf_take(&out, out.len);
     }
+    upstream_push(c->upstream);
     buf_free(&out);
 }
 

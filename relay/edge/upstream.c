@@ -22,6 +22,7 @@ enum {
     DIAL_MS = 10000,
     IDLE_MS = 5000,
     WAITED_FOR_MS = 150, /* the same, while others wait for an answer of the service */
+    GATHERED_BYTES = 4096,
     LEAVE_MS = 5000,
     EXPLAIN_MS = 250, /* how long an end may wait for the agent's `ended` */
 };
@@ -47,6 +48,8 @@ static void enter(struct upstream *u, enum upstream_state next)
     enum upstream_state before = u->state;
 
     u->state = next;
+    if (next == UPSTREAM_CLOSED)
+        round_remove(u->round, &u->later);
     u->owner->moved(u->owner_user, u, before);
 }
 
@@ -67,15 +70,26 @@ static int connect_to_lane(struct upstream *u, const struct snap_lane *lane, str
     return 0;
 }
 
-struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
-                               struct dial_names *names, const struct upstream_owner *owner, void *user,
-                               struct err *e)
+/* What is gathered leaves now. */
+static void send_gathered(void *user)
+{
+    struct upstream *u = user;
+
+    round_remove(u->round, &u->later);
+    stream_write(u->stream, buf_bytes(&u->gathered), u->gathered.len);
+    buf_free(&u->gathered);
+}
+
+struct upstream *upstream_open(const struct upstream_host *host, const struct snap_lane *lane, uint64_t id,
+                               const struct upstream_owner *owner, void *user, struct err *e)
 {
     struct upstream *u = mem_new(sizeof *u);
 
     u->owner = owner;
     u->owner_user = user;
-    u->loop = loop;
+    u->loop = host->loop;
+    u->round = host->round;
+    u->later = (struct round_item){ .act = send_gathered, .user = u };
     u->lane = lane->id;
     u->opened_us = uv_hrtime() / 1000;
     u->id = id;
@@ -86,10 +100,11 @@ struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, 
         return NULL;
     }
     u->counts = counts_hold(lane->counts);
-    deadline_init(&u->deadline, &loop->uv, on_late, u);
+    deadline_init(&u->deadline, &u->loop->uv, on_late, u);
     u->pending++;
     if (u->plain)
-        u->dial = dial_start(loop, lane->plain.host, lane->plain.port, DIAL_MS, names, on_dialled, u);
+        u->dial =
+            dial_start(u->loop, lane->plain.host, lane->plain.port, DIAL_MS, host->names, on_dialled, u);
     else
         deadline_set(&u->deadline, ANSWER_MS);
     return u;
@@ -149,7 +164,7 @@ void upstream_close(struct upstream *u)
         upstream_abort(u);
         return;
     }
-    stream_shutdown(u->stream);
+    upstream_shutdown(u);
     leave(u);
 }
 
@@ -197,7 +212,7 @@ static void fail_opening(struct upstream *u)
 static void begin_use(struct upstream *u)
 {
     if (!u->plain)
-        purpose_write(&u->purpose, u->link.http2, &u->prefix);
+        purpose_write(&u->purpose, u->link.http2, &u->gathered);
     enter(u, UPSTREAM_USED);
 }
 
@@ -404,17 +419,25 @@ bool upstream_used_before(const struct upstream *u)
     return u->uses > 1;
 }
 
+/* Little leaves behind the round of the loop: what many visitors ask in one finds sshd asleep, and wakes it up once. */
 void upstream_write(struct upstream *u, const void *bytes, size_t n)
 {
     counts_add(&u->counts->bytes_out, n);
     credit_use(&u->credit, n, loop_now_ms(u->loop));
-    if (u->prefix.len == 0) {
-        stream_write(u->stream, bytes, n);
+    if (u->gathered.len + n < GATHERED_BYTES) {
+        buf_add(&u->gathered, bytes, n);
+        round_add(u->round, &u->later);
         return;
     }
-    buf_add(&u->prefix, bytes, n);
-    stream_write(u->stream, buf_bytes(&u->prefix), u->prefix.len);
-    buf_free(&u->prefix);
+    if (u->gathered.len > 0)
+        send_gathered(u);
+    stream_write(u->stream, bytes, n);
+}
+
+void upstream_push(struct upstream *u)
+{
+    if (u->later.waits)
+        send_gathered(u);
 }
 
 size_t upstream_room(const struct upstream *u)
@@ -436,12 +459,14 @@ void upstream_upgrade(struct upstream *u, const struct upstream_events *events, 
 
 void upstream_shutdown(struct upstream *u)
 {
+    upstream_push(u);
     stream_shutdown(u->stream);
 }
 
 bool upstream_is_done(const struct upstream *u)
 {
-    return u->got_eof && (u->explained || u->plain) && !u->broke && stream_queued(u->stream) == 0;
+    return u->got_eof && (u->explained || u->plain) && !u->broke && u->gathered.len == 0 &&
+           stream_queued(u->stream) == 0;
 }
 
 static void on_sent(void *user)
@@ -500,7 +525,7 @@ static void release(struct upstream *u)
     if (--u->pending > 0)
         return;
     u->owner->gone(u->owner_user, u);
-    buf_free(&u->prefix);
+    buf_free(&u->gathered);
     purpose_free(&u->purpose);
     counts_release(u->counts);
     proof_free(&u->proof);

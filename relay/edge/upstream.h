@@ -34,10 +34,15 @@ struct upstream_owner {
     void (*gone)(void *user, struct upstream *u);                         /* last */
 };
 
-/* Borrows names until `gone`. */
-struct upstream *upstream_open(struct loop *loop, const struct snap_lane *lane, uint64_t id,
-                               struct dial_names *names, const struct upstream_owner *owner, void *user,
-                               struct err *e);
+struct upstream_host {
+    struct loop *loop;
+    struct round *round;
+    struct dial_names *names; /* of hosts of plain lanes */
+};
+
+/* What host names is borrowed until `gone`. */
+struct upstream *upstream_open(const struct upstream_host *host, const struct snap_lane *lane, uint64_t id,
+                               const struct upstream_owner *owner, void *user, struct err *e);
 /* For one exchange. The first one decides what the stream is for (relay/edge/purpose.h). Where a service may speak first,
  * upstream_write of no bytes sends the second header, which otherwise waits for the first bytes. */
 void upstream_take(struct upstream *u, const struct snap_target *target, const struct purpose_alone *alone,
@@ -45,7 +50,9 @@ void upstream_take(struct upstream *u, const struct snap_target *target, const s
 bool upstream_ready(const struct upstream *u);
 uint64_t upstream_age_us(const struct upstream *u); /* since it was opened */
 bool upstream_used_before(const struct upstream *u);
+/* Little of it leaves only behind the round of the loop, unless it is pushed, or the end follows. */
 void upstream_write(struct upstream *u, const void *bytes, size_t n);
+void upstream_push(struct upstream *u);
 /* How many bytes of a body the service's end still has room for. What stands in no body may be written regardless. */
 size_t upstream_room(const struct upstream *u);
 struct stream *upstream_stream(struct upstream *u); /* for backpressure; NULL before upstream_ready */

@@ -4,6 +4,7 @@
 #define RELAY_EDGE_UPSTREAM_PARTS_H
 #include "relay/edge/credit.h"
 #include "relay/edge/proof.h"
+#include "relay/edge/round.h"
 #include "relay/edge/stillness.h"
 #include "relay/edge/upstream.h"
 #include "shared/deadline.h"
@@ -26,8 +27,10 @@ struct upstream {
     int pending;
     int64_t idle_since_ms, begun_ms; /* begun: its first use, which connects it to the service */
 
-    struct purpose purpose;               /* decided by its first use */
-    struct buf prefix;                    /* the second header, which travels with the first bytes */
+    struct purpose purpose; /* decided by its first use */
+    struct buf gathered;    /* the second header, and what has been written in this round of the loop */
+    struct round *round;
+    struct round_item later;              /* sends it */
     uint64_t uses, uses_seen;             /* seen: by the last look */
     bool lasts;                           /* the two before it saw the same use */
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */

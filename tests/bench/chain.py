@@ -240,8 +240,8 @@ issuer = internal
 
     def start_agent(self, name="agent", key="agent_key", port=0, lanes="lanes = 1", up=1, ports=None, scheme="http",
                     **sites):
-        """An agent with a folder of that name, once so many lanes are up. Sites are names and ports of services, ports the relay's with the port
-        of the service of each."""
+        """An agent with a folder of that name, once so many lanes are up. Sites are names and ports of services, ports
+        the relay's with the port of the service of each."""
         raw = "".join(f"""
 [tcp p{listen}]
 listen = {ADDRESS}:{listen}
