@@ -92,7 +92,9 @@ static const struct opt options[] = {
           "/etc/ssh/ssh_host_ed25519_key.pub prints the fingerprint." },
     { "relay", "lanes", OPT_NUMBER, offsetof(struct agent_relay_conf, lanes), .def = "2", .min = 1,
       .max = AGENT_MAX_LANES, .flags = OPT_RELOAD,
-      .help = "How many SSH sessions are kept to this relay. When one breaks, the others carry on." },
+      .help =
+          "How many SSH sessions are kept to this relay. When one breaks, the others carry on. What comes goes to the "
+          "one that carries least; of many short requests a second, most go together, as that costs less." },
     { "relay", "max_lanes", OPT_NUMBER, offsetof(struct agent_relay_conf, max_lanes), .def = "8", .min = 1,
       .max = AGENT_MAX_LANES, .flags = OPT_RELOAD,
       .help =

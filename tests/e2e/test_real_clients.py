@@ -10,6 +10,8 @@ import json
 import re
 import socket
 import subprocess
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -211,8 +213,8 @@ end
 """
 
 
-def test_wrk(house, files, folder):
-    """Every answer is looked at. wrk finds names by /etc/hosts alone, so it gets one that nobody else sees."""
+def start_wrk(house, folder, connections, seconds):
+    """On /small, and looks at every answer. wrk finds names by /etc/hosts alone, so it gets one that nobody else sees."""
     (folder / "files" / "small").write_text("x" * 1024)
     (folder / "check.lua").write_text(CHECK % ("x" * 1024))
     (folder / "hosts").write_text("127.0.0.1 nginx.test localhost\n")
@@ -220,13 +222,36 @@ def test_wrk(house, files, folder):
     private = [need("unshare"), "-m", "-r", "sh", "-c", line]
     if subprocess.run([*private, "true"], capture_output=True).returncode != 0:
         pytest.skip("needs a mount namespace of its own")
-    out = subprocess.run([*private, need("wrk"), "-t1", "-c32", "-d2s", "-s", folder / "check.lua",
-                          f"https://nginx.test:{house.port}/small"], capture_output=True, text=True,
-                         timeout=PATIENCE_S).stdout
+    return subprocess.Popen([*private, need("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", folder / "check.lua",
+                             f"https://nginx.test:{house.port}/small"], stdout=subprocess.PIPE, text=True)
+
+
+def served(wrk):
+    """How many requests, of which each got the right answer."""
+    out = wrk.communicate(timeout=PATIENCE_S)[0]
     requests, wrong, errors = map(int, re.search(r"COUNTS (\d+) (\d+) (\d+)", out).groups())
-    assert requests > 200 and (wrong, errors) == (0, 0), out
+    assert (wrong, errors) == (0, 0), out
+    return requests
+
+
+def test_wrk(house, files, folder):
+    requests = served(start_wrk(house, folder, 32, 2))
+    assert requests > 200
     logged = (folder / "access.log").read_text().count('"GET /small HTTP/1.1" 200 1024')
     assert requests <= logged <= requests + 32, "one request each, and those that the end of wrk has cut off"
+
+
+def test_many_short_requests_keep_together_on_one_lane(houses, files, folder):
+    house, streams = houses({"nginx.test": files.url}, lanes=2), Counter()
+    with start_wrk(house, folder, 32, 4) as wrk:
+        time.sleep(2)
+        while wrk.poll() is None:
+            streams.update({n: lane["streams"] for n, lane in enumerate(house.status()["lanes"])})
+            time.sleep(0.05)
+        a_second = served(wrk) // 4
+    if a_second < 2000:
+        pytest.skip(f"this machine serves only {a_second} requests a second: not many")
+    assert len(streams) == 2 and max(streams.values()) > 0.9 * streams.total(), streams
 
 
 # ---- Node ----
