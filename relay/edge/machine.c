@@ -50,21 +50,25 @@ bool machine_is_suspect(const struct machine *m, int64_t now_ms)
     return now_ms < m->suspect_until_ms;
 }
 
-void machine_note_done(struct machine *m)
+void machine_note_done(struct machine *m, uint64_t bytes, int64_t now_ms)
 {
-    m->done++;
+    struct machine_pace *pace = &m->pace;
+    int64_t rated_ms = now_ms - pace->rated_at_ms;
+
+    pace->done++;
+    pace->bytes += bytes;
+    if (rated_ms < MACHINE_RATED_MS)
+        return;
+    *pace =
+        (struct machine_pace){ .rated_at_ms = now_ms,
+                               .brisk = pace->done * 1000 >= (unsigned long long)rated_ms * MACHINE_BRISK &&
+                                        pace->bytes <= pace->done * MACHINE_SHORT_BYTES };
 }
 
-bool machine_is_brisk(struct machine *m, int64_t now_ms)
+/* Where nothing is done any more, nobody rates it. */
+bool machine_is_brisk(const struct machine *m, int64_t now_ms)
 {
-    int64_t rated_ms = now_ms - m->rated_at_ms;
-
-    if (rated_ms < MACHINE_RATED_MS)
-        return m->brisk;
-    m->brisk = (int64_t)m->done * 1000 >= rated_ms * MACHINE_BRISK;
-    m->done = 0;
-    m->rated_at_ms = now_ms;
-    return m->brisk;
+    return m->pace.brisk && now_ms - m->pace.rated_at_ms < 2 * MACHINE_RATED_MS;
 }
 
 /* ---- services ---- */

@@ -12,7 +12,14 @@ enum {
     MACHINE_LAST_TRIAL_MS = 8000,    /* and then more and more rarely, up to this. */
     MACHINE_SILENT_TRIAL_MS = 30000, /* One that does not answer keeps whoever tries it waiting. */
     MACHINE_RATED_MS = 100,          /* how often it is looked at whether it is brisk */
-    MACHINE_BRISK = 1000             /* requests a second */
+    MACHINE_BRISK = 1000,            /* streams a second, */
+    MACHINE_SHORT_BYTES = 16384      /* which bring no more than that each, on average */
+};
+
+struct machine_pace {
+    int64_t rated_at_ms;
+    unsigned long long done, bytes; /* since then */
+    bool brisk;
 };
 
 struct machine {
@@ -22,9 +29,9 @@ struct machine {
     unsigned long long turn;  /* when it was chosen last, as its owner counts */
     unsigned long long asked; /* of which choice `load` is */
     long long load;           /* requests in progress, by all workers */
-    unsigned done;            /* requests since it was rated */
-    bool brisk;
-    int64_t rated_at_ms, suspect_until_ms;
+    struct machine_pace pace; /* of this worker's requests */
+    uint64_t together;        /* the lane on which short ones keep together; 0: none yet */
+    int64_t suspect_until_ms;
     int64_t left_at_ms; /* no lane leads there any more that takes what is new; 0: some does */
     struct machine_doubt *doubts;
     unsigned doubts_n;
@@ -37,9 +44,9 @@ void machine_free(struct machine *m);
 void machine_note_lost(struct machine *m, int64_t now_ms);
 bool machine_is_suspect(const struct machine *m, int64_t now_ms);
 
-/* A request has been served, as far as this worker knows; and whether many are, one soon after the other. */
-void machine_note_done(struct machine *m);
-bool machine_is_brisk(struct machine *m, int64_t now_ms);
+/* Somebody has done with a stream, which has brought so much; and whether that happens often, with little each time. */
+void machine_note_done(struct machine *m, uint64_t bytes, int64_t now_ms);
+bool machine_is_brisk(const struct machine *m, int64_t now_ms);
 
 /* A request has found the service down, or was answered by it. */
 void machine_note_failed(struct machine *m, const char *item, const char *route, enum lane_service how,

@@ -422,6 +422,8 @@ static void update(struct lane *l, const struct snap_lane *snap)
 {
     bool same = snap && l->snap && memcmp(snap->secret, l->snap->secret, sizeof snap->secret) == 0;
 
+    if (!snap)
+        pool_forget_lasting(l);
     l->snap = snap;
     if (snap)
         pool_join_machine(l);

@@ -11,6 +11,7 @@ enum {
     LAST_WORDS_MS = 1000, /* for what has no end of its own */
     LOOKED_AT = 8,        /* streams of a lane, each time that one is given back */
     TOGETHER = 128, /* requests on one lane, at most: sshd looks at all of its channels whenever it wakes */
+    LASTING_BEARABLE = 16, /* by so many more than on another lane */
 };
 
 /* ---- machines ---- */
@@ -149,7 +150,7 @@ static bool is_waited_for(const struct lane *l, const struct upstream *u)
 
 void pool_note_used(const struct lane *l, struct upstream *u)
 {
-    machine_note_done(l->machine);
+    machine_note_done(l->machine, upstream_brought(u), loop_now_ms(l->pool->loop));
     if (upstream_state(u) == UPSTREAM_IDLE && is_waited_for(l, u))
         upstream_hurry(u);
     if (l->machine->doubts_n > 0 && upstream_answered(u))
@@ -198,14 +199,33 @@ static bool keep_together(const struct lane *l, const struct lane *other)
            streams_of(other->snap) < TOGETHER;
 }
 
-/* Together on the oldest, out of the way of what lasts. */
+static bool has_too_many_lasting(const struct lane *l, const struct lane *other)
+{
+    return lasting_of(l->snap) > lasting_of(other->snap) + LASTING_BEARABLE;
+}
+
+/* They stay where they are, for with them goes what is kept; but out of the way of many that last. */
 static bool is_better_lane(const struct lane *l, const struct lane *other)
 {
+    uint64_t home = l->machine->together;
+
     if (!keep_together(l, other))
         return streams_of(l->snap) < streams_of(other->snap);
-    if (lasting_of(l->snap) != lasting_of(other->snap))
-        return lasting_of(l->snap) < lasting_of(other->snap);
+    if (has_too_many_lasting(l, other) || has_too_many_lasting(other, l))
+        return has_too_many_lasting(other, l);
+    if ((l->id == home) != (other->id == home))
+        return l->id == home;
     return l->id < other->id;
+}
+
+/* Not when there is only no room for this one. */
+static void move_home(const struct lane *chosen)
+{
+    struct machine *m = chosen->machine;
+    const struct lane *home = pool_find_lane(chosen->pool, m->together);
+
+    if (!home || !home->snap || home->machine != m || has_too_many_lasting(home, chosen))
+        m->together = chosen->id;
 }
 
 struct option {
@@ -301,6 +321,7 @@ struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint6
     if (!best.lane || best.full)
         return NULL;
     best.lane->machine->turn = p->choices;
+    move_home(best.lane);
     machine_begin_trial_if_due(best.lane->machine, target->item, target->route, now_ms);
     if (way)
         *way = best.way;
@@ -366,11 +387,14 @@ static struct upstream *find_idle_there(const struct pool *p, const struct lane 
 struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, const struct snap_target *target,
                                 const struct purpose_alone *alone, enum pool_reuse reuse)
 {
-    struct upstream *old = NULL, *u = find_idle_there(p, l, target, alone, reuse, &old);
-    struct upstream *older =
-        u || old || reuse != POOL_RECENT ? NULL : find_idle_there(p, l, target, alone, POOL_ANY, &old);
+    struct upstream *in_the_way = NULL, *old;
+    struct upstream *u = find_idle_there(p, l, target, alone, reuse, &in_the_way);
 
-    if (!u && (old || older))
-        upstream_close(old ? old : older);
+    if (!u && !in_the_way && reuse == POOL_RECENT) {
+        old = find_idle_there(p, l, target, alone, POOL_ANY, &in_the_way);
+        in_the_way = old ? old : in_the_way;
+    }
+    if (!u && in_the_way)
+        upstream_close(in_the_way);
     return u;
 }

@@ -68,15 +68,25 @@ static void shed(struct pool *p)
     }
 }
 
+static void tell_lasting(struct lane *l, long long lasting)
+{
+    if (l->snap && lasting != l->lasting)
+        counts_add(&l->snap->counts->lasting, lasting - l->lasting);
+    l->lasting = lasting;
+}
+
 static void note_lasting(struct lane *l)
 {
-    long long before = l->lasting;
+    long long lasting = 0;
 
-    l->lasting = 0;
-    for (struct upstream *u = l->lists[L_USED]; u; u = upstream_link(u)->next)
-        l->lasting += upstream_lasts(u);
-    if (l->snap && l->lasting != before)
-        counts_add(&l->snap->counts->lasting, l->lasting - before);
+    for (struct upstream *u = l->snap ? l->lists[L_USED] : NULL; u; u = upstream_link(u)->next)
+        lasting += upstream_lasts(u);
+    tell_lasting(l, lasting);
+}
+
+void pool_forget_lasting(struct lane *l)
+{
+    tell_lasting(l, 0);
 }
 
 void pool_look(struct pool *p)

@@ -37,7 +37,7 @@ struct pool {
     unsigned long long choices;
     struct dial_names names; /* of plain lanes' hosts */
     struct remains_list remains;
-    struct round *round; /* for connections by HTTP/2 */
+    struct round *round; /* of the loop */
     uv_timer_t tick, waits;
     int timers_open;
     bool stopping;
@@ -65,6 +65,7 @@ void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end h
 /* What has no end of its own is broken off, where nothing else is left for an agent that is going to end. */
 void pool_let_machines_go(struct pool *p);
 void pool_look(struct pool *p);           /* pool_look.c: at all streams, once a second */
+void pool_forget_lasting(struct lane *l); /* it leaves the snapshot */
 void pool_look_for_waits(struct pool *p); /* pool_waits.c: a request has begun on a new stream */
 void pool_take_news(struct pool *p, const struct snapshot *snapshot); /* of services that are down */
 #endif

@@ -30,7 +30,7 @@ static void end(void *user, enum h1_framing framing, struct str trailers)
 
 static void flush(void *user)
 {
-    (void)user; /* it went as it was said */
+    (void)user; /* it goes by itself */
 }
 
 /* ---- what is asked ---- */

@@ -12,6 +12,7 @@
 #include "shared/mem.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,8 @@ enum {
     ANSWER_MS = 10000,
     DIAL_MS = 10000,
     IDLE_MS = 5000,
-    WAITED_FOR_MS = 150, /* the same, while others wait for an answer of the service */
-    GATHERED_BYTES = 4096,
+    WAITED_FOR_MS = 150,   /* the same, while others wait for an answer of the service */
+    GATHERED_BYTES = 4096, /* most heads, and bodies of forms; what is longer is worth a call of its own */
     LEAVE_MS = 5000,
     EXPLAIN_MS = 250, /* how long an end may wait for the agent's `ended` */
 };
@@ -274,6 +275,7 @@ static void on_received(void *user, const char *bytes, size_t n)
     case UPSTREAM_OPENING: take_answer(u, bytes, n); break;
     case UPSTREAM_USED:
         counts_add(&u->counts->bytes_in, n);
+        u->brought += n;
         u->answered = true;
         u->events->received(u->user, bytes, n);
         break;
@@ -395,10 +397,12 @@ void upstream_take(struct upstream *u, const struct snap_target *target, const s
     u->events = events;
     u->user = user;
     u->answered = false;
+    u->brought = 0;
+    u->taken_ms = loop_now_ms(u->loop);
     counts_add(&u->counts->streams, 1);
     if (u->uses++ == 0) {
         purpose_set(&u->purpose, target, alone);
-        u->begun_ms = loop_now_ms(u->loop);
+        u->begun_ms = u->taken_ms;
     }
     if (u->state == UPSTREAM_OPENING)
         return;
@@ -422,6 +426,7 @@ bool upstream_used_before(const struct upstream *u)
 /* Little leaves behind the round of the loop: what many visitors ask in one finds sshd asleep, and wakes it up once. */
 void upstream_write(struct upstream *u, const void *bytes, size_t n)
 {
+    assert(u->state == UPSTREAM_USED);
     counts_add(&u->counts->bytes_out, n);
     credit_use(&u->credit, n, loop_now_ms(u->loop));
     if (u->gathered.len + n < GATHERED_BYTES) {

@@ -98,8 +98,9 @@ bool upstream_orphaned(
     const struct upstream *u); /* nothing moves, and the visitor is gone; or both sides are */
 void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's `ended` */
 void upstream_note_consumed(struct upstream *u, uint64_t total); /* the agent's `consumed` */
-uint64_t upstream_look(struct upstream *u);    /* once a second: bytes that wait in it, for either side */
-bool upstream_lasts(const struct upstream *u); /* who has it had it at the look before as well */
+uint64_t upstream_look(struct upstream *u); /* once a second: bytes that wait in it, for either side */
+uint64_t upstream_brought(const struct upstream *u); /* bytes, in its last use */
+bool upstream_lasts(const struct upstream *u);       /* somebody has had it for a second or more */
 uint64_t upstream_stuck(
     const struct upstream *u);           /* the same, if nothing had moved at the last looks; else 0 */
 void upstream_break(struct upstream *u); /* ends it under its exchange; the agent is told */

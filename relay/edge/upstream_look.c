@@ -1,7 +1,10 @@
 /* What can be seen of a stream to a lane from outside, while it lives. */
 #include "relay/edge/upstream_parts.h"
 
-enum { UNTAKEN_MS = 60000 }; /* as long as a visitor has who does not read what is left for him */
+enum {
+    UNTAKEN_MS = 60000, /* as long as a visitor has who does not read what is left for him */
+    LASTING_MS = 1000,
+};
 
 struct upstream_link *upstream_link(struct upstream *u)
 {
@@ -74,6 +77,16 @@ int64_t upstream_begun_ms(const struct upstream *u)
     return u->begun_ms;
 }
 
+uint64_t upstream_brought(const struct upstream *u)
+{
+    return u->brought;
+}
+
+bool upstream_lasts(const struct upstream *u)
+{
+    return u->events && loop_now_ms(u->loop) - u->taken_ms >= LASTING_MS;
+}
+
 /* ---- once a second ---- */
 
 uint64_t upstream_look(struct upstream *u)
@@ -87,14 +100,7 @@ uint64_t upstream_look(struct upstream *u)
     stillness_look(&u->stillness, moved + gone, held);
     if (u->stillness.looks == 0)
         u->moved_at_ms = loop_now_ms(u->loop);
-    u->lasts = u->uses == u->uses_seen;
-    u->uses_seen = u->uses;
     return held;
-}
-
-bool upstream_lasts(const struct upstream *u)
-{
-    return u->events && u->lasts && u->uses == u->uses_seen;
 }
 
 uint64_t upstream_stuck(const struct upstream *u)

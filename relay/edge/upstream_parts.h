@@ -30,9 +30,10 @@ struct upstream {
     struct purpose purpose; /* decided by its first use */
     struct buf gathered;    /* the second header, and what has been written in this round of the loop */
     struct round *round;
-    struct round_item later;              /* sends it */
-    uint64_t uses, uses_seen;             /* seen: by the last look */
-    bool lasts;                           /* the two before it saw the same use */
+    struct round_item later; /* sends it */
+    uint64_t uses;
+    uint64_t brought;                     /* bytes, in its last use, */
+    int64_t taken_ms;                     /* which began then */
     const struct upstream_events *events; /* of whoever has taken it; NULL: nobody */
     void *user;
     bool got_eof, explained, upgraded, answered;

@@ -21,7 +21,7 @@ from path import houses
 from programs import environment, need, unavailable, wait_until
 from stacks import nginx
 from upgraded import WebSockets
-from visitor import context
+from visitor import context, request_bytes
 
 MB = 1_000_000
 PATIENCE_S = 300
@@ -242,16 +242,22 @@ def test_wrk(house, files, folder):
 
 
 def test_many_short_requests_keep_together_on_one_lane(houses, files, folder):
-    house, streams = houses({"nginx.test": files.url}, lanes=2), Counter()
-    with start_wrk(house, folder, 32, 4) as wrk:
+    """Also when some beside them last."""
+    house, streams, listeners = houses({"nginx.test": files.url}, lanes=2), Counter(), []
+    with start_wrk(house, folder, 32, 5) as wrk:
         time.sleep(2)
         while wrk.poll() is None:
+            if len(listeners) < 8:
+                listeners.append(house.visitor())
+                listeners[-1].send(request_bytes("GET", "a.test", "/events"))
             streams.update({n: lane["streams"] for n, lane in enumerate(house.status()["lanes"])})
-            time.sleep(0.05)
-        a_second = served(wrk) // 4
+            time.sleep(0.3)
+        a_second = served(wrk) // 5
+    for listener in listeners:
+        listener.break_off()
     if a_second < 2000:
         pytest.skip(f"this machine serves only {a_second} requests a second: not many")
-    assert len(streams) == 2 and max(streams.values()) > 0.9 * streams.total(), streams
+    assert len(streams) == 2 and max(streams.values()) > 0.8 * streams.total(), streams
 
 
 # ---- Node ----

@@ -98,25 +98,39 @@ static void test_a_lost_stream_makes_suspicious_for_a_while(void **state)
     machine_free(m);
 }
 
-static bool is_brisk_after(struct machine *m, unsigned done, int64_t now_ms)
+static bool is_brisk_after(struct machine *m, unsigned done, uint64_t bytes, int64_t now_ms)
 {
     for (unsigned i = 0; i < done; i++)
-        machine_note_done(m);
+        machine_note_done(m, bytes, now_ms);
     return machine_is_brisk(m, now_ms);
 }
 
-static void test_many_requests_a_second_make_brisk(void **state)
+static void test_many_short_requests_make_brisk(void **state)
 {
     struct machine *m = machine_new("pi", "boot");
 
     (void)state;
-    assert_false(is_brisk_after(m, 0, 50));
-    assert_false(is_brisk_after(m, 99, 99)); /* too early to tell */
-    assert_true(is_brisk_after(m, 1, 100));
-    assert_true(is_brisk_after(m, 0, 199));
-    assert_false(is_brisk_after(m, 99, 200));
-    assert_true(is_brisk_after(m, 150, 350));
-    assert_false(is_brisk_after(m, 500, 5000)); /* after a pause those before it count for nothing */
+    assert_false(is_brisk_after(m, 0, 0, 50));
+    assert_false(is_brisk_after(m, 99, 16384, 99)); /* too early to tell */
+    assert_true(is_brisk_after(m, 1, 16384, 100));
+    assert_true(is_brisk_after(m, 98, 10, 199));
+    assert_false(is_brisk_after(m, 1, 10, 200)); /* 99 in 100 ms */
+    assert_false(is_brisk_after(m, 149, 10, 299));
+    assert_true(is_brisk_after(m, 1, 10, 350));
+    assert_true(is_brisk_after(m, 499, 10, 449));
+    assert_true(is_brisk_after(m, 0, 0, 549));
+    assert_false(is_brisk_after(m, 0, 0, 550)); /* nothing was rated since */
+    assert_false(is_brisk_after(m, 1, 10, 5000)); /* a pause counts */
+    machine_free(m);
+}
+
+static void test_many_long_requests_make_none(void **state)
+{
+    struct machine *m = machine_new("pi", "boot");
+
+    (void)state;
+    assert_false(is_brisk_after(m, 999, 16384, 99));
+    assert_false(is_brisk_after(m, 1, 16385, 100));
     machine_free(m);
 }
 
@@ -126,7 +140,8 @@ int main(void)
         cmocka_unit_test(test_a_service_that_failed_is_tried_now_and_then),
         cmocka_unit_test(test_what_its_agent_says),
         cmocka_unit_test(test_a_lost_stream_makes_suspicious_for_a_while),
-        cmocka_unit_test(test_many_requests_a_second_make_brisk),
+        cmocka_unit_test(test_many_short_requests_make_brisk),
+        cmocka_unit_test(test_many_long_requests_make_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,7 +207,7 @@ static void test_text_of_others(void **state)
 
         make(&page, status);
         for (size_t j = 0; j < PAGE_PARTS; j++)
-            assert_harmless(part(&page, j));
+            assert_harmless(part(&page, (enum page_part)j));
         assert_harmless(buf_text(&page.heading));
         page_whole(&out, &page);
         assert_null(strstr(buf_text(&out), "<img"));
