@@ -119,7 +119,7 @@ static void test_many_short_requests_make_brisk(void **state)
     assert_true(is_brisk_after(m, 1, 10, 350));
     assert_true(is_brisk_after(m, 499, 10, 449));
     assert_true(is_brisk_after(m, 0, 0, 549));
-    assert_false(is_brisk_after(m, 0, 0, 550)); /* nothing was rated since */
+    assert_false(is_brisk_after(m, 0, 0, 550));   /* nothing was rated since */
     assert_false(is_brisk_after(m, 1, 10, 5000)); /* a pause counts */
     machine_free(m);
 }
