@@ -68,7 +68,7 @@ void machine_note_done(struct machine *m, uint64_t bytes, int64_t now_ms)
 /* Where nothing is done any more, nobody rates it. */
 bool machine_is_brisk(const struct machine *m, int64_t now_ms)
 {
-    return m->pace.brisk && now_ms - m->pace.rated_at_ms < 2 * MACHINE_RATED_MS;
+    return m->pace.brisk && now_ms - m->pace.rated_at_ms < (int64_t)2 * MACHINE_RATED_MS;
 }
 
 /* ---- services ---- */
