@@ -305,6 +305,20 @@ static void close_timer(uv_timer_t *timer)
         uv_close((uv_handle_t *)timer, NULL);
 }
 
+/* We are ending as it is, and in order. libuv gives each signal its deadly default back first: meanwhile none may come, to
+ * this thread, nor to those that are left, which block them all. */
+static void ignore_signals(struct daemon *d)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    loop_stop_signals(&d->loop);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
 /* What keeps the loop alive beyond the work itself goes last. */
 static void end_if_done(struct daemon *d)
 {
@@ -312,9 +326,7 @@ static void end_if_done(struct daemon *d)
         return;
     close_timer(&d->watchdog);
     close_timer(&d->drain);
-    loop_stop_signals(&d->loop);
-    signal(SIGTERM, SIG_IGN); /* we are ending as it is, and in order */
-    signal(SIGINT, SIG_IGN);
+    ignore_signals(d);
 }
 
 static void on_control_ended(void *user)

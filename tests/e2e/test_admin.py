@@ -62,6 +62,20 @@ def test_asked_to_end_again_and_again(role, daemons, place):
             daemon.stop()
 
 
+def test_asked_to_end_without_a_pause(role, daemons):
+    """From the first signal to the very last moment of the process."""
+    daemon = daemons(role)
+    for n in range(10):
+        number = (signal.SIGTERM, signal.SIGINT)[n % 2]
+        daemon.start()
+        daemon.send(number)
+        while daemon.running:
+            daemon.send(number)
+            daemon.send(signal.SIGHUP)
+        code = daemon.wait()
+        assert code == 0
+
+
 @pytest.mark.parametrize("host, status", [
     ("127.0.0.1", 200), ("127.9.9.9:1", 200), ("localhost:9180", 200), ("LOCALHOST", 200), ("[::1]:9180", 200),
     ("evil.example", 403), ("localhost.evil.example:9180", 403), ("127.0.0.1.evil.example", 403),

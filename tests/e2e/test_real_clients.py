@@ -213,7 +213,7 @@ end
 """
 
 
-def start_wrk(house, folder, connections, seconds):
+def start_wrk(house, folder, seconds):
     """On /small, and looks at every answer. wrk finds names by /etc/hosts alone, so it gets one that nobody else sees."""
     (folder / "files" / "small").write_text("x" * 1024)
     (folder / "check.lua").write_text(CHECK % ("x" * 1024))
@@ -222,7 +222,7 @@ def start_wrk(house, folder, connections, seconds):
     private = [need("unshare"), "-m", "-r", "sh", "-c", line]
     if subprocess.run([*private, "true"], capture_output=True).returncode != 0:
         pytest.skip("needs a mount namespace of its own")
-    return subprocess.Popen([*private, need("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", folder / "check.lua",
+    return subprocess.Popen([*private, need("wrk"), "-t1", "-c32", f"-d{seconds}s", "-s", folder / "check.lua",
                              f"https://nginx.test:{house.port}/small"], stdout=subprocess.PIPE, text=True)
 
 
@@ -235,7 +235,7 @@ def served(wrk):
 
 
 def test_wrk(house, files, folder):
-    requests = served(start_wrk(house, folder, 32, 2))
+    requests = served(start_wrk(house, folder, 2))
     assert requests > 200
     logged = (folder / "access.log").read_text().count('"GET /small HTTP/1.1" 200 1024')
     assert requests <= logged <= requests + 32, "one request each, and those that the end of wrk has cut off"
@@ -244,7 +244,7 @@ def test_wrk(house, files, folder):
 def test_many_short_requests_keep_together_on_one_lane(houses, files, folder):
     """Also when some beside them last."""
     house, streams, listeners = houses({"nginx.test": files.url}, lanes=2), Counter(), []
-    with start_wrk(house, folder, 32, 5) as wrk:
+    with start_wrk(house, folder, 5) as wrk:
         time.sleep(2)
         while wrk.poll() is None:
             if len(listeners) < 8:
