@@ -167,7 +167,8 @@ void exchange_answer(struct exchange *x, enum exchange_cause cause)
                          .cause = causes[cause].cause,
                          .text = causes[cause].text,
                          .domain = "",
-                         .request_id = "" };
+                         .request_id = "",
+                         .now = time(NULL) };
     char host[DOMAIN_BYTES] = "", id[REQUEST_ID_BYTES] = "";
     struct own_head own;
     struct buf out = { 0 };

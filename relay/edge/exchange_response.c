@@ -54,7 +54,8 @@ static struct headers_changes changes_for(const struct exchange *x, bool interim
         return (struct headers_changes){ 0 };
     return (struct headers_changes){ .policy = &site->policy,
                                      .hsts_s = x->secure && x->trusted_cert ? site->policy.hsts_s : 0,
-                                     .without_hsts = !x->trusted_cert };
+                                     .without_hsts = !x->trusted_cert,
+                                     .now = time(NULL) };
 }
 
 static void send_response_head(struct exchange *x)

@@ -6,6 +6,7 @@
 #include "relay/edge/page.h"
 #include "relay/edge/redirect.h"
 #include "relay/edge/snapshot_bans.h"
+#include "shared/http/date.h"
 
 #include <string.h>
 
@@ -34,6 +35,7 @@ static bool answer(const struct gate *g, int status, const char *text, unsigned 
                          .text = text,
                          .domain = "",
                          .request_id = g->visitor->request_id,
+                         .now = time(NULL),
                          .with_body = wants_body(g),
                          .close = true };
 
@@ -99,6 +101,7 @@ static bool redirect(const struct gate *g, const struct snap_site *site, struct 
     bool goes = redirect_find(g->snapshot, site, g->head, &from, &location);
 
     if (goes) {
+        http_date_add(&fields, time(NULL));
         add_hsts(g, site, &fields);
         redirect_add(out, &location, &fields, wants_body(g), true);
         log_answer(g, 308, out);
@@ -119,8 +122,10 @@ static bool answer_validator(const struct gate *g, struct buf *out)
         return false;
     buf_printf(out,
                "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %zu\r\n"
-               "Cache-Control: no-store\r\nConnection: close\r\n\r\n%s",
-               strlen(text), wants_body(g) ? text : "");
+               "Cache-Control: no-store\r\nConnection: close\r\n",
+               strlen(text));
+    http_date_add(out, time(NULL));
+    buf_printf(out, "\r\n%s", wants_body(g) ? text : "");
     log_answer(g, 200, out);
     return true;
 }

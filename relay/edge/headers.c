@@ -2,6 +2,7 @@
 
 #include "relay/edge/forwarded.h"
 #include "relay/edge/upgrade.h"
+#include "shared/http/date.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -320,6 +321,14 @@ static void add_changes(struct buf *out, const struct headers_changes *changes)
             add(out, policy->set_headers[i].name, str_of(policy->set_headers[i].value));
 }
 
+/* RFC 9110 6.6.1: whoever passes an answer on that has none says when it came. */
+static void add_date(struct buf *out, const struct h1_head *head, const struct headers_changes *changes)
+{
+    if (changes->now != 0 && h1_field_find(head, "date", 0) < 0 &&
+        !(changes->policy && is_changed(changes->policy, STR("date"))))
+        http_date_add(out, changes->now);
+}
+
 void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_framing framing,
                           const char *connection, const struct headers_changes *changes)
 {
@@ -340,6 +349,7 @@ void headers_add_response(struct buf *out, const struct h1_head *head, enum h1_f
             !is_replaced(changes, name))
             add_field(out, head, field);
     }
+    add_date(out, head, changes);
     add_changes(out, changes);
     add_framing(out, framing, framing == H1_UNTIL_CLOSE ? -1 : head->content_length);
     upgrade_add_answer(&upgrade, head);

@@ -9,6 +9,7 @@
 #include "shared/policy.h"
 
 #include <sys/socket.h>
+#include <time.h>
 
 struct headers_visitor {
     struct sockaddr_storage peer; /* whose connection it is */
@@ -37,6 +38,7 @@ struct headers_changes {
     const struct policy *policy; /* set_header and unset_header; NULL: nothing */
     int64_t hsts_s;              /* 0: visitors are not told to come with TLS alone */
     bool without_hsts; /* by nobody: who obeyed could not come back to a certificate that he does not trust */
+    time_t now;        /* for a Date where the service sets none; 0: for what is no answer yet */
 };
 
 /* The response as the visitor gets it, with our framing; connection is the value of Connection, "" for none. The

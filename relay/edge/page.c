@@ -1,6 +1,7 @@
 #include "relay/edge/page.h"
 
 #include "relay/edge/grpc.h"
+#include "shared/http/date.h"
 #include "shared/json.h"
 #include "shared/page_template.h"
 
@@ -120,6 +121,7 @@ static void add_grpc(struct buf *out, const struct page *page)
     buf_printf(out,
                "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: %d\r\nGrpc-Message: %s\r\n",
                grpc_status(page->status), page->text);
+    http_date_add(out, page->now);
     if (page->request_id[0])
         buf_printf(out, "X-Request-ID: %s\r\n", page->request_id);
     buf_add_text(out, "\r\n");
@@ -146,6 +148,7 @@ void page_add(struct buf *out, const struct page *page)
     buf_printf(out,
                "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
                page->status, reason(page->status), content_types[page->form], body.len);
+    http_date_add(out, page->now);
     add_further_fields(out, page);
     if (page->request_id[0])
         buf_printf(out, "X-Request-ID: %s\r\n", page->request_id);

@@ -14,6 +14,7 @@ struct page {
     unsigned retry_s;       /* when to come again; 0: nothing is said of it, but with 503 */
     const char *realm;      /* of 401: what a password is asked for, of letters that need no quoting */
     time_t since;           /* 0: it is not known */
+    time_t now;             /* when this is said */
     const char *domain;     /* "": none */
     const char *request_id; /* as in the access log; "": none */
     const char *template;   /* the site's own page, as HTML; NULL: there is none */

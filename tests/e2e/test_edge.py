@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -145,6 +147,16 @@ def test_what_no_service_should_see(edge, request_, status):
         assert sent_page(reply)
         assert visitor.ended()
     assert edge.agent.requests == []
+
+
+def test_every_answer_says_when_it_came(edge):
+    serving(edge, b"HTTP/1.1 204 No Content\r\n\r\n")
+    for host, status in ("a.test", 204), ("b.test", 421), ("other.test", 404):
+        reply = edge.visit(host=host)
+        when, = reply.head.all("date")
+        assert reply.status == status and abs(parsedate_to_datetime(when).timestamp() - time.time()) < 60
+    serving(edge, b"HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n")
+    assert edge.visit().head.all("date") == ["Sun, 06 Nov 1994 08:49:37 GMT"]
 
 
 @pytest.mark.parametrize("request_, status", [

@@ -67,7 +67,7 @@ def test_redirect_keeps_method_path_and_query(served, site):
         for target in ("/", "/a/b?c=d&e=%2F", "/%C3%A4?x", "//evil.test/x", "/?https://evil.test"):
             reply = plainly(front, method, target, body=b"1234" if method in ("POST", "PUT") else b"")
             assert reply.status == 308 and not site.seen
-            assert reply.head.get("location") == f"https://a.test:{front.port}{target}"
+            assert reply.head.get("location") == f"https://a.test:{front.port}{target}" and reply.head.get("date")
 
 
 def test_redirect_goes_to_the_name_that_was_asked_for(served):

@@ -340,13 +340,54 @@ static void test_responses(void **state)
     }
 }
 
+static void test_when_a_response_came(void **state)
+{
+#define OK   "HTTP/1.1 200 OK\r\n"
+#define DATE "Date: Sun, 29 Nov 2026 14:03:00 GMT\r\n"
+    static const char *const names[] = { "date" };
+    static const struct policy_header ours = { "Date", "today" };
+    static const struct policy none = { 0 }, without = { .unset_headers = names, .unset_headers_n = 1 },
+                               other = { .set_headers = &ours, .set_headers_n = 1 };
+    static const struct {
+        const char *name;
+        const struct policy *policy;
+        time_t now;
+        const char *in, *out;
+    } rows[] = {
+        { "the service does not say it", &none, 1795960980, OK "X: y\r\n\r\n", OK "X: y\r\n" DATE "\r\n" },
+        { "it does", &none, 1795960980, OK "date: then\r\n\r\n", OK "date: then\r\n\r\n" },
+        { "no answer yet", NULL, 0, "HTTP/1.1 103 X\r\n\r\n", "HTTP/1.1 103 X\r\n\r\n" },
+        { "the site wants none", &without, 1795960980, OK "\r\n", OK "\r\n" },
+        { "the site sets its own", &other, 1795960980, OK "\r\n", OK "Date: today\r\n\r\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct headers_changes changes = { .policy = rows[i].policy, .now = rows[i].now };
+        struct buf out = { 0 };
+        struct h1_head head;
+
+        h1_response_init(&head, STR("HEAD"));
+        assert_int_equal(h1_head_parse(&head, rows[i].in, strlen(rows[i].in), &limits), strlen(rows[i].in));
+        headers_add_response(&out, &head, H1_NO_BODY, "", &changes);
+        assert_text(rows[i].name, &out, rows[i].out);
+    }
+#undef OK
+#undef DATE
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),   cmocka_unit_test(test_framing),
-        cmocka_unit_test(test_hop_by_hop), cmocka_unit_test(test_spoofed),
-        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_what_leaves_can_be_read),
-        cmocka_unit_test(test_responses),  cmocka_unit_test(test_ipv4_is_as_the_system_writes_it),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_framing),
+        cmocka_unit_test(test_hop_by_hop),
+        cmocka_unit_test(test_spoofed),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_what_leaves_can_be_read),
+        cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_when_a_response_came),
+        cmocka_unit_test(test_ipv4_is_as_the_system_writes_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

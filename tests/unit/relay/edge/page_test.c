@@ -15,9 +15,12 @@ static const time_t then = 1795960980; /* 2026-11-29T14:03:00Z */
 
 static struct page plain_page(int status)
 {
-    return (struct page){
-        .status = status, .text = "What is the matter.", .domain = "", .request_id = "", .with_body = true
-    };
+    return (struct page){ .status = status,
+                          .text = "What is the matter.",
+                          .domain = "",
+                          .request_id = "",
+                          .with_body = true,
+                          .now = then };
 }
 
 static size_t parse(struct h1_head *head, const struct buf *page, const char *method)
@@ -86,6 +89,7 @@ static void test_pages(void **state)
             assert_int_equal(head.keep_alive, !page.close);
             assert_true(str_eq(field(&head, rows[i].field), rows[i].value));
             assert_true(str_eq(field(&head, "cache-control"), "no-store"));
+            assert_true(str_eq(field(&head, "date"), "Sun, 29 Nov 2026 14:03:00 GMT"));
             assert_true(str_eq(field(&head, "content-type"), types[bits / 4]));
             assert_true(str_eq(field(&head, "server"), "none"));
             assert_true(str_eq(field(&head, "x-request-id"), "none"));
@@ -221,10 +225,11 @@ static void test_grpc(void **state)
         page.form = ACCEPT_GRPC;
         page.request_id = "0123";
         page_add(&out, &page);
-        buf_printf(&wanted,
-                   "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: %s\r\n"
-                   "Grpc-Message: What is the matter.\r\nX-Request-ID: 0123\r\n\r\n",
-                   rows[i].grpc);
+        buf_printf(
+            &wanted,
+            "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: %s\r\n"
+            "Grpc-Message: What is the matter.\r\nDate: Sun, 29 Nov 2026 14:03:00 GMT\r\nX-Request-ID: 0123\r\n\r\n",
+            rows[i].grpc);
         assert_string_equal(buf_text(&out), buf_text(&wanted));
         buf_free(&wanted);
         buf_free(&out);
