@@ -13,7 +13,9 @@ struct chain {
     const struct cidrs *trusted;
     bool found;                     /* false: nobody, or junk stood last */
     struct sockaddr_storage client; /* so far */
-    struct buf *texts;              /* NULL: not wanted; otherwise the client and who comes behind */
+    bool read_any;
+    bool https;        /* the first one that can be believed was asked by that */
+    struct buf *texts; /* NULL: not wanted; otherwise the client and who comes behind */
     bool as_elements;
 };
 
@@ -70,7 +72,7 @@ static bool read_node(struct str text, struct sockaddr_storage *addr)
 
 static void begin_anew(struct chain *c)
 {
-    c->found = false;
+    c->found = c->read_any = c->https = false;
     if (c->texts)
         buf_free(c->texts);
 }
@@ -91,16 +93,18 @@ static void add_text(struct chain *c, const struct sockaddr_storage *addr)
 }
 
 /* From left to right: what an untrusted address says of those before it counts no more. */
-static void add_node(struct chain *c, struct str node)
+static void add_node(struct chain *c, struct str node, bool https)
 {
     struct sockaddr_storage addr;
+    bool is_address = read_node(node, &addr);
 
-    if (!read_node(node, &addr)) {
+    if (!is_address || !cidrs_have(c->trusted, &addr))
         begin_anew(c);
+    if (!c->read_any)
+        c->https = https;
+    c->read_any = true;
+    if (!is_address)
         return;
-    }
-    if (!cidrs_have(c->trusted, &addr))
-        begin_anew(c);
     if (!c->found)
         c->client = addr;
     c->found = true;
@@ -124,7 +128,7 @@ static void read_list(struct chain *c, struct str list)
         struct str entry = str_trim((struct str){ list.p, n });
 
         if (entry.n > 0)
-            add_node(c, without_quotes(entry));
+            add_node(c, without_quotes(entry), false);
         list.p += comma ? n + 1 : n;
         list.n -= comma ? n + 1 : n;
     }
@@ -132,10 +136,15 @@ static void read_list(struct chain *c, struct str list)
 
 /* ---- Forwarded ---- */
 
+struct value {
+    bool is_there;
+    char text[NODE_BYTES];
+    size_t n; /* more than fits: it is none that we know */
+};
+
 struct element {
-    bool any, has_for;
-    char node[NODE_BYTES];
-    size_t node_n; /* more than fits: it is no address */
+    bool any;
+    struct value node, proto;
 };
 
 static bool is_token_char(char c)
@@ -157,13 +166,13 @@ static char take_char(struct str *in)
     return *in->p++;
 }
 
-static void put(struct element *e, bool kept, char c)
+static void put(struct value *v, char c)
 {
-    if (kept && e->node_n < NODE_BYTES)
-        e->node[e->node_n++] = c;
+    if (v && v->n < NODE_BYTES)
+        v->text[v->n++] = c;
 }
 
-static bool take_quoted(struct str *in, struct element *e, bool kept)
+static bool take_quoted(struct str *in, struct value *v)
 {
     take_char(in); /* the quote */
     while (in->n > 0) {
@@ -173,7 +182,7 @@ static bool take_quoted(struct str *in, struct element *e, bool kept)
             return true;
         if (c == '\\' && in->n == 0)
             return false;
-        put(e, kept, c == '\\' ? take_char(in) : c);
+        put(v, c == '\\' ? take_char(in) : c);
     }
     return false;
 }
@@ -184,19 +193,19 @@ static bool is_plain_char(char c)
 }
 
 /* Addresses stand in quotes where they have a colon, but not every proxy knows that. */
-static bool take_plain(struct str *in, struct element *e, bool kept)
+static bool take_plain(struct str *in, struct value *v)
 {
     size_t before = in->n;
 
     while (in->n > 0 && is_plain_char(in->p[0]))
-        put(e, kept, take_char(in));
+        put(v, take_char(in));
     return in->n < before;
 }
 
 static bool take_pair(struct str *in, struct element *e)
 {
     struct str name = { in->p, 0 };
-    bool is_for;
+    struct value *v;
 
     while (in->n > 0 && is_token_char(in->p[0])) {
         take_char(in);
@@ -204,12 +213,13 @@ static bool take_pair(struct str *in, struct element *e)
     }
     if (name.n == 0 || in->n == 0 || take_char(in) != '=')
         return false;
-    is_for = str_eq_nocase(name, "for");
-    if (is_for && e->has_for)
+    v = str_eq_nocase(name, "for") ? &e->node : str_eq_nocase(name, "proto") ? &e->proto : NULL;
+    if (v && v->is_there)
         return false;
     e->any = true;
-    e->has_for = e->has_for || is_for;
-    return in->n > 0 && in->p[0] == '"' ? take_quoted(in, e, is_for) : take_plain(in, e, is_for);
+    if (v)
+        v->is_there = true;
+    return in->n > 0 && in->p[0] == '"' ? take_quoted(in, v) : take_plain(in, v);
 }
 
 /* Up to the next comma or the end. False when it is no element: then it cannot be said where the next one begins. */
@@ -241,7 +251,8 @@ static bool read_elements(struct chain *c, struct str list)
             return false;
         }
         if (e.any)
-            add_node(c, (struct str){ e.node, e.node_n });
+            add_node(c, (struct str){ e.node.text, e.node.n },
+                     str_eq_nocase((struct str){ e.proto.text, e.proto.n }, "https"));
     }
     return true;
 }
@@ -308,17 +319,18 @@ static bool is_same_address(const struct sockaddr_storage *a, const struct socka
     return same;
 }
 
-static bool names_the_same(const struct h1_head *head, const struct cidrs *trusted)
+static bool names_the_same(const struct h1_head *head, const struct cidrs *trusted, bool *https)
 {
     struct chain alone = { .trusted = trusted };
     struct sockaddr_storage client;
 
     read_fields(&alone, head, "forwarded", read_forwarded);
+    *https = alone.https;
     return forwarded_client(head, trusted, &client) == alone.found &&
            (!alone.found || is_same_address(&client, &alone.client));
 }
 
-bool forwarded_is_well(const struct h1_head *head, const struct cidrs *trusted)
+bool forwarded_is_well(const struct h1_head *head, const struct cidrs *trusted, bool *https)
 {
     struct chain c = { .trusted = &(struct cidrs){ 0 } };
     bool any = false;
@@ -331,5 +343,5 @@ bool forwarded_is_well(const struct h1_head *head, const struct cidrs *trusted)
             return false;
         any = any || value.n > 0;
     }
-    return any && names_the_same(head, trusted);
+    return any && names_the_same(head, trusted, https);
 }

@@ -21,8 +21,9 @@ bool forwarded_client(const struct h1_head *head, const struct cidrs *trusted,
 void forwarded_add_chain(struct buf *out, const struct h1_head *head, const struct cidrs *trusted,
                          bool as_elements);
 /* True when there is a Forwarded that is well formed and names the same client as forwarded_client finds: then an element
- * can be added behind it. A proxy that writes X-Forwarded-For alone passes on what its visitor says there. */
-bool forwarded_is_well(const struct h1_head *head, const struct cidrs *trusted);
+ * can be added behind it, and https is whether it says that he came by https://. A proxy that writes X-Forwarded-For alone
+ * passes on what its visitor says there. */
+bool forwarded_is_well(const struct h1_head *head, const struct cidrs *trusted, bool *https);
 
 /* for=192.0.2.7, or for="[2001:db8::7]". */
 void forwarded_add_node(struct buf *out, const struct sockaddr_storage *addr);

@@ -156,14 +156,22 @@ static bool is_plain_host(struct str host)
     return true;
 }
 
-/* Behind one that is not well formed, ours could be taken for a part of it. */
-static void add_forwarded(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor,
-                          struct str host, const char *proto)
+static const char *scheme(bool https)
 {
-    const char *quote = is_plain_host(host) ? "" : "\"";
+    return https ? "https" : "http";
+}
+
+/* Behind one that is not well formed, ours could be taken for a part of it. Where the peer says nothing here, ours is the
+ * last to say by what the visitor came, and tells it as X-Forwarded-Proto does. */
+static void add_forwarded(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor,
+                          struct str host)
+{
+    const char *quote = is_plain_host(host) ? "" : "\"", *proto = scheme(visitor->https);
+    bool https;
 
     buf_add_text(out, "Forwarded: ");
-    if (visitor->trusted && forwarded_is_well(head, visitor->trusted)) {
+    if (visitor->trusted && forwarded_is_well(head, visitor->trusted, &https)) {
+        proto = scheme(visitor->secure);
         add_values(out, head, "forwarded");
         buf_add(out, ", ", 2);
     } else if (visitor->trusted) {
@@ -179,21 +187,30 @@ static void add_forwarded(struct buf *out, const struct h1_head *head, const str
     buf_add(out, "\r\n", 2);
 }
 
+/* He came by TLS to who sent him on to us without it, and to that one's port. */
+static struct str port_asked(const struct h1_head *head)
+{
+    struct str whole = h1_text(head, head->authority);
+    size_t n = h1_text(head, head->host).n;
+
+    return whole.n > n + 1 ? (struct str){ whole.p + n + 1, whole.n - n - 1 } : STR("443");
+}
+
 static void add_visitor(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)
 {
     struct str host = h1_text(head, head->authority);
-    const char *proto = visitor->secure ? "https" : "http";
     char peer[INET6_ADDRSTRLEN], client[INET6_ADDRSTRLEN], port[8];
 
     headers_address_text(&visitor->peer, peer, sizeof peer);
     headers_address_text(&visitor->addr, client, sizeof client);
     snprintf(port, sizeof port, "%u", visitor->port);
     add_forwarded_for(out, head, visitor, peer);
-    add_claim(out, head, visitor, "X-Forwarded-Proto", str_of(proto));
+    add_claim(out, head, visitor, "X-Forwarded-Proto", str_of(scheme(visitor->https)));
     add_claim(out, head, visitor, "X-Forwarded-Host", host);
-    add_claim(out, head, visitor, "X-Forwarded-Port", str_of(port));
+    add_claim(out, head, visitor, "X-Forwarded-Port",
+              visitor->https == visitor->secure ? str_of(port) : port_asked(head));
     add(out, "X-Real-IP", str_of(client));
-    add_forwarded(out, head, visitor, host, proto);
+    add_forwarded(out, head, visitor, host);
     add(out, "X-Request-ID", str_of(visitor->request_id));
 }
 
@@ -213,13 +230,15 @@ static void take_request_id(struct headers_visitor *visitor, const struct h1_hea
 }
 
 /* True when a proxy says that the visitor came to the first of them by https://. */
-static bool says_https(const struct h1_head *head)
+static bool says_https(const struct h1_head *head, const struct cidrs *trusted)
 {
     int at = h1_field_find(head, "x-forwarded-proto", 0);
-    struct str list = at < 0 ? (struct str){ "", 0 } : h1_text(head, head->fields[at].value), scheme;
+    struct str list = at < 0 ? (struct str){ "", 0 } : h1_text(head, head->fields[at].value), first;
+    bool https;
 
-    return str_next_word(&list, ",", &scheme) &&
-           (str_eq_nocase(scheme, "https") || str_eq_nocase(scheme, "wss"));
+    if (str_next_word(&list, ",", &first))
+        return str_eq_nocase(first, "https") || str_eq_nocase(first, "wss");
+    return forwarded_is_well(head, trusted, &https) && https;
 }
 
 void headers_know_visitor(struct headers_visitor *visitor, const struct h1_head *head,
@@ -230,7 +249,7 @@ void headers_know_visitor(struct headers_visitor *visitor, const struct h1_head 
     visitor->https = visitor->secure;
     if (!visitor->trusted)
         return;
-    visitor->https = visitor->secure || says_https(head);
+    visitor->https = visitor->secure || says_https(head, trusted);
     (void)forwarded_client(head, trusted, &visitor->addr);
     take_request_id(visitor, head);
 }
@@ -251,6 +270,13 @@ static void add_connection(struct buf *out, const struct h1_head *head)
     buf_free(&offer);
 }
 
+/* RFC 9110 8.6: by HTTP/2 it is the frames that say so, but there are servers of HTTP/1.1 that want to read it. */
+static bool lacks_length(const struct h1_head *head, const struct headers_visitor *visitor, struct str method)
+{
+    return visitor->http2 && head->framing == H1_NO_BODY && head->content_length < 0 &&
+           (str_eq(method, "POST") || str_eq(method, "PUT") || str_eq(method, "PATCH"));
+}
+
 void headers_add_request(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor)
 {
     struct str method = h1_text(head, head->method), path = h1_text(head, head->path);
@@ -268,7 +294,7 @@ void headers_add_request(struct buf *out, const struct h1_head *head, const stru
     add_connection(out, head);
     if (head->expects_continue)
         buf_add_text(out, "Expect: 100-continue\r\n");
-    add_framing(out, head->framing, head->content_length);
+    add_framing(out, head->framing, lacks_length(head, visitor, method) ? 0 : head->content_length);
     add_visitor(out, head, visitor);
     buf_add(out, "\r\n", 2);
 }

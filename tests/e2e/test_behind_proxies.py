@@ -413,6 +413,24 @@ def test_redirects_behind_proxy_headers_lead_to_443(edges, header):
     behind.listener.close()
 
 
+@pytest.mark.parametrize("fields, forwarded", [
+    ("X-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Proto: https\r\n", f"for=192.0.2.9, for={TRUSTED};host=a.test;proto=https"),
+    ("Forwarded: for=192.0.2.9;proto=https\r\n", f"for=192.0.2.9;proto=https, for={TRUSTED};host=a.test;proto=http"),
+], ids=["x-forwarded", "forwarded"])
+def test_where_a_proxy_ends_tls(edges, fields, forwarded):
+    """The site then hears of one way only, and of no port of ours."""
+    behind = Behind(edges, proxied=False, secure=False)
+    behind.serve_http("redirect")
+    with behind.connect() as plain:
+        plain.sendall(request_bytes("GET", DOMAIN, fields=fields))
+        assert plain.recv(1000).startswith(b"HTTP/1.1 200")
+    head = behind.asked()
+    assert [head.get(f"x-forwarded-{name}") for name in ("for", "proto", "host", "port")] == [
+        f"192.0.2.9, {TRUSTED}", "https", "a.test", "443"]
+    assert head.get("forwarded") == forwarded
+    behind.listener.close()
+
+
 # ---- the real ones ----
 
 

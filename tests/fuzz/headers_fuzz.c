@@ -147,11 +147,12 @@ static void check_chain(const struct h1_head *out, const struct headers_visitor 
 {
     struct sockaddr_storage client;
     char text[64];
+    bool https;
 
     must(forwarded_client(out, visitor->trusted, &client));
     headers_address_text(&client, text, sizeof text);
     must(str_eq(value_of(out, "x-real-ip"), text));
-    must(forwarded_is_well(out, visitor->trusted));
+    must(forwarded_is_well(out, visitor->trusted, &https));
     must(request_id_is_well(value_of(out, "x-request-id")));
     must(value_of(out, "x-forwarded-proto").n > 0 && value_of(out, "x-forwarded-port").n > 0);
 }

@@ -251,6 +251,77 @@ static void test_what_the_service_is_told(void **state)
                OURS("203.0.113.7, 10.0.0.1", "203.0.113.7", "for=203.0.113.7, " LAST));
 }
 
+/* To a port of ours without TLS, of which the proxies may have taken it off. */
+static void test_what_the_service_is_told_behind_the_end_of_tls(void **state)
+{
+#define OVER(host) "GET / HTTP/1.1\r\nHost: " host "\r\n"
+#define SAYS(host, for, proto, port, client, forwarded)                                    \
+    OVER(host)                                                                             \
+    "X-Forwarded-For: " for "\r\nX-Forwarded-Proto: " proto "\r\nX-Forwarded-Host: " host           \
+        "\r\nX-Forwarded-Port: " port "\r\nX-Real-IP: " client "\r\nForwarded: " forwarded           \
+        "\r\nX-Request-ID: " ID "\r\n\r\n"
+    static const struct {
+        const char *peer, *in, *out;
+    } rows[] = {
+        { "10.0.0.1", GET "\r\n",
+          SAYS("a.test", "10.0.0.1", "http", "8080", "10.0.0.1", "for=10.0.0.1;host=a.test;proto=http") },
+        { "10.0.0.1", GET XFF "203.0.113.7\r\nX-Forwarded-Proto: https\r\n\r\n",
+          SAYS("a.test", "203.0.113.7, 10.0.0.1", "https", "443", "203.0.113.7",
+               "for=203.0.113.7, for=10.0.0.1;host=a.test;proto=https") },
+        { "10.0.0.1", OVER("a.test:8443") XFF "203.0.113.7\r\nX-Forwarded-Proto: https\r\n\r\n",
+          SAYS("a.test:8443", "203.0.113.7, 10.0.0.1", "https", "8443", "203.0.113.7",
+               "for=203.0.113.7, for=10.0.0.1;host=\"a.test:8443\";proto=https") },
+        { "10.0.0.1", GET FWD "for=203.0.113.7;proto=https\r\n\r\n",
+          SAYS("a.test", "203.0.113.7, 10.0.0.1", "https", "443", "203.0.113.7",
+               "for=203.0.113.7;proto=https, for=10.0.0.1;host=a.test;proto=http") },
+        { "10.0.0.1", GET FWD "proto=\"HTTPS\";for=_x\r\n\r\n",
+          SAYS("a.test", "10.0.0.1", "https", "443", "10.0.0.1",
+               "proto=\"HTTPS\";for=_x, for=10.0.0.1;host=a.test;proto=http") },
+        /* who was asked by the visitor says so; what stands before that is the visitor's */
+        { "10.0.0.1",
+          GET FWD "for=6.6.6.6;proto=https, for=203.0.113.7;proto=http, for=10.0.0.2;proto=https\r\n\r\n",
+          SAYS("a.test", "203.0.113.7, 10.0.0.2, 10.0.0.1", "http", "8080", "203.0.113.7",
+               "for=6.6.6.6;proto=https, for=203.0.113.7;proto=http, for=10.0.0.2;proto=https, "
+               "for=10.0.0.1;host=a.test;proto=http") },
+        { "10.0.0.1", GET FWD "for=6.6.6.6;proto=https, for=junk;proto=http\r\n\r\n",
+          SAYS("a.test", "10.0.0.1", "http", "8080", "10.0.0.1",
+               "for=6.6.6.6;proto=https, for=junk;proto=http, for=10.0.0.1;host=a.test;proto=http") },
+        { "10.0.0.1", GET FWD "for=10.0.0.3;proto=https, for=10.0.0.2;proto=http\r\n\r\n",
+          SAYS("a.test", "10.0.0.3, 10.0.0.2, 10.0.0.1", "https", "443", "10.0.0.3",
+               "for=10.0.0.3;proto=https, for=10.0.0.2;proto=http, for=10.0.0.1;host=a.test;proto=http") },
+        { "10.0.0.1", GET FWD "for=203.0.113.7;proto=https\r\nX-Forwarded-Proto: http\r\n\r\n",
+          SAYS("a.test", "203.0.113.7, 10.0.0.1", "http", "8080", "203.0.113.7",
+               "for=203.0.113.7;proto=https, for=10.0.0.1;host=a.test;proto=http") },
+        /* not by a proxy that writes X-Forwarded-For alone */
+        { "10.0.0.1", GET FWD "for=6.6.6.6;proto=https\r\n" XFF "203.0.113.7\r\n\r\n",
+          SAYS("a.test", "203.0.113.7, 10.0.0.1", "http", "8080", "203.0.113.7",
+               "for=203.0.113.7, for=10.0.0.1;host=a.test;proto=http") },
+        { "10.0.0.1", GET FWD "for=203.0.113.7;proto=https;proto=https\r\n\r\n",
+          SAYS("a.test", "10.0.0.1", "http", "8080", "10.0.0.1", "for=10.0.0.1;host=a.test;proto=http") },
+        { "203.0.113.200", GET FWD "for=203.0.113.7;proto=https\r\nX-Forwarded-Proto: https\r\n\r\n",
+          SAYS("a.test", "203.0.113.200", "http", "8080", "203.0.113.200",
+               "for=203.0.113.200;host=a.test;proto=http") },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct headers_visitor visitor = { .port = 8080, .request_id = ID };
+        struct buf out = { 0 };
+        struct h1_head head;
+
+        parse(&head, rows[i].in);
+        assert_true(cidr_address(str_of(rows[i].peer), &visitor.peer));
+        headers_know_visitor(&visitor, &head, &trusted);
+        headers_add_request(&out, &head, &visitor);
+        if (strcmp(buf_text(&out), rows[i].out) != 0)
+            fail_msg("%s\n%s---- and not\n%s", rows[i].in, buf_text(&out), rows[i].out);
+        assert_int_equal(visitor.https, strstr(rows[i].out, "X-Forwarded-Proto: https") != NULL);
+        buf_free(&out);
+    }
+#undef OVER
+#undef SAYS
+}
+
 static void test_how_long_a_request_id_may_be(void **state)
 {
     static const char a[200] = { [0 ... 198] = 'a' };
@@ -307,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_asks),
+        cmocka_unit_test(test_what_the_service_is_told_behind_the_end_of_tls),
         cmocka_unit_test(test_what_the_service_is_told),
         cmocka_unit_test(test_how_long_a_request_id_may_be),
         cmocka_unit_test(test_how_the_visitor_came),

@@ -43,7 +43,7 @@ static struct sockaddr_storage address_of(const char *text)
 static struct headers_visitor visitor_from(const char *address, uint16_t port)
 {
     struct headers_visitor visitor = {
-        .peer = address_of(address), .addr = address_of(address), .port = port, .secure = true
+        .peer = address_of(address), .addr = address_of(address), .port = port, .secure = true, .https = true
     };
 
     memcpy(visitor.request_id, ID, sizeof ID);
