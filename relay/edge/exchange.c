@@ -49,9 +49,11 @@ static const struct upstream_events upstream_events = {
 
 /* ---- start ---- */
 
+/* Of those beyond RFC 9110 the ones that are safe; who copies or moves something twice hears of his own first time. */
 static bool is_idempotent(struct str method)
 {
-    static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE" };
+    static const char *const methods[] = { "GET",   "HEAD",     "OPTIONS", "PUT",    "DELETE",
+                                           "TRACE", "PROPFIND", "REPORT",  "SEARCH", "QUERY" };
 
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (str_eq(method, methods[i]))

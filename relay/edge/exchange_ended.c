@@ -161,6 +161,14 @@ static time_t since(const struct exchange *x, enum exchange_cause cause)
     }
 }
 
+static void add_hsts(const struct exchange *x, int status, struct buf *fields)
+{
+    const struct headers_changes changes = exchange_changes(x, status);
+
+    if (x->secure)
+        headers_add_hsts(fields, &changes);
+}
+
 void exchange_answer(struct exchange *x, enum exchange_cause cause)
 {
     struct page page = { .status = causes[cause].status,
@@ -171,7 +179,7 @@ void exchange_answer(struct exchange *x, enum exchange_cause cause)
                          .now = time(NULL) };
     char host[DOMAIN_BYTES] = "", id[REQUEST_ID_BYTES] = "";
     struct own_head own;
-    struct buf out = { 0 };
+    struct buf out = { 0 }, hsts = { 0 };
 
     if (read_own_head(x, &own)) {
         int field = h1_field_find(&own.head, "x-request-id", 0);
@@ -190,12 +198,15 @@ void exchange_answer(struct exchange *x, enum exchange_cause cause)
         page.realm = x->site->name;
         page.since = since(x, cause);
         page.template = x->site->policy.error_page;
+        add_hsts(x, page.status, &hsts);
     }
+    page.fields = buf_text(&hsts);
     page.retry_s = cause == EXCHANGE_GUESSES ? x->asked.retry_s : 0;
     x->visitor_keeps = x->visitor_keeps && x->request_done;
     page.with_body = strcmp(x->method, "HEAD") != 0;
     page.close = !x->visitor_keeps;
     page_add(&out, &page);
+    buf_free(&hsts);
     meter_page(&x->meter, page.status);
     tally_refuse(x->host->tally, causes[cause].refusal);
     access_request_page(x->access, page.status, (struct str){ buf_bytes(&out), out.len });

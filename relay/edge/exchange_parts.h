@@ -68,6 +68,7 @@ void exchange_ask_password(struct exchange *x, const struct h1_head *head,
                            const struct headers_visitor *visitor);
 
 /* exchange_response.c */
+struct headers_changes exchange_changes(const struct exchange *x, int status); /* of an answer of its site */
 void exchange_read_response(struct exchange *x, const char *bytes, size_t n);
 /* By HTTP/2: a part of its body, without framing; its end. */
 void exchange_read_body(struct exchange *x, const char *bytes, size_t n);

@@ -45,24 +45,24 @@ static void begin_response(struct exchange *x)
     buf_free(&x->request_body);
 }
 
-/* A 1xx is about the request alone. */
-static struct headers_changes changes_for(const struct exchange *x, bool interim)
+/* A 1xx is about the request alone, but for 101, after which there is nothing else. */
+struct headers_changes exchange_changes(const struct exchange *x, int status)
 {
     const struct snap_site *site = x->site;
 
-    if (interim)
+    if (status < 200 && status != 101)
         return (struct headers_changes){ 0 };
     return (struct headers_changes){ .policy = &site->policy,
                                      .hsts_s = x->secure && x->trusted_cert ? site->policy.hsts_s : 0,
                                      .without_hsts = !x->trusted_cert,
-                                     .now = time(NULL) };
+                                     .now = status < 200 ? 0 : time(NULL) };
 }
 
 static void send_response_head(struct exchange *x)
 {
     struct h1_head *head = x->response;
     bool interim = head->status < 200;
-    struct headers_changes changes = changes_for(x, interim);
+    struct headers_changes changes = exchange_changes(x, head->status);
 
     x->framing = framing_down(x);
     if (!interim && (x->framing == H1_UNTIL_CLOSE || !x->request_done) && !x->side.ops->multiplexed)

@@ -44,6 +44,8 @@ static void add_further_fields(struct buf *out, const struct page *page)
 {
     unsigned retry_s = page->retry_s > 0 ? page->retry_s : page->status == 503 ? 10 : 0;
 
+    if (page->fields)
+        buf_add_text(out, page->fields);
     if (page->status == 405)
         buf_add_text(out, allow);
     if (page->status == 401)

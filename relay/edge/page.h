@@ -17,6 +17,7 @@ struct page {
     time_t now;             /* when this is said */
     const char *domain;     /* "": none */
     const char *request_id; /* as in the access log; "": none */
+    const char *fields;     /* further ones, each a whole line; NULL: none */
     const char *template;   /* the site's own page, as HTML; NULL: there is none */
     enum accept_form form;
     bool with_body; /* without it: the answer to HEAD */

@@ -107,7 +107,7 @@ struct h1_body {
     const char *why;
     uint64_t left; /* bytes of the body or of the chunk */
     uint32_t line_bytes, trailer_bytes;
-    uint8_t state, digits, padded; /* padded: blanks behind a chunk's size are taken */
+    uint8_t state, digits, padded; /* padded: blanks in a chunk's first line are taken */
 };
 
 /* For H1_LENGTH, length is what h->content_length says. */

@@ -99,7 +99,8 @@ static enum state size_byte(struct h1_body *b, char c)
     return S_SIZE;
 }
 
-/* Blanks around ';' and '=' are refused like all others: RFC 9112 7.1.1 calls them bad, and nobody sends them. */
+/* Blanks around ';' and '=' are refused like all others: RFC 9112 7.1.1 calls them bad, and nobody sends them. What is
+ * padded has them here too. */
 static enum state extension_end(struct h1_body *b, char c)
 {
     if (c == '\r')
@@ -120,6 +121,8 @@ static enum state extension_byte(struct h1_body *b, char c)
 {
     bool token = byte_is(c, BYTE_TOKEN);
 
+    if (b->padded && (c == ' ' || c == '\t') && b->state != S_QUOTED && b->state != S_ESCAPED)
+        return b->state == S_NAME || b->state == S_VALUE ? S_QUOTE_END : (enum state)b->state;
     switch ((enum state)b->state) {
     case S_NAME_FIRST: return token ? S_NAME : bad(b, "chunk extension without a name");
     case S_NAME: return token ? S_NAME : c == '=' ? S_VALUE_FIRST : extension_end(b, c);

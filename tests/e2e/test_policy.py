@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 
@@ -215,6 +216,17 @@ def test_set_and_unset_headers(edges):
     assert reply.head.all("x-powered-by") == [] and reply.head.get("x-kept") == "1" and reply.body.data == b"hello"
 
 
+def test_set_and_unset_headers_of_an_upgrade(edges):
+    edge = claimed(edges, {"set_header": {"X-Frame-Options": "DENY"}, "unset_header": ["X-Powered-By"]})
+    edge.agent.serve = lambda stream: stream.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n"
+                                                  b"X-Powered-By: PHP\r\nX-Kept: 1\r\n\r\n")
+    with edge.visitor() as visitor:
+        visitor.send(request_bytes("GET", DOMAIN, fields="Connection: Upgrade\r\nUpgrade: foo\r\n"))
+        head = visitor.head()
+    assert (head.status, head.get("x-kept"), head.get("x-frame-options")) == (101, "1", "DENY")
+    assert head.all("x-powered-by") == []
+
+
 def test_the_relays_own_section_wins(edges, fronts):
     front = edges(items=[{"item": f"domain:{DOMAIN}", "aliases": [], "policy":
                           {"set_header": {"X-A": "agent", "X-B": "agent"}, "unset_header": ["X-C"], "max_body": 10}}])
@@ -237,6 +249,15 @@ def test_hsts_waits_for_a_certificate_that_browsers_trust(served, folder, site):
     front.root = pair.cert
     assert front.visit("GET", "/echo").head.get("strict-transport-security") == "max-age=31536000"
     assert plainly(front, target="/echo").head.all("strict-transport-security") == []
+
+
+def test_hsts_of_our_own_pages(served, folder):
+    pair = make_pair(folder, DOMAIN, [DOMAIN, "www.a.test"])
+    front = served(hsts="365d", cert_file=pair.cert, key_file=pair.key, max_body="10", https="both")
+    for visit, told in ((front.visit, ["max-age=31536000"]), (functools.partial(plainly, front), [])):
+        front.root = pair.cert
+        reply = visit("POST", "/echo", body=b"x" * 20)
+        assert reply.status == 413 and reply.head.all("strict-transport-security") == told
 
 
 @pytest.mark.parametrize("keys, told", [

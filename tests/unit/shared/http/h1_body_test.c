@@ -154,6 +154,9 @@ static void test_chunks(void **state)
     check(H1_CHUNKED, -1, rows);
 }
 
+#define MALFORMED " bad: malformed chunk extension"
+#define NO_NAME   " bad: chunk extension without a name"
+
 /* As Apache 1.3 pads its sizes. */
 static void test_padded_sizes(void **state)
 {
@@ -161,6 +164,9 @@ static void test_padded_sizes(void **state)
         ROW("blanks", "3   \r\nabc\r\n0  \r\n\r\n", "abc end"),
         ROW("tab", "3\t\r\nabc\r\n" END, "abc end"),
         ROW("before an extension", "3 ;a=b\r\nabc\r\n" END, "abc end"),
+        ROW("in an extension", "3 ; a=b\t; c= \"d e\" ;f \r\nabc\r\n" END, "abc end"),
+        ROW("in a name", "3;a b\r\nabc\r\n" END, MALFORMED),
+        ROW("no name", "3; \r\nabc\r\n" END, NO_NAME),
         ROW("before another digit", "3 3\r\nabc\r\n" END, BEHIND),
         ROW("before a letter", "3 x\r\nabc\r\n" END, BEHIND),
         ROW("blank before", " 3\r\nabc\r\n" END, FIRST),
@@ -176,10 +182,8 @@ static void test_padded_sizes(void **state)
     assert_int_equal(wrong_rows(&pieces, &run, rows, sizeof rows / sizeof rows[0]), 0);
 }
 
-#define MALFORMED " bad: malformed chunk extension"
-#define NO_NAME   " bad: chunk extension without a name"
-#define NO_VALUE  " bad: chunk extension without a value"
-#define CONTROL   " bad: control byte in a chunk extension"
+#define NO_VALUE " bad: chunk extension without a value"
+#define CONTROL  " bad: control byte in a chunk extension"
 
 static void test_extensions(void **state)
 {
