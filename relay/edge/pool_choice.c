@@ -12,6 +12,7 @@ enum {
     LOOKED_AT = 8,        /* streams of a lane, each time that one is given back */
     TOGETHER = 128, /* requests on one lane, at most: sshd looks at all of its channels whenever it wakes */
     LASTING_BEARABLE = 16, /* by so many more than on another lane */
+    STALLED_MS = 300,      /* without any answer on a lane that was asked, while the machine is brisk */
 };
 
 /* ---- machines ---- */
@@ -148,9 +149,12 @@ static bool is_waited_for(const struct lane *l, const struct upstream *u)
     return false;
 }
 
-void pool_note_used(const struct lane *l, struct upstream *u)
+void pool_note_used(struct lane *l, struct upstream *u)
 {
-    machine_note_done(l->machine, upstream_brought(u), loop_now_ms(l->pool->loop));
+    if (upstream_answered(u)) {
+        machine_note_done(l->machine, upstream_brought(u), loop_now_ms(l->pool->loop));
+        l->asked_at_ms = 0;
+    }
     if (upstream_state(u) == UPSTREAM_IDLE && is_waited_for(l, u))
         upstream_hurry(u);
     if (l->machine->doubts_n > 0 && upstream_answered(u))
@@ -204,11 +208,23 @@ static bool has_too_many_lasting(const struct lane *l, const struct lane *other)
     return lasting_of(l->snap) > lasting_of(other->snap) + LASTING_BEARABLE;
 }
 
-/* They stay where they are, for with them goes what is kept; but out of the way of many that last. */
+/* What comes on another lane shows that the machine is well: it is this one that stands still. */
+static bool is_stalled(const struct lane *l)
+{
+    int64_t now_ms = loop_now_ms(l->pool->loop);
+
+    return l->asked_at_ms != 0 && now_ms - l->asked_at_ms >= STALLED_MS &&
+           machine_is_brisk(l->machine, now_ms);
+}
+
+/* They stay where they are, for with them goes what is kept; but out of the way of many that last, and of a lane that
+ * stands still. */
 static bool is_better_lane(const struct lane *l, const struct lane *other)
 {
     uint64_t home = l->machine->together;
 
+    if (is_stalled(l) != is_stalled(other))
+        return is_stalled(other);
     if (!keep_together(l, other))
         return streams_of(l->snap) < streams_of(other->snap);
     if (has_too_many_lasting(l, other) || has_too_many_lasting(other, l))
@@ -224,7 +240,7 @@ static void move_home(const struct lane *chosen)
     struct machine *m = chosen->machine;
     const struct lane *home = pool_find_lane(chosen->pool, m->together);
 
-    if (!home || !home->snap || home->machine != m || has_too_many_lasting(home, chosen))
+    if (!home || !home->snap || home->machine != m || has_too_many_lasting(home, chosen) || is_stalled(home))
         m->together = chosen->id;
 }
 
@@ -321,6 +337,8 @@ struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint6
     if (!best.lane || best.full)
         return NULL;
     best.lane->machine->turn = p->choices;
+    if (best.lane->asked_at_ms == 0)
+        best.lane->asked_at_ms = now_ms;
     move_home(best.lane);
     machine_begin_trial_if_due(best.lane->machine, target->item, target->route, now_ms);
     if (way)
@@ -361,7 +379,7 @@ static struct upstream *find_idle(const struct lane *l, const struct snap_target
 }
 
 /* Another lane to the same machine will do, if it is not busy: a kept stream saves the service a connection. Unless short
- * requests keep together: then that one only makes room for one here. */
+ * requests keep together, or that lane stands still: then that one only makes room for one here. */
 static struct upstream *find_idle_there(const struct pool *p, const struct lane *l,
                                         const struct snap_target *target, const struct purpose_alone *alone,
                                         enum pool_reuse reuse, struct upstream **in_the_way)
@@ -375,7 +393,7 @@ static struct upstream *find_idle_there(const struct pool *p, const struct lane 
             (target->lanes[i].lane->busy && !l->snap->busy))
             continue;
         u = find_idle(other, target, alone, reuse);
-        if (u && keep_together(l, other)) {
+        if (u && (keep_together(l, other) || is_stalled(other))) {
             *in_the_way = u;
             u = NULL;
         }

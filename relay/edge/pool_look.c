@@ -75,12 +75,15 @@ static void tell_lasting(struct lane *l, long long lasting)
     l->lasting = lasting;
 }
 
+/* Those too whose stream has not even been opened. */
 static void note_lasting(struct lane *l)
 {
+    const int lists[] = { L_USED, L_OPENING };
     long long lasting = 0;
 
-    for (struct upstream *u = l->snap ? l->lists[L_USED] : NULL; u; u = upstream_link(u)->next)
-        lasting += upstream_lasts(u);
+    for (size_t i = 0; l->snap && i < sizeof lists / sizeof lists[0]; i++)
+        for (struct upstream *u = l->lists[lists[i]]; u; u = upstream_link(u)->next)
+            lasting += upstream_lasts(u);
     tell_lasting(l, lasting);
 }
 

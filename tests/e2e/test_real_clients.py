@@ -7,7 +7,9 @@ import gzip
 import hashlib
 import http.client
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -213,7 +215,7 @@ end
 """
 
 
-def start_wrk(house, folder, seconds):
+def start_wrk(house, folder, seconds, connections=32):
     """On /small, and looks at every answer. wrk finds names by /etc/hosts alone, so it gets one that nobody else sees."""
     (folder / "files" / "small").write_text("x" * 1024)
     (folder / "check.lua").write_text(CHECK % ("x" * 1024))
@@ -222,7 +224,7 @@ def start_wrk(house, folder, seconds):
     private = [need("unshare"), "-m", "-r", "sh", "-c", line]
     if subprocess.run([*private, "true"], capture_output=True).returncode != 0:
         pytest.skip("needs a mount namespace of its own")
-    return subprocess.Popen([*private, need("wrk"), "-t1", "-c32", f"-d{seconds}s", "-s", folder / "check.lua",
+    return subprocess.Popen([*private, need("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", folder / "check.lua",
                              f"https://nginx.test:{house.port}/small"], stdout=subprocess.PIPE, text=True)
 
 
@@ -258,6 +260,30 @@ def test_many_short_requests_keep_together_on_one_lane(houses, files, folder):
     if a_second < 2000:
         pytest.skip(f"this machine serves only {a_second} requests a second: not many")
     assert len(streams) == 2 and max(streams.values()) > 0.8 * streams.total(), streams
+
+
+def cpu_ticks(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_who_comes_keeps_off_a_lane_that_stands_still(houses, files, folder):
+    """What was under way on it has to wait."""
+    house = houses({"nginx.test": files.url}, lanes=2)
+    with start_wrk(house, folder, 20, connections=6) as first:
+        time.sleep(1.5)
+        home = max((session.sshd for session in house.sessions()), key=cpu_ticks)
+        os.kill(home, signal.SIGSTOP)
+        try:
+            time.sleep(1)
+            with start_wrk(house, folder, 4, connections=6) as others:
+                time.sleep(2)
+                streams = [lane["streams"] for lane in house.status()["lanes"]]
+                served(others)
+        finally:
+            os.kill(home, signal.SIGCONT)
+            first.terminate()
+    assert max(streams) <= 6, f"{streams}: six wait on that lane, and nobody else"
 
 
 # ---- Node ----
