@@ -175,6 +175,7 @@ void opt_conf_free(struct opt_conf *conf)
         return;
     free(conf->sections);
     free(conf->included);
+    free(conf->read);
     arena_free(&conf->arena);
     free(conf);
 }

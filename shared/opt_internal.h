@@ -24,7 +24,9 @@ struct included {
 
 struct opt_conf {
     const struct opt_schema *schema;
-    const char *file; /* as given, printable */
+    const char *file;  /* as given, printable */
+    const char **read; /* the whole path of each file that was read, the one given first */
+    size_t read_n;
     bool touches_files;
     struct arena arena;
     struct section **sections; /* as met */

@@ -106,6 +106,17 @@ static int note_seen(struct source *s, const char *path, struct buf *why)
     return 0;
 }
 
+/* For who asks the daemon and stands in another folder. */
+static void note_read(const struct source *s, const char *path)
+{
+    struct opt_conf *conf = s->loader->conf;
+    char *whole = path[0] == '/' ? mem_copy(path) : mem_format("%s/%s", s->folder, path + strlen(s->prefix));
+
+    conf->read = mem_grow(conf->read, (conf->read_n + 1) * sizeof *conf->read);
+    conf->read[conf->read_n++] = arena_copy(&conf->arena, whole);
+    free(whole);
+}
+
 /* Reads one file and what it includes. -1 with why it cannot be read at all; what is wrong in it has been added. */
 static int load_file(struct source *s, const char *path, struct buf *why)
 {
@@ -121,6 +132,7 @@ static int load_file(struct source *s, const char *path, struct buf *why)
             buf_add_text(why, "; make it a file that this user can read, or take it out of include");
     }
     if (rc == 0) {
+        note_read(s, path);
         s->rest = (struct str){ buf_bytes(&text), text.len };
         opt_source_read(s);
     }

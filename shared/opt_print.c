@@ -189,8 +189,10 @@ static void add_row(json_t *options, const struct section *s, size_t row)
 
 struct json_t *opt_json(const struct opt_conf *conf)
 {
-    json_t *sections = json_array();
+    json_t *sections = json_array(), *files = json_array();
 
+    for (size_t i = 0; i < conf->read_n; i++)
+        json_array_append_new(files, json_text(conf->read[i]));
     for (size_t k = 0; k < conf->schema->kinds_n; k++) {
         for (size_t i = 0; i < conf->sections_n; i++) {
             const struct section *s = conf->sections[i];
@@ -206,5 +208,5 @@ struct json_t *opt_json(const struct opt_conf *conf)
                                             s->name ? json_text(s->name) : json_null(), "options", options));
         }
     }
-    return json_pack("{s:o, s:o}", "file", json_text(conf->file), "sections", sections);
+    return json_pack("{s:o, s:o, s:o}", "file", json_text(conf->file), "files", files, "sections", sections);
 }

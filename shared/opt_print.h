@@ -19,7 +19,9 @@ void opt_print_manual(struct buf *out,
 void opt_value_text(struct buf *out, const struct opt *o, const void *values);
 
 struct json_t;
-/* For /v1/config: {"file", "sections": [{"kind", "name", "options": [{"key", "value", "origin"}]}]}. Name is null in
- * [kind], value is null where none is given and there is no default. Returns a new reference. */
+/* For /v1/config: {"file", "files": [PATH], "sections": [{"kind", "name", "options": [{"key", "value", "origin"}]}]}.
+ * File and origin name files as errors do, by way of the path that was given. Files are the whole paths of all that were
+ * read, that one first, also of those without any key. Name is null in [kind], value is null where none is given and there
+ * is no default. Returns a new reference. */
 struct json_t *opt_json(const struct opt_conf *conf);
 #endif

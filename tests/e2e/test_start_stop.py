@@ -98,7 +98,7 @@ def test_config_tells_values_and_where_they_came_from(daemon):
     if daemon.role == "agent":
         expected |= {"on_change": (None, "default"), "withdraw_after": ("2m", "default"), "resolvers": ("system", "default")}
     sections = {(s["kind"], s["name"]): s["options"] for s in config["sections"]}
-    assert config["file"] == str(conf)
+    assert config["file"] == str(conf) and config["files"] == [str(conf)]
     assert daemon.options() == {key: {"key": key, "value": value, "origin": origin}
                                 for key, (value, origin) in expected.items()}
     del sections[daemon.role, None]

@@ -268,7 +268,8 @@ static void test_json(void **state)
 
     (void)state;
     assert_string_equal(json_string_value(json_object_get(json, "file")), "walk.ini");
-    assert_int_equal(json_object_size(json), 2);
+    assert_int_equal(json_object_size(json), 3);
+    assert_int_equal(json_array_size(json_object_get(json, "files")), 0); /* it is a text */
     assert_int_equal(json_array_size(sections), 3);
     assert_int_equal(json_object_size(site), 3);
     assert_int_equal(json_array_size(json_object_get(site, "options")), 4);
@@ -299,6 +300,35 @@ static void test_json_without_pairs(void **state)
     assert_int_equal(json_array_size(json_object_get(site, "options")), 2);
     json_decref(json);
     opt_conf_free(conf);
+}
+
+/* Whole, whichever way they were named, and those without a key as well. */
+static void test_json_of_files(void **state)
+{
+    static const char *const read[] = { "all.ini", "s/b.ini", "s/../c.ini" };
+    struct temp *t = *state;
+    char whole[sizeof t->folder + 16];
+    const char *ways[] = { "all.ini", "./all.ini", whole, whole + 1 };
+
+    snprintf(whole, sizeof whole, "%s/all.ini", t->folder);
+    assert_int_equal(mkdir("s", 0700), 0);
+    temp_file(t, "all.ini", "[all]\ninclude = ./s/*.ini\n", 0600);
+    temp_file(t, "s/b.ini", "[more b]\ninclude = ../c.ini\n", 0600);
+    temp_file(t, "c.ini", "; nothing yet\n", 0600);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        struct opt_conf *conf;
+        json_t *json, *files;
+
+        assert_int_equal(chdir(ways[i] == whole + 1 ? "/" : t->folder), 0);
+        conf = load_file(ways[i]);
+        json = json_of(conf);
+        files = json_object_get(json, "files");
+        assert_int_equal(json_array_size(files), sizeof read / sizeof read[0]);
+        for (size_t j = 0; j < sizeof read / sizeof read[0]; j++)
+            assert_string_equal(json_string_value(json_array_get(files, j)), temp_path(t, read[j]));
+        json_decref(json);
+        opt_conf_free(conf);
+    }
 }
 
 /* The folder of a file may have a name that no ini file and no JSON can hold. Such a file may be refused; but what is
@@ -335,7 +365,8 @@ int main(void)
         cmocka_unit_test(test_a_dump_of_defaults),   cmocka_unit_test(test_a_dump_of_sections),
         cmocka_unit_test(test_texts_survive_a_dump), cmocka_unit_test(test_a_long_value_survives_a_dump),
         IN_A_FOLDER(test_a_dump_of_included_files),  cmocka_unit_test(test_json),
-        cmocka_unit_test(test_json_without_pairs),   IN_A_FOLDER(test_folders_that_are_no_text),
+        cmocka_unit_test(test_json_without_pairs),   IN_A_FOLDER(test_json_of_files),
+        IN_A_FOLDER(test_folders_that_are_no_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
