@@ -5,6 +5,7 @@
  * The daemon goes on meanwhile: it replaces files whole, so each is as it was at some moment. */
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/manifest.h"
+#include "shared/ctl/plain_path.h"
 #include "shared/file.h"
 #include "shared/json.h"
 #include "shared/mem.h"
@@ -19,16 +20,37 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { FILE_BYTES = 256 * 1024 * 1024, DEPTH = 16 };
 
 struct backup {
     json_t *config; /* as /v1/config says */
     json_t *manifest, *files, *folders;
-    const char *config_path, *state_dir;
+    char *config_path, *state_dir;
     struct buf members; /* all but the manifest, as in the archive */
     json_t *left_out;   /* what the configuration names, and is elsewhere */
 };
+
+/* ---- what this user may not read ---- */
+
+static bool is_denied(int number)
+{
+    return number == EACCES || number == EPERM;
+}
+
+static int wrap_denied(struct err *e)
+{
+    return err_wrap(e, "run this as root, or as who owns these files");
+}
+
+static int cannot(const char *what, const char *path, struct err *e)
+{
+    bool denied = is_denied(errno);
+
+    err_errno(e, errno, "cannot %s %s", what, path);
+    return denied ? wrap_denied(e) : -1;
+}
 
 /* ---- one file ---- */
 
@@ -83,6 +105,8 @@ static int add_file(struct backup *b, const char *path, const struct stat *st, s
     json_t *entry = describe(path, st, e);
     int rc = entry ? file_read(path, FILE_BYTES, &content, e) : -1;
 
+    if (entry && rc != 0 && access(path, R_OK) != 0 && is_denied(errno))
+        wrap_denied(e);
     if (rc == 0) {
         m.content = (struct str){ buf_bytes(&content), content.len };
         snprintf(m.path, sizeof m.path, "%s", path + 1);
@@ -113,7 +137,7 @@ static int add_entry(struct backup *b, const char *folder, const char *name, int
     int rc = 0;
 
     if (lstat(path, &st) != 0)
-        rc = errno == ENOENT ? 0 : err_errno(e, errno, "cannot look at %s", path);
+        rc = errno == ENOENT ? 0 : cannot("look at", path, e);
     else if (S_ISDIR(st.st_mode))
         rc = add_folder(b, path, depth + 1, e);
     else if (S_ISREG(st.st_mode) && !(depth == 0 && strcmp(name, "lock") == 0))
@@ -135,7 +159,7 @@ static int add_folder(struct backup *b, const char *path, int depth, struct err 
     if (depth > DEPTH)
         return err_set(e, ERR_LIMIT, "%s: folders lie deeper than %d", path, DEPTH);
     if (stat(path, &st) != 0 || !(dir = opendir(path)))
-        return err_errno(e, errno, "cannot read the folder %s", path);
+        return cannot("read the folder", path, e);
     described = describe(path, &st, e);
     rc = described ? 0 : -1;
     if (described)
@@ -160,30 +184,36 @@ static int add_config_file(struct backup *b, const char *path, struct err *e)
 {
     struct stat st;
 
-    if (has_file(b, path) || manifest_is_in(path, b->state_dir))
+    if (has_file(b, path))
         return 0;
     if (stat(path, &st) != 0)
-        return err_errno(e, errno, "cannot look at %s", path);
+        return cannot("look at", path, e);
     if (!S_ISREG(st.st_mode))
         return 0;
-    if (is_beside_config(b, path))
+    if (is_beside_config(b, path) || manifest_is_in(path, b->state_dir))
         return add_file(b, path, &st, e);
-    json_array_append_new(b->left_out, json_string(path));
+    json_array_append_new(b->left_out, json_any_text(path));
     return 0;
 }
 
-/* "/etc/tunnel/relay.ini:7" */
-static int add_origin(struct backup *b, const char *origin, struct err *e)
+/* All that the configuration was read from: one may hold nothing but [acme], or nothing yet. */
+static int add_read_files(struct backup *b, struct err *e)
 {
-    const char *colon = strrchr(origin, ':');
-    char *path;
-    int rc;
+    const json_t *file;
+    size_t i;
+    int rc = 0;
 
-    if (origin[0] != '/' || !colon)
-        return 0; /* the default, or the command line */
-    path = mem_copy_n(origin, (size_t)(colon - origin));
-    rc = add_config_file(b, path, e);
-    free(path);
+    json_array_foreach(json_object_get(b->config, "files"), i, file)
+    {
+        char *path = plain_path(json_string_value(file));
+
+        rc = add_config_file(b, path, e);
+        free(path);
+        if (rc != 0 && e->code == ERR_MISSING)
+            return err_wrap(e, "the daemon has read what is not here any more; run: tunnelctl reload");
+        if (rc != 0)
+            break;
+    }
     return rc;
 }
 
@@ -191,8 +221,18 @@ static int add_origin(struct backup *b, const char *origin, struct err *e)
 static int add_named(struct backup *b, const char *value, struct err *e)
 {
     struct stat st;
+    char *path;
+    int rc = 0;
 
-    return value[0] == '/' && stat(value, &st) == 0 && S_ISREG(st.st_mode) ? add_config_file(b, value, e) : 0;
+    if (value[0] != '/')
+        return 0;
+    path = plain_path(value);
+    if (stat(path, &st) == 0)
+        rc = S_ISREG(st.st_mode) ? add_config_file(b, path, e) : 0;
+    else if (is_denied(errno))
+        rc = cannot("look at", path, e);
+    free(path);
+    return rc;
 }
 
 static int add_config(struct backup *b, struct err *e)
@@ -200,13 +240,12 @@ static int add_config(struct backup *b, struct err *e)
     const json_t *section, *option;
     size_t i, j;
 
-    if (add_config_file(b, b->config_path, e) != 0)
+    if (add_read_files(b, e) != 0)
         return -1;
     json_array_foreach(json_object_get(b->config, "sections"), i, section)
         json_array_foreach(json_object_get(section, "options"), j, option)
     {
-        if (add_origin(b, ctl_text(option, "origin"), e) != 0 ||
-            add_named(b, ctl_text(option, "value"), e) != 0)
+        if (add_named(b, ctl_text(option, "value"), e) != 0)
             return -1;
     }
     return 0;
@@ -228,21 +267,56 @@ static const char *option_of(const json_t *config, const char *kind, const char 
 
 /* ---- the archive ---- */
 
+/* What came through a descriptor is here another file, or none. */
+static bool is_descriptor(const char *path)
+{
+    return strncmp(path, "/dev/std", 8) == 0 || strncmp(path, "/dev/fd/", 8) == 0 ||
+           strncmp(path, "/proc/", 6) == 0;
+}
+
+static bool are_whole_paths(const json_t *files)
+{
+    const json_t *file;
+    size_t i;
+
+    json_array_foreach(files, i, file)
+    {
+        if (!json_is_string(file) || json_string_value(file)[0] != '/')
+            return false;
+    }
+    return json_array_size(files) > 0;
+}
+
+/* The configuration is where the daemon was told to look, not where a link leads: includes are found beside it. */
+static int find_places(struct backup *b, const char *role, struct err *e)
+{
+    const json_t *files = json_object_get(b->config, "files");
+    const char *config = json_string_value(json_array_get(files, 0));
+    const char *state_dir = option_of(b->config, role, "state_dir");
+
+    if (!are_whole_paths(files) || state_dir[0] != '/')
+        return err_set(e, ERR_INPUT,
+                       "the daemon does not say which files it has read; restart it, so that it is of the "
+                       "same version as tunnelctl");
+    if (is_descriptor(config))
+        return err_set(e, ERR_INPUT,
+                       "the daemon has read its configuration from %.200s; start it with -c and a file's "
+                       "own name",
+                       config);
+    b->config_path = plain_path(config);
+    b->state_dir = plain_path(state_dir);
+    return 0;
+}
+
 static int gather(struct backup *b, struct err *e)
 {
     struct stat st;
     char owner[64];
 
-    if (b->config_path[0] != '/' || b->state_dir[0] != '/')
-        return err_set(e, ERR_INPUT,
-                       "the daemon was started with relative paths; start it with -c /PATH/FILE and "
-                       "an absolute state_dir");
     if (stat(b->state_dir, &st) != 0)
-        return err_errno(e, errno, "cannot look at %s", b->state_dir);
+        return cannot("look at", b->state_dir, e);
     json_object_set_new(b->manifest, "owner", json_string(user_name(st.st_uid, owner, sizeof owner)));
-    if (add_folder(b, b->state_dir, 0, e) != 0 || add_config(b, e) != 0)
-        return err_wrap(e, "run this as root, or as who owns these files");
-    return 0;
+    return add_folder(b, b->state_dir, 0, e) != 0 ? -1 : add_config(b, e);
 }
 
 /* The archive takes the place of what is there: of an older one, never of a device or of a link such as /dev/stdout. */
@@ -301,21 +375,29 @@ static void tell(const struct ctl *c, const struct backup *b)
         printf("  not in it, because it is not beside %s: %s\n", b->config_path, json_string_value(path));
 }
 
-static enum ctl_exit make(struct ctl *c, struct backup *b, const json_t *version)
+static void begin_manifest(struct backup *b, const json_t *version)
 {
-    struct err why = { 0 };
-    const char *role = ctl_text(version, "role");
-
-    b->config_path = ctl_text(version, "config");
-    b->state_dir = option_of(b->config, role, "state_dir");
     b->files = json_array();
     b->folders = json_array();
     b->left_out = json_array();
-    b->manifest = json_pack("{s:i, s:s, s:s, s:o, s:s, s:s}", "v", MANIFEST_VERSION, "role", role, "version",
-                            ctl_text(version, "version"), "made", json_time(time(NULL)), "config",
-                            b->config_path, "state_dir", b->state_dir);
-    if (check_place(c->argv[0], &why) == 0 && gather(b, &why) == 0 &&
-        write_archive(b, c->argv[0], &why) == 0) {
+    b->manifest = json_pack("{s:i, s:s, s:s, s:o, s:s, s:s}", "v", MANIFEST_VERSION, "role",
+                            ctl_text(version, "role"), "version", ctl_text(version, "version"), "made",
+                            json_time(time(NULL)), "config", b->config_path, "state_dir", b->state_dir);
+}
+
+static int backup(struct backup *b, const json_t *version, const char *path, struct err *e)
+{
+    if (check_place(path, e) != 0 || find_places(b, ctl_text(version, "role"), e) != 0)
+        return -1;
+    begin_manifest(b, version);
+    return gather(b, e) != 0 ? -1 : write_archive(b, path, e);
+}
+
+static enum ctl_exit make(struct ctl *c, struct backup *b, const json_t *version)
+{
+    struct err why = { 0 };
+
+    if (backup(b, version, c->argv[0], &why) == 0) {
         tell(c, b);
         return CTL_WELL;
     }
@@ -339,6 +421,8 @@ enum ctl_exit ctl_backup(struct ctl *c)
     if (b.members.room > 0)
         explicit_bzero(b.members.mem, b.members.room);
     buf_free(&b.members);
+    free(b.config_path);
+    free(b.state_dir);
     json_decref(b.manifest);
     json_decref(b.files);
     json_decref(b.folders);

@@ -8,8 +8,11 @@ import json
 import os
 import shutil
 import signal
+import socketserver
 import subprocess
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -40,7 +43,7 @@ def restore(daemon, archive, *words):
 def destroy(daemon):
     shutil.rmtree(daemon.state_dir)
     daemon.conf.unlink()
-    shutil.rmtree(daemon.folder / "agent.d", ignore_errors=True)
+    shutil.rmtree(daemon.folder / f"{daemon.role}.d", ignore_errors=True)
 
 
 def end_sessions(pairing):
@@ -95,6 +98,139 @@ def test_another_machine_carries_on(joined, folder):
     agent.start()
     joined.wait_up()
     assert joined.visit().status == 200
+
+
+def round_trip(daemon, archive, *, conf=None, cwd=None):
+    """All that the daemon has read is on the new machine, which understands it alike. What backup has said."""
+    def dump():
+        done = run(f"tunnel-{daemon.role}", "-c", conf or daemon.conf, "--dump", cwd=cwd)
+        assert done.code == 0, done.err
+        return done.out
+
+    dumped, files = dump(), daemon.folder / f"{daemon.role}.d"
+    said = backup(daemon, archive)
+    daemon.stop()
+    before = tree(daemon.state_dir, files)
+    destroy(daemon)
+    done = restore(daemon, archive)
+    assert done.code == 0, done.err
+    assert tree(daemon.state_dir, files) == before and dump() == dumped
+    daemon.start(conf=conf, cwd=cwd)
+    return said
+
+
+def drop_in(daemon, name, text):
+    files = daemon.folder / f"{daemon.role}.d"
+    files.mkdir(exist_ok=True)
+    (files / name).write_text(text)
+
+
+SITE = {"agent": "[provider p]\ntype = cloudflare\ntoken_file = env:HOME\n[domain a.test]\nservice = http://127.0.0.1:80\ndns = p\n",
+        "relay": "[agent pi]\ndomains = a.test\nkey = ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHz+vJAoEvvBWnTrR2izXe8L05agjPE67ZI7+YlPN7cH\n"}
+
+
+@pytest.mark.parametrize("way", ["{}.ini", "./{}.ini", "{}.d/../{}.ini"])
+def test_a_configuration_that_is_named_relatively(daemons, role, way, folder):
+    """Whoever makes the backup stands in another folder than the daemon."""
+    daemon, conf = daemons(role), way.replace("{}", role)
+    drop_in(daemon, "site.ini", SITE[role])
+    daemon.start(conf=conf, cwd=daemon.folder)
+    assert "not in it" not in round_trip(daemon, folder / "a.tar", conf=conf, cwd=daemon.folder)
+
+
+@pytest.mark.parametrize("text", ["[acme]\n", "; nothing yet\n", ""])
+def test_files_without_a_key(daemons, text, folder):
+    relay = daemons("relay")
+    drop_in(relay, "acme.ini", text)
+    assert "not in it" not in round_trip(relay.start(), folder / "a.tar")
+
+
+def test_paths_that_go_up(daemons, folder):
+    """They start at the folder of the file that holds them, and the archive holds where they lead."""
+    agent = daemons("agent")
+    token, more = agent.folder / "cloudflare.token", agent.folder / "more.ini"
+    agent.configure(state_dir="agent.d/../state", include="agent.d/*.ini agent.d/../more.ini")
+    drop_in(agent, "x.ini", "[provider x]\ntype = cloudflare\ntoken_file = ../cloudflare.token\n")
+    more.write_text("[address]\nsources = fixed:203.0.113.9\n")
+    token.write_text("secret")
+    token.chmod(0o600)
+    agent.start()
+    assert "not in it" not in round_trip(agent, folder / "a.tar")
+    names = tarfile.open(folder / "a.tar").getnames()
+    assert {str(token)[1:], str(more)[1:]} <= set(names) and len(names) == len(set(names))
+    outside = folder / "outside.token"
+    token.rename(outside)
+    drop_in(agent, "x.ini", "[provider x]\ntype = cloudflare\ntoken_file = ../../outside.token\n")
+    assert agent.post("/v1/reload").status == 200
+    assert f"not in it, because it is not beside {agent.conf}: {outside}\n" in backup(agent, folder / "b.tar")
+
+
+def test_a_link_to_the_configuration(daemons, folder):
+    """What it includes is beside the link, and so is a file in its place on the new machine."""
+    agent = daemons("agent")
+    drop_in(agent, "site.ini", SITE["agent"])
+    agent.conf.rename(folder / "real.ini")
+    agent.conf.symlink_to(folder / "real.ini")
+    assert "not in it" not in round_trip(agent.start(), folder / "a.tar")
+    assert agent.conf.read_text() == (folder / "real.ini").read_text()
+
+
+def test_a_configuration_without_a_name(daemons, folder):
+    """Our own standard input is another one than the daemon's."""
+    agent = daemons("agent")
+    agent.start(conf="/dev/stdin", cwd=agent.folder, shell=f'exec "$0" "$@" <{agent.conf}')
+    done = run("tunnelctl", "--socket", agent.socket, "backup", folder / "a.tar")
+    assert done.code == 1 and "has read its configuration from /dev/stdin; start it with -c" in done.err
+    assert not (folder / "a.tar").exists()
+
+
+def test_a_daemon_of_an_older_version(folder):
+    """It does not say what it has read, and no backup is better than half of one."""
+    answers = {"/v1/version": {"role": "agent", "version": "0", "config": str(folder / "agent.ini")},
+               "/v1/config": {"file": "agent.ini", "sections": [{"kind": "agent", "name": None, "options": [
+                   {"key": "state_dir", "value": str(folder), "origin": "agent.ini:2"}]}]}}
+
+    class Old(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(answers[self.path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with socketserver.UnixStreamServer(str(folder / "old.sock"), Old) as old:
+        threading.Thread(target=old.serve_forever, daemon=True).start()
+        done = run("tunnelctl", "--socket", folder / "old.sock", "backup", folder / "a.tar")
+        old.shutdown()
+    assert done.code == 1 and "restart it, so that it is of the same version as tunnelctl" in done.err, done
+    assert not (folder / "a.tar").exists()
+
+
+def test_only_what_root_may_read_asks_for_root(daemons, folder):
+    agent = daemons("agent")
+    drop_in(agent, "x.ini", "")
+    agent.start()
+    (agent.folder / "agent.d/x.ini").unlink()
+    done = run("tunnelctl", "--socket", agent.socket, "backup", folder / "a.tar")
+    assert done.code == 1 and "agent.d/x.ini: No such file" in done.err and "run: tunnelctl reload" in done.err
+    assert "as root" not in done.err
+    if os.geteuid() != 0:
+        return  # nobody is kept from anything that we could make
+    agent = daemons("agent")
+    drop_in(agent, "x.ini", "")
+    for place in (agent.folder / "agent.d", agent.folder / "agent.d/x.ini"):
+        shutil.chown(place, "nobody")
+    agent.start(user="nobody")
+    for place, said in {agent.folder / "agent.d/x.ini": "cannot open ", agent.folder / "agent.d": "cannot look at "}.items():
+        place.chmod(0)
+        done = run("tunnelctl", "--socket", agent.socket, "backup", agent.folder / "a.tar", user="nobody")
+        assert done.code == 1 and f"run this as root, or as who owns these files: {said}" in done.err, done.err
+        place.chmod(0o755)
+    assert run("tunnelctl", "--socket", agent.socket, "backup", agent.folder / "a.tar", user="nobody").code == 0
 
 
 def test_a_new_host_key_takes_one_command_at_home(joined, folder):
