@@ -9,6 +9,7 @@
 #include "shared/alerts/alerts_metrics.h"
 #include "shared/control.h"
 #include "shared/daemon_args.h"
+#include "shared/file.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 #include "shared/notify.h"
@@ -122,6 +123,7 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program)
     struct daemon_args args;
     int rc = 1;
 
+    file_hold_standard();
     keep_memory_small();
     daemon_args_read(&args, argc, argv, program->schema);
     if (args.task != TASK_RUN && args.task != TASK_CHECK && args.task != TASK_DUMP)

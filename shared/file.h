@@ -17,6 +17,9 @@ must_check int file_sync_folder(const char *folder, struct err *e);
 must_check int file_check_secret(const char *path, struct err *e);
 /* Makes the folder itself, not its parents, when it is missing; an existing one must be a folder. */
 must_check int file_make_folder(const char *path, mode_t mode, struct err *e);
+/* What of stdin, stdout and stderr is closed is /dev/null from now on: or whatever is opened first would take its number,
+ * and be written to. For the very beginning of a process. */
+void file_hold_standard(void);
 /* "pid 123 (sshd)" for messages about who holds something; "pid 123" when the kernel does not tell the name. */
 void file_describe_process(pid_t pid, char *out, size_t room);
 #endif

@@ -123,6 +123,16 @@ def test_each_log_line_has_time_and_level(relay):
     assert lines[-1].endswith("stopped")
 
 
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_standard_streams(role, daemons, closed):
+    """What it opens does not take their places."""
+    daemon = daemons(role)
+    daemon.start(shell=f'exec "$0" "$@" {closed}')
+    for number in range(3):
+        assert os.readlink(f"/proc/{daemon.pid}/fd/{number}") in ("/dev/null", str(daemon.stderr))
+    daemon.stop()
+
+
 # ---- where and as whom ----
 
 
