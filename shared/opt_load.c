@@ -152,18 +152,33 @@ static void refuse_include(const struct source *s, const struct section *section
                        section->origin ? section->origin : s->name, section->title, row->key, row->def, why);
 }
 
+/* Somebody has taken it away since the pattern matched it. A link that leads nowhere is still there. */
+static bool has_vanished(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) != 0 && errno == ENOENT;
+}
+
 static void include_file(const struct source *s, const struct section *section, const struct opt *row,
-                         const char *path)
+                         const char *path, bool is_match)
 {
     struct opt_conf *conf = s->loader->conf;
+    size_t seen_n = s->loader->seen_n, included_n = conf->included_n;
     struct buf why = { 0 };
     struct source inner;
 
     source_init(&inner, s->loader, s, path);
     conf->included = mem_grow(conf->included, (conf->included_n + 1) * sizeof *conf->included);
     conf->included[conf->included_n++] = (struct included){ section, inner.name };
-    if (load_file(&inner, path, &why) != 0)
-        refuse_include(s, section, row, buf_text(&why));
+    if (load_file(&inner, path, &why) != 0) {
+        if (is_match && has_vanished(path)) {
+            s->loader->seen_n = seen_n; /* the next file may get its inode */
+            conf->included_n = included_n;
+        } else {
+            refuse_include(s, section, row, buf_text(&why));
+        }
+    }
     free(inner.prefix);
     buf_free(&why);
 }
@@ -186,7 +201,7 @@ static void include_pattern(const struct source *s, const struct section *sectio
     else if (rc != 0 && rc != GLOB_NOMATCH)
         refuse_include(s, section, row, "out of memory while looking for files");
     for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++)
-        include_file(s, section, row, found.gl_pathv[i]);
+        include_file(s, section, row, found.gl_pathv[i], true);
     globfree(&found);
 }
 
@@ -223,7 +238,7 @@ static void include_words(const struct source *s, const struct section *section,
         if (is_pattern)
             include_pattern(s, section, row, buf_text(&path));
         else
-            include_file(s, section, row, buf_text(&path));
+            include_file(s, section, row, buf_text(&path), false);
         buf_free(&path);
     }
 }

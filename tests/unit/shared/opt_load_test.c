@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "shared/opt_print.h"
 #include "tests/unit/shared/opt_table.h"
 #include "tests/unit/temp.h"
 
@@ -539,6 +540,32 @@ static void test_the_order_of_sections(void **state)
     opt_conf_free(conf);
 }
 
+/* /proc/self/fd lists the descriptor too that glob reads it by, and that is closed once it has the names. */
+static void test_a_file_that_vanishes_between_glob_and_open(void **state)
+{
+    int next = dup(STDOUT_FILENO);
+    struct buf dump = { 0 };
+    struct opt_conf *conf;
+    char number[16], text[96];
+
+    close(next);
+    snprintf(number, sizeof number, "%d", next);
+    snprintf(text, sizeof text, "[all]\ninclude = /proc/self/fd/[%c]%s b.ini\n", number[0], number + 1);
+    put(*state, "all.ini", text);
+    put(*state, "b.ini", "[maker b]\n");
+    conf = load("all.ini");
+    assert_non_null(opt_values(conf, "maker", "b"));
+    opt_print_dump(&dump, conf);
+    assert_non_null(strstr(buf_text(&dump), "\n;   b.ini\n"));
+    assert_null(strstr(buf_text(&dump), "\n;   /proc/"));
+    buf_free(&dump);
+    opt_conf_free(conf);
+    put(*state, "all.ini", "[all]\ninclude = *.txt\n");
+    put(*state, "b.txt", "-> none"); /* a link to nothing is there */
+    check(*state, "all.ini",
+          "all.ini:2: all.include = *.txt: cannot open b.txt: No such file or directory" TAKE_OUT);
+}
+
 #define IN_A_FOLDER(f) cmocka_unit_test_setup_teardown(f, enter, leave)
 
 int main(void)
@@ -557,6 +584,7 @@ int main(void)
         IN_A_FOLDER(test_a_file_called_dash),
         IN_A_FOLDER(test_origins),
         IN_A_FOLDER(test_the_order_of_sections),
+        IN_A_FOLDER(test_a_file_that_vanishes_between_glob_and_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
