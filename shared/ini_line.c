@@ -111,6 +111,7 @@ static int parse_quoted(struct str rest, char *room, struct ini_line *out, struc
                        "has text behind the closing quote; "
                        "write \\\" for a quote inside, or a blank and ; before a comment");
     out->value = (struct str){ room, n };
+    out->comment = str_trim(after(rest, i + 1));
     return 0;
 }
 
@@ -133,6 +134,7 @@ static int parse_plain(struct str rest, bool blank, struct ini_line *out, struct
                        "a comment begins inside quotes; put the whole value in double quotes, "
                        "and write \\\" for the ones in it");
     out->value = str_trim((struct str){ rest.p, n });
+    out->comment = str_trim(after(rest, n));
     return 0;
 }
 

@@ -28,7 +28,8 @@ struct ini_line {
     enum ini_line_type type;
     struct str kind, name;      /* INI_SECTION; name.p is NULL when there is none */
     struct str key, arg, value; /* INI_PAIR; arg.p is NULL when there is none; key is [a-z0-9_]+ */
-    bool bad_bytes;             /* set with an error: this line is no text at all */
+    struct str comment; /* INI_PAIR: behind the value, from its ; or # on; n is 0 when there is none */
+    bool bad_bytes;     /* set with an error: this line is no text at all */
 };
 
 /* Reads one line, given without its newline. What comes out points into line, or into `room`, which has line.n bytes

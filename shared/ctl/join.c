@@ -5,7 +5,7 @@
  *
  * Whatever can be wrong here is found before the token is spent. */
 #include "shared/ctl/place.h"
-#include "shared/file.h"
+#include "shared/ctl/section.h"
 #include "shared/json.h"
 #include "shared/mem.h"
 #include "shared/token.h"
@@ -46,35 +46,65 @@ static enum ctl_exit check_config(struct ctl *c, const struct token *t, const st
     return result;
 }
 
-static enum ctl_exit check_room(const struct ctl_place *p)
+/* What the file is to hold: what a person wrote into it stays. joined is NULL as long as it is not known. */
+static int merge(const struct ctl_place *p, const struct token *t, const json_t *joined, struct buf *out,
+                 struct err *e)
 {
-    struct err why = { 0 };
+    struct buf note = { 0 }, port = { 0 }, text = { 0 };
+    int rc = ctl_place_read(p, &text, e);
 
-    if (ctl_place_open(p, &why) == 0)
+    buf_printf(&note, "; this agent is called %s there", ctl_text(joined, "name"));
+    buf_printf(&port, "%lld", json_integer_value(json_object_get(joined, "port")));
+    if (rc == 0) {
+        struct section_keys want = {
+            "relay",
+            t->relay,
+            "; written by tunnelctl join",
+            buf_text(&note),
+            { { "host", ctl_text(joined, "host") },
+              { "port", buf_text(&port) },
+              { "user", ctl_text(joined, "user") },
+              { "host_key", ctl_text(joined, "host_key") } },
+        };
+
+        rc = section_write(&want, (struct str){ buf_bytes(&text), text.len }, out, e);
+        if (rc != 0)
+            err_wrap(e, "%s", p->path);
+    }
+    buf_free(&note);
+    buf_free(&port);
+    buf_free(&text);
+    return rc;
+}
+
+static enum ctl_exit check_room(const struct ctl_place *p, const struct token *t)
+{
+    const char *remedy = "run this as root, or as who owns that folder";
+    struct buf text = { 0 };
+    struct err why = { 0 };
+    int rc = ctl_place_open(p, &why);
+
+    if (rc == 0) {
+        remedy = "mend it, or move it away";
+        rc = merge(p, t, NULL, &text, &why);
+    }
+    buf_free(&text);
+    if (rc == 0)
         return CTL_WELL;
-    fprintf(stderr, "tunnelctl: the token was not used: %s; run this as root, or as who owns that folder\n",
-            why.text);
+    fprintf(stderr, "tunnelctl: the token was not used: %s; %s\n", why.text, remedy);
     return CTL_FAILING;
 }
 
 /* ---- afterwards ---- */
 
-static int write_section(const struct ctl_place *p, const json_t *joined, struct err *e)
+static int write_section(const struct ctl_place *p, const struct token *t, const json_t *joined,
+                         struct err *e)
 {
     struct buf text = { 0 };
-    int rc;
+    int rc = merge(p, t, joined, &text, e);
 
-    buf_printf(&text,
-               "; written by tunnelctl join; this agent is called %s there\n"
-               "[relay %s]\n"
-               "host     = %s\n"
-               "port     = %lld\n"
-               "user     = %s\n"
-               "host_key = %s\n",
-               ctl_text(joined, "name"), ctl_text(joined, "joined"), ctl_text(joined, "host"),
-               json_integer_value(json_object_get(joined, "port")), ctl_text(joined, "user"),
-               ctl_text(joined, "host_key"));
-    rc = file_write(p->path, buf_bytes(&text), text.len, 0644, e);
+    if (rc == 0)
+        rc = ctl_place_write(p, &text, e);
     buf_free(&text);
     return rc;
 }
@@ -123,13 +153,14 @@ static enum ctl_exit await_lane(struct ctl *c, const char *relay, const char *na
     return CTL_FAILING;
 }
 
-static enum ctl_exit use(struct ctl *c, const struct ctl_place *p, const json_t *joined)
+static enum ctl_exit use(struct ctl *c, const struct ctl_place *p, const struct token *t,
+                         const json_t *joined)
 {
     enum ctl_exit result;
     struct err why = { 0 };
     json_t *reloaded;
 
-    if (write_section(p, joined, &why) != 0)
+    if (write_section(p, t, joined, &why) != 0)
         return fail("the agent is enrolled, but its new section cannot be written: ", &why);
     result = ctl_ask_aside(c, "POST", "/v1/reload", &reloaded);
     json_decref(reloaded);
@@ -153,12 +184,12 @@ static enum ctl_exit join(struct ctl *c, const char *text, const struct token *t
     if (result == CTL_WELL)
         result = check_config(c, t, p);
     if (result == CTL_WELL)
-        result = check_room(p);
+        result = check_room(p, t);
     if (result == CTL_WELL)
         result = ctl_tell(c, "POST", "/v1/join", json_pack("{s:o}", "token", json_any_text(text)), JOIN_S,
                           &joined);
     if (result == CTL_WELL)
-        result = use(c, p, joined);
+        result = use(c, p, t, joined);
     json_decref(joined);
     return result;
 }

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { FILE_BYTES = 4 << 20 }; /* as much as the agent reads */
 
 enum ctl_exit ctl_place_find(struct ctl *c, const char *base, struct ctl_place *p)
 {
@@ -128,4 +131,28 @@ int ctl_place_open(const struct ctl_place *p, struct err *e)
         rc = err_errno(e, errno, "cannot write into %s", folder);
     free(folder);
     return rc;
+}
+
+int ctl_place_read(const struct ctl_place *p, struct buf *text, struct err *e)
+{
+    struct stat st;
+
+    if (lstat(p->path, &st) != 0)
+        return errno == ENOENT ? 0 : err_errno(e, errno, "cannot look at %s", p->path);
+    if (S_ISLNK(st.st_mode))
+        return err_set(e, ERR_INPUT, "%s is a link", p->path);
+    return file_read(p->path, FILE_BYTES, text, e);
+}
+
+int ctl_place_write(const struct ctl_place *p, const struct buf *text, struct err *e)
+{
+    struct stat was;
+    bool there = stat(p->path, &was) == 0;
+
+    if (file_write(p->path, buf_bytes(text), text->len, there ? was.st_mode & 0777 : 0644, e) != 0)
+        return -1;
+    if (there && chown(p->path, was.st_uid, was.st_gid) != 0 &&
+        errno != EPERM) /* only root can give files away */
+        return err_errno(e, errno, "cannot give %s back to its owner", p->path);
+    return 0;
 }

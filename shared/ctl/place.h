@@ -21,4 +21,9 @@ const char *ctl_section_origin(const json_t *config, const char *kind, const cha
 const char *ctl_option(const json_t *config, const char *kind, const char *name, const char *key);
 /* Makes the folder where it is missing. -1 with the reason. */
 must_check int ctl_place_open(const struct ctl_place *p, struct err *e);
+/* The file as it is, added to text; nothing when there is none. -1 with the reason, of a link, too: what is written would
+ * take its place. */
+must_check int ctl_place_read(const struct ctl_place *p, struct buf *text, struct err *e);
+/* Writes it whole. A file that was there keeps its mode and its owner. */
+must_check int ctl_place_write(const struct ctl_place *p, const struct buf *text, struct err *e);
 #endif

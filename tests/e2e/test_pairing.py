@@ -416,6 +416,42 @@ def test_a_folder_that_cannot_be_written(pairing):
     assert pairing.open_invites() == ["pi"]
 
 
+def test_what_a_person_wrote_into_joins_file_stays(pairing):
+    agent, file = pairing.new_agent(), None
+    assert pairing.join(agent, pairing.invite()).code == 0
+    file = pairing.section(agent)
+    written = file.read_text()
+    added = "lanes    = 1\n\n; the cats\n[domain cats.test]\nservice = http://127.0.0.1:9 ; later\n"
+    for before, after in [
+        (written, written),
+        (written.replace("agent is called pi", "agent is called shed"), written),
+        (written.replace("127.0.0.1", "192.0.2.1 ; in Oslo") + added, written.replace("127.0.0.1", "127.0.0.1 ; in Oslo") + added),
+        ("# by hand\n" + "\n".join(written.splitlines()[1:]), "# by hand\n" + "\n".join(written.splitlines()[1:]) + "\n"),
+    ]:
+        file.write_text(before)
+        file.chmod(0o640)
+        assert pairing.ctl(pairing.relay, "revoke", "pi").code == 0
+        done = pairing.join(agent, pairing.invite())
+        assert done.code == 0, done.err
+        assert file.read_text() == after and file.stat().st_mode & 0o777 == 0o640
+    assert run("tunnel-agent", "-c", agent.conf, "--check").code == 0
+
+
+@pytest.mark.parametrize("what", ["no ini text", "a link"])
+def test_a_file_that_join_cannot_keep(pairing, what):
+    agent = pairing.new_agent()
+    file = pairing.section(agent)
+    file.parent.mkdir()
+    if what == "a link":
+        file.symlink_to(agent.folder / "elsewhere")
+    else:
+        file.write_text("[relay e2e]\nlanes 1\n")
+    fails(pairing.join(agent, pairing.invite()), "the token was not used", str(file), "line 2 has no =" if what != "a link" else "link",
+          "move it away")
+    assert pairing.open_invites() == ["pi"] and file.is_symlink() == (what == "a link")
+    assert file.is_symlink() or file.read_text() == "[relay e2e]\nlanes 1\n"
+
+
 # ---- revoke ----
 
 
