@@ -104,6 +104,14 @@ const char *ctl_section_origin(const json_t *config, const char *kind, const cha
     return "";
 }
 
+bool ctl_place_is(const struct ctl_place *p, const char *origin)
+{
+    const char *slash = strrchr(origin, '/'), *file = slash ? slash + 1 : origin;
+    size_t n = strlen(p->base);
+
+    return strncmp(file, p->base, n) == 0 && file[n] == ':';
+}
+
 int ctl_place_fits(const struct ctl_place *p, const json_t *config, const char *kind, const char *name,
                    struct err *e)
 {
@@ -115,7 +123,7 @@ int ctl_place_fits(const struct ctl_place *p, const json_t *config, const char *
                        "agent.include = %.100s does not cover agent.d/%s; add agent.d/*.ini to it, and run: "
                        "tunnelctl reload",
                        patterns, p->base);
-    if (*origin && !strstr(origin, p->base))
+    if (*origin && !ctl_place_is(p, origin))
         return err_set(e, ERR_TAKEN,
                        "[%s %s] stands at %.200s already; take it out of there, and run: tunnelctl reload",
                        kind, name, origin);

@@ -2,11 +2,13 @@
  *
  *   name, service ── room for the section? ──▶ agent.d/NAME.ini ──▶ POST /v1/reload ── refused ──▶ as it was before
  *
- * Only a file that add wrote is removed: whatever a person wrote is a person's. */
+ * Only a file that add wrote is removed, and only while it holds that site alone: what a person wrote is a person's. */
 #include "shared/ctl/place.h"
+#include "shared/ctl/section.h"
 #include "shared/domain.h"
 #include "shared/file.h"
 #include "shared/mem.h"
+#include "shared/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,25 +141,46 @@ enum ctl_exit ctl_add(struct ctl *c)
 
 /* ---- remove ---- */
 
+/* That the file is as add wrote it, but for keys and comments of this one section. */
+static int check_file(const struct site *site, const char *origin, struct buf *text, struct err *e)
+{
+    struct buf shown = { 0 };
+    struct str other;
+    size_t line_no;
+
+    if (!ctl_place_is(&site->place, origin) || file_read(site->place.path, FILE_BYTES, text, NULL) != 0 ||
+        strncmp(buf_text(text), mark, sizeof mark - 1) != 0)
+        return err_set(
+            e, ERR_TAKEN,
+            "[domain %s] stands at %.200s, which tunnelctl did not write; take it out there, and run: "
+            "tunnelctl reload",
+            site->name, origin);
+    line_no = section_find_other((struct str){ buf_bytes(text), text->len }, "domain", site->name, &other);
+    if (line_no == 0)
+        return 0;
+    value_show(&shown, other, VALUE_SHOWN_CHARS);
+    (void)err_set(
+        e, ERR_TAKEN,
+        "%.200s:%zu: %s would go with the file; take [domain %s] out there, and run: tunnelctl reload",
+        site->place.path, line_no, buf_text(&shown), site->name);
+    buf_free(&shown);
+    return -1;
+}
+
 static enum ctl_exit check_ours(struct ctl *c, const struct site *site, struct buf *text)
 {
     json_t *config;
     enum ctl_exit result = ctl_ask_aside(c, "GET", "/v1/config", &config);
     const char *origin = ctl_section_origin(config, "domain", site->name);
     struct err why = { 0 };
+    int rc = 0;
 
     if (result == CTL_WELL && !*origin)
-        (void)err_set(&why, ERR_MISSING, "there is no [domain %s]; see tunnelctl status", site->name);
-    else if (result == CTL_WELL &&
-             (!strstr(origin, site->place.base) || file_read(site->place.path, FILE_BYTES, text, NULL) != 0 ||
-              strncmp(buf_text(text), mark, sizeof mark - 1) != 0))
-        (void)err_set(
-            &why, ERR_TAKEN,
-            "[domain %s] stands at %.200s, which tunnelctl did not write; take it out there, and run: "
-            "tunnelctl reload",
-            site->name, origin);
+        rc = err_set(&why, ERR_MISSING, "there is no [domain %s]; see tunnelctl status", site->name);
+    else if (result == CTL_WELL)
+        rc = check_file(site, origin, text, &why);
     json_decref(config);
-    return why.code == ERR_NONE ? result : fail(&why);
+    return rc == 0 ? result : fail(&why);
 }
 
 static enum ctl_exit take(struct ctl *c, const struct site *site, const struct buf *text)

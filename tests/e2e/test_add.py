@@ -94,6 +94,33 @@ def test_what_a_person_wrote_is_not_removed(house: House) -> None:
     assert done.code == 1 and "is there already" in done.err and (house.files / "c.test.ini").read_text() == "; not included yet\n"
 
 
+def test_a_file_with_another_section_is_not_removed(house: House) -> None:
+    assert house.ctl("add", "a.test", "http://127.0.0.1:80").code == 0
+    file = house.files / "a.test.ini"
+    written = file.read_text()
+    file.write_text(written + "ttl = 60s\n\n[domain f.x] ; mine\nservice = http://127.0.0.1:81\n")
+    house.daemon.post("/v1/reload")
+    before = house.state()
+    done = house.ctl("remove", "a.test")
+    assert (done.code, done.out) == (1, "") and house.state() == before
+    for words in f"{file}:6", "[domain f.x]", "take [domain a.test] out", "tunnelctl reload":
+        assert words in done.err, done.err
+    assert house.ctl("remove", "f.x").code == 1 and house.state() == before
+    file.write_text(written + "ttl = 60s\n; and a comment\n")
+    house.daemon.post("/v1/reload")
+    assert house.ctl("remove", "a.test").code == 0 and house.state() == ([], [])
+
+
+def test_a_file_whose_name_ends_alike_is_another_one(house: House) -> None:
+    house.files.mkdir()
+    (house.files / "my-a.test.ini").write_text("[domain a.test]\nservice = http://127.0.0.1:80\n")
+    (house.files / "a.test.ini").write_text("; written by tunnelctl add\n; nothing else\n")
+    house.daemon.post("/v1/reload")
+    before = house.state()
+    done = house.ctl("remove", "a.test")
+    assert done.code == 1 and "my-a.test.ini:2, which tunnelctl did not write" in done.err and house.state() == before
+
+
 def test_a_configuration_that_is_wrong_elsewhere_loses_no_site(house: House) -> None:
     assert house.ctl("add", "a.test", "http://127.0.0.1:80").code == 0
     (house.files / "broken.ini").write_text("[domain b.test]\nnonsense = 1\n")
