@@ -153,8 +153,7 @@ static enum ctl_exit await_lane(struct ctl *c, const char *relay, const char *na
     return CTL_FAILING;
 }
 
-static enum ctl_exit use(struct ctl *c, const struct ctl_place *p, const struct token *t,
-                         const json_t *joined)
+static enum ctl_exit use(struct ctl *c, struct ctl_place *p, const struct token *t, const json_t *joined)
 {
     enum ctl_exit result;
     struct err why = { 0 };
@@ -164,6 +163,7 @@ static enum ctl_exit use(struct ctl *c, const struct ctl_place *p, const struct 
         return fail("the agent is enrolled, but its new section cannot be written: ", &why);
     result = ctl_ask_aside(c, "POST", "/v1/reload", &reloaded);
     json_decref(reloaded);
+    ctl_place_release(p);
     if (result != CTL_WELL) {
         fprintf(
             stderr,

@@ -4,20 +4,50 @@
 #include "shared/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FILE_BYTES = 4 << 20 }; /* as much as the agent reads */
+enum { HOLD_S = 10, HOLD_TRY_MS = 20 };
+
+/* A reload reads what another tunnelctl has just written, too, and would judge it together with ours. The lock is on the
+ * folder, so that nothing is left behind. */
+static int hold(struct ctl_place *p, struct err *e)
+{
+    const char *folder = *p->folder ? p->folder : "/";
+    const struct timespec pause = { .tv_nsec = HOLD_TRY_MS * 1000000L };
+
+    p->lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (p->lock < 0)
+        return err_errno(e, errno, "cannot open %s", folder);
+    p->held = true;
+    for (int tries = 0; flock(p->lock, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return err_errno(e, errno, "cannot lock %s", folder);
+        if (tries == HOLD_S * 1000 / HOLD_TRY_MS)
+            return err_set(
+                e, ERR_TAKEN,
+                "another tunnelctl is changing %s, and has not ended within %d s; nothing was done, "
+                "try again when it has",
+                folder, HOLD_S);
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
 
 enum ctl_exit ctl_place_find(struct ctl *c, const char *base, struct ctl_place *p)
 {
     json_t *version;
     enum ctl_exit result = ctl_ask_aside(c, "GET", "/v1/version", &version);
     const char *config, *slash;
+    struct err why = { 0 };
 
     if (result != CTL_WELL)
         return result;
@@ -34,13 +64,24 @@ enum ctl_exit ctl_place_find(struct ctl *c, const char *base, struct ctl_place *
         fprintf(stderr,
                 "tunnelctl: the agent's configuration has no folder of its own; start it with -c FILE\n");
         result = CTL_FAILING;
+    } else if (hold(p, &why) != 0) {
+        fprintf(stderr, "tunnelctl: %s\n", why.text);
+        result = CTL_FAILING;
     }
     json_decref(version);
     return result;
 }
 
+void ctl_place_release(struct ctl_place *p)
+{
+    if (p->held)
+        close(p->lock);
+    p->held = false;
+}
+
 void ctl_place_free(struct ctl_place *p)
 {
+    ctl_place_release(p);
     free(p->folder);
     free(p->base);
     free(p->path);

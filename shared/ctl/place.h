@@ -6,11 +6,15 @@
 
 struct ctl_place {
     char *folder, *base, *path; /* of agent.ini; NAME.ini; where it goes */
+    int lock;                   /* if held */
+    bool held;
 };
 
-/* Asks the agent where its configuration is; whatever is wrong has been printed. base is copied. place_free in any case. */
+/* Asks the agent where its configuration is, and waits until no other tunnelctl changes it; none does until place_release or
+ * place_free. Whatever is wrong has been printed. base is copied; *p is all zero bytes before, and place_free in any case. */
 enum ctl_exit ctl_place_find(struct ctl *c, const char *base, struct ctl_place *p);
 void ctl_place_free(struct ctl_place *p);
+void ctl_place_release(struct ctl_place *p);
 /* That agent.ini includes the file, and that a section of this kind and name is nowhere else, as /v1/config tells it. -1
  * with the reason. */
 must_check int ctl_place_fits(const struct ctl_place *p, const json_t *config, const char *kind,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
 import pytest
@@ -128,6 +133,53 @@ def test_a_configuration_that_is_wrong_elsewhere_loses_no_site(house: House) -> 
     for words in ["remove", "a.test"], ["add", "c.test", "http://127.0.0.1:80"]:
         done = house.ctl(*words)
         assert done.code == 1 and "nonsense" in done.err and house.state() == before
+
+
+# ---- several at once ----
+
+
+def at_once(house: House, commands: list[list[str]]) -> list[Result]:
+    with ThreadPoolExecutor(len(commands)) as pool:
+        return list(pool.map(lambda words: house.ctl(*words), commands))
+
+
+def test_several_at_once(house: House) -> None:
+    good = [f"ok{n}.test" for n in range(10)]
+    bad = [["add", f"bad{n}.test", "foo"] for n in range(10)]
+    results = at_once(house, [words for pair in zip(bad, [["add", name, "http://127.0.0.1:80"] for name in good]) for words in pair])
+    for n, (refused, done) in enumerate(zip(results[::2], results[1::2])):
+        assert done.code == 0, done.err
+        assert refused.code == 1 and set(re.findall(r"\w+\.test", refused.err)) == {f"bad{n}.test"}, refused.err
+    assert sorted(house.sites()) == good
+    for done in at_once(house, [["remove", name] for name in good]):
+        assert done.code == 0, done.err
+    assert house.state() == ([], [])
+
+
+def test_the_same_at_once(house: House) -> None:
+    results = at_once(house, [["add", "a.test", f"http://127.0.0.1:{port}"] for port in range(80, 86)])
+    assert sorted(done.code for done in results) == [0, 1, 1, 1, 1, 1]
+    assert all("is there already" in done.err for done in results if done.code)
+    results = at_once(house, [["remove", "a.test"]] * 6)
+    assert sorted(done.code for done in results) == [0, 1, 1, 1, 1, 1]
+    assert all("there is no [domain a.test]" in done.err for done in results if done.code) and house.state() == ([], [])
+
+
+def test_the_folder_is_waited_for_and_not_for_ever(house: House) -> None:
+    folder = os.open(house.daemon.conf.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    done = house.ctl("add", "a.test", "http://127.0.0.1:80")
+    assert (done.code, done.out) == (1, "") and f"another tunnelctl is changing {house.daemon.conf.parent}" in done.err, done
+    assert house.state() == ([], [])
+    with ThreadPoolExecutor() as pool:
+        later = pool.submit(house.ctl, "add", "a.test", "http://127.0.0.1:80")
+        time.sleep(0.5)
+        assert not later.done() and house.state() == ([], [])
+        os.close(folder)
+        assert later.result().code == 0 and house.sites() == ["a.test"]
+
+
+# ---- where it cannot be ----
 
 
 def test_a_folder_that_is_not_included(house: House) -> None:

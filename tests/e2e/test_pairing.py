@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -435,6 +437,18 @@ def test_what_a_person_wrote_into_joins_file_stays(pairing):
         assert done.code == 0, done.err
         assert file.read_text() == after and file.stat().st_mode & 0o777 == 0o640
     assert run("tunnel-agent", "-c", agent.conf, "--check").code == 0
+
+
+def test_another_tunnelctl_is_waited_for_before_the_token_is_used(pairing):
+    agent, token = pairing.new_agent(), pairing.invite()
+    folder = os.open(agent.folder, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with ThreadPoolExecutor() as pool:
+        joining = pool.submit(pairing.join, agent, token)
+        time.sleep(1)
+        assert not joining.done() and pairing.open_invites() == ["pi"]
+        os.close(folder)
+        assert joining.result().code == 0
 
 
 @pytest.mark.parametrize("what", ["no ini text", "a link"])
