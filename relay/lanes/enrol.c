@@ -370,27 +370,62 @@ static bool is_invited(const struct enrol *en, const char *name)
     return false;
 }
 
+/* Of an enrolled agent: the configuration's section that has its name or its key. That one may connect, and still could
+ * without the enrolment. NULL: there is none. */
+static const struct roster_agent *section_over(const struct enrol *en, const struct enrolled *enrolled)
+{
+    const struct roster *roster = en->host->roster(en->host->user);
+    const struct roster_agent *agent = roster_find(roster, enrolled->name);
+
+    if (!agent)
+        agent = roster_find_key(roster, enrolled->key);
+    return agent && agent->since == 0 ? agent : NULL;
+}
+
+/* The other way round: the enrolled agent that may connect again once the section is gone. */
+static bool find_under(const struct enrol *en, const struct roster_agent *section, struct enrolled *found)
+{
+    if (invites_find_enrolled(en->invites, section->name, found))
+        return true;
+    for (size_t i = 0; invites_enrolled(en->invites, i, found); i++)
+        if (strcmp(found->key, section->key) == 0)
+            return true;
+    return false;
+}
+
+static void refuse_section(const struct enrol *en, const char *name, const struct roster_agent *section,
+                           struct http_reply *reply)
+{
+    const bool own = strcmp(name, section->name) == 0;
+    struct buf more = { 0 };
+    struct enrolled under;
+
+    if (find_under(en, section, &under))
+        buf_printf(&more, "then run tunnelctl revoke %s, because the enrolment of %s is in force again; ",
+                   under.name, under.name);
+    http_reply_error(
+        reply, 409,
+        "agent %s stands in the configuration, at %s%s; take %s section [agent %s] out of that file and "
+        "run tunnelctl reload; %snothing was revoked",
+        name, section->origin, own ? "" : ", by its key", own ? "its" : "the", section->name,
+        more.len ? buf_text(&more) : "");
+    buf_free(&more);
+}
+
 static void refuse_revoke(const struct enrol *en, const char *name, struct http_reply *reply)
 {
     const struct roster_agent *agent = roster_find(en->host->roster(en->host->user), name);
 
     if (agent)
-        http_reply_error(
-            reply, 409,
-            "agent %s stands in the configuration, at %s; take its section [agent %s] out of that file and "
-            "run tunnelctl reload; nothing was revoked",
-            name, agent->origin, name);
+        refuse_section(en, name, agent, reply);
     else
         http_reply_error(reply, 404,
                          "there is neither an agent nor an invitation called %s; see tunnelctl agents", name);
 }
 
-/* An enrolled agent that the configuration has taken the name of is gone as well, and the lanes are not its own. */
 static void take_away(struct enrol *en, const char *name, bool was_agent, struct http_reply *reply)
 {
-    const struct roster_agent *agent = roster_find(en->host->roster(en->host->user), name);
-    size_t lanes =
-        agent && agent->since ? en->host->lanes_of(en->host->user, name) : 0; /* they will be ended */
+    size_t lanes = was_agent ? en->host->lanes_of(en->host->user, name) : 0; /* they will be ended */
     struct err why = { 0 };
 
     if (invites_remove(en->invites, name, &why) != 0 || en->host->changed(en->host->user, &why) != 0) {
@@ -405,6 +440,7 @@ static void take_away(struct enrol *en, const char *name, bool was_agent, struct
 
 void enrol_answer_revoke(struct enrol *en, const struct http_request *request, struct http_reply *reply)
 {
+    const struct roster_agent *section;
     char name[TOKEN_NAME_BYTES] = "";
     struct enrolled enrolled;
     struct err why = { 0 };
@@ -416,7 +452,10 @@ void enrol_answer_revoke(struct enrol *en, const struct http_request *request, s
     }
     snprintf(name, sizeof name, "%.*s", STR_ARG(request->name));
     was_agent = invites_find_enrolled(en->invites, name, &enrolled);
-    if (was_agent || is_invited(en, name))
+    section = was_agent ? section_over(en, &enrolled) : NULL;
+    if (section)
+        refuse_section(en, name, section, reply);
+    else if (was_agent || is_invited(en, name))
         take_away(en, name, was_agent, reply);
     else
         refuse_revoke(en, name, reply);

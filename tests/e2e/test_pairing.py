@@ -531,6 +531,33 @@ def test_what_revoke_refuses(pairing):
     assert pairing.enrolled() == ["shed"]
 
 
+@pytest.mark.parametrize("section", ["pi", "shed"])
+def test_an_enrolled_agent_that_stands_in_the_configuration_as_well_is_not_revoked(pairing, section):
+    """Its login would stay, whatever name the section gives to its key; without the section the enrolment counts again."""
+    agent = pairing.new_agent()
+    assert pairing.join(agent, pairing.invite()).code == 0
+    wait_until(lambda: lane_states(pairing) == ["up", "up"], "both lanes are up")
+    key = " ".join(pairing.keys()[0].split()[-2:])
+    pairing.configure_relay(f"[agent {section}]\nkey = {key}\ndomains = a.test\ntcp_ports = 20000-20009")
+    assert pairing.ctl(pairing.relay, "reload").code == 0
+    before = (pairing.relay.state_dir / "agents.json").read_text()
+    fails(pairing.ctl(pairing.relay, "revoke", "pi"), "agent pi stands in the configuration, at ", "relay.ini:",
+          f"section [agent {section}] out of that file and run tunnelctl reload; then run tunnelctl revoke pi,",
+          "nothing was revoked")
+    fails(pairing.ctl(pairing.relay, "revoke", section), f"its section [agent {section}] out of", "then run tunnelctl revoke pi,")
+    assert (pairing.relay.state_dir / "agents.json").read_text() == before
+    assert pairing.enrolled() == [section] and key in pairing.keys()[0]
+    pairing.wait_up()
+    pairing.configure_relay()
+    assert pairing.ctl(pairing.relay, "reload").code == 0
+    assert pairing.enrolled() == ["pi"] and key in pairing.keys()[0]
+    done = pairing.ctl(pairing.relay, "revoke", "pi")
+    assert (done.code, done.out) == (0, "revoked the agent pi\n")
+    assert pairing.enrolled() == [] and pairing.keys() == []
+    wait_until(lambda: pairing.relay.get("/v1/status").json["lanes"] == [], "the lanes are gone")
+    fails(pairing.ctl(pairing.relay, "revoke", "pi"), "neither an agent nor an invitation called pi")
+
+
 def test_the_configuration_wins_over_an_enrolled_agent_of_the_same_name(pairing):
     agent = pairing.new_agent()
     assert pairing.join(agent, pairing.invite()).code == 0
