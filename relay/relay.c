@@ -335,7 +335,7 @@ static int start_parts(struct relay *r, struct inherited *inherited, struct err 
     r->placeholders = placeholders_new();
     if (policies_load(&r->policies, r->conf, &domain, &key, e) != 0)
         return err_wrap(e, "domain %s.%s", domain, key);
-    r->fixed = fixed_new(r->conf, time(NULL));
+    r->fixed = fixed_new(r->conf);
     r->lanes = lanes_start(r->loop, r->conf, &lanes_events, r, e);
     if (!r->lanes)
         return -1;
@@ -405,7 +405,7 @@ static void relay_reload(void *parts, const struct opt_conf *conf)
     policies_free(&r->policies);
     r->policies = r->next_policies;
     r->next_policies = (struct policies){ 0 };
-    fixed_reload(r->fixed, conf, time(NULL));
+    fixed_reload(r->fixed, conf);
     if (r->manager) {
         relay_orders_reload(r);
         manager_reload(r->manager, conf);

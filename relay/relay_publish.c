@@ -13,6 +13,7 @@ enum { LATER_MS = 100 };
 struct publication {
     struct relay *relay;
     struct snapshot *snapshot;
+    time_t now;
 };
 
 /* With a certificate apart from the site's. One that cannot be had shows nothing: the others are served. */
@@ -72,6 +73,8 @@ static void add_site(void *user, const struct lanes_site *site)
     for (size_t i = 0; i < site->aliases_n; i++)
         names[i + 1] = site->aliases[i];
     trouble = policies_for(&p->relay->policies, site, &policy, &texts);
+    if (site->state)
+        ledger_note_state(entry, site->state, p->now);
     ledger_note_trouble(entry, trouble ? trouble : policies_trouble(site, &policy, &texts));
     add_served(p, site, &policy, names, entry->counts);
     arena_free(&texts);
@@ -108,13 +111,18 @@ static void add_routed_site(void *user, const struct lanes_site *site)
         add_site(user, site);
 }
 
-/* A site of a section of ours keeps its traffic while its agent claims it no more. */
+/* A site of a section of ours keeps its traffic while its agent claims it no more. After all sites: others are none. */
 static void keep_sections(struct relay *r)
 {
     const char *name;
 
-    for (size_t i = 0; opt_section(r->conf, "domain", i, &name); i++)
-        ledger_keep(&r->ledger, name);
+    for (size_t i = 0; opt_section(r->conf, "domain", i, &name); i++) {
+        struct ledger_entry *entry = ledger_of(&r->ledger, name);
+
+        if (!entry->kept)
+            ledger_note_state(entry, NULL, 0);
+        entry->kept = true;
+    }
 }
 
 static void set_rules(struct relay *r, struct snapshot *snapshot)
@@ -131,20 +139,19 @@ static void set_rules(struct relay *r, struct snapshot *snapshot)
 
 struct snapshot *relay_make_snapshot(struct relay *r)
 {
-    struct publication p = { r, snapshot_new() };
-    time_t now = time(NULL);
+    struct publication p = { r, snapshot_new(), time(NULL) };
 
     snapshot_set_tls(p.snapshot,
-                     begin_context(r->begin, (enum tls_profile)relay_conf_of(r->conf)->tls_profile, now),
-                     files_default(r->files, now));
+                     begin_context(r->begin, (enum tls_profile)relay_conf_of(r->conf)->tls_profile, p.now),
+                     files_default(r->files, p.now));
     snapshot_set_challenges(p.snapshot, board_challenges(r->board));
     set_rules(r, p.snapshot);
     ban_book_add_to_snapshot(r->bans, p.snapshot);
     lanes_each_site(r->lanes, add_site, &p);
     fixed_each_site(r->fixed, add_site, &p);
+    keep_sections(r);
     fixed_each_routed(r->fixed, add_routed_site, &p);
     lanes_each_port(r->lanes, add_port, &p);
-    keep_sections(r);
     ledger_forget(&r->ledger);
     certs_forget_unused(r->certs);
     placeholders_forget_unused(r->placeholders);

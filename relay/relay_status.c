@@ -13,13 +13,23 @@ struct domains_status {
     json_t *list;
 };
 
-static void note_parked(json_t *domain, long long parked)
+/* While requests wait for a site that is not up it is parked, since the first of them waits. Behind that its own state lasts:
+ * a visitor who goes away does not make it down anew. */
+static void add_state(json_t *domain, const char *state, const struct ledger_entry *entry)
 {
-    bool up = strcmp(json_string_value(json_object_get(domain, "state")), "up") == 0;
+    const struct counts *counts = entry->counts;
+    long long parked = atomic_load(&counts->parked);
+    time_t since = ledger_state_since(entry, state, time(NULL));
 
+    if (parked > 0 && strcmp(state, "up") != 0) {
+        time_t waits_since = (time_t)atomic_load(&counts->parked_since);
+
+        state = "parked";
+        since = waits_since > since ? waits_since : since;
+    }
+    json_object_set_new(domain, "state", json_string(state));
+    json_object_set_new(domain, "since", json_time(since));
     json_object_set_new(domain, "parked", json_integer(parked));
-    if (parked > 0 && !up)
-        json_object_set_new(domain, "state", json_string("parked"));
 }
 
 /* How many requests ended with a status of each class; with "none" those that nobody has answered. */
@@ -56,7 +66,7 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     if (!domain)
         domain = lanes_site_status(d->relay->lanes, site->name);
 
-    note_parked(domain, atomic_load(&counts->parked));
+    add_state(domain, site->state, entry);
     json_object_set_new(domain, "requests", json_integer((json_int_t)atomic_load(&counts->requests)));
     json_object_set_new(domain, "errors", json_integer((json_int_t)atomic_load(&counts->errors)));
     json_object_set_new(domain, "answers", answers_status(counts));

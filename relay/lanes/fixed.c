@@ -17,7 +17,6 @@ struct fixed_site {
     struct host_port upstream;
     uint64_t id;
     struct counts *counts;
-    time_t since;
 };
 
 struct fixed {
@@ -46,11 +45,9 @@ static void free_list(struct fixed_site *list, size_t n)
 }
 
 static void fill(struct fixed *f, struct fixed_site *site, const char *name, const char *path,
-                 const char *text, time_t now)
+                 const char *text)
 {
-    *site = (struct fixed_site){
-        .name = mem_copy(name), .path = mem_copy(path), .text = mem_copy(text), .since = now
-    };
+    *site = (struct fixed_site){ .name = mem_copy(name), .path = mem_copy(path), .text = mem_copy(text) };
     if (relay_upstream(&site->upstream, text, NULL) != 0)
         abort(); /* the configuration was checked */
     site->id = f->next_id++;
@@ -71,7 +68,6 @@ static void keep_lane(struct fixed_site *site, struct fixed_site *old)
 
     if (strcmp(site->name, old->name) != 0 || strcmp(site->path, old->path) != 0)
         return;
-    site->since = old->since;
     if (strcmp(site->text, old->text) != 0)
         return;
     site->id = old->id;
@@ -85,20 +81,20 @@ static struct fixed_site *add(struct fixed *f)
     return &f->list[f->n++];
 }
 
-static void add_domain(struct fixed *f, const char *name, const struct relay_domain_conf *domain, time_t now)
+static void add_domain(struct fixed *f, const char *name, const struct relay_domain_conf *domain)
 {
     struct fixed_site *site;
 
     if (domain->upstream[0]) {
         site = add(f);
-        fill(f, site, name, "", domain->upstream, now);
+        fill(f, site, name, "", domain->upstream);
         fill_aliases(site, &domain->aliases);
     }
     for (size_t i = 0; i < domain->routes.n; i++)
-        fill(f, add(f), name, domain->routes.list[i].name, domain->routes.list[i].value, now);
+        fill(f, add(f), name, domain->routes.list[i].name, domain->routes.list[i].value);
 }
 
-void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now)
+void fixed_reload(struct fixed *f, const struct opt_conf *conf)
 {
     struct fixed_site *old = f->list;
     size_t old_n = f->n;
@@ -108,19 +104,19 @@ void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now)
     f->list = NULL;
     f->n = 0;
     for (size_t i = 0; (domain = opt_section(conf, "domain", i, &name)); i++)
-        add_domain(f, name, domain, now);
+        add_domain(f, name, domain);
     for (size_t i = 0; i < f->n; i++)
         for (size_t j = 0; j < old_n; j++)
             keep_lane(&f->list[i], &old[j]);
     free_list(old, old_n);
 }
 
-struct fixed *fixed_new(const struct opt_conf *conf, time_t now)
+struct fixed *fixed_new(const struct opt_conf *conf)
 {
     struct fixed *f = mem_new(sizeof *f);
 
     f->next_id = FIRST_ID;
-    fixed_reload(f, conf, now);
+    fixed_reload(f, conf);
     return f;
 }
 
@@ -138,7 +134,7 @@ void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struc
     for (size_t i = 0; i < f->n; i++)
         if (!f->list[i].path[0])
             each(user, &(struct lanes_site){ f->list[i].name, (const char *const *)f->list[i].aliases,
-                                             f->list[i].aliases_n, NULL, 0, false, NULL });
+                                             f->list[i].aliases_n, NULL, 0, false, NULL, "up" });
 }
 
 static bool is_first_of_routed(const struct fixed *f, size_t n)
@@ -187,6 +183,6 @@ json_t *fixed_site_status(const struct fixed *f, const char *name)
     aliases = json_array();
     for (size_t i = 0; i < site->aliases_n; i++)
         json_array_append_new(aliases, json_string(site->aliases[i]));
-    return json_pack("{s:s, s:o, s:[], s:s, s:s, s:o}", "name", name, "aliases", aliases, "agents", "state",
-                     "up", "upstream", site->text, "since", json_time(site->since));
+    return json_pack("{s:s, s:o, s:[], s:s}", "name", name, "aliases", aliases, "agents", "upstream",
+                     site->text);
 }

@@ -9,13 +9,12 @@
 #include "relay/options.h"
 
 #include <jansson.h>
-#include <time.h>
 
 struct fixed;
 
-struct fixed *fixed_new(const struct opt_conf *conf, time_t now);
+struct fixed *fixed_new(const struct opt_conf *conf);
 void fixed_free(struct fixed *f); /* NULL is fine */
-void fixed_reload(struct fixed *f, const struct opt_conf *conf, time_t now);
+void fixed_reload(struct fixed *f, const struct opt_conf *conf);
 
 /* As lanes_each_site and lanes_add_to_snapshot do it for the sites of agents; in the order of relay.ini. Adds to a
  * snapshot before the lanes of agents are added. */
@@ -25,6 +24,6 @@ void fixed_each_site(const struct fixed *f, void (*each)(void *user, const struc
 void fixed_each_routed(const struct fixed *f, void (*each)(void *user, const struct lanes_site *site),
                        void *user);
 void fixed_add_to_snapshot(const struct fixed *f, struct snapshot *s);
-/* One domain's {agents, state, since} in /v1/status, or NULL: it has no upstream here. A new reference. */
+/* One domain's {agents, upstream} in /v1/status, or NULL: it has no upstream here. A new reference. */
 json_t *fixed_site_status(const struct fixed *f, const char *name);
 #endif

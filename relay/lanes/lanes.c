@@ -497,7 +497,8 @@ void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struc
     for (size_t i = 0; claims_site(l->claims, i, &site); i++)
         each(user, &(struct lanes_site){ site.name, site.aliases, site.aliases_n, site.policy,
                                          lanes_away_since(l, &site), site.claimed || site.remembered,
-                                         site.agents_n > 0 ? site.agents[0].name : NULL });
+                                         site.agents_n > 0 ? site.agents[0].name : NULL,
+                                         lanes_site_state(l, &site) });
 }
 
 static void add_to_site(struct snapshot *s, const struct claims_site *site, const struct snap_lane *lane)

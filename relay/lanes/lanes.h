@@ -49,6 +49,7 @@ struct lanes_site {
     time_t away_since;    /* of its agent; 0: it is there */
     bool claimed;         /* now, or before a restart: so these are all its names */
     const char *agent;    /* that had it first; NULL: none, it is our own configuration's */
+    const char *state;    /* up, down, pending or expected: a constant; NULL: only paths of it are served */
 };
 /* Calls back for each site, in the order of names. Sites without a lane are there too: expected. */
 void lanes_each_site(const struct lanes *l, void (*each)(void *user, const struct lanes_site *site),
@@ -76,7 +77,7 @@ void lanes_tell_notice(struct lanes *l, const char *agent, const char *level, co
 
 /* Who answers what the control socket asks about agents and invitations. */
 struct enrol *lanes_enrol(struct lanes *l);
-/* lanes[] of /v1/status, and one domain's {agents, state, since} there. New references. */
+/* lanes[] of /v1/status, and one domain's {agents, service_state} there. New references. */
 json_t *lanes_status(const struct lanes *l);
 /* agents[] there: whoever may connect, and whether he is there. */
 json_t *lanes_agents_status(const struct lanes *l);

@@ -78,6 +78,7 @@ void lanes_leave(struct lanes *l);     /* every lane; raw bytes are not cut off 
 void lanes_add_port_lanes(const struct lanes *l, struct snapshot *s, const struct snap_lane *lane);
 
 time_t lanes_away_since(const struct lanes *l, const struct claims_site *site); /* 0: somebody is there */
+const char *lanes_site_state(const struct lanes *l, const struct claims_site *site);
 bool lanes_agent_is_up(const struct lanes *l, const char *agent);
 int64_t lanes_instances_of(const struct lanes *l, const char *agent); /* machines that its key admits */
 #endif

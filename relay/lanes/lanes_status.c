@@ -104,26 +104,15 @@ time_t lanes_away_since(const struct lanes *l, const struct claims_site *site)
     return last;
 }
 
-/* Up since the first of its agents that are up has been there; otherwise down since the last one went. */
-static time_t since(const struct lanes *l, const struct claims_site *site, bool up)
+static bool is_here(const struct lanes *l, const struct claims_agent *agent)
 {
-    time_t found = 0;
-
-    for (size_t i = 0; i < site->agents_n; i++) {
-        time_t own = presence_since(&l->presence, site->agents[i].name);
-
-        if (up && !(site->agents[i].claimed && lanes_agent_is_up(l, site->agents[i].name)))
-            continue;
-        if (found == 0 || (up ? own < found : own > found))
-            found = own;
-    }
-    return found;
+    return presence_away_since(&l->presence, agent->name) == 0;
 }
 
 static bool is_up(const struct lanes *l, const struct claims_site *site)
 {
     for (size_t i = 0; i < site->agents_n; i++)
-        if (site->agents[i].claimed && lanes_agent_is_up(l, site->agents[i].name))
+        if (site->agents[i].claimed && is_here(l, &site->agents[i]))
             return true;
     return false;
 }
@@ -132,28 +121,30 @@ static bool is_up(const struct lanes *l, const struct claims_site *site)
 static bool is_left_open(const struct lanes *l, const struct claims_site *site)
 {
     for (size_t i = 0; i < site->agents_n; i++)
-        if (!site->claimed && lanes_agent_is_up(l, site->agents[i].name))
+        if (!site->claimed && is_here(l, &site->agents[i]))
             return true;
     return false;
 }
 
-static json_t *describe_site(const struct lanes *l, const struct claims_site *site)
+const char *lanes_site_state(const struct lanes *l, const struct claims_site *site)
+{
+    if (is_up(l, site))
+        return "up";
+    if (site->claimed)
+        return "down";
+    return is_left_open(l, site) ? "pending" : "expected";
+}
+
+static json_t *describe_site(const struct claims_site *site)
 {
     json_t *aliases = json_array(), *agents = json_array();
-    bool up = is_up(l, site);
 
     for (size_t i = 0; i < site->aliases_n; i++)
         json_array_append_new(aliases, json_string(site->aliases[i]));
     for (size_t i = 0; i < site->agents_n; i++)
         json_array_append_new(agents, json_string(site->agents[i].name));
-    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:s, s:o}", "name", site->name, "aliases", aliases, "agents",
-                     agents, "state",
-                     up                      ? "up"
-                     : site->claimed         ? "down"
-                     : is_left_open(l, site) ? "pending"
-                                             : "expected",
-                     "since", json_time(since(l, site, up)), "service_state",
-                     lane_service_text(site->service), "service_since",
+    return json_pack("{s:s, s:o, s:o, s:s, s:o}", "name", site->name, "aliases", aliases, "agents", agents,
+                     "service_state", lane_service_text(site->service), "service_since",
                      site->service_since_s > 0 ? json_time((time_t)site->service_since_s) : json_null());
 }
 
@@ -163,6 +154,6 @@ json_t *lanes_site_status(const struct lanes *l, const char *name)
 
     for (size_t i = 0; claims_site(l->claims, i, &site); i++)
         if (strcmp(site.name, name) == 0)
-            return describe_site(l, &site);
-    return describe_site(l, &(struct claims_site){ .name = name });
+            return describe_site(&site);
+    return describe_site(&(struct claims_site){ .name = name });
 }

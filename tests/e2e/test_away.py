@@ -520,7 +520,8 @@ def test_the_page_says_since_when(edges):
     said = facts(edge)
     assert said["cause"] == "offline" and said["title"] == "Service Unavailable" and "offline" in said["detail"]
     assert -1 <= seconds_ago(said["since"]) < limit(10)
-    assert said["since"] == next(s["since"] for s in edge.status()["domains"])
+    state = next(s["since"] for s in edge.status()["domains"])  # of the site, a moment after its agent's
+    assert abs(seconds_ago(said["since"]) - seconds_ago(state)) < 1.5
 
 
 def test_json_as_it_is_asked_for(edges):

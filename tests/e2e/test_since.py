@@ -4,6 +4,7 @@ commands that were given to the wrong daemon."""
 from __future__ import annotations
 
 import re
+import threading
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -81,6 +82,45 @@ def test_a_certificate(fronts: Callable[..., Any]) -> None:  # noqa: F811
     front.relay.conf.write_text(f"{conf}[acme]\nissuer = internal\n[domain a.test]\nupstream = 127.0.0.1:9\n")
     front.start_relay()
     assert cert()["failing_since"] is None
+
+
+def test_a_domains_state(pairing: Pairing) -> None:  # noqa: F811
+    """Of the site, and not of its agent, which comes to a state long before or after it."""
+    house = pairing.new_agent()
+    assert pairing.join(house, pairing.invite("pi", "a.test b.test")).code == 0
+    alone = house.conf.read_text()
+
+    def since(state: str, name: str = "b.test") -> str:
+        wait_until(lambda: pairing.site_state(name) == state, f"{name} is {state}")
+        return next(site["since"] for site in pairing.relay.get("/v1/status").json["domains"] if site["name"] == name)
+
+    def claim(conf: str) -> None:
+        a_second_later()
+        house.conf.write_text(conf)
+        assert house.post("/v1/reload").status == 200
+
+    first, pending = since("up", "a.test"), since("pending")
+    claim(f"{alone}[domain b.test]\nservice = {pairing.site.url}\n")
+    up = since("up")
+    assert up > pending
+    assert re.search(r"^  state +up, for [0-9]s$", words(pairing.relay, "status", "b.test"), re.M)
+    a_second_later()
+    pairing.configure_relay(park="3s")
+    assert pairing.relay.post("/v1/reload").status == 200
+    assert (since("up"), since("up", "a.test")) == (up, first)
+    claim(alone)
+    again = since("pending")
+    assert again > up and since("up", "a.test") == first
+    a_second_later()
+    house.stop()
+    down, expected = since("down", "a.test"), since("expected")
+    assert down > first and expected > again
+    a_second_later()
+    visit = threading.Thread(target=pairing.visit)
+    visit.start()
+    assert since("parked", "a.test") > down
+    visit.join()
+    assert since("down", "a.test") == down  # as it was all the while
 
 
 def test_a_site_that_the_relay_refuses(pairing: Pairing) -> None:  # noqa: F811

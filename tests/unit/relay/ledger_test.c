@@ -51,6 +51,27 @@ static void test_trouble(void **state)
     ledger_free(&l);
 }
 
+/* A state that did not change lasts; what is no site for a while comes to each of its states anew. */
+static void test_state(void **state)
+{
+    struct ledger l = { 0 };
+    struct ledger_entry *a = ledger_of(&l, "a.test");
+
+    (void)state;
+    assert_int_equal(ledger_state_since(a, "pending", 1000), 1000); /* not noted yet */
+    ledger_note_state(a, "pending", 1001);
+    ledger_note_state(a, "pending", 1002);
+    assert_int_equal(ledger_state_since(a, "pending", 1003), 1001);
+    assert_int_equal(ledger_state_since(a, "up", 1003), 1003);
+    ledger_note_state(a, "up", 1004);
+    ledger_note_state(a, "pending", 1005);
+    assert_int_equal(ledger_state_since(a, "pending", 1006), 1005);
+    ledger_note_state(a, NULL, 1007);
+    ledger_note_state(a, "pending", 1008);
+    assert_int_equal(ledger_state_since(a, "pending", 1009), 1008);
+    ledger_free(&l);
+}
+
 /* What is forgotten goes on to count, so that the sum never falls. */
 static void test_of_all(void **state)
 {
@@ -81,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lasts_while_it_is_used),
         cmocka_unit_test(test_trouble),
+        cmocka_unit_test(test_state),
         cmocka_unit_test(test_of_all),
     };
 
