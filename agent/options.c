@@ -6,8 +6,8 @@
 #include "shared/dns/conf.h"
 #include "shared/dns/lookup.h"
 #include "shared/domain.h"
+#include "shared/holders.h"
 #include "shared/lane_msg.h"
-#include "shared/mem.h"
 #include "shared/cidr_json.h"
 #include "shared/port_policy.h"
 
@@ -340,26 +340,6 @@ static void check_relay(struct opt_conf *conf, const char *name, const struct ag
                 "NAME] has the service)");
 }
 
-/* The host names of all sites so far, and whose they are. */
-struct names {
-    struct {
-        const char *host, *site;
-    } * list;
-    size_t n;
-};
-
-/* NULL, and the name is added; or the site that has it already. */
-static const char *names_take(struct names *names, const char *host, const char *site)
-{
-    for (size_t i = 0; i < names->n; i++)
-        if (strcmp(names->list[i].host, host) == 0)
-            return names->list[i].site;
-    names->list = mem_grow(names->list, (names->n + 1) * sizeof *names->list);
-    names->list[names->n].host = host;
-    names->list[names->n++].site = site;
-    return NULL;
-}
-
 /* Where the bytes of visitors go as they are. */
 static int check_passed(const struct agent_domain_conf *d, struct err *e)
 {
@@ -475,9 +455,9 @@ static void check_addresses(struct opt_conf *conf, const char *name, const struc
 }
 
 static void check_domain(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,
-                         struct names *names, struct opt_errors *errors)
+                         struct holders *names, struct opt_errors *errors)
 {
-    const char *other = names_take(names, name, name);
+    const char *other = holders_take(names, str_of(name), name);
 
     if (d->policy.tls == POLICY_PASSTHROUGH)
         check_passthrough(conf, name, d, errors);
@@ -498,7 +478,7 @@ static void check_domain(struct opt_conf *conf, const char *name, const struct a
     for (size_t i = 0; i < d->aliases.n; i++) {
         const char *alias = d->aliases.words[i];
 
-        if ((other = names_take(names, alias, name)))
+        if ((other = holders_take(names, str_of(alias), name)))
             opt_errors_add_at(errors, conf, "domain", name, "aliases",
                               "%s belongs to [domain %s] already; a name belongs to one site", alias, other);
     }
@@ -567,7 +547,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     const struct agent_domain_conf *d;
     const struct agent_relay_conf *r;
     const struct dns_conf *p;
-    struct names names = { 0 };
+    struct holders names = { 0 }; /* host names of all sites so far, and whose they are */
     const char *name;
 
     for (size_t i = 0; (r = opt_section(conf, "relay", i, &name)); i++)
@@ -581,7 +561,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
         check_domain(conf, name, d, &names, errors);
     for (size_t i = 0; (t = opt_section(conf, "tcp", i, &name)); i++)
         check_tcp(conf, name, t, i, errors);
-    free(names.list);
+    holders_free(&names);
 }
 
 const struct opt_schema agent_schema = {

@@ -7,6 +7,7 @@
 #include "relay/lanes/publish.h"
 #include "shared/dns/conf.h"
 #include "shared/domain.h"
+#include "shared/holders.h"
 #include "shared/lane_types.h"
 #include "shared/ssh_key.h"
 #include "shared/value.h"
@@ -283,38 +284,23 @@ int relay_upstream(struct host_port *out, const char *text, struct err *e)
     return host_port_read(out, at, named ? 80 : 0, "not HOST:PORT (such as 127.0.0.1:1337)", e);
 }
 
-/* The section before, or of the same number, that has this host name already; NULL when none has. */
-static const char *holder_of(const struct opt_conf *conf, const char *host, size_t section, size_t alias)
-{
-    const struct relay_domain_conf *d;
-    const char *name;
-
-    for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
-        size_t n = i < section ? d->aliases.n : i == section ? alias : 0;
-
-        if (strcmp(name, host) == 0) /* a section's own name comes before all aliases */
-            return name;
-        for (size_t j = 0; j < n; j++)
-            if (strcmp(d->aliases.words[j], host) == 0)
-                return name;
-    }
-    return NULL;
-}
-
 static void check_aliases(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
-                          size_t section, struct opt_errors *errors)
+                          struct holders *names, struct opt_errors *errors)
 {
-    const char *other;
-
     if (d->aliases.n > 0 && !d->upstream[0])
         opt_errors_add_at(
             errors, conf, "domain", name, "aliases",
             "only a site with an upstream has aliases here; an agent's are in its own [domain]");
-    for (size_t j = 0; j < d->aliases.n; j++)
-        if ((other = holder_of(conf, d->aliases.words[j], section, j)))
+    holders_take(names, str_of(name), name);
+    for (size_t j = 0; j < d->aliases.n; j++) {
+        const char *alias = d->aliases.words[j], *other = holders_take(names, str_of(alias), name);
+
+        if (!other && relay_domain(conf, alias)) /* its own section stands below */
+            other = alias;
+        if (other)
             opt_errors_add_at(errors, conf, "domain", name, "aliases",
-                              "%s belongs to [domain %s] already; a name belongs to one site",
-                              d->aliases.words[j], other);
+                              "%s belongs to [domain %s] already; a name belongs to one site", alias, other);
+    }
 }
 
 static void check_files(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
@@ -368,6 +354,7 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
     const struct relay_domain_conf *d;
     const char *name;
     struct host_port upstream;
+    struct holders names = { 0 }; /* host names of all sites so far, and whose they are */
 
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
         struct err why = { 0 };
@@ -375,12 +362,13 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
         if (d->upstream[0] && relay_upstream(&upstream, d->upstream, &why) != 0)
             opt_errors_add_at(errors, conf, "domain", name, "upstream", "%s", why.text);
         check_routes(conf, name, d, errors);
-        check_aliases(conf, name, d, i, errors);
+        check_aliases(conf, name, d, &names, errors);
         policy_conf_check(conf, name, d->upstream[0] ? &d->aliases : NULL, &d->policy, errors);
         check_files(conf, name, d, errors);
         if (d->policy.tls == POLICY_PASSTHROUGH)
             check_passthrough(conf, name, d, errors);
     }
+    holders_free(&names);
 }
 
 static void check_default_cert(struct opt_conf *conf, struct opt_errors *errors)

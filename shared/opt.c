@@ -129,22 +129,43 @@ void opt_suggest(struct buf *out, struct str word, const char *const *names, siz
 
 /* ---- sections ---- */
 
-static bool has_name(const struct section *s, struct str name)
+struct opt_conf *opt_conf_new(const struct opt_schema *schema)
 {
-    return s->name ? str_eq(name, s->name) : name.n == 0;
+    struct opt_conf *conf = mem_new(sizeof *conf);
+
+    conf->schema = schema;
+    conf->of_kind = mem_new(schema->kinds_n * sizeof *conf->of_kind);
+    arena_init(&conf->arena, 0);
+    return conf;
+}
+
+/* Thousands of sites may have a section each, so none is looked for one by one. */
+static struct section_list *list_of(const struct opt_conf *conf, const char *kind)
+{
+    const struct opt_kind *found = opt_kind_find(conf->schema, str_of(kind));
+
+    return found ? &conf->of_kind[found - conf->schema->kinds] : NULL;
 }
 
 struct section *opt_section_find(const struct opt_conf *conf, const char *kind, struct str name)
 {
-    for (size_t i = 0; i < conf->sections_n; i++)
-        if (strcmp(conf->sections[i]->kind->kind, kind) == 0 && has_name(conf->sections[i], name))
-            return conf->sections[i];
-    return NULL;
+    const struct section_list *list = list_of(conf, kind);
+
+    return list ? holders_of(&list->named, name) : NULL;
+}
+
+/* Room is doubled whenever the number is a power of two. */
+static void append(struct section ***list, size_t *n, struct section *s)
+{
+    if ((*n & (*n - 1)) == 0)
+        *list = mem_grow(*list, (*n * 2 + 1) * sizeof **list);
+    (*list)[(*n)++] = s;
 }
 
 struct section *opt_section_add(struct opt_conf *conf, const struct opt_kind *kind, struct str name,
                                 const char *origin)
 {
+    struct section_list *list = &conf->of_kind[kind - conf->schema->kinds];
     struct section *s = arena_get(&conf->arena, sizeof *s);
     struct buf title = { 0 };
 
@@ -161,10 +182,9 @@ struct section *opt_section_add(struct opt_conf *conf, const struct opt_kind *ki
     s->rows = opt_rows(conf->schema, kind->kind, &s->rows_n);
     s->origins = arena_get(&conf->arena, s->rows_n * sizeof *s->origins);
     s->values = arena_get(&conf->arena, kind->size);
-    /* Room is doubled whenever the number is a power of two. */
-    if ((conf->sections_n & (conf->sections_n - 1)) == 0)
-        conf->sections = mem_grow(conf->sections, (conf->sections_n * 2 + 1) * sizeof *conf->sections);
-    conf->sections[conf->sections_n++] = s;
+    append(&conf->sections, &conf->sections_n, s);
+    append(&list->list, &list->n, s);
+    holders_take(&list->named, name, s);
     buf_free(&title);
     return s;
 }
@@ -173,6 +193,11 @@ void opt_conf_free(struct opt_conf *conf)
 {
     if (!conf)
         return;
+    for (size_t i = 0; i < conf->schema->kinds_n; i++) {
+        free(conf->of_kind[i].list);
+        holders_free(&conf->of_kind[i].named);
+    }
+    free(conf->of_kind);
     free(conf->sections);
     free(conf->included);
     free(conf->read);
@@ -196,16 +221,13 @@ const void *opt_values(const struct opt_conf *conf, const char *kind, const char
 
 const void *opt_section(const struct opt_conf *conf, const char *kind, size_t i, const char **name)
 {
-    for (size_t at = 0; at < conf->sections_n; at++) {
-        const struct section *s = conf->sections[at];
+    const struct section_list *list = list_of(conf, kind);
 
-        if (strcmp(s->kind->kind, kind) == 0 && i-- == 0) {
-            if (name)
-                *name = s->name;
-            return s->values;
-        }
-    }
-    return NULL;
+    if (!list || i >= list->n)
+        return NULL;
+    if (name)
+        *name = list->list[i]->name;
+    return list->list[i]->values;
 }
 
 const char *opt_origin(const struct opt_conf *conf, const char *kind, const char *name, const char *key)

@@ -1,6 +1,7 @@
 /* shared/opt_internal.h - what the files of the option table share: sections as they are stored, one value at a time. */
 #ifndef SHARED_OPT_INTERNAL_H
 #define SHARED_OPT_INTERNAL_H
+#include "shared/holders.h"
 #include "shared/opt.h"
 
 struct section {
@@ -22,6 +23,13 @@ struct included {
     const char *file;
 };
 
+/* The sections of one kind. */
+struct section_list {
+    struct section **list; /* as met */
+    size_t n;
+    struct holders named; /* by name, "" for [kind]; of several with one name the first */
+};
+
 struct opt_conf {
     const struct opt_schema *schema;
     const char *file;  /* as given, printable */
@@ -31,6 +39,7 @@ struct opt_conf {
     struct arena arena;
     struct section **sections; /* as met */
     size_t sections_n;
+    struct section_list *of_kind; /* one per kind of the schema */
     struct included *included;
     size_t included_n;
 };
@@ -54,6 +63,7 @@ void opt_suggest(struct buf *out, struct str word, const char *const *names, siz
 
 /* ---- sections (opt.c) ---- */
 
+struct opt_conf *opt_conf_new(const struct opt_schema *schema); /* without any section */
 struct section *opt_section_find(const struct opt_conf *conf, const char *kind, struct str name);
 struct section *opt_section_add(struct opt_conf *conf, const struct opt_kind *kind, struct str name,
                                 const char *origin);

@@ -320,10 +320,8 @@ static struct opt_conf *finish(struct source *top)
 
 static void begin(struct loader *l, struct source *top, const struct opt_schema *schema, const char *name)
 {
-    l->conf = mem_new(sizeof *l->conf);
-    l->conf->schema = schema;
+    l->conf = opt_conf_new(schema);
     l->conf->touches_files = l->touch_files;
-    arena_init(&l->conf->arena, 0);
     source_init(top, l, NULL, name);
     l->conf->file = top->name;
 }

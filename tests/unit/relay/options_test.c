@@ -92,6 +92,8 @@ static void test_domains_that_are_refused(void **state)
         { "[domain a.test]\nupstream = nas:1\naliases = c.test\n[domain b.test]\nupstream = nas:1\n"
           "aliases = c.test\n",
           "c.test belongs to [domain a.test] already" },
+        { "[domain a.test]\nupstream = nas:1\naliases = a.test\n",
+          "a.test belongs to [domain a.test] already" },
     };
 
     (void)state;
@@ -103,6 +105,42 @@ static void test_domains_that_are_refused(void **state)
             fail_msg("%s\n  said %s, not %s", rows[i].text, errors.lines[0], rows[i].error);
         opt_errors_free(&errors);
     }
+}
+
+static void add_sites(struct buf *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_printf(text, "[domain d%zu.test]\nupstream = nas:1\naliases = www.d%zu.test\n", i, i);
+}
+
+/* Of so many that whoever looks through all of them for each alias is not done before the test is ended. */
+static void test_many_sites_with_aliases(void **state)
+{
+    enum { SITES = 10000 };
+    const struct relay_domain_conf *d;
+    struct opt_errors errors = { 0 };
+    struct buf text = { 0 };
+    struct opt_conf *conf;
+    const char *name;
+
+    (void)state;
+    add_sites(&text, SITES);
+    conf = walk_load(&relay_schema, &text);
+    d = opt_section(conf, "domain", SITES - 1, &name);
+    assert_string_equal(name, "d9999.test");
+    assert_string_equal(d->aliases.words[0], "www.d9999.test");
+    assert_ptr_equal(relay_domain(conf, name), d);
+    assert_null(opt_section(conf, "domain", SITES, &name));
+    opt_check_reload(conf, conf, &errors);
+    assert_int_equal(errors.n, 0);
+    opt_conf_free(conf);
+    buf_add_text(&text, "[domain last.test]\nupstream = nas:1\naliases = www.d7.test d8.test\n");
+    assert_null(opt_load_text(&relay_schema, "relay.ini", buf_bytes(&text), text.len, &errors));
+    assert_int_equal(errors.n, 2);
+    assert_non_null(strstr(errors.lines[0], ": www.d7.test belongs to [domain d7.test] already;"));
+    assert_non_null(strstr(errors.lines[1], ": d8.test belongs to [domain d8.test] already;"));
+    opt_errors_free(&errors);
+    buf_free(&text);
 }
 
 static void test_upstreams(void **state)
@@ -170,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_what_an_empty_file_means),
         cmocka_unit_test(test_what_a_file_says),
         cmocka_unit_test(test_domains_that_are_refused),
+        cmocka_unit_test(test_many_sites_with_aliases),
         cmocka_unit_test(test_upstreams),
         cmocka_unit_test(test_proxies),
         cmocka_unit_test(test_proxy_listeners_that_are_none),
