@@ -2,9 +2,9 @@
  * share it: then they have a site in common, with all its names. */
 #include "relay/lanes/claims_parts.h"
 #include "shared/domain.h"
+#include "shared/holders.h"
 #include "shared/mem.h"
 
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,21 +133,10 @@ static void check_item(const struct claims *c, const struct agent *a, struct ite
 
 /* ---- who has a name ---- */
 
-struct taken {
-    const char *name;
-    struct item *by; /* the first of those that share it */
-};
-
-struct names { /* an agent chooses how many: they lie in a tree */
+struct names {
     const struct claims *claims;
-    void *tree;
-    struct arena memory;
+    struct holders by; /* struct item: the first of those that share the name */
 };
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(((const struct taken *)a)->name, ((const struct taken *)b)->name);
-}
 
 /* Name number i of an item: its own comes first. */
 static const char *name_of(const struct item *it, size_t i)
@@ -157,10 +146,7 @@ static const char *name_of(const struct item *it, size_t i)
 
 static struct item *holder(const struct names *names, const char *name)
 {
-    const struct taken key = { name, NULL };
-    struct taken *const *found = tfind(&key, &names->tree, by_text);
-
-    return found ? (*found)->by : NULL;
+    return holders_of(&names->by, str_of(name));
 }
 
 static void refuse_taken(struct item *it, const char *name, const struct item *by)
@@ -227,15 +213,6 @@ static bool may_join(const struct claims *c, struct item *it, struct item *first
     return !it->why[0];
 }
 
-static void take(struct names *names, const char *name, struct item *by)
-{
-    struct taken *taken = arena_get(&names->memory, sizeof *taken);
-
-    *taken = (struct taken){ name, by };
-    if (!tsearch(taken, &names->tree, by_text))
-        abort(); /* out of memory */
-}
-
 static void join(struct item *first, struct item *it)
 {
     while (first->with)
@@ -264,16 +241,10 @@ static void admit(struct names *names, struct item *it)
     if (first)
         join(first, it);
     for (size_t i = 0; i <= it->aliases_n; i++)
-        if (!holder(names, name_of(it, i)))
-            take(names, name_of(it, i), first ? first : it);
+        holders_take(&names->by, str_of(name_of(it, i)), first ? first : it);
 }
 
 /* ---- all of them ---- */
-
-static void keep(void *taken)
-{
-    (void)taken; /* the arena's */
-}
 
 static int by_turn(const void *a, const void *b)
 {
@@ -314,12 +285,12 @@ static struct item **line_up(struct claims *c, const struct agent *claimer, stru
 void names_settle(struct claims *c, const struct agent *claimer)
 {
     struct names names = { .claims = c };
+    struct arena memory = { 0 };
     struct item **list;
     size_t n;
 
     c->lacks_ports = false;
-    arena_init(&names.memory, 0);
-    list = line_up(c, claimer, &names.memory, &n);
+    list = line_up(c, claimer, &memory, &n);
     for (size_t i = 0; i < n; i++) {
         struct item *it = list[i];
 
@@ -332,6 +303,6 @@ void names_settle(struct claims *c, const struct agent *claimer)
     }
     if (c->ports)
         c->ports->settled(c->ports->user);
-    tdestroy(names.tree, keep);
-    arena_free(&names.memory);
+    holders_free(&names.by);
+    arena_free(&memory);
 }
