@@ -11,6 +11,7 @@
 #include "shared/buf.h"
 #include "shared/cidr.h"
 #include "shared/err.h"
+#include "shared/opt_errors.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -98,7 +99,6 @@ struct opt_kind {
 };
 
 struct opt_conf;
-struct opt_errors;
 
 struct opt_schema {
     const char *program, *file; /* "tunnel-relay", "/etc/tunnel/relay.ini" */
@@ -110,16 +110,6 @@ struct opt_schema {
     /* Checks across options, run when each option is well by itself; adds to the errors. May be NULL. */
     void (*check)(struct opt_conf *conf, struct opt_errors *errors);
 };
-
-/* ---- errors: the lines that --check prints ---- */
-
-struct opt_errors {
-    char **lines;
-    size_t n, left_out; /* at most 200 lines are kept */
-};
-
-void opt_errors_free(struct opt_errors *errors);
-void opt_errors_add(struct opt_errors *errors, const char *fmt, ...) printf_like(2, 3);
 
 /* ---- a loaded configuration ---- */
 
