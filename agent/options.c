@@ -402,14 +402,14 @@ static void check_services(struct opt_conf *conf, const char *name, const struct
         opt_errors_add_at(errors, conf, "domain", name, "service", "%s", why.text);
     if (!*d->service && d->routes.n > 0)
         opt_errors_add_at(errors, conf, "domain", name, "route", "there is no service beside it; add one");
-    if (d->routes.n > POLICY_ROUTES)
-        opt_errors_add_at(errors, conf, "domain", name, "route", "more than %d of them", POLICY_ROUTES);
     for (size_t i = 0; i < d->routes.n; i++) {
         const struct opt_pair *route = &d->routes.list[i];
 
+        if (i == POLICY_ROUTES)
+            opt_errors_add_pair(errors, conf, "domain", name, "route", route, "more than %d of them",
+                                POLICY_ROUTES);
         if (policy_check_path(route->name, &why) != 0 || check_service(route->value, &speaks_tls, &why) != 0)
-            opt_errors_add_at(errors, conf, "domain", name, "route", "%.80s = %.80s: %s", route->name,
-                              route->value, why.text);
+            opt_errors_add_pair(errors, conf, "domain", name, "route", route, "%s", why.text);
     }
     if (!d->verify && !speaks_tls)
         opt_errors_add_at(errors, conf, "domain", name, "verify",

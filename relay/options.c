@@ -328,13 +328,12 @@ static void check_routes(struct opt_conf *conf, const char *name, const struct r
         const struct opt_pair *route = &d->routes.list[i];
         struct err why = { 0 };
 
-        if (policy_check_path(route->name, &why) != 0)
-            opt_errors_add_at(errors, conf, "domain", name, "route", "%s", why.text);
-        else if (relay_upstream(&at, route->value, &why) != 0)
-            opt_errors_add_at(errors, conf, "domain", name, "route", "%s: %s", route->name, why.text);
+        if (i == POLICY_ROUTES)
+            opt_errors_add_pair(errors, conf, "domain", name, "route", route, "more than %d of them",
+                                POLICY_ROUTES);
+        if (policy_check_path(route->name, &why) != 0 || relay_upstream(&at, route->value, &why) != 0)
+            opt_errors_add_pair(errors, conf, "domain", name, "route", route, "%s", why.text);
     }
-    if (d->routes.n > POLICY_ROUTES)
-        opt_errors_add_at(errors, conf, "domain", name, "route", "more than %d of them", POLICY_ROUTES);
 }
 
 static void check_passthrough(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,

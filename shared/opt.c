@@ -221,45 +221,108 @@ bool opt_given(const struct opt_conf *conf, const char *kind, const char *name, 
     return row && s->origins[row - s->rows];
 }
 
-/* "relay.ini:2: relay.park = 10s: "; a value not given is shown as the default, at its section's line. */
-static void print_context(struct buf *out, const struct opt_conf *conf, const struct section *s, size_t row)
+/* "relay.ini:2: relay.park = 10s"; a value not given is shown as the default, at its section's line. With a pair it is
+ * the one of an OPT_PAIRS row: "relay.ini:7: domain a.com.route /api = nas:80". */
+static void print_context(struct buf *out, const struct opt_conf *conf, const struct section *s, size_t row,
+                          const struct opt_pair *pair)
 {
     struct buf value = { 0 }, shown = { 0 };
-    const char *origin = s->origins[row] ? s->origins[row] : s->origin ? s->origin : conf->file;
+    const char *given = pair ? pair->origin : s->origins[row];
 
-    buf_printf(out, "%s: %s.%s", origin, s->title, s->rows[row].key);
+    buf_printf(out, "%s: %s.%s",
+               given       ? given
+               : s->origin ? s->origin
+                           : conf->file,
+               s->title, s->rows[row].key);
+    if (pair) {
+        buf_add_text(out, " ");
+        value_show(out, str_of(pair->name), VALUE_SHOWN_CHARS);
+    }
     if (opt_value_present(s, row)) {
-        opt_value_text(&value, &s->rows[row], s->values);
+        if (pair)
+            buf_add_text(&value, pair->value);
+        else
+            opt_value_text(&value, &s->rows[row], s->values);
         opt_value_disguise(&shown, &s->rows[row], (struct str){ buf_bytes(&value), value.len });
         buf_add_text(out, value.len > 0 ? " = " : " =");
         value_show(out, (struct str){ buf_bytes(&shown), shown.len }, VALUE_SHOWN_CHARS);
-        if (!s->origins[row])
+        if (!given)
             buf_add_text(out, " (the default)");
     }
     buf_free(&value);
     buf_free(&shown);
 }
 
+/* Where an error is: a section, or a row of it, or one pair of that row. */
+struct spot {
+    const struct opt_conf *conf;
+    const struct section *section;
+    const struct opt *row;
+    const struct opt_pair *pair;
+};
+
+static struct spot spot_of(const struct opt_conf *conf, const char *kind, const char *name, const char *key)
+{
+    const struct section *s = find(conf, kind, name);
+
+    return (struct spot){ conf, s, s && key ? opt_row_find(s->rows, s->rows_n, str_of(key)) : NULL, NULL };
+}
+
+static void add_at(struct opt_errors *errors, const struct spot *at, const char *kind, const char *text)
+{
+    const struct section *s = at->section;
+    struct buf line = { 0 };
+
+    if (at->row)
+        print_context(&line, at->conf, s, (size_t)(at->row - s->rows), at->pair);
+    else
+        buf_printf(&line, "%s: %s", s && s->origin ? s->origin : at->conf->file, s ? s->title : kind);
+    opt_errors_add(errors, "%s: %s", buf_text(&line), text);
+    buf_free(&line);
+}
+
+static char *text_of(const char *fmt, va_list args)
+{
+    char *text = NULL;
+
+    return vasprintf(&text, fmt, args) < 0 ? mem_copy(fmt) : text;
+}
+
 void opt_errors_add_at(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,
                        const char *name, const char *key, const char *fmt, ...)
 {
-    const struct section *s = find(conf, kind, name);
-    const struct opt *row = s && key ? opt_row_find(s->rows, s->rows_n, str_of(key)) : NULL;
-    struct buf line = { 0 };
-    char *text = NULL;
+    struct spot at = spot_of(conf, kind, name, key);
+    const struct opt_pairs *pairs = NULL;
     va_list args;
+    char *text;
 
-    if (row)
-        print_context(&line, conf, s, (size_t)(row - s->rows));
-    else
-        buf_printf(&line, "%s: %s", s && s->origin ? s->origin : conf->file, s ? s->title : kind);
     va_start(args, fmt);
-    if (vasprintf(&text, fmt, args) < 0)
-        text = NULL;
+    text = text_of(fmt, args);
     va_end(args);
-    opt_errors_add(errors, "%s: %s", buf_text(&line), text ? text : fmt);
+    if (at.row && at.row->type == OPT_PAIRS)
+        pairs = (const void *)((const char *)at.section->values + at.row->offset);
+    for (size_t i = 0; pairs && i < pairs->n; i++) {
+        at.pair = &pairs->list[i];
+        add_at(errors, &at, kind, text);
+    }
+    if (!at.pair)
+        add_at(errors, &at, kind, text);
     free(text);
-    buf_free(&line);
+}
+
+void opt_errors_add_pair(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,
+                         const char *name, const char *key, const struct opt_pair *pair, const char *fmt, ...)
+{
+    struct spot at = spot_of(conf, kind, name, key);
+    va_list args;
+    char *text;
+
+    va_start(args, fmt);
+    text = text_of(fmt, args);
+    va_end(args);
+    at.pair = pair;
+    add_at(errors, &at, kind, text);
+    free(text);
 }
 
 /* ---- reload ---- */
@@ -289,7 +352,7 @@ static void check_section(const struct opt_conf *next, const struct section *old
         print_value(&is, new, i);
         if (strcmp(buf_text(&was), buf_text(&is)) == 0)
             continue;
-        print_context(&line, next, new, i);
+        print_context(&line, next, new, i, NULL);
         buf_add_text(&line, ": cannot change while the daemon runs (it has ");
         value_show(&line, (struct str){ buf_bytes(&was), was.len }, VALUE_SHOWN_CHARS);
         opt_errors_add(errors, "%s); change it back, or restart", buf_text(&line));

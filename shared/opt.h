@@ -131,9 +131,14 @@ const char *opt_origin(const struct opt_conf *conf, const char *kind, const char
 bool opt_touches_files(const struct opt_conf *conf); /* false when it was read from memory alone */
 /* True when the key stands in a file, false when its value is the default or there is none. */
 bool opt_given(const struct opt_conf *conf, const char *kind, const char *name, const char *key);
-/* For checks across options: adds "ORIGIN: section.key = VALUE: " and the text; without a key "ORIGIN: section: ". */
+/* For checks across options: adds "ORIGIN: section.key = VALUE: " and the text, for a key that may be repeated once for
+ * each time that it is there; without a key "ORIGIN: section: ". */
 void opt_errors_add_at(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,
                        const char *name, const char *key, const char *fmt, ...) printf_like(6, 7);
+/* The same for one of those: "ORIGIN: section.key NAME = VALUE: " and the text. */
+void opt_errors_add_pair(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,
+                         const char *name, const char *key, const struct opt_pair *pair, const char *fmt, ...)
+    printf_like(7, 8);
 /* Adds an error for each value that differs and has no OPT_RELOAD. Sections may come and go, except those of a kind
  * in which no key at all has OPT_RELOAD. */
 void opt_check_reload(const struct opt_conf *running, const struct opt_conf *next, struct opt_errors *errors);

@@ -138,41 +138,52 @@ json_t *policy_of_conf(const struct policy_conf *conf, const char **key, struct 
 
 /* ---- checks ---- */
 
+static void check_set(struct opt_conf *conf, const char *name, const struct opt_pairs *set, size_t i,
+                      struct opt_errors *errors)
+{
+    static const char key[] = "set_header";
+    const struct opt_pair *pair = &set->list[i];
+    struct err why = { 0 };
+
+    if (i == POLICY_HEADERS)
+        opt_errors_add_pair(errors, conf, "domain", name, key, pair, "more than %d of them", POLICY_HEADERS);
+    if (!pair->value[0])
+        opt_errors_add_pair(errors, conf, "domain", name, key, pair,
+                            "%.80s has no value; write unset_header %.80s = to take it away", pair->name,
+                            pair->name);
+    else if (policy_check_header(pair->name, pair->value, &why) != 0)
+        opt_errors_add_pair(errors, conf, "domain", name, key, pair, "%s", why.text);
+    for (size_t j = 0; j < i; j++)
+        if (str_eq_nocase(str_of(pair->name), set->list[j].name))
+            opt_errors_add_pair(errors, conf, "domain", name, key, pair,
+                                "%.80s was given before, at %s; keep one of them", pair->name,
+                                set->list[j].origin);
+}
+
+static void check_unset(struct opt_conf *conf, const char *name, const struct opt_pairs *unset, size_t i,
+                        struct opt_errors *errors)
+{
+    static const char key[] = "unset_header";
+    const struct opt_pair *pair = &unset->list[i];
+    struct err why = { 0 };
+
+    if (i == POLICY_HEADERS)
+        opt_errors_add_pair(errors, conf, "domain", name, key, pair, "more than %d of them", POLICY_HEADERS);
+    if (pair->value[0])
+        opt_errors_add_pair(errors, conf, "domain", name, key, pair,
+                            "%.80s has a value; write unset_header %.80s = without one", pair->name,
+                            pair->name);
+    else if (policy_check_header(pair->name, "", &why) != 0)
+        opt_errors_add_pair(errors, conf, "domain", name, key, pair, "%s", why.text);
+}
+
 static void check_headers(struct opt_conf *conf, const char *name, const struct policy_conf *p,
                           struct opt_errors *errors)
 {
-    struct err why = { 0 };
-
-    if (p->set_headers.n > POLICY_HEADERS)
-        opt_errors_add_at(errors, conf, "domain", name, "set_header", "more than %d of them", POLICY_HEADERS);
-    if (p->unset_headers.n > POLICY_HEADERS)
-        opt_errors_add_at(errors, conf, "domain", name, "unset_header", "more than %d of them",
-                          POLICY_HEADERS);
-    for (size_t i = 0; i < p->set_headers.n; i++) {
-        const struct opt_pair *pair = &p->set_headers.list[i];
-
-        if (!pair->value[0])
-            opt_errors_add_at(errors, conf, "domain", name, "set_header",
-                              "%.80s has no value; write unset_header %.80s = to take it away", pair->name,
-                              pair->name);
-        else if (policy_check_header(pair->name, pair->value, &why) != 0)
-            opt_errors_add_at(errors, conf, "domain", name, "set_header", "%s", why.text);
-        for (size_t j = 0; j < i; j++)
-            if (str_eq_nocase(str_of(pair->name), p->set_headers.list[j].name))
-                opt_errors_add_at(errors, conf, "domain", name, "set_header",
-                                  "%.80s was given before, at %s; keep one of them", pair->name,
-                                  p->set_headers.list[j].origin);
-    }
-    for (size_t i = 0; i < p->unset_headers.n; i++) {
-        const struct opt_pair *pair = &p->unset_headers.list[i];
-
-        if (pair->value[0])
-            opt_errors_add_at(errors, conf, "domain", name, "unset_header",
-                              "%.80s has a value; write unset_header %.80s = without one", pair->name,
-                              pair->name);
-        else if (policy_check_header(pair->name, "", &why) != 0)
-            opt_errors_add_at(errors, conf, "domain", name, "unset_header", "%s", why.text);
-    }
+    for (size_t i = 0; i < p->set_headers.n; i++)
+        check_set(conf, name, &p->set_headers, i, errors);
+    for (size_t i = 0; i < p->unset_headers.n; i++)
+        check_unset(conf, name, &p->unset_headers, i, errors);
 }
 
 /* Visitors of either name are sent to the other, so the site needs both; a wildcard among its aliases may be one. */

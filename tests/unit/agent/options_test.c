@@ -122,7 +122,7 @@ static void test_refused(void **state)
         { PASSED "aliases = www.a.test\nwww = add\n", "domain a.test.www = add: with tls = passthrough" },
         { PASSED "set_header A = b\n", "with tls = passthrough the relay sees no requests" },
         { PASSED "unset_header A =\n", "with tls = passthrough the relay sees no requests" },
-        { SITE "route /api =\n", "/api = : not http://HOST" },
+        { SITE "route /api =\n", "domain a.test.route /api =: not http://HOST" },
         { SITE "route api = http://y\n", "api is not a path: it begins with /" },
         { SITE "route /a?b = http://y\n", "/a?b is not a path" },
         { SITE "route /a\x01 = http://y\n", "agent.ini:3: " },

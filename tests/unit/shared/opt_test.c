@@ -369,6 +369,35 @@ static void test_checks_across_options(void **state)
     check_errors(&errors, "all.ini:2: all.number = x: not a whole number from -3 to 64; the default is 4\n");
 }
 
+static void add_of_routes(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct site_values *site = opt_values(conf, "site", "a.b");
+
+    opt_errors_add_pair(errors, conf, "site", "a.b", "route", &site->routes.list[1], "leads %s", "nowhere");
+    opt_errors_add_pair(errors, conf, "site", "a.b", "route", &site->routes.list[2], "is empty");
+    opt_errors_add_at(errors, conf, "site", "a.b", "route", "has to go");
+    opt_errors_add_at(errors, conf, "site", "b.c", "route", "is missing");
+}
+
+/* Of a key that may be repeated each has its own line. */
+static void test_checks_of_repeated_keys(void **state)
+{
+    static const char text[] = "[site a.b]\nservice = s\nroute /a = x\nroute /b = y\n\nroute /c =\n"
+                               "[site b.c]\nservice = s\n";
+    struct opt_schema checked = table_schema;
+    struct opt_errors errors = { 0 };
+
+    (void)state;
+    checked.check = add_of_routes;
+    assert_null(opt_load_text(&checked, "all.ini", LINE(text), &errors));
+    check_errors(&errors, "all.ini:4: site a.b.route /b = y: leads nowhere\n"
+                          "all.ini:6: site a.b.route /c =: is empty\n"
+                          "all.ini:3: site a.b.route /a = x: has to go\n"
+                          "all.ini:4: site a.b.route /b = y: has to go\n"
+                          "all.ini:6: site a.b.route /c =: has to go\n"
+                          "all.ini:7: site b.c.route: is missing\n");
+}
+
 /* ---- reload ---- */
 
 #define RESTART(value) \
@@ -423,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_many_sections_and_pairs),
         cmocka_unit_test(test_origins),
         cmocka_unit_test(test_checks_across_options),
+        cmocka_unit_test(test_checks_of_repeated_keys),
         cmocka_unit_test(test_reload),
     };
 
