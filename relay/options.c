@@ -120,7 +120,8 @@ static const struct opt options[] = {
     { "relay", "max_uri", OPT_SIZE, offsetof(struct relay_conf, max_uri), .def = "16k", .min = 256,
       .max = 1 << 20, .flags = OPT_RELOAD,
       .help =
-          "How long what is asked for, path and query, may be in a request. A longer one is answered with 414." },
+          "How long what is asked for, path and query, may be in a request. A longer one is answered with 414. Where "
+          "max_header is less, that is the default." },
     { "relay", "max_header", OPT_SIZE, offsetof(struct relay_conf, max_header), .def = "64k", .min = 1024,
       .max = 1 << 20, .flags = OPT_RELOAD,
       .help =
@@ -459,7 +460,9 @@ static void check_limits(struct opt_conf *conf, struct opt_errors *errors)
     struct buf most = { 0 };
 
     value_print_size(&most, relay->max_header);
-    if (opt_given(conf, "relay", NULL, "max_uri") && relay->max_uri > relay->max_header)
+    if (relay->max_uri > relay->max_header)
+        opt_settle(conf, "relay", NULL, "max_uri", buf_text(&most));
+    if (relay->max_uri > relay->max_header)
         opt_errors_add_at(
             errors, conf, "relay", NULL, "max_uri",
             "larger than max_header, which is %s and of which it is a part; raise max_header too",

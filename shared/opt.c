@@ -325,6 +325,16 @@ void opt_errors_add_pair(struct opt_errors *errors, const struct opt_conf *conf,
     free(text);
 }
 
+void opt_settle(struct opt_conf *conf, const char *kind, const char *name, const char *key, const char *text)
+{
+    const struct opt_place place = { &conf->arena, "/", "default", false };
+    struct spot at = spot_of(conf, kind, name, key);
+
+    if (at.row && !at.section->origins[at.row - at.section->rows] &&
+        opt_value_set(at.row, at.section->values, &place, STR(""), str_of(text), NULL) != 0)
+        abort(); /* a default of our own */
+}
+
 /* ---- reload ---- */
 
 static void print_value(struct buf *out, const struct section *s, size_t row)

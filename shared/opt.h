@@ -139,6 +139,8 @@ void opt_errors_add_at(struct opt_errors *errors, const struct opt_conf *conf, c
 void opt_errors_add_pair(struct opt_errors *errors, const struct opt_conf *conf, const char *kind,
                          const char *name, const char *key, const struct opt_pair *pair, const char *fmt, ...)
     printf_like(7, 8);
+/* For checks across options, where others of the section decide a default: its value, as text, unless one is given. */
+void opt_settle(struct opt_conf *conf, const char *kind, const char *name, const char *key, const char *text);
 /* Adds an error for each value that differs and has no OPT_RELOAD. Sections may come and go, except those of a kind
  * in which no key at all has OPT_RELOAD. */
 void opt_check_reload(const struct opt_conf *running, const struct opt_conf *next, struct opt_errors *errors);

@@ -33,12 +33,17 @@ const char *issuer_directory(const char *text)
     return text;
 }
 
-const char *issuer_staging(const struct issuer_conf *c)
+static const char *staging_of(const char *directory)
 {
-    for (size_t i = 0; c->staging_first && i < DIRECTORIES_N; i++)
-        if (strcmp(directories[i].word, c->directory) == 0)
+    for (size_t i = 0; i < DIRECTORIES_N; i++)
+        if (strcmp(directories[i].word, directory) == 0)
             return directories[i].staging;
     return NULL;
+}
+
+const char *issuer_staging(const struct issuer_conf *c)
+{
+    return c->staging_first ? staging_of(c->directory) : NULL;
 }
 
 size_t issuer_challenges(const struct issuer_conf *c, enum challenge_type out[CHALLENGE_TYPES])
@@ -189,11 +194,14 @@ static void check_directory(struct opt_conf *conf, const char *name, const struc
 {
     const char *url = issuer_directory(c->directory);
 
+    /* What is done is what a dump says, and a dump can be read again. */
+    if (!staging_of(c->directory))
+        opt_settle(conf, "acme", name, "staging_first", "off");
     if (strncmp(url, "https://", 8) != 0 || !url[8] || strpbrk(url, " \t\"\\"))
         opt_errors_add_at(errors, conf, "acme", name, "directory",
                           "not letsencrypt, letsencrypt-staging, zerossl, google or an https:// URL; the "
                           "default is letsencrypt");
-    else if (c->staging_first && opt_given(conf, "acme", name, "staging_first") && !issuer_staging(c))
+    else if (c->staging_first && !staging_of(c->directory))
         opt_errors_add_at(errors, conf, "acme", name, "staging_first",
                           "directory = %.80s has no staging area; leave it out", c->directory);
     if (c->eab_kid[0] && !c->eab_key_file[0])

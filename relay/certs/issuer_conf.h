@@ -84,7 +84,8 @@ extern const char *const issuer_words[];
                            "the one that it understands."),                                                  \
         ISSUER_ROW("staging_first", OPT_FLAG, staging_first, .def = "on",                                    \
                    .help = "With directory = letsencrypt: whether a site's first order goes to its staging " \
-                           "area, so that what does not work costs nothing."),                               \
+                           "area, so that what does not work costs nothing. Other directories have none, "   \
+                           "and there it is off."),                                                          \
         ISSUER_ROW(                                                                                          \
             "deploy_hook", OPT_PATH, deploy_hook, .sample = "/etc/tunnel/deploy-hook",                       \
             .help =                                                                                          \

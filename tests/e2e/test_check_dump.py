@@ -303,6 +303,23 @@ def test_dump_loads_back_to_the_same(folder, role, line):
     assert {origin.rpartition(":")[0] for _, origin in rows.values()} == {str(again)}
 
 
+@pytest.mark.parametrize("text, key, value", [
+    ("[acme]\n", "staging_first", "on"),
+    ("[acme]\ndirectory = zerossl\n", "staging_first", "off"),
+    ("[acme]\ndirectory = google\n", "staging_first", "off"),
+    ("[acme]\ndirectory = letsencrypt-staging\n", "staging_first", "off"),
+    ("[acme]\ndirectory = https://ca.test/directory\n", "staging_first", "off"),
+    ("[relay]\nmax_header = 8k\n", "max_uri", "8k"),
+    ("[relay]\nmax_header = 128k\n", "max_uri", "16k"),
+])
+def test_dump_of_a_default_that_others_decide_loads_back(folder, text, key, value):
+    dump = well("relay", "--dump", write(folder, "relay", text))
+    again = write(folder / "elsewhere", "relay", dump)
+    assert well("relay", "--check", again) == f"{again}: ok\n"
+    assert re.search(rf"^{key} += {value} +; default$", dump, re.MULTILINE)
+    assert values(dumped("relay", again)) == values(parse_dump(dump))
+
+
 def test_dump_with_includes_loads_back_without_them(folder, role):
     dump = well(role, "--dump", write_good(folder, role))
     elsewhere = folder / "elsewhere"
