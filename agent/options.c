@@ -36,6 +36,30 @@ static const char *domain_name_wrong(const char *name)
                : "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com";
 }
 
+static int check_host(const char *text, struct err *e)
+{
+    struct in6_addr v6;
+
+    if (text[strspn(text, host_chars)] && inet_pton(AF_INET6, text, &v6) != 1)
+        return err_set(e, ERR_INPUT,
+                       "not a host name or an address (such as relay.example.net); a port goes into port");
+    return 0;
+}
+
+/* Of a port. */
+static int check_tcp_service(const char *text, struct err *e)
+{
+    struct service service;
+
+    if (service_parse(&service, text, e) != 0)
+        return -1;
+    if (service.kind != SERVICE_TCP && service.kind != SERVICE_UNIX)
+        return err_set(
+            e, ERR_INPUT,
+            "the bytes are carried as they are, whatever the service speaks; write tcp://HOST:PORT or unix:/PATH");
+    return 0;
+}
+
 static const struct opt_kind kinds[] = {
     { "agent", OPT_UNNAMED, sizeof(struct agent_conf), NULL, false,
       "The agent itself: the daemon in the house." },
@@ -74,8 +98,9 @@ static const struct opt options[] = {
       .help =
           "Who is asked what the public sees of DNS records: ADDRESS or ADDRESS:PORT, or system for the resolvers of "
           "this machine." },
-    { "relay", "host", OPT_TEXT, offsetof(struct agent_relay_conf, host), .flags = OPT_RELOAD | OPT_REQUIRED,
-      .sample = "relay.example.net", .help = "Host name or address of the relay's machine." },
+    { "relay", "host", OPT_TEXT, offsetof(struct agent_relay_conf, host), .check = check_host,
+      .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "relay.example.net",
+      .help = "Host name or address of the relay's machine." },
     { "relay", "port", OPT_NUMBER, offsetof(struct agent_relay_conf, port), .def = "22", .min = 1,
       .max = 65535, .flags = OPT_RELOAD, .help = "Port of sshd on that machine." },
     { "relay", "user", OPT_TEXT, offsetof(struct agent_relay_conf, user), .def = "tunnel",
@@ -220,7 +245,7 @@ static const struct opt options[] = {
       .help =
           "PORT, :PORT or ADDRESS:PORT of the relay's machine where visitors come in; without an address on all that it "
           "has. The relay's [agent NAME] has to admit the port (tcp_ports). A port is one agent's." },
-    { "tcp", "service", OPT_TEXT, offsetof(struct agent_tcp_conf, service),
+    { "tcp", "service", OPT_TEXT, offsetof(struct agent_tcp_conf, service), .check = check_tcp_service,
       .flags = OPT_RELOAD | OPT_REQUIRED, .sample = "tcp://127.0.0.1:22",
       .help =
           "Where its visitors are sent: tcp://HOST:PORT, as seen from this machine, or unix:/PATH. A name is looked up "
@@ -320,11 +345,6 @@ static void check_plain(struct opt_conf *conf, const char *name, const struct ag
 static void check_relay(struct opt_conf *conf, const char *name, const struct agent_relay_conf *r,
                         struct opt_errors *errors)
 {
-    struct in6_addr v6;
-
-    if (r->host[strspn(r->host, host_chars)] && inet_pton(AF_INET6, r->host, &v6) != 1)
-        opt_errors_add_at(errors, conf, "relay", name, "host",
-                          "not a host name or an address (such as relay.example.net); a port goes into port");
     check_host_key(conf, name, r, errors);
     if (r->max_lanes < r->lanes)
         opt_errors_add_at(errors, conf, "relay", name, "max_lanes",
@@ -492,20 +512,6 @@ static void check_resolvers(struct opt_conf *conf, struct opt_errors *errors)
         opt_errors_add_at(errors, conf, "agent", NULL, "resolvers", "%s", why.text);
 }
 
-static void check_tcp_service(struct opt_conf *conf, const char *name, const char *text,
-                              struct opt_errors *errors)
-{
-    struct service service;
-    struct err why = { 0 };
-
-    if (service_parse(&service, text, &why) != 0)
-        opt_errors_add_at(errors, conf, "tcp", name, "service", "%s", why.text);
-    else if (service.kind != SERVICE_TCP && service.kind != SERVICE_UNIX)
-        opt_errors_add_at(
-            errors, conf, "tcp", name, "service",
-            "the bytes are carried as they are, whatever the service speaks; write tcp://HOST:PORT or unix:/PATH");
-}
-
 static void check_networks(struct opt_conf *conf, const char *name, const char *key, const struct cidrs *list,
                            struct opt_errors *errors)
 {
@@ -530,7 +536,6 @@ static void check_tcp(struct opt_conf *conf, const char *name, const struct agen
 {
     const char *other = t->listen.n == 1 ? find_listener(conf, &t->listen.list[0], section) : NULL;
 
-    check_tcp_service(conf, name, t->service, errors);
     check_networks(conf, name, "allow", &t->allow, errors);
     check_networks(conf, name, "deny", &t->deny, errors);
     if (t->listen.n > 1)

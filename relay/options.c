@@ -32,6 +32,24 @@ static const char *domain_name_wrong(const char *name)
                : "write a host name in lower case, such as sassy-cat-pics.com or *.sassy-cat-pics.com";
 }
 
+/* The default stands behind it. */
+static int check_workers(const char *text, struct err *e)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    if (strcmp(text, "auto") != 0 && (*end || n < 1 || n > MAX_WORKERS || text[0] < '1' || text[0] > '9'))
+        return err_set(e, ERR_INPUT, "not auto or a whole number from 1 to %d", MAX_WORKERS);
+    return 0;
+}
+
+static int check_upstream(const char *text, struct err *e)
+{
+    struct host_port at;
+
+    return relay_upstream(&at, text, e);
+}
+
 static const struct opt_kind kinds[] = {
     { "relay", OPT_UNNAMED, sizeof(struct relay_conf), NULL, false,
       "The relay itself: the daemon on the cloud VM." },
@@ -64,6 +82,7 @@ static const struct opt options[] = {
       .help =
           "How often an agent shows on each lane that it lives. A lane on which nothing at all has come for 15 seconds is dead." },
     { "relay", "workers", OPT_TEXT, offsetof(struct relay_conf, workers), .def = "auto",
+      .check = check_workers,
       .help = "Threads that serve visitors: a number from 1 to 64, or auto for one per processor." },
     { "relay", "publish", OPT_WORDS, offsetof(struct relay_conf, publish), .def = "auto", .flags = OPT_RELOAD,
       .help =
@@ -178,7 +197,7 @@ static const struct opt options[] = {
     { "agent", "max_domains", OPT_NUMBER, offsetof(struct relay_agent_conf, max_domains), .def = "100",
       .min = 1, .max = 10000, .flags = OPT_RELOAD, .help = "How many sites this agent may claim." },
     { "domain", "upstream", OPT_TEXT, offsetof(struct relay_domain_conf, upstream), .flags = OPT_RELOAD,
-      .sample = "127.0.0.1:1337",
+      .check = check_upstream, .sample = "127.0.0.1:1337",
       .help =
           "HOST:PORT or http://HOST:PORT of an HTTP server, such as the port of a hand-made ssh -R. It wins over agents "
           "that claim the same name. A name is looked up anew after 5 seconds." },
@@ -217,17 +236,6 @@ int relay_workers(const struct relay_conf *conf)
 }
 
 /* ---- checks across options ---- */
-
-static void check_workers(struct opt_conf *conf, struct opt_errors *errors)
-{
-    const char *text = relay_conf_of(conf)->workers;
-    char *end;
-    long n = strtol(text, &end, 10);
-
-    if (strcmp(text, "auto") != 0 && (*end || n < 1 || n > MAX_WORKERS || text[0] < '1' || text[0] > '9'))
-        opt_errors_add_at(errors, conf, "relay", NULL, "workers",
-                          "not auto or a whole number from 1 to %d; the default is auto", MAX_WORKERS);
-}
 
 static void check_agent(struct opt_conf *conf, const char *name, const struct relay_agent_conf *agent,
                         struct opt_errors *errors)
@@ -353,14 +361,9 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
 {
     const struct relay_domain_conf *d;
     const char *name;
-    struct host_port upstream;
     struct holders names = { 0 }; /* host names of all sites so far, and whose they are */
 
     for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++) {
-        struct err why = { 0 };
-
-        if (d->upstream[0] && relay_upstream(&upstream, d->upstream, &why) != 0)
-            opt_errors_add_at(errors, conf, "domain", name, "upstream", "%s", why.text);
         check_routes(conf, name, d, errors);
         check_aliases(conf, name, d, &names, errors);
         policy_conf_check(conf, name, d->upstream[0] ? &d->aliases : NULL, &d->policy, errors);
@@ -493,7 +496,6 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     check_proxy_listeners(conf, errors);
     check_ports(conf, errors);
     check_limits(conf, errors);
-    check_workers(conf, errors);
     check_shared_keys(conf, errors);
     check_domains(conf, errors);
     check_providers(conf, errors);

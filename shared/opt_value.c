@@ -338,7 +338,7 @@ static int set_text(const struct opt *o, void *values, const struct opt_place *p
     case OPT_PATH: return set_path(place, text, field, e);
     case OPT_SECRET_FILE: return set_secret_file(o, place, text, field, e);
     case OPT_LOG: return set_log(o, place, text, field, e);
-    default: *field = arena_copy_str(place->arena, text); return 0;
+    default: *field = arena_copy_str(place->arena, text); return o->check ? o->check(*field, e) : 0;
     }
 }
 

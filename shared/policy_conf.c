@@ -9,6 +9,13 @@
 
 const char *const policy_log_words[] = { "off", "on", NULL };
 
+int policy_conf_check_rate(const char *text, struct err *e)
+{
+    struct rate rate;
+
+    return rate_read(str_of(text), &rate, e);
+}
+
 static void set_word(json_t *to, const char *key, const char *const *words, int choice)
 {
     if (choice >= 0)
@@ -275,13 +282,8 @@ static void check_passwords(struct opt_conf *conf, const char *name, const struc
 static void check_guard(struct opt_conf *conf, const char *name, const struct policy_conf *p,
                         struct opt_errors *errors)
 {
-    struct err why = { 0 };
-    struct rate rate;
-
     check_networks(conf, name, "allow", &p->allow, errors);
     check_networks(conf, name, "deny", &p->deny, errors);
-    if (p->rate[0] && rate_read(str_of(p->rate), &rate, &why) != 0)
-        opt_errors_add_at(errors, conf, "domain", name, "rate", "%s", why.text);
     check_passwords(conf, name, p, errors);
 }
 

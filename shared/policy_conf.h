@@ -30,6 +30,7 @@ void policy_conf_refuse_guard(struct opt_conf *conf, const char *name, const str
                               struct opt_errors *errors);
 
 extern const char *const policy_log_words[];
+must_check int policy_conf_check_rate(const char *text, struct err *e);
 
 /* Rows of the option table for [domain], where `member` of struct_name is the struct policy_conf. https_value is the
  * row's .def or, where another section is overridden, its .sample. */

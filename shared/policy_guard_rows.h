@@ -12,7 +12,8 @@
                    .help = "Addresses and networks of visitors that are not let in, also where allow names "   \
                            "them."),                                                                           \
         POLICY_ROW(                                                                                            \
-            struct_name, member, "rate", OPT_TEXT, rate, .sample = "10/s burst 20",                            \
+            struct_name, member, "rate", OPT_TEXT, rate, .check = policy_conf_check_rate,                      \
+            .sample = "10/s burst 20",                                                                         \
             .help =                                                                                            \
                 "How many requests one IPv4 address, or one /64 of IPv6, may make: N/s or N/m, and with "      \
                 "burst B, B at once; otherwise N at once. A further one is answered with 429 and "             \

@@ -33,6 +33,16 @@ const char *issuer_directory(const char *text)
     return text;
 }
 
+int issuer_check_directory(const char *text, struct err *e)
+{
+    const char *url = issuer_directory(text);
+
+    if (strncmp(url, "https://", 8) != 0 || !url[8] || strpbrk(url, " \t\"\\"))
+        return err_set(e, ERR_INPUT,
+                       "not letsencrypt, letsencrypt-staging, zerossl, google or an https:// URL");
+    return 0;
+}
+
 static const char *staging_of(const char *directory)
 {
     for (size_t i = 0; i < DIRECTORIES_N; i++)
@@ -192,16 +202,10 @@ static void check_resolvers(struct opt_conf *conf, const char *name, const struc
 static void check_directory(struct opt_conf *conf, const char *name, const struct issuer_conf *c,
                             struct opt_errors *errors)
 {
-    const char *url = issuer_directory(c->directory);
-
     /* What is done is what a dump says, and a dump can be read again. */
     if (!staging_of(c->directory))
         opt_settle(conf, "acme", name, "staging_first", "off");
-    if (strncmp(url, "https://", 8) != 0 || !url[8] || strpbrk(url, " \t\"\\"))
-        opt_errors_add_at(errors, conf, "acme", name, "directory",
-                          "not letsencrypt, letsencrypt-staging, zerossl, google or an https:// URL; the "
-                          "default is letsencrypt");
-    else if (c->staging_first && !staging_of(c->directory))
+    if (c->staging_first && !staging_of(c->directory))
         opt_errors_add_at(errors, conf, "acme", name, "staging_first",
                           "directory = %.80s has no staging area; leave it out", c->directory);
     if (c->eab_kid[0] && !c->eab_key_file[0])

@@ -21,6 +21,7 @@ struct issuer_conf {
 
 /* The URL of a directory as it is written in the file. */
 const char *issuer_directory(const char *text);
+must_check int issuer_check_directory(const char *text, struct err *e);
 /* The one that is asked first, when it is to be tried whether a new configuration works at all; NULL: there is none. */
 const char *issuer_staging(const struct issuer_conf *c);
 /* What is written there, read; it was checked. */
@@ -49,7 +50,7 @@ extern const char *const issuer_words[];
                        "with files, the cert_file of each site. Names without a dot and those below "        \
                        ".internal, .lan and .home.arpa are the internal issuer's in any case. Without a "    \
                        "section [acme] all are."),                                                           \
-        ISSUER_ROW("directory", OPT_TEXT, directory, .def = "letsencrypt",                                   \
+        ISSUER_ROW("directory", OPT_TEXT, directory, .check = issuer_check_directory, .def = "letsencrypt",  \
                    .help = "The authority: letsencrypt, letsencrypt-staging, zerossl, google, or the "       \
                            "https:// URL of an ACME directory."),                                            \
         ISSUER_ROW("email", OPT_TEXT, email, .sample = "you@example.com",                                    \
