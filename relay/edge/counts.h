@@ -12,7 +12,6 @@ struct counts {
     atomic_size_t refs;
     atomic_ullong requests, errors; /* of a site; of a port its connections so far */
     atomic_llong parked;            /* of a site or port: how many wait for it now */
-    atomic_llong parked_since;      /* likewise: Unix time since when anybody waits, while there is one */
     atomic_llong failing_since;     /* of a site: Unix time since when its service cannot be had; 0: it can */
     atomic_llong streams;           /* of a lane: in use now; of a port: its connections now */
     atomic_llong lasting;           /* of a lane: those of them that have been in use for a second or more */

@@ -49,7 +49,7 @@ static const struct upstream_events upstream_events = {
 
 /* ---- start ---- */
 
-/* Of those beyond RFC 9110 the ones that are safe; who copies or moves something twice hears of his own first time. */
+/* Of those beyond RFC 9110 the ones that change nothing: a COPY or MOVE that is done twice may fail by its own first time. */
 static bool is_idempotent(struct str method)
 {
     static const char *const methods[] = { "GET",   "HEAD",     "OPTIONS", "PUT",    "DELETE",

@@ -161,8 +161,8 @@ static const char *scheme(bool https)
     return https ? "https" : "http";
 }
 
-/* Behind one that is not well formed, ours could be taken for a part of it. Where the peer says nothing here, ours is the
- * last to say by what the visitor came, and tells it as X-Forwarded-Proto does. */
+/* Behind one that is not well formed, ours could be taken for a part of it. Where the peer does not say here that the
+ * visitor came by https, and yet he did, ours says so, as X-Forwarded-Proto does. */
 static void add_forwarded(struct buf *out, const struct h1_head *head, const struct headers_visitor *visitor,
                           struct str host)
 {
@@ -171,7 +171,7 @@ static void add_forwarded(struct buf *out, const struct h1_head *head, const str
 
     buf_add_text(out, "Forwarded: ");
     if (visitor->trusted && forwarded_is_well(head, visitor->trusted, &https)) {
-        proto = scheme(visitor->secure);
+        proto = scheme(https == visitor->https ? visitor->secure : visitor->https);
         add_values(out, head, "forwarded");
         buf_add(out, ", ", 2);
     } else if (visitor->trusted) {
@@ -238,7 +238,8 @@ static bool says_https(const struct h1_head *head, const struct cidrs *trusted)
 
     if (str_next_word(&list, ",", &first))
         return str_eq_nocase(first, "https") || str_eq_nocase(first, "wss");
-    return forwarded_is_well(head, trusted, &https) && https;
+    /* A proxy that names him in X-Forwarded-For may pass on what he himself says in Forwarded. */
+    return h1_field_find(head, "x-forwarded-for", 0) < 0 && forwarded_is_well(head, trusted, &https) && https;
 }
 
 void headers_know_visitor(struct headers_visitor *visitor, const struct h1_head *head,

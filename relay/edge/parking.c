@@ -5,7 +5,6 @@
 #include "shared/mem.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 struct parking {
     struct loop *loop;
@@ -76,8 +75,7 @@ bool parking_enter(struct parking *p, struct parked *who, const struct parking_p
     p->last = who;
     p->n++;
     p->bytes += who->bytes;
-    if (counts_add(&who->counts->parked, 1) == 0)
-        atomic_store(&who->counts->parked_since, time(NULL));
+    counts_add(&who->counts->parked, 1);
     if (p->n == 1)
         uv_timer_start(&p->tick, on_tick, PARKING_PACE_MS, PARKING_PACE_MS);
     return true;

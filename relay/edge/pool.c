@@ -24,13 +24,15 @@ enum {
 static void on_moved(void *user, struct upstream *u, enum upstream_state before);
 static void on_failed(void *user, struct upstream *u);
 static void on_silent(void *user, struct upstream *u);
+static void on_heard(void *user, struct upstream *u);
 static void on_aborted(void *user, struct upstream *u);
 static void on_ended(void *user, struct upstream *u, enum upstream_end how);
 static void on_gone(void *user, struct upstream *u);
 static void on_tick(uv_timer_t *timer);
 static void end_if_empty(struct pool *p);
 
-static const struct upstream_owner owner = { on_moved, on_failed, on_silent, on_aborted, on_ended, on_gone };
+static const struct upstream_owner owner = { on_moved,   on_failed, on_silent, on_heard,
+                                             on_aborted, on_ended,  on_gone };
 
 /* ---- lists ---- */
 
@@ -160,6 +162,8 @@ static void on_moved(void *user, struct upstream *u, enum upstream_state before)
     }
     if (from == L_USED)
         pool_note_used(l, u);
+    if ((from == L_USED || from == L_OPENING) && to != L_USED && to != L_IDLE && to != L_WARM)
+        pool_note_unanswered(l);
     if (to == L_IDLE && !l->snap)
         upstream_close(u); /* nobody can ask for it any more */
     if (l->plain || before != UPSTREAM_OPENING ||
@@ -199,6 +203,14 @@ static void on_silent(void *user, struct upstream *u)
         log_warn_limited(l->snap ? l->snap->agent : "pool", "a visitor waits, and a lane does not answer",
                          kv_str("agent", l->snap ? l->snap->agent : NULL), kv_int("lane", (int64_t)l->id));
     l->pool->events->silent(l->pool->user, l->id);
+}
+
+static void on_heard(void *user, struct upstream *u)
+{
+    struct lane *l = user;
+
+    (void)u;
+    l->asked_at_ms = 0;
 }
 
 static void on_aborted(void *user, struct upstream *u)
@@ -277,6 +289,14 @@ bool pool_has_room(const struct lane *l)
     return spare(l) > 0 || (streams(l) - l->n[L_IDLE] < most(l) && !has_many_leaving(l));
 }
 
+static void note_asked(const struct pool *p, const struct upstream *u)
+{
+    struct lane *l = pool_find_lane(p, upstream_lane(u)); /* a kept stream may be another's */
+
+    if (l && l->asked_at_ms == 0)
+        l->asked_at_ms = loop_now_ms(p->loop);
+}
+
 struct upstream *pool_take_from(struct lane *l, const struct snap_target *target,
                                 const struct purpose_alone *alone, enum pool_reuse reuse,
                                 const struct upstream_events *events, void *user)
@@ -289,6 +309,7 @@ struct upstream *pool_take_from(struct lane *l, const struct snap_target *target
         return NULL;
     upstream_link(u)->http2 = reuse == POOL_HTTP2;
     upstream_take(u, target, alone, events, user);
+    note_asked(l->pool, u);
     if (!upstream_used_before(u)) {
         upstream_link(u)->claim = l->snap->claim;
         pool_look_for_waits(l->pool);

@@ -149,16 +149,25 @@ static bool is_waited_for(const struct lane *l, const struct upstream *u)
     return false;
 }
 
-void pool_note_used(struct lane *l, struct upstream *u)
+void pool_note_used(const struct lane *l, struct upstream *u)
 {
-    if (upstream_answered(u)) {
+    if (upstream_answered(u))
         machine_note_done(l->machine, upstream_brought(u), loop_now_ms(l->pool->loop));
-        l->asked_at_ms = 0;
-    }
     if (upstream_state(u) == UPSTREAM_IDLE && is_waited_for(l, u))
         upstream_hurry(u);
     if (l->machine->doubts_n > 0 && upstream_answered(u))
         machine_note_answered(l->machine, upstream_item(u), upstream_route(u));
+}
+
+void pool_note_unanswered(struct lane *l)
+{
+    const int lists[] = { L_USED, L_OPENING };
+
+    for (size_t i = 0; l->asked_at_ms != 0 && i < sizeof lists / sizeof lists[0]; i++)
+        for (struct upstream *u = l->lists[lists[i]]; u; u = upstream_link(u)->next)
+            if (upstream_waits(u))
+                return;
+    l->asked_at_ms = 0;
 }
 
 void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end how)
@@ -223,10 +232,10 @@ static bool is_better_lane(const struct lane *l, const struct lane *other)
 {
     uint64_t home = l->machine->together;
 
-    if (is_stalled(l) != is_stalled(other))
-        return is_stalled(other);
     if (!keep_together(l, other))
         return streams_of(l->snap) < streams_of(other->snap);
+    if (is_stalled(l) != is_stalled(other))
+        return is_stalled(other);
     if (has_too_many_lasting(l, other) || has_too_many_lasting(other, l))
         return has_too_many_lasting(other, l);
     if ((l->id == home) != (other->id == home))
@@ -337,8 +346,6 @@ struct lane *pool_choose(struct pool *p, const struct snap_target *target, uint6
     if (!best.lane || best.full)
         return NULL;
     best.lane->machine->turn = p->choices;
-    if (best.lane->asked_at_ms == 0)
-        best.lane->asked_at_ms = now_ms;
     move_home(best.lane);
     machine_begin_trial_if_due(best.lane->machine, target->item, target->route, now_ms);
     if (way)
@@ -379,7 +386,7 @@ static struct upstream *find_idle(const struct lane *l, const struct snap_target
 }
 
 /* Another lane to the same machine will do, if it is not busy: a kept stream saves the service a connection. Unless short
- * requests keep together, or that lane stands still: then that one only makes room for one here. */
+ * requests keep together: then that one only makes room for one here. */
 static struct upstream *find_idle_there(const struct pool *p, const struct lane *l,
                                         const struct snap_target *target, const struct purpose_alone *alone,
                                         enum pool_reuse reuse, struct upstream **in_the_way)
@@ -393,7 +400,7 @@ static struct upstream *find_idle_there(const struct pool *p, const struct lane 
             (target->lanes[i].lane->busy && !l->snap->busy))
             continue;
         u = find_idle(other, target, alone, reuse);
-        if (u && (keep_together(l, other) || is_stalled(other))) {
+        if (u && keep_together(l, other)) {
             *in_the_way = u;
             u = NULL;
         }

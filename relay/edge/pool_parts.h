@@ -20,9 +20,10 @@ struct lane {
     struct service_h2 *shared;    /* connections by HTTP/2, each on a stream of the used ones */
     struct upstream *lists[LISTS];
     unsigned n[LISTS];
-    unsigned wanted;     /* warm streams */
-    long long lasting;   /* of the used ones; known to the other workers by the lane's counts */
-    int64_t asked_at_ms; /* by the first request since its last answer; 0: by none */
+    unsigned wanted;   /* warm streams */
+    long long lasting; /* of the used ones; known to the other workers by the lane's counts */
+    int64_t
+        asked_at_ms; /* since then something waits, and nothing has been heard; 0: nothing waits, or it has */
     int64_t missed_at_ms, proved_at_ms;
     struct retry retry;
     int64_t retry_at_ms; /* no attempt before */
@@ -61,7 +62,9 @@ struct upstream *pool_find_idle(const struct pool *p, const struct lane *l, cons
 /* A lane belongs to the machine that its snap names, until it leaves. */
 void pool_join_machine(struct lane *l);
 void pool_leave_machine(struct lane *l);
-void pool_note_used(struct lane *l, struct upstream *u); /* somebody has done with it */
+void pool_note_used(const struct lane *l, struct upstream *u); /* somebody has done with it */
+void pool_note_unanswered(
+    struct lane *l); /* a stream has gone without an answer, or before it was asked for one */
 void pool_note_end(const struct lane *l, struct upstream *u, enum upstream_end how);
 /* What has no end of its own is broken off, where nothing else is left for an agent that is going to end. */
 void pool_let_machines_go(struct pool *p);

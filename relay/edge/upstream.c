@@ -276,6 +276,8 @@ static void on_received(void *user, const char *bytes, size_t n)
     case UPSTREAM_USED:
         counts_add(&u->counts->bytes_in, n);
         u->brought += n;
+        if (!u->answered)
+            u->owner->heard(u->owner_user, u);
         u->answered = true;
         u->events->received(u->user, bytes, n);
         break;

@@ -29,6 +29,7 @@ struct upstream_owner {
     void (*moved)(void *user, struct upstream *u, enum upstream_state before);
     void (*failed)(void *user, struct upstream *u); /* before it was answered, or because of the answer */
     void (*silent)(void *user, struct upstream *u); /* was not answered in time */
+    void (*heard)(void *user, struct upstream *u);  /* the first of its answer to whoever has taken it */
     void (*aborted)(void *user, struct upstream *u);
     void (*ended)(void *user, struct upstream *u, enum upstream_end how); /* under whoever has taken it */
     void (*gone)(void *user, struct upstream *u);                         /* last */
@@ -100,6 +101,7 @@ void upstream_note_ended(struct upstream *u, enum lane_how how); /* the agent's 
 void upstream_note_consumed(struct upstream *u, uint64_t total); /* the agent's `consumed` */
 uint64_t upstream_look(struct upstream *u); /* once a second: bytes that wait in it, for either side */
 uint64_t upstream_brought(const struct upstream *u); /* bytes, in its last use */
+bool upstream_waits(const struct upstream *u);       /* somebody has it, and has had nothing of an answer */
 bool upstream_lasts(const struct upstream *u);       /* somebody has had it for a second or more */
 uint64_t upstream_stuck(
     const struct upstream *u);           /* the same, if nothing had moved at the last looks; else 0 */

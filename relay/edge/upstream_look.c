@@ -82,6 +82,11 @@ uint64_t upstream_brought(const struct upstream *u)
     return u->brought;
 }
 
+bool upstream_waits(const struct upstream *u)
+{
+    return u->events && !u->answered;
+}
+
 bool upstream_lasts(const struct upstream *u)
 {
     return u->events && loop_now_ms(u->loop) - u->taken_ms >= LASTING_MS;

@@ -100,7 +100,7 @@ static enum state size_byte(struct h1_body *b, char c)
 }
 
 /* Blanks around ';' and '=' are refused like all others: RFC 9112 7.1.1 calls them bad, and nobody sends them. What is
- * padded has them here too. */
+ * padded has them here too, but around '='. */
 static enum state extension_end(struct h1_body *b, char c)
 {
     if (c == '\r')

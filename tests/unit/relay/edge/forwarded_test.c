@@ -292,7 +292,13 @@ static void test_what_the_service_is_told_behind_the_end_of_tls(void **state)
         { "10.0.0.1", GET FWD "for=203.0.113.7;proto=https\r\nX-Forwarded-Proto: http\r\n\r\n",
           SAYS("a.test", "203.0.113.7, 10.0.0.1", "http", "8080", "203.0.113.7",
                "for=203.0.113.7;proto=https, for=10.0.0.1;host=a.test;proto=http") },
+        { "10.0.0.1", GET FWD "for=203.0.113.7\r\nX-Forwarded-Proto: https\r\n\r\n",
+          SAYS("a.test", "203.0.113.7, 10.0.0.1", "https", "443", "203.0.113.7",
+               "for=203.0.113.7, for=10.0.0.1;host=a.test;proto=https") },
         /* not by a proxy that writes X-Forwarded-For alone */
+        { "10.0.0.1", GET FWD "for=203.0.113.7;proto=https\r\n" XFF "203.0.113.7\r\n\r\n",
+          SAYS("a.test", "203.0.113.7, 10.0.0.1", "http", "8080", "203.0.113.7",
+               "for=203.0.113.7;proto=https, for=10.0.0.1;host=a.test;proto=http") },
         { "10.0.0.1", GET FWD "for=6.6.6.6;proto=https\r\n" XFF "203.0.113.7\r\n\r\n",
           SAYS("a.test", "203.0.113.7, 10.0.0.1", "http", "8080", "203.0.113.7",
                "for=203.0.113.7, for=10.0.0.1;host=a.test;proto=http") },
