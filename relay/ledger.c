@@ -45,21 +45,11 @@ void ledger_note_trouble(struct ledger_entry *entry, const char *trouble)
     entry->trouble = trouble ? mem_copy(trouble) : NULL;
 }
 
-static bool is_in_state(const struct ledger_entry *entry, const char *state)
-{
-    return entry->state && state && strcmp(entry->state, state) == 0;
-}
-
 void ledger_note_state(struct ledger_entry *entry, const char *state, time_t now)
 {
-    if (!is_in_state(entry, state))
+    if (!entry->state || !state || strcmp(entry->state, state) != 0)
         entry->state_since = now;
     entry->state = state;
-}
-
-time_t ledger_state_since(const struct ledger_entry *entry, const char *state, time_t now)
-{
-    return is_in_state(entry, state) ? entry->state_since : now;
 }
 
 static void entry_free(struct ledger_entry *entry)

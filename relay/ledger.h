@@ -33,8 +33,6 @@ struct ledger_entry *ledger_keep(struct ledger *l, const char *name); /* the sam
 void ledger_note_trouble(struct ledger_entry *entry, const char *trouble);
 /* Borrows it for good; NULL: there is no such site now. */
 void ledger_note_state(struct ledger_entry *entry, const char *state, time_t now);
-/* Since when it is in this state: what has changed is noted with the next snapshot, a moment later. */
-time_t ledger_state_since(const struct ledger_entry *entry, const char *state, time_t now);
 void ledger_forget(struct ledger *l); /* all that were not kept since the last time */
 /* Of all sites and ports since the start. Sites have requests, ports have connections, which do not count as such. */
 void ledger_count(const struct ledger *l, struct history_totals *totals);

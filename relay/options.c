@@ -338,8 +338,8 @@ static void check_routes(struct opt_conf *conf, const char *name, const struct r
         struct err why = { 0 };
 
         if (i == POLICY_ROUTES)
-            opt_errors_add_pair(errors, conf, "domain", name, "route", route, "more than %d of them",
-                                POLICY_ROUTES);
+            opt_errors_add_pair(errors, conf, "domain", name, "route", route,
+                                "more than %d of them; take the rest out", POLICY_ROUTES);
         if (policy_check_path(route->name, &why) != 0 || relay_upstream(&at, route->value, &why) != 0)
             opt_errors_add_pair(errors, conf, "domain", name, "route", route, "%s", why.text);
     }

@@ -13,22 +13,15 @@ struct domains_status {
     json_t *list;
 };
 
-/* While requests wait for a site that is not up it is parked, since the first of them waits. Behind that its own state lasts:
- * a visitor who goes away does not make it down anew. */
-static void add_state(json_t *domain, const char *state, const struct ledger_entry *entry)
+/* A site that is not up is parked while requests wait for it. It has been away for no shorter time then. */
+static void add_state(json_t *domain, const char *state, struct ledger_entry *entry)
 {
-    const struct counts *counts = entry->counts;
-    long long parked = atomic_load(&counts->parked);
-    time_t since = ledger_state_since(entry, state, time(NULL));
+    long long parked = atomic_load(&entry->counts->parked);
 
-    if (parked > 0 && strcmp(state, "up") != 0) {
-        time_t waits_since = (time_t)atomic_load(&counts->parked_since);
-
-        state = "parked";
-        since = waits_since > since ? waits_since : since;
-    }
-    json_object_set_new(domain, "state", json_string(state));
-    json_object_set_new(domain, "since", json_time(since));
+    ledger_note_state(entry, state, time(NULL)); /* the snapshot that does so may still be to come */
+    json_object_set_new(domain, "state",
+                        json_string(parked > 0 && strcmp(state, "up") != 0 ? "parked" : state));
+    json_object_set_new(domain, "since", json_time(entry->state_since));
     json_object_set_new(domain, "parked", json_integer(parked));
 }
 
@@ -59,7 +52,7 @@ static json_t *guard_status(const struct relay *r, const struct lanes_site *site
 static void add_domain_status(void *user, const struct lanes_site *site)
 {
     struct domains_status *d = user;
-    const struct ledger_entry *entry = ledger_of(&d->relay->ledger, site->name);
+    struct ledger_entry *entry = ledger_of(&d->relay->ledger, site->name);
     const struct counts *counts = entry->counts;
     json_t *domain = fixed_site_status(d->relay->fixed, site->name);
 

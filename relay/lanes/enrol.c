@@ -370,15 +370,12 @@ static bool is_invited(const struct enrol *en, const char *name)
     return false;
 }
 
-/* Of an enrolled agent: the configuration's section that has its name or its key. That one may connect, and still could
- * without the enrolment. NULL: there is none. */
+/* The configuration's section that has the key of an enrolled agent, which therefore could connect without the enrolment
+ * as well. NULL: there is none. */
 static const struct roster_agent *section_over(const struct enrol *en, const struct enrolled *enrolled)
 {
-    const struct roster *roster = en->host->roster(en->host->user);
-    const struct roster_agent *agent = roster_find(roster, enrolled->name);
+    const struct roster_agent *agent = roster_find_key(en->host->roster(en->host->user), enrolled->key);
 
-    if (!agent)
-        agent = roster_find_key(roster, enrolled->key);
     return agent && agent->since == 0 ? agent : NULL;
 }
 
@@ -423,9 +420,12 @@ static void refuse_revoke(const struct enrol *en, const char *name, struct http_
                          "there is neither an agent nor an invitation called %s; see tunnelctl agents", name);
 }
 
+/* An enrolled agent that the configuration has taken the name of is gone as well, and the lanes are not its own. */
 static void take_away(struct enrol *en, const char *name, bool was_agent, struct http_reply *reply)
 {
-    size_t lanes = was_agent ? en->host->lanes_of(en->host->user, name) : 0; /* they will be ended */
+    const struct roster_agent *agent = roster_find(en->host->roster(en->host->user), name);
+    size_t lanes =
+        agent && agent->since ? en->host->lanes_of(en->host->user, name) : 0; /* they will be ended */
     struct err why = { 0 };
 
     if (invites_remove(en->invites, name, &why) != 0 || en->host->changed(en->host->user, &why) != 0) {
