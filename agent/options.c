@@ -426,8 +426,8 @@ static void check_services(struct opt_conf *conf, const char *name, const struct
         const struct opt_pair *route = &d->routes.list[i];
 
         if (i == POLICY_ROUTES)
-            opt_errors_add_pair(errors, conf, "domain", name, "route", route, "more than %d of them",
-                                POLICY_ROUTES);
+            opt_errors_add_pair(errors, conf, "domain", name, "route", route,
+                                "more than %d of them; take the rest out", POLICY_ROUTES);
         if (policy_check_path(route->name, &why) != 0 || check_service(route->value, &speaks_tls, &why) != 0)
             opt_errors_add_pair(errors, conf, "domain", name, "route", route, "%s", why.text);
     }
@@ -516,7 +516,8 @@ static void check_networks(struct opt_conf *conf, const char *name, const char *
                            struct opt_errors *errors)
 {
     if (list->n > CIDR_JSON_MAX)
-        opt_errors_add_at(errors, conf, "tcp", name, key, "more than %d of them", CIDR_JSON_MAX);
+        opt_errors_add_at(errors, conf, "tcp", name, key, "more than %d of them; take the rest out",
+                          CIDR_JSON_MAX);
 }
 
 /* The section before number `section` that listens there, too; NULL when none does. */

@@ -307,14 +307,17 @@ static void close_timer(uv_timer_t *timer)
         uv_close((uv_handle_t *)timer, NULL);
 }
 
-/* We are ending as it is, and in order. libuv gives each signal its deadly default back first: meanwhile none may come, to
- * this thread, nor to those that are left, which block them all. */
+/* We are ending as it is, and in order. libuv gives each signal its deadly default back first: meanwhile none may come to
+ * this thread. */
 static void ignore_signals(struct daemon *d)
 {
-    sigset_t all;
+    sigset_t ours;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &ours, NULL);
     loop_stop_signals(&d->loop);
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);

@@ -153,7 +153,8 @@ static void check_set(struct opt_conf *conf, const char *name, const struct opt_
     struct err why = { 0 };
 
     if (i == POLICY_HEADERS)
-        opt_errors_add_pair(errors, conf, "domain", name, key, pair, "more than %d of them", POLICY_HEADERS);
+        opt_errors_add_pair(errors, conf, "domain", name, key, pair,
+                            "more than %d of them; take the rest out", POLICY_HEADERS);
     if (!pair->value[0])
         opt_errors_add_pair(errors, conf, "domain", name, key, pair,
                             "%.80s has no value; write unset_header %.80s = to take it away", pair->name,
@@ -175,7 +176,8 @@ static void check_unset(struct opt_conf *conf, const char *name, const struct op
     struct err why = { 0 };
 
     if (i == POLICY_HEADERS)
-        opt_errors_add_pair(errors, conf, "domain", name, key, pair, "more than %d of them", POLICY_HEADERS);
+        opt_errors_add_pair(errors, conf, "domain", name, key, pair,
+                            "more than %d of them; take the rest out", POLICY_HEADERS);
     if (pair->value[0])
         opt_errors_add_pair(errors, conf, "domain", name, key, pair,
                             "%.80s has a value; write unset_header %.80s = without one", pair->name,
@@ -259,7 +261,8 @@ static void check_networks(struct opt_conf *conf, const char *name, const char *
                            struct opt_errors *errors)
 {
     if (list->n > CIDR_JSON_MAX)
-        opt_errors_add_at(errors, conf, "domain", name, key, "more than %d of them", CIDR_JSON_MAX);
+        opt_errors_add_at(errors, conf, "domain", name, key, "more than %d of them; take the rest out",
+                          CIDR_JSON_MAX);
 }
 
 static void check_passwords(struct opt_conf *conf, const char *name, const struct policy_conf *p,

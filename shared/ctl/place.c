@@ -42,16 +42,33 @@ static int hold(struct ctl_place *p, struct err *e)
     return 0;
 }
 
+/* As the daemon was told it, not where a link leads: it finds includes beside that. */
+static enum ctl_exit ask_config(struct ctl *c, char **path)
+{
+    json_t *config;
+    enum ctl_exit result = ctl_ask_aside(c, "GET", "/v1/config", &config);
+    const char *first = json_string_value(json_array_get(json_object_get(config, "files"), 0));
+
+    *path = mem_copy(first ? first : "");
+    json_decref(config);
+    return result;
+}
+
 enum ctl_exit ctl_place_find(struct ctl *c, const char *base, struct ctl_place *p)
 {
     json_t *version;
     enum ctl_exit result = ctl_ask_aside(c, "GET", "/v1/version", &version);
-    const char *config, *slash;
+    char *config = NULL;
+    const char *slash;
     struct err why = { 0 };
 
-    if (result != CTL_WELL)
+    if (result == CTL_WELL)
+        result = ask_config(c, &config);
+    if (result != CTL_WELL) {
+        json_decref(version);
+        free(config);
         return result;
-    config = ctl_text(version, "config");
+    }
     slash = strrchr(config, '/');
     p->folder = mem_copy_n(config, slash ? (size_t)(slash - config) : 0);
     p->base = mem_copy(base);
@@ -69,6 +86,7 @@ enum ctl_exit ctl_place_find(struct ctl *c, const char *base, struct ctl_place *
         result = CTL_FAILING;
     }
     json_decref(version);
+    free(config);
     return result;
 }
 
@@ -147,10 +165,13 @@ const char *ctl_section_origin(const json_t *config, const char *kind, const cha
 
 bool ctl_place_is(const struct ctl_place *p, const char *origin)
 {
-    const char *slash = strrchr(origin, '/'), *file = slash ? slash + 1 : origin;
-    size_t n = strlen(p->base);
+    char *file = mem_format("agent.d/%s", p->base);
+    const char *colon = strrchr(origin, ':');
+    size_t n = strlen(file), whole = colon ? (size_t)(colon - origin) : 0;
+    bool ends = whole >= n && memcmp(colon - n, file, n) == 0;
 
-    return strncmp(file, p->base, n) == 0 && file[n] == ':';
+    free(file);
+    return ends && (whole == n || colon[-(ptrdiff_t)n - 1] == '/');
 }
 
 int ctl_place_fits(const struct ctl_place *p, const json_t *config, const char *kind, const char *name,

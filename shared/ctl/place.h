@@ -21,8 +21,8 @@ must_check int ctl_place_fits(const struct ctl_place *p, const json_t *config, c
                               const char *name, struct err *e);
 /* "FILE:LINE" of a line of the section of this kind and name; "" when there is none. */
 const char *ctl_section_origin(const json_t *config, const char *kind, const char *name);
-bool ctl_place_is(const struct ctl_place *p,
-                  const char *origin); /* whether that "FILE:LINE" is in this file */
+/* Whether that "FILE:LINE" is in this file. */
+bool ctl_place_is(const struct ctl_place *p, const char *origin);
 /* The value of an option, as text; "" when there is no such section. */
 const char *ctl_option(const json_t *config, const char *kind, const char *name, const char *key);
 /* Makes the folder where it is missing. -1 with the reason. */
