@@ -166,12 +166,16 @@ const char *ctl_section_origin(const json_t *config, const char *kind, const cha
 bool ctl_place_is(const struct ctl_place *p, const char *origin)
 {
     char *file = mem_format("agent.d/%s", p->base);
-    const char *colon = strrchr(origin, ':');
-    size_t n = strlen(file), whole = colon ? (size_t)(colon - origin) : 0;
-    bool ends = whole >= n && memcmp(colon - n, file, n) == 0;
+    const char *colon = strrchr(origin, ':'), *begin = colon;
+    size_t n = strlen(file);
+    bool is_it = false;
 
+    if (colon && (size_t)(colon - origin) >= n) {
+        begin -= n;
+        is_it = memcmp(begin, file, n) == 0 && (begin == origin || begin[-1] == '/');
+    }
     free(file);
-    return ends && (whole == n || colon[-(ptrdiff_t)n - 1] == '/');
+    return is_it;
 }
 
 int ctl_place_fits(const struct ctl_place *p, const json_t *config, const char *kind, const char *name,
