@@ -8,6 +8,7 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -124,6 +125,30 @@ def test_a_file_whose_name_ends_alike_is_another_one(house: House) -> None:
     before = house.state()
     done = house.ctl("remove", "a.test")
     assert done.code == 1 and "my-a.test.ini:2, which tunnelctl did not write" in done.err and house.state() == before
+
+
+def test_a_file_of_the_same_name_in_another_folder(house: House) -> None:
+    house.daemon.conf.write_text(house.daemon.conf.read_text().replace("[agent]\n", "[agent]\ninclude = agent.d/*.ini sites/*.ini\n"))
+    for folder, text in ("sites", "[domain a.test]\nservice = http://127.0.0.1:80\n"), ("agent.d", "; written by tunnelctl add\n"):
+        (house.daemon.conf.parent / folder).mkdir()
+        (house.daemon.conf.parent / folder / "a.test.ini").write_text(text)
+    assert house.daemon.post("/v1/reload").status == 200
+    before = house.state()
+    for words in ["remove", "a.test"], ["add", "a.test", "http://127.0.0.1:81"]:
+        done = house.ctl(*words)
+        assert done.code == 1 and "sites/a.test.ini:2" in done.err and house.state() == before
+
+
+def test_a_link_to_the_configuration(house: House, folder: Path) -> None:
+    """Sites are included from beside it, not from beside what it leads to."""
+    house.daemon.stop()
+    link = folder / "linked" / "agent.ini"
+    link.parent.mkdir()
+    link.symlink_to(house.daemon.conf)
+    house.daemon.start(conf=link)
+    assert house.ctl("add", "a.test", "http://127.0.0.1:80").code == 0
+    assert (link.parent / "agent.d" / "a.test.ini").exists() and house.sites() == ["a.test"]
+    assert house.ctl("remove", "a.test").code == 0 and house.state() == ([], [])
 
 
 def test_a_configuration_that_is_wrong_elsewhere_loses_no_site(house: House) -> None:
