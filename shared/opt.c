@@ -281,7 +281,7 @@ static void add_at(struct opt_errors *errors, const struct spot *at, const char 
     buf_free(&line);
 }
 
-static char *text_of(const char *fmt, va_list args)
+static char *printf_like(1, 0) text_of(const char *fmt, va_list args)
 {
     char *text = NULL;
 
