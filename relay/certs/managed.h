@@ -27,6 +27,7 @@ struct managed {
     struct manager_job *job; /* NULL: there is none */
     bool revokes;            /* a person waits for it to be revoked */
     enum revoke_reason reason;
+    bool came;                /* while the relay runs: what it failed for before may be mended */
     bool forced;              /* a person waits for another one */
     struct http_later *asked; /* who gets the answer; NULL: nobody */
     int64_t look_again_ms;    /* held by the preflight, or by our own disk; 0: not held */

@@ -212,6 +212,8 @@ void manager_obtain(struct manager *m, struct managed *d)
     struct manager_job *j = new_job(m, d);
 
     j->ask.here = d->here;
+    j->ask.came = d->came;
+    d->came = false;
     j->ask.look_again = manager_looks_out(m, d);
     if (j->ask.look_again)
         d->look_out_ms = loop_now_ms(m->loop) + MANAGER_LOOK_OUT_MS;

@@ -34,6 +34,7 @@ struct manager {
     uv_timer_t tick;
     size_t jobs;
     struct manager_counts counts;
+    bool started; /* all that there was before the start is known */
     bool ending, closed;
 };
 

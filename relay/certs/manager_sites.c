@@ -130,6 +130,10 @@ static void describe(struct manager *m, struct managed *d, const struct manager_
         d->names[i] = mem_copy(site->names[i]);
     d->issuer = mem_copy(site->issuer);
     d->agent = mem_copy(site->agent);
+    if (m->started && site->wanted && !d->wanted) {
+        d->came = true;
+        d->look_out_ms = 0;
+    }
     d->wanted = site->wanted;
     d->spare = site->spare;
     d->sites_max = site->sites_max;
@@ -249,6 +253,7 @@ static struct managed *take_back(struct manager *m, const struct manager_site *s
     d->told_state = NULL;
     json_decref(d->told);
     d->told = NULL;
+    d->wanted = false; /* it was gone, and is added again */
     describe(m, d, site);
     return d;
 }
@@ -368,6 +373,7 @@ SSL_CTX *manager_context(struct manager *m, const struct manager_site *site, boo
 
 void manager_forget_unused(struct manager *m)
 {
+    m->started = true;
     for (struct managed **at = &m->first; *at;) {
         struct managed *d = *at;
 

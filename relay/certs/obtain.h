@@ -39,6 +39,7 @@ struct obtain_ask { /* all borrowed */
     bool
         look_again; /* whether names lead here that did not: those left out for it, and all while tries fail */
     int here;       /* how many did at the last such look; -1: there was none */
+    bool came;      /* somebody has added the site, which may have failed before */
     bool forced;    /* a person wants another one, whatever there is */
     struct job *job;
 };

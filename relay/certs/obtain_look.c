@@ -205,6 +205,12 @@ int obtain_watch(struct attempt *t)
 {
     if (!t->ask->look_again || !t->m->last_error || renewal_may_try(&t->m->retry, time(NULL)))
         return 0;
+    if (t->ask->came && renewal_hasten(&t->m->retry, time(NULL)) &&
+        renewal_may_try(&t->m->retry, time(NULL))) {
+        log_info("the site was added again, so a certificate is tried for again",
+                 kv_str("domain", t->m->name));
+        return obtain_save(t);
+    }
     if (t->by->conf->preflight && watch_names(t) != 0)
         return -1;
     watch_dns(t);

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -352,6 +353,29 @@ def test_dns_that_changes_lets_the_next_try_begin(certs: Callable[..., Certs], f
     wait_until(lambda: c.pebble.orders() > orders, "it is ordered again")
     c.wait("valid", "b.test")
     assert "DNS has changed" in c.relay.log()
+
+
+@pytest.mark.parametrize("granted", ["b.test", "*.test.test"])  # listed also while nobody claims it, or forgotten then
+def test_who_is_added_again_need_not_wait(certs: Callable[..., Certs], granted: str) -> None:
+    """What a person does who has mended something. A restart of the relay is nothing of the kind."""
+    name = granted.replace("*", "b")
+    c = certs(f"{DOMAIN} {granted}", items=[DOMAIN], acme={"challenges": "http-01"}, pebble={"authz_reuse": 0})
+    c.wait("valid")
+    c.pebble.dns.a(name, "127.0.0.9")
+    c.claim(DOMAIN, name)
+    for _ in range(2):  # so that its next try is ten minutes away
+        c.wait("failing", name)
+        c.relay.post(f"/v1/certs/{name}/renew")
+    c.restart()
+    c.wait("failing", name)
+    time.sleep(1.5)
+    assert "the site was added again" not in c.relay.log()
+    c.claim(DOMAIN)
+    time.sleep(1.5)
+    c.pebble.dns.a(name)
+    c.claim(DOMAIN, name)
+    c.wait("valid", name)
+    assert c.relay.log().count("the site was added again") == 1
 
 
 def test_another_authority_takes_over(certs: Callable[..., Certs]) -> None:
