@@ -89,7 +89,7 @@ static const struct opt options[] = {
           "Addresses that agents put into DNS for this machine. auto: the public ones of its interfaces; where a provider's "
           "NAT hides the IPv4 address, the one that the agent reaches it at." },
     { "relay", "lane_socket", OPT_PATH, offsetof(struct relay_conf, lane_socket),
-      .def = "/run/tunnel-relay/lane.sock",
+      .def = "/run/tunnel-relay/lane.sock", .check = unix_check_path,
       .help = "Unix socket where tunnel-lane joins the agents' SSH sessions to the relay." },
     { "relay", "lane_user", OPT_TEXT, offsetof(struct relay_conf, lane_user), .def = "tunnel",
       .help =

@@ -3,6 +3,7 @@
 #define SHARED_DAEMON_CONF_H
 #include "shared/alerts/alerts_conf.h"
 #include "shared/opt.h"
+#include "shared/unix_socket.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct daemon_conf {
           OPT_PATH,                                                                                                           \
           offsetof(struct_name, base.control_socket),                                                                         \
           .def = socket,                                                                                                      \
+          .check = unix_check_path,                                                                                           \
           .help = "Unix socket that tunnelctl talks to. Its owner and the group tunnel-admin may use it." },                  \
         { kind,                                                                                                               \
           "admin_listen",                                                                                                     \

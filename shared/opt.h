@@ -76,12 +76,13 @@ enum opt_flags {
 struct opt {
     const char *kind, *key; /* [kind] or [kind name], key = … */
     enum opt_type type;
-    size_t offset;                                 /* of the field in the section's struct */
-    const char *def;                               /* default, as text; goes through the same parser */
-    void (*def_of)(char *text, size_t room);       /* or made from this machine, when def is NULL */
-    int64_t min, max;                              /* OPT_NUMBER, OPT_DURATION, OPT_SIZE */
-    const char *const *choices;                    /* OPT_CHOICE, OPT_LOG, NULL at the end */
-    int (*check)(const char *text, struct err *e); /* OPT_TEXT: what else it has to be; may be NULL */
+    size_t offset;                           /* of the field in the section's struct */
+    const char *def;                         /* default, as text; goes through the same parser */
+    void (*def_of)(char *text, size_t room); /* or made from this machine, when def is NULL */
+    int64_t min, max;                        /* OPT_NUMBER, OPT_DURATION, OPT_SIZE */
+    const char *const *choices;              /* OPT_CHOICE, OPT_LOG, NULL at the end */
+    int (*check)(const char *text,
+                 struct err *e); /* OPT_TEXT, OPT_PATH: what else it has to be; may be NULL */
     unsigned flags;
     const char *sample; /* a value to show in the sample file and manual where there is no default */
     const char *help;   /* one or two whole sentences */

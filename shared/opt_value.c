@@ -335,11 +335,15 @@ static int set_text(const struct opt *o, void *values, const struct opt_place *p
         return 0;
     switch (o->type) {
     case OPT_NAME: return set_name(place, text, field, e);
-    case OPT_PATH: return set_path(place, text, field, e);
     case OPT_SECRET_FILE: return set_secret_file(o, place, text, field, e);
     case OPT_LOG: return set_log(o, place, text, field, e);
-    default: *field = arena_copy_str(place->arena, text); return o->check ? o->check(*field, e) : 0;
+    case OPT_PATH:
+        if (set_path(place, text, field, e) != 0)
+            return -1;
+        break;
+    default: *field = arena_copy_str(place->arena, text); break;
     }
+    return o->check ? o->check(*field, e) : 0;
 }
 
 int opt_value_set(const struct opt *o, void *values, const struct opt_place *place, struct str arg,

@@ -15,12 +15,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+int unix_check_path(const char *path, struct err *e)
+{
+    const size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+
+    if (strlen(path) > most)
+        return err_set(e, ERR_INPUT, "%s is longer than the %zu bytes a socket's path may have", path, most);
+    return 0;
+}
+
 static int address_of(const char *path, struct sockaddr_un *addr, struct err *e)
 {
     *addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof addr->sun_path)
-        return err_set(e, ERR_INPUT, "%s is longer than the %zu bytes a socket's path may have", path,
-                       sizeof addr->sun_path - 1);
+    if (unix_check_path(path, e) != 0)
+        return -1;
     strcpy(addr->sun_path, path);
     return 0;
 }

@@ -20,6 +20,8 @@ must_check int unix_listen(struct unix_listener *l, const char *path, const char
 /* Removes the file, if it is still the one that unix_listen made. The descriptor is its user's to close. */
 void unix_listener_remove(struct unix_listener *l);
 
+/* Whether a socket can have this path at all. */
+must_check int unix_check_path(const char *path, struct err *e);
 /* A connected, blocking socket, or -1. ERR_MISSING: nobody listens there. */
 must_check int unix_connect(const char *path, struct err *e);
 #endif

@@ -43,6 +43,16 @@ int issuer_check_directory(const char *text, struct err *e)
     return 0;
 }
 
+/* What an authority would refuse, so that every order would fail. */
+int issuer_check_email(const char *text, struct err *e)
+{
+    const char *at = strchr(text, '@');
+
+    if (!at || at == text || !at[1] || strchr(at + 1, '@') || strpbrk(text, " \t,;:<>?\"\\"))
+        return err_set(e, ERR_INPUT, "not one mail address, such as you@sassy-cat-pics.com");
+    return 0;
+}
+
 static const char *staging_of(const char *directory)
 {
     for (size_t i = 0; i < DIRECTORIES_N; i++)

@@ -22,6 +22,7 @@ struct issuer_conf {
 /* The URL of a directory as it is written in the file. */
 const char *issuer_directory(const char *text);
 must_check int issuer_check_directory(const char *text, struct err *e);
+must_check int issuer_check_email(const char *text, struct err *e);
 /* The one that is asked first, when it is to be tried whether a new configuration works at all; NULL: there is none. */
 const char *issuer_staging(const struct issuer_conf *c);
 /* What is written there, read; it was checked. */
@@ -53,7 +54,7 @@ extern const char *const issuer_words[];
         ISSUER_ROW("directory", OPT_TEXT, directory, .check = issuer_check_directory, .def = "letsencrypt",  \
                    .help = "The authority: letsencrypt, letsencrypt-staging, zerossl, google, or the "       \
                            "https:// URL of an ACME directory."),                                            \
-        ISSUER_ROW("email", OPT_TEXT, email, .sample = "you@example.com",                                    \
+        ISSUER_ROW("email", OPT_TEXT, email, .check = issuer_check_email, .sample = "you@example.com",       \
                    .help = "Where the authority may write to about the account."),                           \
         ISSUER_ROW("challenges", OPT_WORDS, challenges, .def = "tls-alpn-01 http-01 dns-01",                 \
                    .help = "How it is shown that a name is ours, in the order in which it is tried. A "      \

@@ -149,6 +149,7 @@ ROWS = [
     row("empty name in quotes", 'name = ""\n', ("5: ROLE.name =", "give a value")),
     row("value that turns text around", "name = \u202eip\n", ("5: ROLE.name = \\xe2\\x80\\xaeip", NAME)),
     whole("empty path", "[ROLE]\nstate_dir =\n", ("2: ROLE.state_dir =", "the default is /var/lib/tunnel-ROLE")),
+    whole("socket path", f"[ROLE]\ncontrol_socket = /{'s' * 107}\n", ("2: ROLE.control_socket = /" + "s" * 59 + "…", "longer than the 107 bytes")),
     whole("empty socket path", "[ROLE]\ncontrol_socket = ; none\n", ("2: ROLE.control_socket =", "give a value")),
     whole("empty log", "[ROLE]\nlog =\n", ("2: ROLE.log =", "the default is stderr")),
     whole("path from home", "[ROLE]\nstate_dir = ~/state\n", ("2: ROLE.state_dir = ~/state", "write the whole path")),
@@ -318,7 +319,8 @@ RELAY_ROWS = [
     *rows_of("lane_user", ("", "give a value; the default is tunnel")),
     *rows_of("tls_profile", *((text, "not modern or intermediate; the default is intermediate") for text in (
         "old", "Modern", "1.3", "modern intermediate", ""))),
-    *rows_of("lane_socket", ("", "the default is /run/tunnel-relay/lane.sock"), ("~/lane", "write the whole path")),
+    *rows_of("lane_socket", ("", "the default is /run/tunnel-relay/lane.sock"), ("~/lane", "write the whole path"),
+             ("/run/" + "s" * 103, "longer than the 107 bytes")),
     *rows_of("access_log", ("", "is empty; give a value"), ("~/access.log", "write the whole path")),
     *rows_of("access_log_format", *((text, FORMAT) for text in ("common", "JSON", "json combined", ""))),
     *rows_of("access_log", ("access.log", "not off or on"), ("", "not off or on"), section="[domain a.test]\n"),
@@ -326,6 +328,8 @@ RELAY_ROWS = [
              section="[acme]\n"),
     *rows_of("directory", *((text, "not letsencrypt, letsencrypt-staging, zerossl, google or an https:// URL") for text in (
         "http://ca.test/dir", "https://", "Letsencrypt", "ca.test", "https://ca.test/a b")), section="[acme]\n"),
+    *rows_of("email", *((text, "not one mail address, such as you@sassy-cat-pics.com") for text in (
+        "you", "@a.test", "you@", "you@a.test, me@a.test", "mailto:you@a.test", "You <you@a.test>")), section="[acme]\n"),
     *rows_of("challenges", ("http", "http is not tls-alpn-01, http-01 or dns-01"), ("", "is empty, and no certificate could be had"),
              ("http-01 http-01", "http-01 stands there twice; write it once"), section="[acme]\n"),
     *rows_of("key_types", ("ed25519", "ed25519"), ("", "is empty; the default is ecdsa"), ("ecdsa p384", "p384 is a second key of the same kind"),
