@@ -365,6 +365,7 @@ static void tell(const struct ctl *c, const struct backup *b)
     size_t i;
 
     if (c->json) {
+        json_object_set(b->manifest, "left_out", b->left_out);
         json_dumpf(b->manifest, stdout, JSON_COMPACT);
         puts("");
         return;

@@ -183,24 +183,36 @@ static enum ctl_exit check_ours(struct ctl *c, const struct site *site, struct b
     return rc == 0 ? result : fail(&why);
 }
 
-static enum ctl_exit take(struct ctl *c, const struct site *site, const struct buf *text)
+/* Where no pattern of an include finds it, until it is known that it may go: beside where it was, with a dot in front. */
+static char *aside_of(const struct ctl_place *p)
 {
-    struct err why = { 0 };
-    enum ctl_exit result;
+    const char *base = strrchr(p->path, '/') + 1;
 
-    if (unlink(site->place.path) != 0) {
-        fprintf(stderr, "tunnelctl: cannot remove %s; run this as root, or as who owns that folder\n",
-                site->place.path);
-        return CTL_FAILING;
+    return mem_format("%.*s.%s.removed", (int)(base - p->path), p->path, base);
+}
+
+static enum ctl_exit take(struct ctl *c, const struct site *site)
+{
+    const char *path = site->place.path;
+    char *aside = aside_of(&site->place);
+    enum ctl_exit result = CTL_FAILING;
+
+    if (rename(path, aside) != 0) {
+        fprintf(stderr, "tunnelctl: cannot remove %s; run this as root, or as who owns that folder\n", path);
+        free(aside);
+        return result;
     }
     result = reload(c);
-    if (result != CTL_WELL) {
-        if (file_write(site->place.path, buf_bytes(text), text->len, 0644, &why) != 0)
-            (void)fail(&why);
+    if (result == CTL_WELL) {
+        (void)unlink(aside);
+        if (!c->json)
+            printf("removed %s\n", site->name);
+    } else {
+        if (rename(aside, path) != 0)
+            fprintf(stderr, "tunnelctl: what was in %s is in %s now\n", path, aside);
         fprintf(stderr, "tunnelctl: %s was not removed\n", site->name);
-    } else if (!c->json) {
-        printf("removed %s\n", site->name);
     }
+    free(aside);
     return result;
 }
 
@@ -216,7 +228,7 @@ enum ctl_exit ctl_remove(struct ctl *c)
     if (result == CTL_WELL)
         result = check_ours(c, &site, &text);
     if (result == CTL_WELL)
-        result = take(c, &site, &text);
+        result = take(c, &site);
     buf_free(&text);
     ctl_place_free(&site.place);
     return result;

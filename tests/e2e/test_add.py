@@ -117,6 +117,22 @@ def test_a_file_with_another_section_is_not_removed(house: House) -> None:
     assert house.ctl("remove", "a.test").code == 0 and house.state() == ([], [])
 
 
+def test_a_removal_that_is_refused_changes_nothing(house: House) -> None:
+    """Here by what somebody else has broken meanwhile; the file has its mode and its time again."""
+    assert house.ctl("add", "a.test", "http://127.0.0.1:80").code == 0
+    file = house.files / "a.test.ini"
+    file.chmod(0o640)
+    was = file.stat()
+    (house.files / "b.ini").write_text("[domain b.test]\nservice = gopher://127.0.0.1\n")
+    before = house.state()
+    done = house.ctl("remove", "a.test")
+    assert done.code == 1 and "gopher" in done.err and "a.test was not removed" in done.err and house.state() == before
+    now = file.stat()
+    assert (now.st_mode, now.st_ino, now.st_mtime_ns) == (was.st_mode, was.st_ino, was.st_mtime_ns)
+    (house.files / "b.ini").unlink()
+    assert house.ctl("remove", "a.test").code == 0 and house.state() == ([], [])
+
+
 def test_a_file_whose_name_ends_alike_is_another_one(house: House) -> None:
     house.files.mkdir()
     (house.files / "my-a.test.ini").write_text("[domain a.test]\nservice = http://127.0.0.1:80\n")

@@ -163,6 +163,8 @@ def test_paths_that_go_up(daemons, folder):
     drop_in(agent, "x.ini", "[provider x]\ntype = cloudflare\ntoken_file = ../../outside.token\n")
     assert agent.post("/v1/reload").status == 200
     assert f"not in it, because it is not beside {agent.conf}: {outside}\n" in backup(agent, folder / "b.tar")
+    said = run("tunnelctl", "--socket", agent.socket, "--json", "backup", folder / "c.tar")
+    assert json.loads(said.out)["left_out"] == [str(outside)]
 
 
 def test_a_link_to_the_configuration(daemons, folder):
