@@ -211,7 +211,7 @@ def the_name(m: Machines, block: Block, cloudflare: Cloudflare) -> None:
     zone = cloudflare.zones[NAME]
     wait_until(lambda: zone.values(NAME, "A") == ["127.0.0.1"], "the record is there")
     m.wait_up(NAME)
-    wait_until(lambda: m.cert_state() == "valid", "the certificate is there")
+    wait_until(lambda: m.cert_state() == "valid", "the certificate is there", 2 * PATIENCE_S)  # a first try may have failed between remove and add
 
 
 def certificates(m: Machines, block: Block) -> None:
