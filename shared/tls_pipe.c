@@ -9,6 +9,7 @@
 /* Messages of TLS itself: a handshake takes a few dozen steps, and new keys or an answer to who wants another handshake
  * a few more. Who goes on with them costs time, and memory where he does not read what they are answered with. */
 enum { FREE_STEPS = 1024, STEP_BYTES = 1 << 20 };
+enum { HELD_BYTES = 512 * 1024 }; /* for who begins a message of TLS, and does not go on with it */
 
 /* ---- a BIO over the two buffers: OpenSSL never sees a descriptor ---- */
 
@@ -104,6 +105,7 @@ void tls_pipe_free(struct tls_pipe *t)
 {
     SSL_free(t->ssl);
     t->ssl = NULL;
+    buf_free(&t->held);
 }
 
 static int fail(unsigned long *code, struct err *e)
@@ -158,6 +160,33 @@ static int feed(struct tls_pipe *t, struct buf *plain, unsigned long *code, stru
     }
 }
 
+/* In the middle of a message behind the handshake: OpenSSL writes nothing until it has come whole. */
+static bool is_amid(const struct tls_pipe *t)
+{
+    return t->established && !SSL_is_init_finished(t->ssl);
+}
+
+static void release_held(struct tls_pipe *t)
+{
+    struct buf held = t->held;
+
+    if (is_amid(t))
+        return;
+    t->held = (struct buf){ 0 };
+    if (held.len > 0)
+        tls_pipe_write(t, buf_bytes(&held), held.len);
+    buf_free(&held);
+    if (t->ends)
+        tls_pipe_end(t);
+}
+
+static int fail_amid(const char *what, unsigned long *code, struct err *e)
+{
+    if (code)
+        *code = 0;
+    return err_set(e, ERR_PEER, "TLS: the other side %s", what);
+}
+
 int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *plain, unsigned long *code,
                   struct err *e)
 {
@@ -167,20 +196,44 @@ int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *p
     t->in_n = n;
     rc = feed(t, plain, code, e);
     t->in = NULL;
+    t->in_n = 0; /* behind its end there may be more, which is nobody's */
+    t->established = t->established || SSL_is_init_finished(t->ssl);
+    if (rc == 0 && t->broken)
+        return fail_amid("has begun a message and does not go on with it", code, e);
+    if (rc == 1 && is_amid(t))
+        return fail_amid("has ended in the middle of a message", code, e);
+    if (rc >= 0)
+        release_held(t);
     return rc;
 }
 
 bool tls_pipe_established(const struct tls_pipe *t)
 {
-    return SSL_is_init_finished(t->ssl);
+    return t->established;
 }
 
+static void hold(struct tls_pipe *t, const char *bytes, size_t n)
+{
+    if (n > HELD_BYTES - t->held.len || t->broken) {
+        t->broken = true;
+        buf_free(&t->held);
+    } else {
+        buf_add(&t->held, bytes, n);
+    }
+}
+
+/* Never short: the BIO takes everything. */
 void tls_pipe_write(struct tls_pipe *t, const char *bytes, size_t n)
 {
     while (n > 0) {
         int part = n > (1u << 20) ? 1 << 20 : (int)n;
-        int sent = SSL_write(t->ssl, bytes, part); /* never short: the BIO takes everything */
+        int sent;
 
+        if (is_amid(t)) {
+            hold(t, bytes, n);
+            return;
+        }
+        sent = SSL_write(t->ssl, bytes, part);
         if (sent <= 0) {
             ERR_clear_error();
             return; /* after a fatal alert; the connection is about to end */
@@ -191,8 +244,14 @@ void tls_pipe_write(struct tls_pipe *t, const char *bytes, size_t n)
     }
 }
 
+size_t tls_pipe_held(const struct tls_pipe *t)
+{
+    return t->held.len;
+}
+
 void tls_pipe_end(struct tls_pipe *t)
 {
+    t->ends = is_amid(t);
     if (SSL_is_init_finished(t->ssl))
         SSL_shutdown(t->ssl);
     ERR_clear_error();

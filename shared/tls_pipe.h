@@ -16,7 +16,9 @@ struct tls_pipe {
     SSL *ssl;
     const char *in; /* lent by tls_pipe_feed for the length of its call */
     size_t in_n;
-    struct buf *out;      /* borrowed: to send, and then to empty */
+    struct buf *out; /* borrowed: to send, and then to empty */
+    struct buf held; /* plain: what could not be encrypted yet */
+    bool established, ends, broken;
     uint64_t plain_bytes; /* that came and went */
     uint32_t steps;       /* of the handshake, and of what comes like one later */
 };
@@ -32,8 +34,11 @@ void tls_pipe_free(struct tls_pipe *t);
  * or 0; an alert may wait in the output. Who changes keys over and over is refused too: see FREE_STEPS. */
 must_check int tls_pipe_feed(struct tls_pipe *t, const char *bytes, size_t n, struct buf *plain,
                              unsigned long *code, struct err *e);
-bool tls_pipe_established(const struct tls_pipe *t);
-/* Encrypts into the output. Only once established. */
+bool tls_pipe_established(const struct tls_pipe *t); /* once it is, it stays so */
+/* Encrypts into the output. Only once established. While the other side is in the middle of a message of TLS itself, such
+ * as a ticket in two records, the bytes are held, until it has come whole: see tls_pipe_held. Who never ends it loses them. */
 void tls_pipe_write(struct tls_pipe *t, const char *bytes, size_t n);
-void tls_pipe_end(struct tls_pipe *t); /* adds a close_notify to the output */
+/* Plain bytes that wait for that; tls_pipe_feed encrypts them into the output. Give it no more until there are none. */
+size_t tls_pipe_held(const struct tls_pipe *t);
+void tls_pipe_end(struct tls_pipe *t); /* adds a close_notify to the output, behind what is held */
 #endif

@@ -32,6 +32,7 @@ struct service_conn {
     bool spoke;       /* it may have read something of ours */
     bool got_notify;  /* the service's close_notify: the end of what it says */
     bool ended_ours;  /* we say nothing more */
+    bool ends_soon;   /* behind what TLS holds */
     uint64_t written; /* plain bytes since nothing was queued */
     enum lane_how how;
     struct err why;
@@ -247,11 +248,21 @@ static void note_notify(struct service_conn *s)
     end_if_done(s);
 }
 
+/* What TLS held has left. */
+static void go_on(struct service_conn *s)
+{
+    if (s->ends_soon)
+        service_conn_shutdown(s);
+    else
+        s->events->drained(s->user);
+}
+
 /* A service of TLS 1.3 says what it makes of us only when we think that all is agreed. */
 static void take_tls(struct service_conn *s, const char *bytes, size_t n)
 {
     struct buf plain = { 0 };
     struct err why = { 0 };
+    bool held = tls_pipe_held(&s->tls->pipe) > 0;
     int rc = service_tls_feed(s->tls, bytes, n, &plain, &why);
 
     flush(s);
@@ -272,6 +283,8 @@ static void take_tls(struct service_conn *s, const char *bytes, size_t n)
         note_notify(s);
     else if (rc == 1)
         fail(s, LANE_REFUSED, "ended the connection during the TLS handshake");
+    if (held && !s->closing && tls_pipe_held(&s->tls->pipe) == 0)
+        go_on(s);
 }
 
 static void on_received(void *user, const char *bytes, size_t n)
@@ -351,7 +364,7 @@ void service_conn_write(struct service_conn *s, const char *bytes, size_t n)
     if (s->closing || s->ended_ours)
         return;
     traffic_add(s->traffic, n, 0);
-    if (stream_queued(s->sock) == 0)
+    if (service_conn_queued(s) == 0)
         s->written = 0;
     s->written += n;
     if (!s->tls) {
@@ -366,6 +379,9 @@ void service_conn_write(struct service_conn *s, const char *bytes, size_t n)
 void service_conn_shutdown(struct service_conn *s)
 {
     if (s->closing || s->ended_ours)
+        return;
+    s->ends_soon = s->tls && tls_pipe_held(&s->tls->pipe) > 0;
+    if (s->ends_soon)
         return;
     if (s->tls) {
         tls_pipe_end(&s->tls->pipe);
@@ -391,12 +407,12 @@ void service_conn_resume(struct service_conn *s)
 
 bool service_conn_full(const struct service_conn *s)
 {
-    return s->sock && stream_full(s->sock);
+    return s->sock && (stream_full(s->sock) || (s->tls && tls_pipe_held(&s->tls->pipe) > 0));
 }
 
 size_t service_conn_queued(const struct service_conn *s)
 {
-    return s->sock ? stream_queued(s->sock) : 0;
+    return s->sock ? stream_queued(s->sock) + (s->tls ? tls_pipe_held(&s->tls->pipe) : 0) : 0;
 }
 
 /* Encrypted, and behind what was said first, they are more, never fewer. */

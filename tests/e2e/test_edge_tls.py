@@ -19,6 +19,7 @@ from path import edge, edges, fronts
 from far_path import LONG
 from programs import PATIENCE_S, limit, need, run, unavailable, wait_until
 from test_ports import quiet_port, up
+from tls13 import ALERT, APPLICATION, CLOSE_NOTIFY, HANDSHAKE, KEY_UPDATE_HEAD, Visitor13
 from visitor import Visitor, connect, context
 from x509 import alternatives, make_pair, openssl, shown, sign
 
@@ -151,6 +152,37 @@ def test_new_keys_all_the_time_end_the_connection(edge):
             asked += 1
     assert asked < 200_000
     assert edge.visit().status == 200
+
+
+@pytest.mark.parametrize("records, behind", [
+    ([(ALERT, CLOSE_NOTIFY)], b"A" * 200),
+    ([(ALERT, CLOSE_NOTIFY)], b""),
+    ([(ALERT, b"\x02\x28")], b"A" * 200),
+    ([(APPLICATION, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")], b""),
+    ([(HANDSHAKE, b"\0\0")], b""),
+    ([], b"A" * 200),
+    ([], b"\x17\x03\x03\0\x20" + bytes(32)),
+])
+@pytest.mark.parametrize("host", ["a.test", "b.test"])  # the second one's answer is the relay's own
+def test_who_says_something_else_in_the_middle_of_a_message(edge, host, records, behind):
+    """With a request in front of it, whose answer is written while a message of TLS itself has come in part."""
+    request = (APPLICATION, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    with Visitor13(edge.port, edge.root, "a.test") as visitor:
+        visitor.send(request, (HANDSHAKE, KEY_UPDATE_HEAD), *records, behind=behind)
+        assert visitor.is_over()
+    assert edge.visit().status == 200
+
+
+def test_an_answer_waits_for_the_rest_of_a_message(edge):
+    request = (APPLICATION, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    with Visitor13(edge.port, edge.root, "a.test") as visitor:
+        visitor.send(request, (HANDSHAKE, KEY_UPDATE_HEAD))
+        visitor.raw.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            visitor.read(1)
+        visitor.raw.settimeout(PATIENCE_S)
+        visitor.send((HANDSHAKE, b"\0"))  # no new keys are asked of the relay
+        assert visitor.read(15) == b"HTTP/1.1 200 OK"
 
 
 # ---- sessions ----

@@ -24,6 +24,7 @@ from test_websocket import (test_a_service_that_breaks_off_is_a_reset_for_the_vi
                             test_messages_of_all_sizes, test_the_visitor_may_end_first,
                             test_what_services_have_taken_is_not_held, wait_unused)
 from upgraded import Service, WebSockets, digest_of, end_with_fin, has_fin, is_reset, send_content, upgrade
+from tls13 import ALERT, APPLICATION, CLOSE_NOTIFY, HANDSHAKE, SERVER, Records, ticket
 from website import Site, notify
 from x509 import make_pair, sign
 
@@ -208,6 +209,66 @@ def test_broken_tls_in_mid_answer_is_a_reset(path):
         assert visitor.head().status == 200 and visitor.exactly(5) == b"whole"
         assert is_reset(visitor)
     assert path.visit("GET", "/echo").status == 200
+
+
+# ---- a service that sends a ticket in two records ----
+
+
+OK = (APPLICATION, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def in_two_records(house, went_on, heard, size):
+    """It reads a head, sends a part of a ticket, and when it has seen that the visitor has said all, the rest."""
+    context = server_context(house.pair("tickets"))
+    context.num_tickets = 0
+
+    def live(sock):
+        message = ticket(400)
+        with Records(sock, context, SERVER) as service:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += service.read(1)
+            service.send((HANDSHAKE, message[:200]))
+            assert went_on.wait(PATIENCE_S)
+            service.send((HANDSHAKE, message[200:]))
+            heard.append(service.read(size))
+            service.send(OK)
+            service.read(1)
+
+    return live
+
+
+@pytest.mark.parametrize("size", [3, 1_000_000])
+def test_an_upload_amid_a_ticket(secure, started, house, size):
+    """Not a byte of it is lost, whether all of it waits for the ticket, or only what is under way."""
+    went_on, heard, body = threading.Event(), [], bytes(i * 7 % 251 for i in range(size))
+    path = secure(domain={"service": raw_service(started, in_two_records(house, went_on, heard, size))},
+                  trust={"SSL_CERT_FILE": str(house.root)})
+    with path.visitor() as visitor:
+        visitor.send(f"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {size}\r\n\r\n")
+        threading.Timer(0.3, visitor.send, [body]).start()
+        threading.Timer(1, went_on.set).start()
+        assert visitor.reply("POST").body.data == b"ok"
+    assert heard == [body]
+
+
+@pytest.mark.parametrize("records, behind", [([(ALERT, CLOSE_NOTIFY)], b"A" * 200), ([OK], b""), ([], b"A" * 200)])
+def test_a_service_that_breaks_a_ticket_off(secure, started, house, records, behind):
+    context = server_context(house.pair("tickets"))
+    context.num_tickets = 0
+
+    def live(sock):
+        with Records(sock, context, SERVER) as service:
+            service.read(50)
+            service.send((HANDSHAKE, ticket(400)[:200]), *records, behind=behind)
+            service.raw.settimeout(3)
+            service.is_over()
+
+    path = secure(domain={"service": raw_service(started, live)}, trust={"SSL_CERT_FILE": str(house.root)})
+    with path.visitor() as visitor:
+        visitor.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 200000\r\n\r\n" + "x" * 200000)
+        assert visitor.head().status == 502
+    assert path.agent.get("/v1/status").status == 200
 
 
 # ---- what is wrong, and what to do ----

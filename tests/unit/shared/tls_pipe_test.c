@@ -229,6 +229,89 @@ static void test_keys_may_change_now_and_then(void **state)
     close_pair(&p);
 }
 
+static int add_much(SSL *ssl, void *user)
+{
+    static const char much[1500];
+
+    (void)user;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), much, sizeof much);
+}
+
+static SSL_TICKET_RETURN take_any(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t n,
+                                  SSL_TICKET_STATUS status, void *user)
+{
+    (void)ssl, (void)session, (void)name, (void)n, (void)status, (void)user;
+    return SSL_TICKET_RETURN_IGNORE;
+}
+
+/* A ticket of several records, of which the client has the first one. The others, which are returned, come later. */
+static struct buf open_amid(struct pair *p)
+{
+    struct buf now = { 0 }, later = { 0 };
+    size_t first;
+
+    open_pair(p, TLS1_3_VERSION, 0);
+    run(p);
+    assert_int_equal(SSL_CTX_set_session_ticket_cb(p->server.ctx, add_much, take_any, NULL), 1);
+    assert_int_equal(SSL_set_max_send_fragment(p->server.pipe.ssl, 512), 1);
+    assert_int_equal(SSL_new_session_ticket(p->server.pipe.ssl), 1);
+    assert_int_equal(SSL_do_handshake(p->server.pipe.ssl), 1);
+    assert_true(p->server.out.len > 1500);
+    first = 5 + (size_t)((unsigned char)buf_bytes(&p->server.out)[3] << 8 |
+                         (unsigned char)buf_bytes(&p->server.out)[4]);
+    buf_add(&now, buf_bytes(&p->server.out), first);
+    buf_add(&later, buf_bytes(&p->server.out) + first, p->server.out.len - first);
+    buf_take(&p->server.out, p->server.out.len);
+    feed(&p->client, &now, 0);
+    buf_free(&now);
+    assert_int_equal(p->client.fed, 0);
+    assert_true(tls_pipe_established(&p->client.pipe));
+    return later;
+}
+
+/* OpenSSL writes nothing until it has the rest of it. */
+static void test_what_is_written_amid_a_ticket_is_not_lost(void **state)
+{
+    static char much[100000];
+    struct pair p;
+    struct buf later;
+
+    (void)state;
+    later = open_amid(&p);
+    tls_pipe_write(&p.client.pipe, "first", 6);
+    tls_pipe_write(&p.client.pipe, much, sizeof much);
+    assert_int_equal(tls_pipe_held(&p.client.pipe), 6 + sizeof much);
+    tls_pipe_end(&p.client.pipe);
+    assert_int_equal(p.client.out.len, 0);
+    feed(&p.client, &later, 700); /* it is whole with one of several pieces */
+    assert_int_equal(tls_pipe_held(&p.client.pipe), 0);
+    run(&p);
+    assert_int_equal(p.server.plain.len, 6 + sizeof much);
+    assert_string_equal(buf_bytes(&p.server.plain), "first");
+    assert_int_equal(p.server.fed, 1);
+    buf_free(&later);
+    close_pair(&p);
+}
+
+static void test_who_does_not_go_on_holds_only_so_much(void **state)
+{
+    static char much[100000];
+    struct pair p;
+    struct buf later;
+
+    (void)state;
+    later = open_amid(&p);
+    for (size_t i = 0; i < 20; i++)
+        tls_pipe_write(&p.client.pipe, much, sizeof much);
+    assert_int_equal(tls_pipe_held(&p.client.pipe), 0);
+    feed(&p.client, &later, 0);
+    assert_int_equal(p.client.fed, -1);
+    assert_string_equal(p.client.why.text,
+                        "TLS: the other side has begun a message and does not go on with it");
+    buf_free(&later);
+    close_pair(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +321,8 @@ int main(void)
         cmocka_unit_test(test_nobody_negotiates_anew),
         cmocka_unit_test(test_who_changes_keys_all_the_time_is_cut_off),
         cmocka_unit_test(test_keys_may_change_now_and_then),
+        cmocka_unit_test(test_what_is_written_amid_a_ticket_is_not_lost),
+        cmocka_unit_test(test_who_does_not_go_on_holds_only_so_much),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
