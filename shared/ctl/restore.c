@@ -6,6 +6,7 @@
  * Nothing is written before all of it has been judged. */
 #include "shared/ctl/ctl.h"
 #include "shared/ctl/manifest.h"
+#include "shared/ctl/put.h"
 #include "shared/file.h"
 #include "shared/json.h"
 #include "shared/mem.h"
@@ -233,22 +234,6 @@ static int check_overwriting(const struct restore *r, struct err *e)
 
 /* ---- putting it there ---- */
 
-/* By its descriptor: whoever owns the folder above could put a link to somebody else's file in its place meanwhile. The
- * state folder alone may be a link, which is of the person who has put it on another disk. */
-static int give(const struct restore *r, const char *path, uid_t uid, gid_t gid, uint32_t mode, struct err *e)
-{
-    const int no_link = strcmp(path, r->state_dir) == 0 ? 0 : O_NOFOLLOW;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | no_link), rc = 0;
-
-    if (fd < 0 || fchown(fd, uid, gid) != 0)
-        rc = err_errno(e, errno, "cannot chown %s", path);
-    else if (fchmod(fd, mode) != 0)
-        rc = err_errno(e, errno, "cannot chmod %s", path);
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
 /* Those above it, as an installation has them. */
 static int make_parents(const char *path, struct err *e)
 {
@@ -278,34 +263,78 @@ static int take_state_dir(struct restore *r, struct err *e)
     return fchown(r->lock, r->owner, r->group) == 0 ? 0 : err_errno(e, errno, "cannot chown its lock");
 }
 
+/* The state folder, or the one of the configuration. */
+static char *home_folder(const struct restore *r, const char *path)
+{
+    const char *home = home_of(r, path);
+    size_t n = home == r->config ? (size_t)(strrchr(home, '/') - home) : strlen(home);
+
+    return mem_copy_n(home, n > 0 ? n : 1);
+}
+
+static int make_home(const char *home, struct err *e)
+{
+    char *inside = mem_format("%s/", home);
+    int rc = make_parents(inside, e);
+
+    free(inside);
+    return rc;
+}
+
+static int find_as(const struct manifest_entry *entry, struct put_as *as, struct err *e)
+{
+    as->mode = entry->mode;
+    return find_owner(entry->owner, entry->group, &as->uid, &as->gid, e);
+}
+
+/* The state folder alone may be a link, which is of the person who has put it on another disk. */
+static int put_state_dir(const struct restore *r, const struct put_as *as, struct err *e)
+{
+    int fd = open(r->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+    if (fd < 0 || fchown(fd, as->uid, as->gid) != 0 || fchmod(fd, as->mode) != 0)
+        rc = err_errno(e, errno, "cannot chown or chmod %s", r->state_dir);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 static int put_folders(const struct restore *r, struct err *e)
 {
     struct manifest_entry entry;
-    uid_t uid;
-    gid_t gid;
+    struct put_as as;
+    int rc = 0;
 
-    for (size_t i = 0; manifest_folder(r->manifest, i, &entry); i++) {
-        if (make_parents(entry.path, e) != 0 || file_make_folder(entry.path, 0700, e) != 0 ||
-            find_owner(entry.owner, entry.group, &uid, &gid, e) != 0 ||
-            give(r, entry.path, uid, gid, entry.mode, e) != 0)
-            return -1;
+    for (size_t i = 0; rc == 0 && manifest_folder(r->manifest, i, &entry); i++) {
+        char *home = home_folder(r, entry.path);
+
+        if (make_home(home, e) != 0 || find_as(&entry, &as, e) != 0)
+            rc = -1;
+        else if (strcmp(entry.path, r->state_dir) == 0)
+            rc = put_state_dir(r, &as, e);
+        else
+            rc = put_folder(home, entry.path, &as, e);
+        free(home);
     }
-    return 0;
+    return rc;
 }
 
 static int put_files(const struct restore *r, struct err *e)
 {
     struct manifest_entry entry;
-    uid_t uid;
-    gid_t gid;
+    struct put_as as;
+    int rc = 0;
 
-    for (size_t i = 0; manifest_file(r->manifest, i, &entry); i++) {
-        if (make_parents(entry.path, e) != 0 || find_owner(entry.owner, entry.group, &uid, &gid, e) != 0 ||
-            file_write(entry.path, r->contents[i].p, r->contents[i].n, 0600, e) != 0 ||
-            give(r, entry.path, uid, gid, entry.mode, e) != 0)
-            return -1;
+    for (size_t i = 0; rc == 0 && manifest_file(r->manifest, i, &entry); i++) {
+        char *home = home_folder(r, entry.path);
+
+        if (make_home(home, e) != 0 || find_as(&entry, &as, e) != 0)
+            rc = -1;
+        else
+            rc = put_file(home, entry.path, r->contents[i], &as, e);
+        free(home);
     }
-    return 0;
+    return rc;
 }
 
 /* ---- the command ---- */
