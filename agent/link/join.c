@@ -173,7 +173,8 @@ static enum state refused(struct join *j)
     return join_fail(
         j, ERR_INPUT,
         "the relay at %s does not take this token: %s; it was good until %s, and it is %s now; ask for "
-        "another one: tunnelctl invite %s",
+        "another one: tunnelctl invite %s; where that is not taken either, its sshd lets nobody in so: "
+        "tunnelctl doctor says why there",
         j->token.host, why, over, now, j->token.name);
 }
 

@@ -123,7 +123,8 @@ static int lane_forward(struct duty *d, struct err *e)
     if (rc < 0)
         return err_set(e, ERR_PEER,
                        "grants no port: %s; its authorized key needs "
-                       "restrict,port-forwarding,permitlisten=\"127.0.0.1:*\"",
+                       "restrict,port-forwarding,permitlisten=\"127.0.0.1:*\", and its sshd_config "
+                       "AllowTcpForwarding remote; run there: tunnelctl doctor",
                        why.text);
     return rc;
 }

@@ -23,23 +23,34 @@ void host_key_init(void)
         abort(); /* only memory can be missing */
 }
 
-static int connect_sshd(uint16_t port, struct err *e)
+static int connect_to(const struct sockaddr *addr, socklen_t n, struct err *e)
 {
     const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
-    const struct sockaddr_in addr = { .sin_family = AF_INET,
-                                      .sin_port = htons(port),
-                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return err_errno(e, errno, "cannot make a socket");
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(fd, (const struct sockaddr *)&addr, sizeof addr) == 0)
+    if (connect(fd, addr, n) == 0)
         return fd;
     err_errno(e, errno, "cannot connect");
     close(fd);
     return -1;
+}
+
+/* One that listens at IPv6 addresses alone, too. */
+static int connect_sshd(uint16_t port, struct err *e)
+{
+    const struct sockaddr_in v4 = { .sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    const struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+                                     .sin6_port = htons(port),
+                                     .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    int fd = connect_to((const struct sockaddr *)&v4, sizeof v4, e);
+
+    return fd >= 0 ? fd : connect_to((const struct sockaddr *)&v6, sizeof v6, NULL);
 }
 
 static int read_key(LIBSSH2_SESSION *session, int fd, char out[SSH_KEY_FINGERPRINT_BYTES], struct err *e)
@@ -102,6 +113,6 @@ int host_key_ask(uint16_t port, char out[SSH_KEY_FINGERPRINT_BYTES], struct err 
     return err_set(
         e, why.code,
         "cannot learn the ed25519 host key of the sshd at 127.0.0.1 port %u: %.150s; is sshd running, has "
-        "it such a key, and is ssh_port in relay.ini right?",
+        "it such a key, does it listen there or at ::1 (ListenAddress), and is ssh_port in relay.ini right?",
         port, why.text);
 }

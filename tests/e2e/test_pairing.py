@@ -19,6 +19,7 @@ import pytest
 from pairing import Enrolment, fingerprint, one_time_key, pairing
 from path import listening_port, new_key
 from programs import PATIENCE_S, limit, need, run, wait_until
+from sshd import free_port
 
 
 def fails(done, *words):
@@ -380,6 +381,41 @@ def test_an_sshd_that_cannot_be_asked_for_its_host_key(pairing):
     pairing.relay.start()
     fails(pairing.try_invite(), "cannot learn the ed25519 host key", "127.0.0.1 port 1", "ssh_port")
     assert pairing.open_invites() == []
+
+
+def greets_at_ipv6(port):
+    try:
+        with socket.create_connection(("::1", port), PATIENCE_S) as s:
+            return s.recv(4)
+    except OSError:
+        return b""
+
+
+def test_an_sshd_that_listens_at_ipv6_alone(pairing):
+    """Its host key is asked for at ::1."""
+    port, conf = free_port(), pairing.sshd.folder / "v6_config"
+    plain = (pairing.sshd.folder / "sshd_config").read_text()
+    conf.write_text(plain.replace("127.0.0.1", "::1").replace(f"Port {pairing.sshd.port}", f"Port {port}"))
+    with subprocess.Popen([pairing.sshd.program, "-D", "-e", "-f", conf], stderr=subprocess.DEVNULL) as sshd:
+        try:
+            wait_until(lambda: greets_at_ipv6(port), "sshd greets")
+            pairing.relay.stop()
+            pairing.configure_relay(ssh_port=port)
+            pairing.relay.start()
+            pairing.invite()
+        finally:
+            sshd.terminate()
+
+
+@pytest.mark.parametrize("line, words", [
+    ("DenyUsers *", ["does not take this token", "sshd lets nobody in so: tunnelctl doctor"]),
+    ("AllowTcpForwarding no", ["grants no port", "AllowTcpForwarding remote; run there: tunnelctl doctor"]),
+])
+def test_an_sshd_that_is_set_wrong(pairing, line, words):
+    pairing.sshd.further = f"{line}\n{pairing.sshd.further}"
+    pairing.sshd.end()
+    pairing.sshd.start_again()
+    fails(pairing.join(pairing.new_agent(), pairing.invite()), *words)
 
 
 def test_the_host_is_the_first_address_to_publish(pairing):
