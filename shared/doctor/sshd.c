@@ -72,6 +72,23 @@ static void fail_setting(struct steps *s, const struct view *v, const char *what
                  v->user, remedy);
 }
 
+/* OpenSSH 9.2 and later; by default channels may be idle for ever. */
+static void judge_channels(struct steps *s, const struct view *v)
+{
+    const char *timeout = fact_text(v->settings, "channeltimeout");
+
+    if (!strstr(timeout, "session") && !strstr(timeout, "forwarded-tcpip") && !strchr(timeout, '*'))
+        return;
+    steps_add(s, "sshd settings", STEP_WARN,
+              "ChannelTimeout is %s%s, so sshd ends lanes and connections that are idle so long", timeout,
+              v->from);
+    steps_remedy(
+        s,
+        "put into the Match User %s of sshd_config.d/tunnel.conf: ChannelTimeout none; then sshd -t && "
+        "systemctl reload ssh",
+        v->user);
+}
+
 static void judge_forwarding(struct steps *s, const struct view *v)
 {
     const char *listen = fact_text(v->settings, "permitlisten");
@@ -340,6 +357,7 @@ static void judge_alive(struct steps *s, const struct view *v)
 static void judge_dropped_in(struct steps *s, const struct view *v)
 {
     judge_forwarding(s, v);
+    judge_channels(s, v);
     judge_keys(s, v);
     judge_alive(s, v);
 }

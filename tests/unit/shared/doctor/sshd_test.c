@@ -21,12 +21,13 @@ static void test_well(void **state)
     (void)state;
     check_state(sshd_judge, WITH(ALIVE), STEP_PASS);
     check_state(sshd_judge,
-                WITH(ALIVE ", \"allowusers\": \"root tun*\", \"permitlisten\": \"127.0.0.1:*\", "
-                           "\"disableforwarding\": \"no\", \"allowtcpforwarding\": \"remote\", "
-                           "\"authenticationmethods\": \"publickey publickey,password\", \"forcecommand\": "
-                           "\"none\", \"chrootdirectory\": \"none\", \"pubkeyacceptedalgorithms\": "
-                           "\"rsa-sha2-512,ssh-ed2*\", \"ciphers\": \"aes256-gcm@openssh.com,aes128-ctr\", "
-                           "\"gatewayports\": \"clientspecified\""),
+                WITH(ALIVE
+                     ", \"allowusers\": \"root tun*\", \"permitlisten\": \"127.0.0.1:*\", "
+                     "\"disableforwarding\": \"no\", \"allowtcpforwarding\": \"remote\", "
+                     "\"authenticationmethods\": \"publickey publickey,password\", \"forcecommand\": "
+                     "\"none\", \"chrootdirectory\": \"none\", \"pubkeyacceptedalgorithms\": "
+                     "\"rsa-sha2-512,ssh-ed2*\", \"ciphers\": \"aes256-gcm@openssh.com,aes128-ctr\", "
+                     "\"gatewayports\": \"clientspecified\", \"channeltimeout\": \"agent-connection=1m\""),
                 STEP_PASS);
     check_state(sshd_judge,
                 "{\"user\": \"tunnel\", " ACCOUNT ", \"keys_file\": false, \"keys_command_wrong\": \"\", "
@@ -85,6 +86,8 @@ static void test_faults(void **state)
           "ClientAliveInterval is unset", "ClientAliveInterval 15" },
         { "PermitListen", WITH(ALIVE ", \"permitlisten\": \"8080\""), "sshd settings", STEP_FAIL,
           "PermitListen", "PermitListen 127.0.0.1:*" },
+        { "ChannelTimeout", WITH(ALIVE ", \"channeltimeout\": \"agent-connection=1m *=2s\""), "sshd settings",
+          STEP_WARN, "ChannelTimeout is agent-connection=1m *=2s", "ChannelTimeout none" },
         { "passwords, too", WITH(ALIVE ", \"authenticationmethods\": \"publickey,password\""),
           "sshd settings", STEP_FAIL, "AuthenticationMethods", "AuthenticationMethods publickey" },
         { "another command", WITH(ALIVE ", \"forcecommand\": \"internal-sftp\""), "sshd settings", STEP_FAIL,
