@@ -19,7 +19,7 @@ enum {
     H1_MAX_EMPTY_LINES = 4,         /* forgiven in front of a request */
     H1_MAX_CONNECTION_OPTIONS = 32, /* what Connection may list; they are compared with every field */
     H1_MAX_CHUNK_LINE = 1024,       /* size and extensions */
-    H1_MAX_TRAILERS = 8192,         /* bytes of the whole section */
+    H1_MAX_TRAILERS = 65536,        /* bytes of the whole section: as many as of a head by default */
 };
 
 enum h1_kind { H1_REQUEST, H1_RESPONSE, H1_TRAILERS };

@@ -151,3 +151,18 @@ def test_chunks_and_trailers_go_both_ways_at_once(path, served):
             assert visitor.exactly(18) == b"0\r\nX-Sum: down\r\n\r\n"
     wait_until(lambda: len(trailers) == 2, "the service has seen both")
     assert trailers == [b"X-Sum: up\r\n\r\n"] * 2
+
+
+def test_trailers_may_be_as_long_as_a_head(path, served):
+    """As those of gRPC are, with the details of a status."""
+    sum_ = b"X-Sum: " + b"s" * 40_000 + b"\r\n"
+
+    def serve(peer):
+        while peer.head():
+            peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n" + sum_ + b"\r\n")
+
+    served(serve)
+    with path.visitor() as visitor:
+        for _ in range(2):
+            reply = visitor.ask("GET", "/")
+            assert (reply.status, reply.body.data, reply.body.trailers) == (200, b"ok", sum_)

@@ -73,6 +73,19 @@ static int wrong_bodies(enum h1_framing framing, int64_t length, const struct ro
     return wrong_rows(&pieces, &run, rows, count);
 }
 
+/* One that is too long to be cut at each byte. */
+static void is_at_once(const struct row *row)
+{
+    struct body_run run = { .framing = H1_CHUNKED, .length = -1 };
+    struct buf result = { 0 };
+
+    body_start(&run);
+    body_feed(&run, row->in, row->n, &result);
+    body_end(&run, &result);
+    assert_string_equal(buf_text(&result), row->out);
+    buf_free(&result);
+}
+
 #define check(framing, length, rows) \
     assert_int_equal(wrong_bodies(framing, length, rows, sizeof(rows) / sizeof(rows)[0]), 0)
 
@@ -245,10 +258,10 @@ static void test_trailer_sections(void **state)
     check(H1_CHUNKED, -1, rows);
     longest[0].n = (size_t)snprintf(in, sizeof in, "0\r\na:%0*d\r\n\r\n", H1_MAX_TRAILERS - 6, 0);
     snprintf(out, sizeof out, " [%s] end", in + 3);
-    assert_int_equal(wrong_bodies(H1_CHUNKED, -1, &longest[0], 1), 0);
+    is_at_once(&longest[0]);
     longest[1].n = (size_t)snprintf(in, sizeof in, "0\r\na:%0*d\r\n\r\n", H1_MAX_TRAILERS - 5, 0);
     snprintf(out, sizeof out, " [%.*s] bad: trailer section is too long", H1_MAX_TRAILERS, in + 3);
-    assert_int_equal(wrong_bodies(H1_CHUNKED, -1, &longest[1], 1), 0);
+    is_at_once(&longest[1]);
 }
 
 #define MAY_NOT "field that may not be a trailer"
