@@ -318,3 +318,18 @@ void value_show(struct buf *out, struct str text, size_t max_chars)
             buf_printf(out, "\\x%02x", (unsigned char)text.p[i]);
     }
 }
+
+void value_show_json(struct buf *out, struct str text)
+{
+    uint32_t code;
+    size_t n;
+
+    for (; text.n > 0; text.p += n, text.n -= n) {
+        n = utf8_decode(text.p, text.n, &code);
+        if (n > 0 && is_printable(code))
+            buf_add(out, text.p, n);
+        else
+            buf_printf(out, "\\u%04x", n > 0 ? (unsigned)code : 0xfffdU);
+        n = n > 0 ? n : 1;
+    }
+}

@@ -43,4 +43,6 @@ void value_print_address(struct buf *out, const struct opt_address *address);
 /* Adds text as it may be shown to a person: what is not printable as \xNN, and a … after max_chars characters
  * (0: all of it). The result has no control characters, whatever the text holds. */
 void value_show(struct buf *out, struct str text, size_t max_chars);
+/* The same for one line of JSON, which stays JSON of the same meaning: \uNNNN stands for what is not printable. */
+void value_show_json(struct buf *out, struct str text);
 #endif

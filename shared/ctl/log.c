@@ -25,6 +25,15 @@ static void print_shown(const char *bytes, size_t n)
     buf_free(&out);
 }
 
+static void print_json(const char *bytes, size_t n)
+{
+    struct buf out = { 0 };
+
+    value_show_json(&out, (struct str){ bytes, n });
+    puts(buf_text(&out));
+    buf_free(&out);
+}
+
 static void add_text(struct buf *out, const json_t *entry, const char *key, const char *before)
 {
     const char *text = ctl_text(entry, key);
@@ -66,7 +75,7 @@ static void print_line(const struct follow *f)
     json_t *entry;
 
     if (f->c->json) {
-        print_shown(buf_bytes(&f->line), f->line.len);
+        print_json(buf_bytes(&f->line), f->line.len);
         return;
     }
     entry = json_read(buf_bytes(&f->line), f->line.len, &why);
@@ -137,6 +146,19 @@ static enum ctl_exit follow(struct ctl *c)
 
 /* ---- what there is ---- */
 
+/* The access log is JSON or not, as its site has it, and was perhaps otherwise above: each line tells. */
+static void print_kept(const char *bytes, size_t n)
+{
+    struct err why = { 0 };
+    json_t *entry = json_read(bytes, n, &why);
+
+    if (entry)
+        print_json(bytes, n);
+    else
+        print_shown(bytes, n);
+    json_decref(entry);
+}
+
 static enum ctl_exit print_last(struct ctl *c)
 {
     struct buf text = { 0 };
@@ -147,7 +169,7 @@ static enum ctl_exit print_last(struct ctl *c)
         const char *end = memchr(rest.p, '\n', rest.n);
         size_t n = end ? (size_t)(end - rest.p) : rest.n;
 
-        print_shown(rest.p, n);
+        print_kept(rest.p, n);
         rest.p += end ? n + 1 : n;
         rest.n -= end ? n + 1 : n;
     }

@@ -68,6 +68,22 @@ def test_requests_are_seen_as_they_happen(path):
     assert run("tunnelctl", "--socket", path.agent.socket, "log", "-f").code == 1  # it sees no requests
 
 
+def test_json_stays_json_whatever_a_visitor_says(daemons, started, folder):
+    """What hides or turns text around is escaped as JSON has it: for scripts, and on a terminal."""
+    made = WholePath(daemons, started, folder, access_log="visits", access_log_format="json")
+    said = "a\u200b\u202eb"
+    with contextlib.closing(made), watching(made.relay, "--json", "log", "-f") as (_, lines):
+        def asked():
+            made.visit("GET", "/hidden", f"User-Agent: {said}\r\n")
+            return lines().count("\n") >= 1
+
+        wait_until(asked, "lines come")
+        wait_until(lambda: "/hidden" in run("tunnelctl", "--socket", made.relay.socket, "log").out, "it is kept")
+        kept = [run("tunnelctl", "--socket", made.relay.socket, *words, "log").out for words in ((), ("--json",))]
+        for line in (text.splitlines()[0] for text in (lines(), *kept)):
+            assert json.loads(line)["user_agent"] == said and "\\u200b\\u202e" in line, line
+
+
 def test_last_lines_and_a_watcher_that_does_not_read(daemons, started, folder):
     made = WholePath(daemons, started, folder, access_log="visits", access_log_format="json")
     with contextlib.closing(made), socket.socket(socket.AF_UNIX) as stuck:

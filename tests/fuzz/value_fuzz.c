@@ -103,19 +103,22 @@ static void try_words(struct str text)
 /* Whatever the text holds, what is shown of it is one line, and not longer than asked for. */
 static void try_show(struct str text)
 {
-    struct buf whole = { 0 }, some = { 0 };
+    struct buf whole = { 0 }, some = { 0 }, json = { 0 };
     size_t chars = 0, n;
 
     value_show(&whole, text, 0);
     value_show(&some, text, 10);
+    value_show_json(&json, text);
     check_shown(buf_bytes(&whole), whole.len);
     check_shown(buf_bytes(&some), some.len);
+    check_shown(buf_bytes(&json), json.len);
     for (size_t at = 0; at < some.len; at += n, chars++)
         n = utf8_char(buf_bytes(&some) + at, some.len - at);
     must(chars <= 10 + 16 + 1); /* the last one may be a character of four bytes in hex, and a mark follows */
     must(whole.len >= text.n);
     buf_free(&whole);
     buf_free(&some);
+    buf_free(&json);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

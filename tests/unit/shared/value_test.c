@@ -423,14 +423,42 @@ static void test_show(void **state)
     }
 }
 
+/* One line of JSON stays JSON of the same meaning. */
+static void test_show_json(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t n;
+        const char *shown;
+    } rows[] = {
+        { LINE(""), "" },
+        { LINE("{\"a\":\"b\\n\xc3\xa4\xf0\x9f\x98\x80\"}"), "{\"a\":\"b\\n\xc3\xa4\xf0\x9f\x98\x80\"}" },
+        { LINE("{\"a\":\"\xe2\x80\x8b\xe2\x80\xae\"}"), "{\"a\":\"\\u200b\\u202e\"}" },
+        { LINE("\"\x7f\xc2\x9b\xef\xbb\xbf\""), "\"\\u007f\\u009b\\ufeff\"" },
+        { LINE("\"\xff\""), "\"\\ufffd\"" }, /* JSON has no way to say such a byte */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct str text = exact(rows[i].text, rows[i].n);
+        struct buf out = { 0 };
+
+        value_show_json(&out, text);
+        assert_string_equal(buf_text(&out), rows[i].shown);
+        buf_free(&out);
+        release(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_number),  cmocka_unit_test(test_duration),
-        cmocka_unit_test(test_size),    cmocka_unit_test(test_printed_numbers),
-        cmocka_unit_test(test_flag),    cmocka_unit_test(test_name),
-        cmocka_unit_test(test_port),    cmocka_unit_test(test_next),
-        cmocka_unit_test(test_address), cmocka_unit_test(test_show),
+        cmocka_unit_test(test_number),    cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_size),      cmocka_unit_test(test_printed_numbers),
+        cmocka_unit_test(test_flag),      cmocka_unit_test(test_name),
+        cmocka_unit_test(test_port),      cmocka_unit_test(test_next),
+        cmocka_unit_test(test_address),   cmocka_unit_test(test_show),
+        cmocka_unit_test(test_show_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
