@@ -493,6 +493,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     if (publish_check(&relay_conf_of(conf)->publish, &why) != 0)
         opt_errors_add_at(errors, conf, "relay", NULL, "publish", "%s", why.text);
     daemon_conf_check(conf, "relay", &relay_conf_of(conf)->base, errors);
+    daemon_conf_check_log(conf, "relay", "access_log", relay_conf_of(conf)->access_log, errors);
     check_proxy_listeners(conf, errors);
     check_ports(conf, errors);
     check_limits(conf, errors);

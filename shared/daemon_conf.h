@@ -103,6 +103,9 @@ struct daemon_conf {
 /* Checks across the options of struct daemon_conf. */
 void daemon_conf_check(const struct opt_conf *conf, const char *kind, const struct daemon_conf *own,
                        struct opt_errors *errors);
+/* Adds why the log that `key` names could not be opened, as far as that is seen without making or changing a file. */
+void daemon_conf_check_log(const struct opt_conf *conf, const char *kind, const char *key, const char *where,
+                           struct opt_errors *errors);
 
 extern const char *const daemon_log_levels[], *const daemon_log_words[];
 void daemon_default_name(char *text, size_t room);

@@ -6,12 +6,13 @@ PLACE for its folder."""
 
 import os
 import random
+import shutil
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from programs import run
+from programs import need_root, run
 
 HEAD = "[ROLE]\nstate_dir = state\ncontrol_socket = control.sock\nlog = own.log\n"  # so 5 is the first line of a row
 KEY_FORM, SECTION_FORM = "write KEY = VALUE", "[KIND NAME]"
@@ -698,3 +699,49 @@ def test_head_alone_is_well(daemons, role):
 def test_neighbours_of_mistakes_are_well(daemons, role, body):
     daemon = make(daemons, role, f"{HEAD}{body}\n".encode())
     assert run(f"tunnel-{role}", "-c", daemon.conf, "--check").code == 0
+
+
+def test_logs_that_cannot_be_opened(daemons, ctl):
+    """As --check has it, so have it the start and a reload: all of them at once, and no file is made for it."""
+    relay = daemons("relay").start()
+    good = relay.conf.read_text()
+    for log, visits, said in (
+        (relay.folder, "/tmp", "it is a folder; name a file in it"),
+        (relay.folder / "no/x.log", "/no/a.log", "No such file or directory; name a file in a folder that is there"),
+        (relay.conf / "x.log", "/dev/null/a.log", "Not a directory; name a file in a folder"),
+    ):
+        relay.conf.write_text(good.replace("[relay]\n", f"[relay]\nlog = {log}\naccess_log = {visits}\n"))
+        checked = run("tunnel-relay", "--check", "-c", relay.conf)
+        reload = ctl("reload", at=relay)
+        for code, err in ((checked.code, checked.err), (reload.code, reload.err)):
+            assert code == 1 and err.count(said) == 2, err
+            assert f"{relay.conf}:2: relay.log = {log}: cannot open the log {log}: " in err, err
+            assert f"{relay.conf}:3: relay.access_log = {visits}: cannot open the log " in err, err
+    relay.conf.write_text(good.replace("[relay]\n", "[relay]\nlog = new.log\naccess_log = new.visits\n"))
+    assert run("tunnel-relay", "--check", "-c", relay.conf).code == 0
+    assert not list(relay.folder.glob("new*"))
+
+
+@pytest.mark.parametrize("folder", ["/var/log/tunnel-ROLE", "state", "socket"])
+def test_a_log_in_a_folder_that_is_made_at_the_start(folder, role, tmp_path):
+    """By its unit, that is, which has --check run behind it, but not when somebody asks beforehand."""
+    place = folder.replace("ROLE", role)
+    conf = tmp_path / f"{role}.ini"
+    conf.write_text(f"[{role}]\nstate_dir = state\ncontrol_socket = socket/control\nlog = {place}/a.log\n")
+    done = run(f"tunnel-{role}", "--check", "-c", conf)
+    assert done.code == 0, done.err
+
+
+def test_a_log_that_its_user_may_not_write(daemons):
+    """Told to the user whose daemon it is; anybody else, such as root, asks for a daemon that is not his."""
+    need_root()
+    relay = daemons("relay")
+    roots = relay.folder / "roots"
+    for folder in (roots, relay.state_dir):
+        folder.mkdir(mode=0o755)
+    shutil.chown(relay.state_dir, "nobody")
+    (roots / "there.log").touch(mode=0o644)
+    for name, said in (("there.log", "let this user write it"), ("new.log", "let this user write in its folder")):
+        relay.configure(log=roots / name)
+        assert f": Permission denied; {said}, or name another\n" in refusal(relay, user="nobody")
+        assert run("tunnel-relay", "--check", "-c", relay.conf).code == 0

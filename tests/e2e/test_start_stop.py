@@ -162,7 +162,7 @@ def test_an_ordinary_user_can_run_it(daemons, role):
     ({"state_dir": "/proc/nothing/state"}, "/proc/nothing/state"),
     ({"state_dir": "/dev/null"}, "/dev/null"),
     ({"control_socket": "/proc/nothing/control.sock"}, "/proc/nothing"),
-    ({"log": "/proc/nothing/relay.log"}, "/proc/nothing/relay.log"),
+    ({"log": "/proc/self/fdinfo/relay.log"}, "/proc/self/fdinfo/relay.log"),
     ({"lane_socket": "/proc/nothing/lane.sock"}, "/proc/nothing"),
 ])
 def test_a_place_that_cannot_be_written_is_named(daemons, keys, reason):
