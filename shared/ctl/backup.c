@@ -30,6 +30,7 @@ struct backup {
     char *config_path, *state_dir;
     struct buf members; /* all but the manifest, as in the archive */
     json_t *left_out;   /* what the configuration names, and is elsewhere */
+    json_t *logs;       /* that it names, wherever they are: neither configuration nor state */
 };
 
 /* ---- what this user may not read ---- */
@@ -50,6 +51,41 @@ static int cannot(const char *what, const char *path, struct err *e)
 
     err_errno(e, errno, "cannot %s %s", what, path);
     return denied ? wrap_denied(e) : -1;
+}
+
+/* ---- which files are logs ---- */
+
+/* The daemon's own and that of visits; of a site it is only whether. */
+static void find_logs(struct backup *b)
+{
+    const json_t *section, *option;
+    size_t i, j;
+
+    json_array_foreach(json_object_get(b->config, "sections"), i, section)
+        json_array_foreach(json_object_get(section, "options"), j, option)
+    {
+        const char *key = ctl_text(option, "key"), *value = ctl_text(option, "value");
+
+        if (value[0] == '/' && (strcmp(key, "log") == 0 || strcmp(key, "access_log") == 0)) {
+            char *path = plain_path(value);
+
+            json_array_append_new(b->logs, json_any_text(path));
+            free(path);
+        }
+    }
+}
+
+static bool has_path(const json_t *list, const char *path)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+    {
+        if (strcmp(json_string_value(one), path) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* ---- one file ---- */
@@ -140,7 +176,7 @@ static int add_entry(struct backup *b, const char *folder, const char *name, int
         rc = errno == ENOENT ? 0 : cannot("look at", path, e);
     else if (S_ISDIR(st.st_mode))
         rc = add_folder(b, path, depth + 1, e);
-    else if (S_ISREG(st.st_mode) && !(depth == 0 && strcmp(name, "lock") == 0))
+    else if (S_ISREG(st.st_mode) && !(depth == 0 && strcmp(name, "lock") == 0) && !has_path(b->logs, path))
         rc = add_file(b, path, &st, e);
     if (rc != 0 && S_ISREG(st.st_mode) && lstat(path, &st) != 0 && errno == ENOENT)
         rc = 0;
@@ -184,7 +220,7 @@ static int add_config_file(struct backup *b, const char *path, struct err *e)
 {
     struct stat st;
 
-    if (has_file(b, path))
+    if (has_file(b, path) || has_path(b->logs, path))
         return 0;
     if (stat(path, &st) != 0)
         return cannot("look at", path, e);
@@ -305,6 +341,7 @@ static int find_places(struct backup *b, const char *role, struct err *e)
                        config);
     b->config_path = plain_path(config);
     b->state_dir = plain_path(state_dir);
+    find_logs(b);
     return 0;
 }
 
@@ -365,6 +402,7 @@ static void tell(const struct ctl *c, const struct backup *b)
     size_t i;
 
     if (c->json) {
+        json_array_extend(b->left_out, b->logs);
         json_object_set(b->manifest, "left_out", b->left_out);
         json_dumpf(b->manifest, stdout, JSON_COMPACT);
         puts("");
@@ -374,6 +412,8 @@ static void tell(const struct ctl *c, const struct backup *b)
            json_array_size(b->files));
     json_array_foreach(b->left_out, i, path)
         printf("  not in it, because it is not beside %s: %s\n", b->config_path, json_string_value(path));
+    json_array_foreach(b->logs, i, path)
+        printf("  not in it, because it is a log: %s\n", json_string_value(path));
 }
 
 static void begin_manifest(struct backup *b, const json_t *version)
@@ -408,7 +448,7 @@ static enum ctl_exit make(struct ctl *c, struct backup *b, const json_t *version
 
 enum ctl_exit ctl_backup(struct ctl *c)
 {
-    struct backup b = { 0 };
+    struct backup b = { .logs = json_array() };
     json_t *version = NULL;
     enum ctl_exit result;
 
@@ -428,6 +468,7 @@ enum ctl_exit ctl_backup(struct ctl *c)
     json_decref(b.files);
     json_decref(b.folders);
     json_decref(b.left_out);
+    json_decref(b.logs);
     json_decref(b.config);
     json_decref(version);
     return result;

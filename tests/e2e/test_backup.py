@@ -167,6 +167,23 @@ def test_paths_that_go_up(daemons, folder):
     assert json.loads(said.out)["left_out"] == [str(outside)]
 
 
+def test_logs_are_neither_configuration_nor_state(daemons, folder):
+    """Wherever they are, and however large; what they hold by then does not keep a backup from being restored."""
+    relay = daemons("relay", log="relay.log", access_log="state/visits")
+    relay.start()
+    logs = [relay.folder / "relay.log", relay.state_dir / "visits"]
+    for log in logs:
+        os.truncate(log, 257 << 20)
+    said = backup(relay, folder / "a.tar")
+    assert all(f"not in it, because it is a log: {log}\n" in said for log in logs), said
+    assert not {str(log)[1:] for log in logs} & set(tarfile.open(folder / "a.tar").getnames())
+    done = run("tunnelctl", "--socket", relay.socket, "--json", "backup", folder / "b.tar")
+    assert json.loads(done.out)["left_out"] == [str(log) for log in logs]
+    relay.stop()
+    done = restore(relay, folder / "a.tar")
+    assert done.code == 0, done.err
+
+
 def test_a_link_to_the_configuration(daemons, folder):
     """What it includes is beside the link, and so is a file in its place on the new machine."""
     agent = daemons("agent")
