@@ -456,6 +456,20 @@ static void check_ports(struct opt_conf *conf, struct opt_errors *errors)
     check_apart(conf, "admin_listen", &relay->base.admin_listen, "listen_http", &relay->listen_http, errors);
 }
 
+static void check_sockets(struct opt_conf *conf, struct opt_errors *errors)
+{
+    const struct relay_conf *relay = relay_conf_of(conf);
+    const char *key = "control_socket", *other = "lane_socket";
+
+    if (strcmp(relay->lane_socket, relay->base.control_socket) != 0)
+        return;
+    if (opt_given(conf, "relay", NULL, other)) {
+        key = other;
+        other = "control_socket";
+    }
+    opt_errors_add_at(errors, conf, "relay", NULL, key, "is %s, too; give each a path of its own", other);
+}
+
 /* The target is a part of the head. */
 static void check_limits(struct opt_conf *conf, struct opt_errors *errors)
 {
@@ -496,6 +510,7 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     daemon_conf_check_log(conf, "relay", "access_log", relay_conf_of(conf)->access_log, errors);
     check_proxy_listeners(conf, errors);
     check_ports(conf, errors);
+    check_sockets(conf, errors);
     check_limits(conf, errors);
     check_shared_keys(conf, errors);
     check_domains(conf, errors);

@@ -320,6 +320,10 @@ RELAY_ROWS = [
     *rows_of("lane_user", ("", "give a value; the default is tunnel")),
     *rows_of("tls_profile", *((text, "not modern or intermediate; the default is intermediate") for text in (
         "old", "Modern", "1.3", "modern intermediate", ""))),
+    row("one socket for lanes and control", "lane_socket = control.sock\n",
+        ("5: relay.lane_socket = PLACE/control.sock", "is control_socket, too; give each a path of its own")),
+    whole("control socket where lanes are", "[relay]\ncontrol_socket = /run/tunnel-relay/lane.sock\n",
+          ("2: relay.control_socket = /run/tunnel-relay/lane.sock", "is lane_socket, too; give each a path of its own")),
     *rows_of("lane_socket", ("", "the default is /run/tunnel-relay/lane.sock"), ("~/lane", "write the whole path"),
              ("/run/" + "s" * 103, "longer than the 107 bytes")),
     *rows_of("access_log", ("", "is empty; give a value"), ("~/access.log", "write the whole path")),
