@@ -22,8 +22,10 @@ int publish_check(const struct opt_words *configured, struct err *e)
     if (configured->n > LANE_PUBLISH)
         return err_set(e, ERR_INPUT, "more than %d addresses", LANE_PUBLISH);
     for (size_t i = 0; i < configured->n; i++)
-        if (inet_pton(AF_INET, configured->words[i], &ignored) != 1 &&
-            inet_pton(AF_INET6, configured->words[i], &ignored) != 1)
+        if (strcmp(configured->words[i], "auto") == 0)
+            return err_set(e, ERR_INPUT, "auto stands alone; take it out, or the addresses beside it");
+        else if (inet_pton(AF_INET, configured->words[i], &ignored) != 1 &&
+                 inet_pton(AF_INET6, configured->words[i], &ignored) != 1)
             return err_set(e, ERR_INPUT, "%.80s is neither auto nor an IP address", configured->words[i]);
     return 0;
 }

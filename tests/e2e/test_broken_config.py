@@ -320,6 +320,8 @@ RELAY_ROWS = [
     *rows_of("lane_user", ("", "give a value; the default is tunnel")),
     *rows_of("tls_profile", *((text, "not modern or intermediate; the default is intermediate") for text in (
         "old", "Modern", "1.3", "modern intermediate", ""))),
+    *rows_of("publish", ("203.0.113.7 auto", "auto stands alone; take it out"), ("auto auto", "auto stands alone"),
+             ("203.0.113", "203.0.113 is neither auto nor an IP address")),
     row("one socket for lanes and control", "lane_socket = control.sock\n",
         ("5: relay.lane_socket = PLACE/control.sock", "is control_socket, too; give each a path of its own")),
     whole("control socket where lanes are", "[relay]\ncontrol_socket = /run/tunnel-relay/lane.sock\n",
