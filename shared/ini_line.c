@@ -159,6 +159,29 @@ static int refuse_key(struct str key, struct err *e)
                    "or start a comment with ;");
 }
 
+static bool has_equals(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if (is_comment(text.p[i]) && (i == 0 || is_blank(text.p[i - 1])))
+            return false;
+        if (text.p[i] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* `arg` is the word behind the key, `rest` what follows it, and does not begin with a =. */
+static int refuse_no_equals(struct str arg, struct str rest, struct err *e)
+{
+    if (has_equals(arg))
+        return err_set(e, ERR_INPUT,
+                       "has a word between key and =, and no blank before the =; write KEY WORD = VALUE");
+    if (has_equals(rest))
+        return err_set(e, ERR_INPUT,
+                       "has more than one word between key and =; write KEY = VALUE or KEY WORD = VALUE");
+    return err_set(e, ERR_INPUT, "has no = after the key; write KEY = VALUE, or start a comment with ;");
+}
+
 static int parse_key(struct str *rest, struct ini_line *out, struct err *e)
 {
     out->key = word_at(*rest, '=');
@@ -168,7 +191,7 @@ static int parse_key(struct str *rest, struct ini_line *out, struct err *e)
         *rest = str_trim(after(*rest, out->arg.n));
     }
     if (rest->n == 0 || rest->p[0] != '=')
-        return err_set(e, ERR_INPUT, "has no = after the key; write KEY = VALUE, or start a comment with ;");
+        return refuse_no_equals(out->arg, *rest, e);
     if (out->key.n == 0)
         return err_set(e, ERR_INPUT, "has no key before the =; write KEY = VALUE");
     if (out->key.n > INI_KEY_MAX)

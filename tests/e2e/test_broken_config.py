@@ -471,6 +471,8 @@ AGENT_ROWS = [
     *rows_inside(SITE, "error_page", ("/dev/nothing.html", "cannot open /dev/nothing.html: No such file or directory"), ("/dev", "/dev")),
     *rows_inside(SITE, "priority", ("1001", "not a whole number from 0 to 1000"), ("low", "not a whole number")),
     *rows_inside(SITE, "share", ("on", "not off, balance or standby")),
+    row("header without a blank", SITE.replace("KEY", "set_header X-A=1"), ("6: set_header X-A=1", "no blank before the =")),
+    row("header of two words", SITE.replace("KEY", "set_header X Y = z"), ("6: set_header X Y = z", "more than one word between key and =")),
     row("header without a word", SITE.replace("KEY", "set_header = x"), ("6: domain a.test.set_header = x", "needs a word before the =")),
     row("header that frames", SITE.replace("KEY", "set_header Content-Length = 5"),
         ("6: domain a.test.set_header Content-Length = 5", "Content-Length cannot be changed")),

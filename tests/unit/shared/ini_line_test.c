@@ -106,6 +106,8 @@ static void test_lines(void **state)
 }
 
 #define NO_EQUALS      "! has no = after the key; write KEY = VALUE, or start a comment with ;"
+#define NO_BLANK       "! has a word between key and =, and no blank before the =; write KEY WORD = VALUE"
+#define MANY_WORDS     "! has more than one word between key and =; write KEY = VALUE or KEY WORD = VALUE"
 #define NO_KEY         "! does not begin with a key (a-z, 0-9 and _); write KEY = VALUE, or start a comment with ;"
 #define BEHIND_BRACKET "! has text behind the ]; start a new line, or put a blank and ; in front of a comment"
 #define BESIDE_BRACKET "! has blanks next to the brackets; write [KIND] or [KIND NAME]"
@@ -129,9 +131,15 @@ static void test_refused_lines(void **state)
     } rows[] = {
         { LINE("key"), NO_EQUALS },
         { LINE("key value"), NO_EQUALS },
-        { LINE("key two words = value"), NO_EQUALS },
+        { LINE("key two words = value"), MANY_WORDS },
+        { LINE("route /a b = there"), MANY_WORDS },
+        { LINE("key two words ; = value"), NO_EQUALS },
+        { LINE("key word ;= value"), NO_EQUALS },
         { LINE("Please read this"), NO_EQUALS },
-        { LINE("route /a=b"), NO_EQUALS },
+        { LINE("route /a=b"), NO_BLANK },
+        { LINE("set_header X-A=1"), NO_BLANK },
+        { LINE("set_header X-A= 1"), NO_BLANK },
+        { LINE("unset_header X="), NO_BLANK },
         { LINE("= value"), "! has no key before the =; write KEY = VALUE" },
         { LINE("="), "! has no key before the =; write KEY = VALUE" },
         { LINE(" key = value"), INDENTED },
