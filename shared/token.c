@@ -44,6 +44,13 @@ static bool is_host_key(const char *key)
            strspn(digest, base64_chars) == 43;
 }
 
+int token_check_host(const char *host, struct err *e)
+{
+    if (!is_host(host) || strlen(host) >= DOMAIN_BYTES)
+        return err_set(e, ERR_INPUT, "not a host name or an address (such as relay.example.net)");
+    return 0;
+}
+
 int token_check(const struct token *t, struct err *e)
 {
     if (!token_is_id(t->id))
@@ -52,8 +59,8 @@ int token_check(const struct token *t, struct err *e)
         return err_wrap(e, "the relay's name");
     if (value_name(str_of(t->name), e) != 0)
         return err_wrap(e, "the agent's name");
-    if (!is_host(t->host))
-        return err_set(e, ERR_INPUT, "not a host name or an address (such as relay.example.net)");
+    if (token_check_host(t->host, e) != 0)
+        return -1;
     if (!t->user[0] || t->user[0] == '-' || t->user[strspn(t->user, user_chars)])
         return err_set(e, ERR_INPUT, "the user to log in as is not a user's name");
     if (!is_host_key(t->host_key))

@@ -34,6 +34,7 @@ struct token {
 
 /* What may stand in a token and, later, in an ini file: -1 says which of the fields is wrong, and why. */
 must_check int token_check(const struct token *t, struct err *e);
+must_check int token_check_host(const char *host, struct err *e); /* likewise, of its host alone */
 /* Adds the token's text; t has been checked. */
 void token_write(struct buf *out, const struct token *t);
 must_check int token_read(struct token *t, struct str text, struct err *e);

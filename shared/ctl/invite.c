@@ -1,6 +1,7 @@
 /* tunnelctl invite: one line for the other machine, and nothing else on stdout. */
 #include "shared/ctl/ctl.h"
 #include "shared/json.h"
+#include "shared/token.h"
 #include "shared/value.h"
 
 #include <stdio.h>
@@ -21,6 +22,13 @@ static json_t *list_of(const char *text)
     return list;
 }
 
+static bool is_empty_list(const char *text)
+{
+    struct str rest = str_of(text), word;
+
+    return !value_next(&rest, &word);
+}
+
 enum ctl_exit ctl_invite(struct ctl *c)
 {
     enum ctl_exit result;
@@ -32,6 +40,11 @@ enum ctl_exit ctl_invite(struct ctl *c)
         return ctl_wrong_usage("invite takes the agent's NAME%s", c->argc > 1 ? ", and nothing else" : "");
     if (!c->domains)
         return ctl_wrong_usage("invite needs --domains: the names that the agent may serve");
+    if (is_empty_list(c->domains))
+        return ctl_wrong_usage("--domains \"%s\": no name is in it; give those that the agent may serve",
+                               c->domains);
+    if (c->host && token_check_host(c->host, &why) != 0)
+        return ctl_wrong_usage("--host \"%s\": %s", c->host, why.text);
     if (c->lasts && value_duration(str_of(c->lasts), 1000, FOR_MAX_MS, &for_ms, &why) != 0)
         return ctl_wrong_usage("--for %s: %s", c->lasts, why.text);
     request = json_pack("{s:o, s:o}", "name", json_any_text(c->argv[0]), "domains", list_of(c->domains));

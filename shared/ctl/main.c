@@ -133,6 +133,23 @@ static int written(int result)
     return CTL_FAILING;
 }
 
+/* Where the text of an option goes; NULL: it has none. */
+static const char **text_of(struct ctl *c, int given)
+{
+    switch (given) {
+    case 's': return &c->socket;
+    case 'd': return &c->domains;
+    case 'l': return &c->lasts;
+    case 'c': return &c->config;
+    case 'S': return &c->state_dir;
+    case 't': return &c->out;
+    case 'p': return &c->dns;
+    case 'o': return &c->host;
+    case 'w': return &c->reason;
+    default: return NULL;
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
@@ -148,11 +165,19 @@ int main(int argc, char **argv)
         { "watch", no_argument, NULL, 'W' },         { 0 },
     };
     struct ctl c = { .colour = wants_colour() };
-    int given;
+    int given, which = 0;
 
-    while ((given = getopt_long(argc, argv, "hf", known, NULL)) != -1) {
+    while ((given = getopt_long(argc, argv, "hf", known, &which)) != -1) {
+        const char **text = text_of(&c, given);
+
+        if (text && *text)
+            return ctl_wrong_usage("--%s is given twice, with %s and with %s; give it once",
+                                   known[which].name, *text, optarg);
+        if (text) {
+            *text = optarg;
+            continue;
+        }
         switch (given) {
-        case 's': c.socket = optarg; break;
         case 'r':
         case 'a':
             if (c.side != CLIENT_ANY)
@@ -160,19 +185,11 @@ int main(int argc, char **argv)
             c.side = given == 'r' ? CLIENT_RELAY : CLIENT_AGENT;
             break;
         case 'j': c.json = true; break;
-        case 'd': c.domains = optarg; break;
-        case 'l': c.lasts = optarg; break;
         case 'W': c.watch = true; break;
         case 'F': c.force = true; break;
-        case 'c': c.config = optarg; break;
-        case 'S': c.state_dir = optarg; break;
         case 'f': c.follow = true; break;
         case 'n': c.dry_run = true; break;
         case 'b': c.before = true; break;
-        case 't': c.out = optarg; break;
-        case 'p': c.dns = optarg; break;
-        case 'o': c.host = optarg; break;
-        case 'w': c.reason = optarg; break;
         case 'h': print_help(); return written(CTL_WELL);
         case 'v': printf("tunnelctl %s\n", TUNNEL_VERSION); return written(CTL_WELL);
         default: return ctl_wrong_usage("see the line above");
