@@ -123,6 +123,8 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program)
     struct daemon_args args;
     int rc = 1;
 
+    signal(SIGUSR1, SIG_IGN); /* who rotates logs may send it at any time; a start opens them anyway */
+    signal(SIGUSR2, SIG_IGN);
     file_hold_standard();
     keep_memory_small();
     daemon_args_read(&args, argc, argv, program->schema);
@@ -307,23 +309,6 @@ static void close_timer(uv_timer_t *timer)
         uv_close((uv_handle_t *)timer, NULL);
 }
 
-/* We are ending as it is, and in order. libuv gives each signal its deadly default back first: meanwhile none may come to
- * this thread. */
-static void ignore_signals(struct daemon *d)
-{
-    sigset_t ours;
-
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &ours, NULL);
-    loop_stop_signals(&d->loop);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-}
-
 /* What keeps the loop alive beyond the work itself goes last. */
 static void end_if_done(struct daemon *d)
 {
@@ -331,7 +316,7 @@ static void end_if_done(struct daemon *d)
         return;
     close_timer(&d->watchdog);
     close_timer(&d->drain);
-    ignore_signals(d);
+    loop_ignore_signals(&d->loop); /* we are ending as it is, and in order */
 }
 
 static void on_control_ended(void *user)
@@ -483,6 +468,7 @@ static int start_loop(struct daemon *d, struct err *e)
     if (watchdog_ms > 0)
         uv_timer_start(&d->watchdog, on_watchdog_due, 0, watchdog_ms);
     if (loop_on_signal(&d->loop, SIGHUP, on_hangup, d, e) != 0 ||
+        loop_on_signal(&d->loop, SIGUSR1, on_hangup, d, e) != 0 ||
         loop_on_signal(&d->loop, SIGTERM, on_terminated, d, e) != 0 ||
         loop_on_signal(&d->loop, SIGINT, on_terminated, d, e) != 0)
         return -1;

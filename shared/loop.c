@@ -3,6 +3,7 @@
 #include "shared/mem.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,25 @@ void loop_stop_signals(struct loop *l)
     for (int i = 0; i < l->signals_n; i++)
         if (!uv_is_closing((uv_handle_t *)&l->signals[i].handle))
             uv_close((uv_handle_t *)&l->signals[i].handle, NULL);
+}
+
+/* libuv gives each signal its deadly default back first: meanwhile none may come to this thread. */
+void loop_ignore_signals(struct loop *l)
+{
+    int numbers[LOOP_SIGNALS];
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    for (int i = 0; i < l->signals_n; i++) {
+        numbers[i] = l->signals[i].handle.signum; /* 0: it is closed already */
+        if (numbers[i] > 0)
+            sigaddset(&ours, numbers[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &ours, NULL);
+    loop_stop_signals(l);
+    for (int i = 0; i < l->signals_n; i++)
+        if (numbers[i] > 0)
+            signal(numbers[i], SIG_IGN);
 }
 
 void loop_run(struct loop *l)

@@ -36,6 +36,8 @@ must_check int loop_on_signal(struct loop *l, int number, void (*caught)(void *u
                               struct err *e);
 /* Closes the signal handles, so that loop_run returns when all else has ended. */
 void loop_stop_signals(struct loop *l);
+/* The same, and each of these signals does nothing from then on, without a moment in which it is deadly. */
+void loop_ignore_signals(struct loop *l);
 /* Runs until nothing is alive on the loop. */
 void loop_run(struct loop *l);
 /* After loop_run. Anything still alive is our own mistake and asserts. */

@@ -1,9 +1,11 @@
 """A reload applies everything or nothing, says why, and disturbs nobody."""
 
+import contextlib
 import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +68,30 @@ def test_a_log_file_is_opened_anew(daemons, ctl):
     assert "reloaded" in current.read_text()
     assert "reloaded" not in rotated.read_text()
     assert current.stat().st_mode & 0o007 == 0
+
+
+def test_who_rotates_logs_may_send_usr1_at_any_time(daemons, role):
+    """As to nginx: it reloads, as SIGHUP does. From the first moment to the last neither it nor SIGUSR2 is deadly."""
+    def rain():
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(daemon.pid, number)
+
+    def ignores():
+        words = dict(line.split(":", 1) for line in Path(f"/proc/{daemon.pid}/status").read_text().splitlines())
+        return int(words["SigIgn"], 16) >> (signal.SIGUSR2 - 1) & 1
+
+    daemon = daemons(role, log="own.log").spawn()
+    wait_until(ignores, "it has begun")
+    wait_until(lambda: rain() or daemon.socket.exists(), "it has started")
+    daemon.wait_ready()
+    current, rotated = daemon.folder / "own.log", daemon.folder / "own.log.1"
+    current.rename(rotated)
+    daemon.send(signal.SIGUSR1)
+    wait_until(lambda: current.exists() and "reloaded" in current.read_text(), "the log is opened anew")
+    daemon.send(signal.SIGTERM)
+    wait_until(lambda: rain() or daemon.process.poll() is not None, "it has ended")
+    assert daemon.wait() == 0 and "stopped" in current.read_text()
 
 
 def test_the_log_moves_from_stderr_to_a_file_and_back(relay, ctl):
