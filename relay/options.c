@@ -7,6 +7,7 @@
 #include "relay/lanes/publish.h"
 #include "shared/dns/conf.h"
 #include "shared/domain.h"
+#include "shared/file.h"
 #include "shared/holders.h"
 #include "shared/lane_types.h"
 #include "shared/ssh_key.h"
@@ -173,7 +174,7 @@ static const struct opt options[] = {
           "Whether visitors with TLS are offered HTTP/2. Where a reload turns it off, connections that are open end "
           "behind the requests they have begun." },
     { "relay", "default_cert", OPT_SECRET_FILE, offsetof(struct relay_conf, default_cert),
-      .flags = OPT_RELOAD, .sample = "/etc/tunnel/default.pem",
+      .flags = OPT_RELOAD | OPT_SECRET_LATER, .sample = "/etc/tunnel/default.pem",
       .help =
           "Certificate, chain and key, one after another in one PEM file, for visitors that ask for an unknown name or "
           "for none. Without it they are refused." },
@@ -217,7 +218,7 @@ static const struct opt options[] = {
           "goes with key_file. When the files change they are taken within seconds. One in its last week, or the last "
           "fifth of a short life, is told as failing: whoever renews it is late." },
     { "domain", "key_file", OPT_SECRET_FILE, offsetof(struct relay_domain_conf, key_file),
-      .flags = OPT_RELOAD, .sample = "/etc/tunnel/sassy-cat-pics.com.key",
+      .flags = OPT_RELOAD | OPT_SECRET_LATER, .sample = "/etc/tunnel/sassy-cat-pics.com.key",
       .help = "PEM file with the key of cert_file." },
 };
 
@@ -315,17 +316,12 @@ static void check_aliases(struct opt_conf *conf, const char *name, const struct 
 static void check_files(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
                         struct opt_errors *errors)
 {
-    struct err why = { 0 };
-
     if (d->cert_file[0] && !d->key_file[0])
         opt_errors_add_at(errors, conf, "domain", name, "cert_file",
                           "goes with key_file; write that as well");
     else if (d->key_file[0] && !d->cert_file[0])
         opt_errors_add_at(errors, conf, "domain", name, "key_file",
                           "goes with cert_file; write that as well");
-    else if (d->cert_file[0] && opt_touches_files(conf) &&
-             cert_file_check(d->cert_file, d->key_file, &why) != 0)
-        opt_errors_add_at(errors, conf, "domain", name, "cert_file", "%s", why.text);
 }
 
 static void check_routes(struct opt_conf *conf, const char *name, const struct relay_domain_conf *d,
@@ -372,15 +368,6 @@ static void check_domains(struct opt_conf *conf, struct opt_errors *errors)
             check_passthrough(conf, name, d, errors);
     }
     holders_free(&names);
-}
-
-static void check_default_cert(struct opt_conf *conf, struct opt_errors *errors)
-{
-    const char *path = relay_conf_of(conf)->default_cert;
-    struct err why = { 0 };
-
-    if (path[0] && opt_touches_files(conf) && cert_file_check(path, path, &why) != 0)
-        opt_errors_add_at(errors, conf, "relay", NULL, "default_cert", "%s", why.text);
 }
 
 /* Elsewhere there is nobody to hear a PROXY header. */
@@ -516,7 +503,32 @@ static void check(struct opt_conf *conf, struct opt_errors *errors)
     check_domains(conf, errors);
     check_providers(conf, errors);
     issuer_conf_check(conf, errors);
-    check_default_cert(conf, errors);
+}
+
+/* ---- what does not keep the relay from its start ---- */
+
+static void look_at_pair(const struct opt_conf *conf, const char *kind, const char *name,
+                         const char *cert_key, const char *cert, const char *key_key, const char *key,
+                         struct opt_errors *errors)
+{
+    struct err why = { 0 };
+
+    if (file_check_secret(key, &why) != 0)
+        opt_errors_add_at(errors, conf, kind, name, key_key, "%s", why.text);
+    else if (cert_file_check(cert, key, &why) != 0)
+        opt_errors_add_at(errors, conf, kind, name, cert_key, "%s", why.text);
+}
+
+void relay_look_at_cert_files(const struct opt_conf *conf, struct opt_errors *errors)
+{
+    const char *name, *both = relay_conf_of(conf)->default_cert;
+    const struct relay_domain_conf *d;
+
+    if (both[0])
+        look_at_pair(conf, "relay", NULL, "default_cert", both, "default_cert", both, errors);
+    for (size_t i = 0; (d = opt_section(conf, "domain", i, &name)); i++)
+        if (d->cert_file[0])
+            look_at_pair(conf, "domain", name, "cert_file", d->cert_file, "key_file", d->key_file, errors);
 }
 
 const struct opt_schema relay_schema = {

@@ -50,6 +50,9 @@ extern const struct opt_schema relay_schema;
 
 /* The section of a site, by its own name; NULL when there is none. */
 const struct relay_domain_conf *relay_domain(const struct opt_conf *conf, const char *name);
+/* Adds an error for each cert_file and key_file, and default_cert, that cannot be used. A reload is refused for it; a
+ * start is not: the other sites do not wait for one whose files are being renewed, or are on a disk that is not there. */
+void relay_look_at_cert_files(const struct opt_conf *conf, struct opt_errors *errors);
 /* Reads upstream, HOST:PORT or http://HOST:PORT; what the configuration holds is well. */
 must_check int relay_upstream(struct host_port *out, const char *text, struct err *e);
 /* Owned by conf. */

@@ -387,6 +387,9 @@ static void relay_prepare(void *parts, const struct opt_conf *next, struct opt_e
     struct err why = { 0 };
     const char *domain, *key;
 
+    relay_look_at_cert_files(next, errors);
+    if (errors->n > 0)
+        return;
     if (access_log_prepare(r->access_log, relay_conf_of(next)->access_log, &r->access_log_fd, &why) != 0)
         opt_errors_add_at(errors, next, "relay", NULL, "access_log", "%s", why.text);
     if (policies_load(&r->next_policies, next, &domain, &key, &why) != 0)
@@ -529,5 +532,6 @@ const struct daemon_program relay_program = {
     .routes_n = RELAY_ROUTES_N,
     .paths = relay_paths,
     .low_ports = true,
+    .add_doubts = relay_look_at_cert_files,
     .add_dump = roster_add_dump,
 };

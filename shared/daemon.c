@@ -56,14 +56,6 @@ static const struct daemon_conf *conf_of(const struct daemon *d, const struct op
     return opt_values(conf, d->program->role, NULL);
 }
 
-static void print_errors(const struct opt_errors *errors)
-{
-    for (size_t i = 0; i < errors->n; i++)
-        fprintf(stderr, "%s\n", errors->lines[i]);
-    if (errors->left_out > 0)
-        fprintf(stderr, "and %zu further errors\n", errors->left_out);
-}
-
 static int print_and_free(struct buf *out)
 {
     size_t written = fwrite(buf_bytes(out), 1, out->len, stdout);
@@ -89,6 +81,16 @@ static int task_without_conf(enum daemon_task task, const struct opt_schema *sch
     return print_and_free(&out);
 }
 
+static void print_doubts(const struct daemon *d)
+{
+    struct opt_errors doubts = { 0 };
+
+    if (d->program->add_doubts)
+        d->program->add_doubts(d->conf, &doubts);
+    opt_errors_print(&doubts);
+    opt_errors_free(&doubts);
+}
+
 static int task_with_conf(enum daemon_task task, struct daemon *d)
 {
     struct buf out = { 0 };
@@ -100,6 +102,7 @@ static int task_with_conf(enum daemon_task task, struct daemon *d)
         if (d->program->add_dump)
             d->program->add_dump(&out, d->conf);
     } else {
+        print_doubts(d);
         buf_printf(&out, "%s: ok\n", d->conf_path);
     }
     return print_and_free(&out);
@@ -133,10 +136,9 @@ int daemon_main(int argc, char **argv, const struct daemon_program *program)
     d.conf_path = args.conf_path;
     d.conf_full_path = realpath(args.conf_path, NULL);
     d.conf = opt_load(program->schema, args.conf_path, &errors);
+    opt_errors_print(&errors);
     if (d.conf)
         rc = task_with_conf(args.task, &d);
-    else
-        print_errors(&errors);
     opt_errors_free(&errors);
     opt_conf_free(d.conf);
     free(d.conf_full_path);

@@ -57,6 +57,9 @@ struct daemon_program {
     /* For a start by root, who may do what the owner of the state folder may not. NULL: no such paths. */
     void (*paths)(const struct opt_conf *conf, struct daemon_paths *paths);
     bool low_ports; /* it listens on ports below 1024, after its start, too */
+    /* What --check prints besides, and ends with 0 nevertheless: what is wrong with it does not keep the program from its
+     * start. NULL: nothing. */
+    void (*add_doubts)(const struct opt_conf *conf, struct opt_errors *doubts);
     /* What --dump prints besides the configuration, from the state folder; NULL: nothing. */
     void (*add_dump)(struct buf *out, const struct opt_conf *conf);
 };

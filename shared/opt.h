@@ -67,6 +67,7 @@ enum opt_flags {
     OPT_REQUIRED = 2,         /* has no default and must be given, and not empty */
     OPT_BARE_PORT = 4,        /* OPT_LISTEN: PORT alone means :PORT */
     OPT_SECRET_ELSEWHERE = 8, /* OPT_SECRET_FILE: or env:NAME or credential:NAME, see shared/secret.h */
+    OPT_SECRET_LATER = 32,    /* OPT_SECRET_FILE: it need not be there yet; whoever reads it looks at it */
     OPT_SECRET_URL = 16,      /* OPT_TEXT: of a URL in it nothing is shown behind the host, but by --dump */
 };
 

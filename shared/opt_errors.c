@@ -16,6 +16,14 @@ void opt_errors_free(struct opt_errors *errors)
     *errors = (struct opt_errors){ 0 };
 }
 
+void opt_errors_print(const struct opt_errors *errors)
+{
+    for (size_t i = 0; i < errors->n; i++)
+        fprintf(stderr, "%s\n", errors->lines[i]);
+    if (errors->left_out > 0)
+        fprintf(stderr, "and %zu further errors\n", errors->left_out);
+}
+
 void opt_errors_add(struct opt_errors *errors, const char *fmt, ...)
 {
     char *line = NULL;

@@ -11,5 +11,6 @@ struct opt_errors {
 };
 
 void opt_errors_free(struct opt_errors *errors);
+void opt_errors_print(const struct opt_errors *errors); /* to the standard error output */
 void opt_errors_add(struct opt_errors *errors, const char *fmt, ...) printf_like(2, 3);
 #endif

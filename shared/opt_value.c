@@ -127,7 +127,7 @@ static int set_secret_file(const struct opt *o, const struct opt_place *place, s
     }
     if (set_path(place, text, path, e) != 0)
         return -1;
-    return place->touch_files ? file_check_secret(*path, e) : 0;
+    return place->touch_files && !(o->flags & OPT_SECRET_LATER) ? file_check_secret(*path, e) : 0;
 }
 
 static int set_choice(const struct opt *o, struct str text, int *choice, struct err *e)

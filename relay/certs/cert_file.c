@@ -61,9 +61,12 @@ static int use_file(SSL_CTX *ctx, const char *path, struct err *e)
 {
     struct buf bytes = { 0 };
     BIO *pem;
-    int rc = file_read(path, MAX_CERT_BYTES, &bytes, e);
+    struct err why = { 0 };
+    int rc = file_read(path, MAX_CERT_BYTES, &bytes, &why);
 
-    if (rc == 0) {
+    if (rc != 0) {
+        err_set(e, why.code, "%s; is it there, and may the relay's user read it?", why.text);
+    } else {
         pem = BIO_new_mem_buf(buf_bytes(&bytes), (int)bytes.len);
         rc = use_chain(ctx, pem, e);
         if (rc != 0)

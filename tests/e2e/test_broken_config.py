@@ -398,11 +398,6 @@ RELAY_ROWS = [
                  ("::01", "is not how this address is written here; write ::1"), ("::ffff:1.2.3.4", "write 1.2.3.4"), ("b.test a..test", "a..test is not")),
 
     # ---- domains and certificates ----
-    row("default_cert that is not there", "default_cert = none.pem\n",
-        ("5: relay.default_cert = none.pem", "PLACE/none.pem: No such file or directory; is it there")),
-    row("default_cert that all may read", "default_cert = loose.pem\n",
-        ("5: relay.default_cert = loose.pem", "so others can reach the secret in it; run: chmod 600 PLACE/loose.pem"),
-        files={"loose.pem": ""}),
     row("domain with aliases of an agent", "[domain a.test]\naliases = b.test\n",
         ("6: domain a.test.aliases = b.test", "only a site with an upstream has aliases here; an agent's are in its own")),
     row("all that is wrong by itself", "workers = 65\npark = 10\n[acme]\ndirectory = http://ca\n[domain a.test]\nupstream = nas\nrate = 1/h\n",
@@ -417,8 +412,6 @@ RELAY_ROWS = [
         ("8: domain a.test.route /b = nas:1", "the relay sees no paths; leave it out")),
     row("certificate without a key", "[domain a.test]\nupstream = nas:1\ncert_file = a.pem\n",
         ("7: domain a.test.cert_file = PLACE/a.pem", "goes with key_file; write that as well")),
-    row("key that all may read", "[domain a.test]\ncert_file = loose.pem\nkey_file = loose.pem\n",
-        ("7: domain a.test.key_file = loose.pem", "run: chmod 600 PLACE/loose.pem"), files={"loose.pem": ""}),
     row("each wrong domain", f"[agent pi]\nkey = {PUBLIC}\ndomains = a.test *.x ok.test *\n",
         ("7: agent pi.domains = a.test *.x ok.test *", "; * is not a host name")),
 ]

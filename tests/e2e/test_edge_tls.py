@@ -389,7 +389,7 @@ def test_a_doubtful_certificate_is_shown_and_told_of(edge, folder, names, days, 
 
 
 def test_files_that_are_refused(edge, folder):
-    """By --check and by a reload, whole; what is in force stays."""
+    """By a reload, whole, and what is in force stays; --check tells of them, and a start is not kept from for it."""
     good, other = make_pair(folder, "good", ["a.test"]), make_pair(folder, "other", ["a.test"])
     weak = make_pair(folder, "weak", ["a.test"], key=["rsa:1024"])
     mixed = type(good)(good.cert, other.key)
@@ -409,11 +409,74 @@ def test_files_that_are_refused(edge, folder):
         body = text.replace("[relay]\n", sections) if sections.startswith("[relay]") else text + sections
         edge.relay.conf.write_text(body)
         checked = run("tunnel-relay", "-c", edge.relay.conf, "--check")
-        assert (checked.code, checked.errors) == (1, [f"{edge.relay.conf}:{error}"])
+        assert (checked.code, checked.errors) == (0, [f"{edge.relay.conf}:{error}"])
         reply = edge.relay.post("/v1/reload")
         assert (reply.status, reply.json["errors"]) == (422, checked.errors)
     assert shown(edge.port, "a.test") == before
     assert edge.visit().status == 200
+
+
+def break_pair(pair, other, how):
+    if how == "missing":
+        pair.cert.unlink()
+    elif how == "no key":
+        pair.key.unlink()
+    elif how == "open to all":
+        pair.key.chmod(0o644)
+    else:
+        pair.cert.write_bytes(other.cert.read_bytes())
+
+
+@pytest.mark.parametrize("how, error, remedy", [
+    ("missing", "{cert}: No such file or directory", "is it there"),
+    ("no key", "{key}: No such file or directory", "is it there"),
+    ("open to all", "{key}", "run: chmod 600 {key}"),
+    ("not a pair", "the key in {key} does not belong to the certificate in {cert}", "give the two of one order"),
+])
+def test_a_start_does_not_wait_for_one_sites_files(edge, folder, how, error, remedy):
+    """Such as after the machine was restarted in the middle of a renewal, or without the disk that they are on."""
+    pair, other = (make_pair(folder, name, ["a.test", "www.a.test"]) for name in ("mine", "other"))
+    kept = [(file, file.read_bytes()) for file in pair]
+    reload_with(edge, files_of("a.test", pair))
+    edge.agent.leave()
+    edge.relay.stop()
+    break_pair(pair, other, how)
+    error, remedy = (text.format(cert=pair.cert, key=pair.key) for text in (error, remedy))
+    checked = run("tunnel-relay", "-c", edge.relay.conf, "--check")
+    assert (checked.code, checked.out) == (0, f"{edge.relay.conf}: ok\n")
+    assert len(checked.errors) == 1 and error in checked.errors[0] and remedy in checked.errors[0]
+    edge.start_relay()
+    edge.relay.wait_log("certificate files not taken")
+    wait_until(lambda: shown_or_none(edge.port, "a.test"), "the placeholder")
+    wait_until(lambda: site(edge, "b.test")["cert"]["state"] == "valid", "another site")
+    cert = site(edge)["cert"]
+    assert (cert["state"], cert["not_after"]) == ("failing", None)
+    assert error in cert["last_error"] and remedy in cert["last_error"]
+    reply = edge.relay.post("/v1/reload")  # which changes nothing of it, and says what is wrong
+    assert (reply.status, reply.json["errors"]) == (422, checked.errors)
+    for file, content in kept:
+        file.write_bytes(content)
+        file.chmod(0o600)
+    wait_shown(edge, pair, within=limit(2 * LOOKS_S))
+    assert site(edge)["cert"]["state"] == "valid"
+
+
+def test_a_start_does_not_wait_for_the_default_certificate(edge, folder):
+    pair = make_pair(folder, "default", ["nobody.test"])
+    both = pair.joined(folder / "both.pem")
+    content = both.read_bytes()
+    reload_with(edge, default_cert=both)
+    edge.agent.leave()
+    edge.relay.stop()
+    both.unlink()
+    checked = run("tunnel-relay", "-c", edge.relay.conf, "--check")
+    assert checked.code == 0 and "relay.default_cert" in checked.err and f"{both}: No such file" in checked.err
+    edge.start_relay()
+    wait_until(lambda: shown_or_none(edge.port, "a.test"), "a site")
+    assert shown_or_none(edge.port, "c.test") is None
+    both.touch(mode=0o600)
+    both.write_bytes(content)
+    wait_shown(edge, pair, "c.test", within=limit(2 * LOOKS_S))
 
 
 # ---- unknown names ----
