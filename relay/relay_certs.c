@@ -191,7 +191,26 @@ bool relay_certificate_covers(SSL_CTX *tls, const struct relay_shown *shown, con
 
 /* ---- what is told ---- */
 
-json_t *relay_cert_status(const struct relay *r, const char *site)
+/* Of a site that says, or whose [acme] says, who issues its certificate, and there is nobody of this name. NULL: there is. */
+static json_t *status_without_issuer(const struct relay *r, const struct lanes_site *site)
+{
+    struct arena texts = { 0 };
+    struct policy policy;
+    struct err why = { 0 };
+    struct choice by;
+    json_t *status = NULL;
+
+    (void)policies_for(&r->policies, site, &policy, &texts);
+    if (policy.tls != POLICY_PASSTHROUGH && choose(r, site->name, &policy, site->name, &by, &why) != 0)
+        status = json_pack("{s:s, s:o, s:n, s:[], s:n, s:n, s:o, s:n}", "state", "failing", "issuer",
+                           json_any_text(policy.issuer ? policy.issuer : issuer_words[ISSUER_FILES]),
+                           "not_after", "names", "next_attempt", "last_try", "last_error",
+                           json_any_text(why.text), "failing_since");
+    arena_free(&texts);
+    return status;
+}
+
+static json_t *status_of_name(const struct relay *r, const char *site)
 {
     json_t *status;
 
@@ -202,6 +221,13 @@ json_t *relay_cert_status(const struct relay *r, const char *site)
     if (json_is_object(status))
         json_object_set_new(status, "last_try", json_null()); /* no authority is asked */
     return status;
+}
+
+json_t *relay_cert_status(const struct relay *r, const struct lanes_site *site)
+{
+    json_t *status = status_without_issuer(r, site);
+
+    return status ? status : status_of_name(r, site->name);
 }
 
 struct listing {
@@ -222,22 +248,23 @@ json_t *relay_certs_apart(const struct relay *r, const struct lanes_site *site)
     for (size_t i = 0; i < site->aliases_n; i++) {
         if (!has_own(r, site->aliases[i]))
             continue;
-        entry = relay_cert_status(r, site->aliases[i]);
+        entry = status_of_name(r, site->aliases[i]);
         json_object_set_new(entry, "name", json_string(site->aliases[i]));
         json_array_append_new(list, entry);
     }
     return list;
 }
 
-static void add_entry(const struct listing *l, const char *site)
+/* without: what is told of it instead, taken; NULL: nothing. */
+static void add_entry(const struct listing *l, const char *site, json_t *without)
 {
     struct relay *r = l->relay;
-    json_t *entry;
+    json_t *entry = without;
 
-    if (!files_has(r->files, site) && r->manager && manager_has(r->manager, site)) {
+    if (!entry && !files_has(r->files, site) && r->manager && manager_has(r->manager, site)) {
         entry = manager_certs(r->manager, site);
     } else {
-        entry = relay_cert_status(r, site);
+        entry = entry ? entry : status_of_name(r, site);
         json_object_set_new(entry, "name", json_string(site));
     }
     json_array_append_new(l->list, entry);
@@ -249,10 +276,10 @@ static void add_cert(void *user, const struct lanes_site *site)
     const struct listing *l = user;
     const struct relay *r = l->relay;
 
-    add_entry(l, site->name);
+    add_entry(l, site->name, status_without_issuer(r, site));
     for (size_t i = 0; i < site->aliases_n; i++)
         if (has_own(r, site->aliases[i]))
-            add_entry(l, site->aliases[i]);
+            add_entry(l, site->aliases[i], NULL);
 }
 
 void relay_answer_certs(void *parts, const struct http_request *request, struct http_reply *reply)

@@ -79,7 +79,7 @@ size_t relay_names_apart(const struct relay *r, const char *site, const struct p
  * reason. */
 SSL_CTX *relay_certificate(struct relay *r, const struct lanes_site *site, const struct policy *policy,
                            const char *const *names, size_t n, struct relay_shown *shown, struct err *e);
-json_t *relay_cert_status(const struct relay *r, const char *site);
+json_t *relay_cert_status(const struct relay *r, const struct lanes_site *site);
 /* Those of its aliases that have another one than the site. */
 json_t *relay_certs_apart(const struct relay *r, const struct lanes_site *site);
 void relay_answer_certs(void *parts, const struct http_request *request, struct http_reply *reply);

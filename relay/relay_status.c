@@ -69,7 +69,7 @@ static void add_domain_status(void *user, const struct lanes_site *site)
     json_object_set_new(domain, "last_error_since",
                         entry->trouble ? json_time(entry->trouble_since) : json_null());
     json_object_set_new(domain, "guard", guard_status(d->relay, site));
-    json_object_set_new(domain, "cert", relay_cert_status(d->relay, site->name));
+    json_object_set_new(domain, "cert", relay_cert_status(d->relay, site));
     json_object_set_new(domain, "certs", relay_certs_apart(d->relay, site));
     json_array_append_new(d->list, domain);
 }

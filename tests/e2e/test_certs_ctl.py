@@ -9,6 +9,7 @@ from path import edges, fronts  # noqa: F401 (fixtures)
 from pebble import pebbles  # noqa: F401 (a fixture)
 from programs import Result, wait_until
 from test_certs import Certs, certs  # noqa: F401 (a fixture)
+from test_certs_served import item
 
 
 def row(done: Result, name: str) -> list[str]:
@@ -60,3 +61,26 @@ def test_says_what_is_wrong(certs: Callable[..., Certs], ctl: Callable[..., Resu
     done = ask(ctl, c, "revoke", "bad.test", "--reason", "boredom")
     assert done.code == 1 and "reason is not unspecified" in done.err, done
     assert ctl("status", "--reason", "superseded", at=c.relay).code == 2
+
+
+def test_nobody_issues(certs: Callable[..., Certs], ctl: Callable[..., Result]) -> None:  # noqa: F811
+    """An issuer that is not there is told as the site's error, not by the log alone."""
+    c = certs("a.test b.test", [item("a.test", issuer="nope"), item("b.test", issuer="files")], acme={"challenges": "http-01"})
+    for name, issuer, why in (("a.test", "nope", "issuer = nope: "),
+                              ("b.test", "files", "issuer = files: the relay's [domain b.test] has no cert_file; write it there")):
+        cert = c.wait("failing", name)
+        assert cert["issuer"] == issuer and cert["last_error"].startswith(why) and cert["not_after"] is None, cert
+        done = ctl("certs", at=c.relay)
+        assert done.code == 1 and row(done, name)[:4] == [name, "-", "failing", issuer], done
+        assert f"  {name}: {why}" in done.out, done
+    assert ctl("status", at=c.relay).code == 1
+
+
+def test_files_that_nobody_has_given(certs: Callable[..., Certs], ctl: Callable[..., Result]) -> None:  # noqa: F811
+    c = certs("a.test", acme={"challenges": "http-01"})
+    c.wait("valid")
+    c.relay.conf.write_text(c.plain + "[acme]\nissuer = files\n")
+    assert c.relay.post("/v1/reload").status == 200
+    cert = c.wait("failing")
+    assert cert["issuer"] == "files" and "[domain a.test] has no cert_file; write it there" in cert["last_error"], cert
+    assert ctl("certs", at=c.relay).code == 1
