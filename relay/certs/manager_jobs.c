@@ -225,10 +225,16 @@ void manager_obtain(struct manager *m, struct managed *d)
 
 /* ---- revoke ---- */
 
-/* By the certificate's own key where the authority does not take the account's word. */
+static bool is_imported(const struct meta_cert *cert)
+{
+    return cert->issuer && strcmp(cert->issuer, "import") == 0;
+}
+
+/* By the certificate's own key where the authority does not take the account's word, or has never heard it. */
 static int ask_to_revoke(struct manager_job *j, const struct issuer *by, enum meta_slot slot, struct job *job,
                          struct err *e)
 {
+    const bool imported = is_imported(&j->result.meta.certs[slot]);
     char *chain_path, *key_path;
     struct buf chain = { 0 };
     struct signer *key = NULL;
@@ -239,7 +245,7 @@ static int ask_to_revoke(struct manager_job *j, const struct issuer *by, enum me
     if (!store_pair(j->m->store, &j->result.meta, slot, &chain_path, &key_path))
         err_set(e, ERR_MISSING, "it is not in the store any more");
     else if (file_read(chain_path, CHAIN_MAX_BYTES, &chain, e) == 0 && (key = signer_load(key_path, e)))
-        rc = revoke_run(by->ca, job, buf_text(&chain), key, j->reason, &why);
+        rc = (imported ? revoke_by_key : revoke_run)(by->ca, job, buf_text(&chain), key, j->reason, &why);
     if (rc != 0 && why.err.code != ERR_NONE)
         err_set(e, why.err.code, "%s", why.err.text);
     signer_free(key);
@@ -250,15 +256,47 @@ static int ask_to_revoke(struct manager_job *j, const struct issuer *by, enum me
     return rc;
 }
 
+/* Which authority it is from is not known; its own knows it. */
+static int revoke_imported(struct manager_job *j, enum meta_slot slot, struct job *job, struct err *e)
+{
+    static const char remedy[] = "revoke it with the program that has ordered it";
+    struct err why = { 0 };
+
+    for (size_t i = 0; i < issuers_count(j->issuers) && why.code != ERR_STOPPED; i++) {
+        const struct issuer *by = issuers_get(j->issuers, i);
+
+        why = (struct err){ 0 };
+        if (ask_to_revoke(j, by, slot, job, &why) == 0)
+            return 0;
+        (void)err_wrap(&why, "%s", by->name);
+    }
+    if (why.code == ERR_NONE)
+        return err_set(e, ERR_MISSING,
+                       "the certificate of %s was imported, and relay.ini has no section [acme] to ask; %s",
+                       j->names[0], remedy);
+    return err_set(e, why.code,
+                   "the certificate of %s was imported, and no authority here takes it back (%s); %s",
+                   j->names[0], why.text, remedy);
+}
+
+static int revoke_ordered(struct manager_job *j, enum meta_slot slot, struct job *job, struct err *e)
+{
+    const struct meta_cert *cert = &j->result.meta.certs[slot];
+    const struct issuer *by = cert->issuer ? issuers_find(j->issuers, cert->issuer) : NULL;
+
+    if (by && cert->directory && strcmp(by->directory, cert->directory) == 0)
+        return ask_to_revoke(j, by, slot, job, e);
+    return err_set(e, ERR_MISSING,
+                   "the certificate of %s is from %s, which is not configured here any more; put its section "
+                   "[acme] back into relay.ini",
+                   j->names[0], cert->issuer ? cert->issuer : "nobody known");
+}
+
 static int revoke_pair(struct manager_job *j, enum meta_slot slot, struct job *job, struct err *e)
 {
     struct meta_cert *cert = &j->result.meta.certs[slot];
-    const struct issuer *by = cert->issuer ? issuers_find(j->issuers, cert->issuer) : NULL;
 
-    if (!by || !cert->directory || strcmp(by->directory, cert->directory) != 0)
-        return err_set(e, ERR_MISSING, "it is from %s, which is not configured here any more",
-                       cert->issuer ? cert->issuer : "nobody known");
-    if (ask_to_revoke(j, by, slot, job, e) != 0)
+    if ((is_imported(cert) ? revoke_imported : revoke_ordered)(j, slot, job, e) != 0)
         return -1;
     cert->revoked_at = time(NULL);
     return store_save(j->m->store, &j->result.meta, e);

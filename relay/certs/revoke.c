@@ -46,6 +46,20 @@ static int post(struct acme_ca *ca, struct job *job, const struct signer *key, c
     return 0;
 }
 
+int revoke_by_key(struct acme_ca *ca, struct job *job, const char *chain_pem, const struct signer *key,
+                  enum revoke_reason reason, struct acme_why *why)
+{
+    struct acme_directory d = { 0 };
+    json_t *payload = request(chain_pem, reason, why);
+    int rc = payload ? acme_directory_get(ca, job, &d, why) : -1;
+
+    if (rc == 0)
+        rc = post(ca, job, key, d.revoke_cert, payload, why);
+    json_decref(payload);
+    acme_directory_free(&d);
+    return rc;
+}
+
 int revoke_run(struct acme_ca *ca, struct job *job, const char *chain_pem, const struct signer *key,
                enum revoke_reason reason, struct acme_why *why)
 {

@@ -14,4 +14,7 @@ enum revoke_reason {
  * that is revoked already is no failure. The leaf is the first of chain_pem. */
 must_check int revoke_run(struct acme_ca *ca, struct job *job, const char *chain_pem,
                           const struct signer *key, enum revoke_reason reason, struct acme_why *why);
+/* By the certificate's own key alone: it was ordered by another account than ours. */
+must_check int revoke_by_key(struct acme_ca *ca, struct job *job, const char *chain_pem,
+                             const struct signer *key, enum revoke_reason reason, struct acme_why *why);
 #endif

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Callable
 
 from path import edges, fronts  # noqa: F401 (fixtures)
 from pebble import pebbles  # noqa: F401 (a fixture)
 from programs import Result, wait_until
-from test_certs import Certs, certs  # noqa: F401 (a fixture)
+from test_certs import Certs, certs, section  # noqa: F401 (a fixture)
 from test_certs_served import item
+from x509 import Pair, make_pair
 
 
 def row(done: Result, name: str) -> list[str]:
@@ -61,6 +64,50 @@ def test_says_what_is_wrong(certs: Callable[..., Certs], ctl: Callable[..., Resu
     done = ask(ctl, c, "revoke", "bad.test", "--reason", "boredom")
     assert done.code == 1 and "reason is not unspecified" in done.err, done
     assert ctl("status", "--reason", "superseded", at=c.relay).code == 2
+
+
+def imported(c: Certs, ctl: Callable[..., Result], folder: Path, pair: Pair | None = None) -> str:
+    """Restarts as if what a.test has had been ordered by another program; returns its serial number."""
+    current, bring = c.relay.state_dir / "certs" / "a.test", folder / "bring"
+    bring.mkdir()
+    for name in ("fullchain.pem", "privkey.pem"):
+        shutil.copyfile(current / name, bring / name)
+    if pair:
+        shutil.copyfile(pair.cert, bring / "fullchain.pem")
+        shutil.copyfile(pair.key, bring / "privkey.pem")
+    c.agent.leave()
+    c.relay.stop()
+    shutil.rmtree(c.relay.state_dir / "certs")
+    shutil.rmtree(c.relay.state_dir / "acme")  # with the account that has ordered it
+    c.relay.start(**c.front.spawning())
+    done = ctl("certs", "import", bring, at=c.relay)
+    assert done.code == 0 and "a.test: taken" in done.out, done
+    c.agent.start()
+    wait_until(lambda: c.cert("a.test")["issuer"] == "import", "it is shown")
+    return c.serial("a.test")
+
+
+def test_revokes_what_was_imported(certs: Callable[..., Certs], ctl: Callable[..., Result], folder: Path) -> None:  # noqa: F811
+    """By its own key, at whichever authority knows it: the first one here is away."""
+    c = certs("a.test", acme={"challenges": "http-01"})
+    c.wait("valid")
+    away = section("acme", {**c.pebble.keys(), "directory": "https://127.0.0.1:9/dir"})
+    c.relay.conf.write_text(c.plain + away + section("acme second", {**c.pebble.keys(), "challenges": "http-01"}))
+    serial = imported(c, ctl, folder)
+    done = ask(ctl, c, "revoke", "a.test", "--reason", "key-compromise")
+    assert done.code == 0 and done.out == "a.test: revoked; another one is ordered\n", done
+    status = c.pebble.certificate(int(serial, 16))
+    assert (status["Status"], status["Reason"]) == ("Revoked", 1), status
+
+
+def test_nobody_here_takes_back_what_was_imported(certs: Callable[..., Certs], ctl: Callable[..., Result],  # noqa: F811
+                                                  folder: Path) -> None:
+    c = certs("a.test", acme={"challenges": "http-01"})
+    c.wait("valid")
+    imported(c, ctl, folder, make_pair(folder, "other", ["a.test"]))
+    done = ask(ctl, c, "revoke", "a.test")
+    assert done.code == 1 and "the certificate of a.test was imported, and no authority here takes it back (acme: " in done.err, done
+    assert "revoke it with the program that has ordered it" in done.err and c.cert("a.test")["state"] == "valid", done
 
 
 def test_nobody_issues(certs: Callable[..., Certs], ctl: Callable[..., Result]) -> None:  # noqa: F811
