@@ -310,6 +310,16 @@ static void fail(struct attempt *t, const struct failed *f)
                  kv_str("error", why.text));
 }
 
+/* What a person asked for in vain, while nothing was due: what there is goes on as if nobody had asked. */
+static void decline(struct attempt *t, const struct failed *f)
+{
+    meta_free(t->m); /* it may have names again that were left out */
+    t->r->loaded = store_load(t->ask->store, t->ask->site.names[0], t->m, &t->r->why) == 0;
+    t->r->end = t->r->loaded ? OBTAIN_DECLINED : OBTAIN_STOPPED;
+    if (t->r->loaded)
+        t->r->why = f->why;
+}
+
 static void note_failure(struct attempt *t, const struct order_result *result, struct failed *f)
 {
     *f = (struct failed){ .class = result->class,
@@ -376,6 +386,8 @@ static int get_due(struct attempt *t, const bool due[ISSUER_KEY_TYPES])
     if (first.class == ACME_STOPPED) {
         t->r->end = OBTAIN_STOPPED;
         t->r->why = first.why;
+    } else if (first.held_back && !t->needs_one) {
+        decline(t, &first);
     } else {
         fail(t, &first);
     }
@@ -407,7 +419,9 @@ static int get_all(struct attempt *t)
     if (obtain_look_again(t) != 0 || obtain_watch(t) != 0)
         return -1;
     for (size_t i = 0; i < t->by->key_types_n; i++) {
-        due[i] = t->ask->forced || due_order(site, t->m, t->by->key_types[i], time(NULL));
+        due[i] = due_order(site, t->m, t->by->key_types[i], time(NULL));
+        t->needs_one = t->needs_one || due[i];
+        due[i] = due[i] || t->ask->forced;
         any = any || due[i];
     }
     if (due_is_moot(site, t->m, time(NULL)) && !t->ask->forced)

@@ -45,9 +45,10 @@ struct obtain_ask { /* all borrowed */
 };
 
 enum obtain_end {
-    OBTAIN_WELL,    /* nothing is left to do now */
-    OBTAIN_HELD,    /* by the look beforehand: nobody was asked for anything */
-    OBTAIN_FAILED,  /* and meta says when the next try is */
+    OBTAIN_WELL,   /* nothing is left to do now */
+    OBTAIN_HELD,   /* by the look beforehand: nobody was asked for anything */
+    OBTAIN_FAILED, /* and meta says when the next try is */
+    OBTAIN_DECLINED, /* a person wanted another one than what is good, and has had too many: nothing has changed */
     OBTAIN_STOPPED, /* by the job, or the disk */
 };
 

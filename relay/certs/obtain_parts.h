@@ -12,6 +12,7 @@ struct attempt {
     const char **names; /* those that are not left out */
     size_t names_n;
     enum key_type type;
+    bool needs_one; /* whoever asks */
     bool held_back; /* by what we have counted ourselves: no failure of the authority */
 };
 

@@ -66,6 +66,23 @@ def test_says_what_is_wrong(certs: Callable[..., Certs], ctl: Callable[..., Resu
     assert ctl("status", "--reason", "superseded", at=c.relay).code == 2
 
 
+def test_renewed_too_often(certs: Callable[..., Certs], ctl: Callable[..., Result]) -> None:  # noqa: F811
+    """What we count ourselves refuses a person, and changes nothing of a certificate that is good."""
+    c = certs("a.test", acme={"challenges": "http-01"})
+    c.wait("valid")
+    for _ in range(4):
+        assert ask(ctl, c, "renew", "a.test").code == 0
+    before = [c.listed("a.test")[key] for key in ("state", "last_error", "next_renewal", "failures", "certificates")]
+    for _ in range(2):
+        done = ask(ctl, c, "renew", "a.test")
+        assert done.code == 1 and "5 certificates for the same names within 7 days are the limit" in done.err, done
+        now = [c.listed("a.test")[key] for key in ("state", "last_error", "next_renewal", "failures", "certificates")]
+        assert now == before and now[:2] == ["valid", None], (before, now)
+    assert ctl("certs", at=c.relay).code == 0 and c.visit("a.test") == 200
+    c.restart()
+    assert c.wait("valid")["last_error"] is None
+
+
 def imported(c: Certs, ctl: Callable[..., Result], folder: Path, pair: Pair | None = None) -> str:
     """Restarts as if what a.test has had been ordered by another program; returns its serial number."""
     current, bring = c.relay.state_dir / "certs" / "a.test", folder / "bring"

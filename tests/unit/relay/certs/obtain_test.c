@@ -230,9 +230,11 @@ static void test_limits_are_kept_here(void **state)
     b.forced = true;
     for (int i = 0; i < 5; i++)
         assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_WELL);
-    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_FAILED);
+    assert_int_equal(obtain(&b, SITE("a.com")), OBTAIN_DECLINED);
     assert_int_equal(ca.asked, 5);
     assert_non_null(strstr(b.r.why.text, "5 certificates for the same names"));
+    assert_null(b.r.meta.last_error); /* what there is is good */
+    assert_int_equal(b.r.meta.retry.failures, 0);
     assert_int_equal(b.r.meta.issuers[0].failures, 0); /* it was not asked */
     assert_true(b.r.meta.certs[META_ECDSA].there);
     bench_end(&b);
