@@ -148,3 +148,12 @@ def test_files_that_nobody_has_given(certs: Callable[..., Certs], ctl: Callable[
     cert = c.wait("failing")
     assert cert["issuer"] == "files" and "[domain a.test] has no cert_file; write it there" in cert["last_error"], cert
     assert ctl("certs", at=c.relay).code == 1
+
+
+def test_files_for_another_name(certs: Callable[..., Certs], ctl: Callable[..., Result], folder: Path) -> None:  # noqa: F811
+    pair = make_pair(folder, "other", ["z.test"])
+    c = certs("a.test", acme={}, more=f"[domain a.test]\ncert_file = {pair.cert}\nkey_file = {pair.key}\n")
+    c.wait("valid")
+    done = ctl("certs", at=c.relay)
+    assert "a.test: it does not cover a.test; get one for all names of the site" in done.out and done.code == 1, done
+    assert ctl("status", at=c.relay).code == 1
