@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { FILE_BYTES = 256 * 1024, CHAIN = 16, DEPTH = 8 };
 
@@ -78,14 +79,33 @@ static void wipe(struct buf *text)
     buf_free(text);
 }
 
+static const char *remedy_of(int number)
+{
+    return number == EACCES    ? "private keys are most often root's alone"
+           : number == ENOENT  ? "is its name right?"
+           : number == ENOTDIR ? "give the folder that it is in"
+                               : "give another folder, or mend this one";
+}
+
+static int refuse_file(const char *path, const struct err *why, struct err *e)
+{
+    bool closed = access(path, R_OK) != 0 && errno == EACCES;
+
+    return err_set(e, why->code, "%s; %s", why->text,
+                   closed ? remedy_of(EACCES) : "is the disk that it is on well?");
+}
+
 /* What cannot be read is told of, because it may be the very key; what is no PEM is nothing to us. */
 static int add_file(struct level *level, const char *path, struct err *e)
 {
     struct pem file = { 0 };
     struct buf text = { 0 };
-    int rc = file_read(path, FILE_BYTES, &text, e);
+    struct err why = { 0 };
+    int rc = file_read(path, FILE_BYTES, &text, &why);
 
-    if (rc == 0) {
+    if (rc != 0) {
+        (void)refuse_file(path, &why, e);
+    } else {
         read_certs(&file, &text);
         read_key(&file, &text);
     }
@@ -128,10 +148,11 @@ static int read_level(const char *folder, struct level *level, struct err *e)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
-    int rc = 0;
+    int rc = 0, number = errno;
 
     if (!dir)
-        return err_errno(e, errno, "cannot open the folder %s", folder);
+        return err_set(e, ERR_SYSTEM, "cannot open the folder %s: %s; %s", folder, strerror(number),
+                       remedy_of(number));
     while (rc == 0 && (entry = readdir(dir))) {
         char *path = mem_format("%s/%s", folder, entry->d_name);
 

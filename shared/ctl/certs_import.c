@@ -90,7 +90,7 @@ enum ctl_exit ctl_certs_import(struct ctl *c)
     if (c->argc != 1)
         return ctl_wrong_usage("certs import takes one DIR: %s", where);
     if (cert_folder_read(c->argv[0], &folder, &e) != 0) {
-        fprintf(stderr, "tunnelctl: %s; private keys are most often root's alone\n", e.text);
+        fprintf(stderr, "tunnelctl: %s\n", e.text);
         result = CTL_FAILING;
     } else if (folder.n == 0) {
         fprintf(stderr, "tunnelctl: %s: there is no certificate in it; %s\n", c->argv[0], where);

@@ -227,7 +227,9 @@ def test_says_why_it_takes_none(relays: Callable[..., Relay], authority: Authori
         acme_sh(folder / "alias", authority, "www.a.test", authority.issue("www.a.test")), code=1).out
     (folder / "empty").mkdir()
     assert "there is no certificate in it; certbot keeps them in /etc/letsencrypt" in relay.bring(folder / "empty", code=1).err
-    assert "cannot open the folder" in relay.bring(folder / "missing", code=1).err
+    missing, file = folder / "missing", folder / "locked"
+    for path, why in ((missing, "No such file or directory; is its name right?"), (file, "Not a directory; give the folder that it is in")):
+        assert relay.bring(path, code=1).err == f"tunnelctl: cannot open the folder {path}: {why}\n"
     assert ctl("certs", "import", at=relay.daemon).code == 2
     assert not (relay.daemon.state_dir / "certs" / "a.test" / "fullchain.pem").exists()
 
