@@ -303,11 +303,66 @@ static struct manager *manager_of(struct relay *r, struct http_reply *reply)
     return NULL;
 }
 
+struct sought {
+    const char *name;
+    char *site; /* whose alias it is; NULL: nobody's */
+};
+
+static void look_for_alias(void *user, const struct lanes_site *site)
+{
+    struct sought *s = user;
+
+    for (size_t i = 0; !s->site && i < site->aliases_n; i++)
+        if (strcmp(site->aliases[i], s->name) == 0)
+            s->site = mem_copy(site->name);
+}
+
+static char *site_of_alias(const struct relay *r, const char *name)
+{
+    struct sought s = { .name = name };
+
+    if (r->lanes) {
+        lanes_each_site(r->lanes, look_for_alias, &s);
+        fixed_each_site(r->fixed, look_for_alias, &s);
+    }
+    return s.site;
+}
+
+/* True when what certs lists of this name is not an authority's to renew or revoke: the reply says whose it is. */
+static bool is_no_authoritys(const struct relay *r, const struct http_request *request,
+                             struct http_reply *reply)
+{
+    char *name = mem_copy_n(request->name.p, request->name.n), *site = NULL;
+    bool answered = true;
+
+    if (files_has(r->files, name))
+        http_reply_error(
+            reply, 409,
+            "the certificate of %s is the cert_file of its [domain], which whoever writes that file "
+            "renews and revokes; the relay takes it as soon as it changes",
+            name);
+    else if (r->manager && manager_has(r->manager, name))
+        answered = false;
+    else if (certs_has(r->certs, name))
+        http_reply_error(reply, 409,
+                         "the certificate of %s is the relay's own issuer's (internal), which renews it by "
+                         "itself and revokes none",
+                         name);
+    else if ((site = site_of_alias(r, name)))
+        http_reply_error(reply, 409, "%s belongs to the site %s, whose certificate is for it, too; give %s",
+                         name, site, site);
+    else
+        answered = false;
+    free(site);
+    free(name);
+    return answered;
+}
+
 void relay_answer_renew(void *parts, const struct http_request *request, struct http_reply *reply)
 {
     struct manager *m = manager_of(parts, reply);
 
-    if (m)
+    if (m && !is_no_authoritys(parts, request, reply))
         manager_answer_renew(m, request, reply);
 }
 
@@ -315,7 +370,7 @@ void relay_answer_cert_revoke(void *parts, const struct http_request *request, s
 {
     struct manager *m = manager_of(parts, reply);
 
-    if (m)
+    if (m && !is_no_authoritys(parts, request, reply))
         manager_answer_revoke(m, request, reply);
 }
 

@@ -170,6 +170,13 @@ static enum ctl_exit show(struct ctl *c)
 
 /* ---- now ---- */
 
+/* As certs lists it: also the bare name of a machine in a LAN. */
+static bool is_listed_name(const char *given, char name[DOMAIN_BYTES])
+{
+    return ctl_site_name(given, name) ||
+           (domain_normalize(str_of(given), name) && domain_check(name, DOMAIN_SITE, NULL) == 0);
+}
+
 static enum ctl_exit tell(struct ctl *c, const char *what, json_t *takes_content, json_t **reply)
 {
     char name[DOMAIN_BYTES];
@@ -177,7 +184,7 @@ static enum ctl_exit tell(struct ctl *c, const char *what, json_t *takes_content
     enum ctl_exit result;
 
     *reply = NULL;
-    if (c->argc != 1 || !ctl_site_name(c->argv[0], name)) {
+    if (c->argc != 1 || !is_listed_name(c->argv[0], name)) {
         json_decref(takes_content);
         return ctl_wrong_usage("certs %s takes the DOMAIN of a site, as tunnelctl certs lists it", what);
     }

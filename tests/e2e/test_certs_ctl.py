@@ -157,3 +157,18 @@ def test_files_for_another_name(certs: Callable[..., Certs], ctl: Callable[..., 
     done = ctl("certs", at=c.relay)
     assert "a.test: it does not cover a.test; get one for all names of the site" in done.out and done.code == 1, done
     assert ctl("status", at=c.relay).code == 1
+
+
+def test_says_whose_certificate_it_is(certs: Callable[..., Certs], ctl: Callable[..., Result], folder: Path) -> None:  # noqa: F811
+    """What certs lists, and no authority has issued; and an alias, which has none of its own."""
+    pair = make_pair(folder, "other", ["b.test"])
+    c = certs("a.test www.a.test b.test nas", [("a.test", ["www.a.test"]), "b.test", "nas"], acme={"challenges": "http-01"},
+              more=f"[domain b.test]\ncert_file = {pair.cert}\nkey_file = {pair.key}\n")
+    for name in ("a.test", "b.test", "nas"):
+        c.wait("valid", name)
+    for name, why in (("nas", "the certificate of nas is the relay's own issuer's (internal), which renews it by itself"),
+                      ("b.test", "the certificate of b.test is the cert_file of its [domain], which whoever writes that file renews"),
+                      ("www.a.test", "www.a.test belongs to the site a.test, whose certificate is for it, too; give a.test")):
+        for what in ("renew", "revoke"):
+            done = ask(ctl, c, what, name)
+            assert done.code == 1 and why in done.err, done
