@@ -200,10 +200,24 @@ static void run_batch(struct job *job, void *user)
     a->client->job = NULL;
 }
 
-static void free_batch(struct batch *b)
+static struct dns_name *find(const struct account *a, const struct dns_name *copy)
 {
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < a->names->n; i++)
+        if (is_mine(a, a->names->list[i]) && strcmp(a->names->list[i]->name, copy->name) == 0)
+            return a->names->list[i];
+    return NULL;
+}
+
+static void free_batch(struct account *a)
+{
+    struct batch *b = &a->batch;
+    struct dns_name *n;
+
+    for (size_t i = 0; i < b->n; i++) {
+        if (!b->plan && (n = find(a, b->copies[i])))
+            n->asked--;
         name_free(b->copies[i]);
+    }
     free(b->copies);
     json_decref(b->plan);
     *b = (struct batch){ 0 };
@@ -221,6 +235,7 @@ static void fill_batch(struct account *a)
             continue;
         b->copies = mem_grow(b->copies, (b->n + 1) * sizeof(struct dns_name *));
         b->copies[b->n++] = name_copy(n);
+        n->asked += !b->plan;
         for (int f = 0; f < NAME_FAMILIES && !b->plan; f++)
             if (n->families[f].managed && n->families[f].known)
                 n->families[f].state = NAME_UPDATING;
@@ -237,7 +252,7 @@ static void start_job(struct account *a, bool plan)
     if (a->job)
         return;
     log_error("no DNS update can be made", kv_str("provider", a->name), kv_str("error", why.text));
-    free_batch(&a->batch);
+    free_batch(a);
     a->hold_until_s = now_s() + 60;
 }
 
@@ -390,14 +405,6 @@ static void hold_name(struct account *a, struct dns_name *n)
     }
 }
 
-static struct dns_name *find(const struct account *a, const struct dns_name *copy)
-{
-    for (size_t i = 0; i < a->names->n; i++)
-        if (is_mine(a, a->names->list[i]) && strcmp(a->names->list[i]->name, copy->name) == 0)
-            return a->names->list[i];
-    return NULL;
-}
-
 static void learn(struct account *a, const struct dns_name *copy)
 {
     struct dns_name *n = find(a, copy), *before;
@@ -489,7 +496,7 @@ static void on_job_ended(void *user)
         end_plan(a);
     else
         learn_all(a);
-    free_batch(&a->batch);
+    free_batch(a);
     a->events->settled(a->user, a);
     account_run(a);
     end_if_done(a);

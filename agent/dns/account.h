@@ -16,10 +16,11 @@ struct names {
 };
 
 struct account_events {
-    /* A name has been looked at. `before`: what it was. Also for one that is gone: with nothing of ours left it may be freed. */
+    /* A name has been looked at. `before`: what it was. Also for one that is gone. */
     void (*looked)(void *user, struct dns_name *now, const struct dns_name *before);
-    void (*settled)(void *user, struct account *a); /* a job is over: save what is known */
-    void (*ended)(void *user, struct account *a);   /* last */
+    void (*settled)(void *user,
+                    struct account *a); /* a job is over: save what is known, and free what is gone */
+    void (*ended)(void *user, struct account *a); /* last */
 };
 
 /* Copies conf; borrows names, events and user until `ended`. `agent`: our own name, for owner_txt. */

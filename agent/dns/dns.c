@@ -47,6 +47,7 @@ struct dns {
     bool draining, stopping;
 };
 
+static void drop_gone(struct dns *d);
 static void recompute(struct dns *d);
 static json_t *all_status(const struct dns *d);
 static void save(struct dns *d);
@@ -146,8 +147,6 @@ static void on_looked(void *user, struct dns_name *n, const struct dns_name *bef
     outcomes_note(&d->outcomes, n, before);
     if (d->watch)
         watch_soon(d->watch);
-    if (n->gone && n->trouble == DNS_OK)
-        drop(d, n);
 }
 
 static void on_settled(void *user, struct account *a)
@@ -155,6 +154,8 @@ static void on_settled(void *user, struct account *a)
     struct dns *d = user;
 
     (void)a;
+    if (!d->stopping)
+        drop_gone(d); /* else accounts have ended that it would miss */
     save(d);
     sync_look(&d->sync);
     if (d->draining)
@@ -270,13 +271,15 @@ static void on_address_changed(void *user)
     recompute(d);
 }
 
+/* One that a job has a copy of stays until that has ended: the job may be about to make what is to be deleted then. */
 static void drop_gone(struct dns *d)
 {
     for (size_t i = d->names.n; i-- > 0;) {
         struct dns_name *n = d->names.list[i];
         bool there = account_of(d, n->account) != NULL;
 
-        if (!n->gone || (there && (n->families[NAME_V4].managed || n->families[NAME_V6].managed)))
+        if (!n->gone || n->asked > 0 ||
+            (there && (n->families[NAME_V4].managed || n->families[NAME_V6].managed)))
             continue;
         if (name_is_ours(n))
             log_warn(

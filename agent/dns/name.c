@@ -97,6 +97,8 @@ void name_learn(struct dns_name *n, const struct dns_name *copy)
         f->state = learnt->state;
         f->changed_s = learnt->changed_s;
         memcpy(f->why, learnt->why, sizeof f->why);
+        if (n->gone || !f->managed)
+            name_leave_family(f);
     }
 }
 

@@ -37,6 +37,7 @@ struct dns_name {
         account[NAME_LABEL_BYTES]; /* account: [provider] name, or "manual" */
     bool owner_txt, cleanup;
     bool gone;      /* no longer configured: what we made is to be deleted */
+    unsigned asked; /* jobs that have a copy of it: what they make of it is yet to be learnt */
     bool forced;    /* ask and tell the provider now, whatever we believe */
     int64_t told_s; /* when a service that cannot be asked was told last; 0: never */
     char zone[DOMAIN_BYTES], zone_id[DNS_ID_BYTES]; /* "": not asked for yet */
@@ -54,7 +55,8 @@ struct dns_name {
 struct dns_name *name_new(const char *name, const char *site, const char *account);
 void name_free(struct dns_name *n);
 struct dns_name *name_copy(const struct dns_name *n);
-/* Takes over what a job has found out: zone, have, made, state, trouble. */
+/* Takes over what a job has found out: zone, have, made, state, trouble. Of a name, or a family of it, that went away meanwhile,
+ * what was made is to be deleted from then on. */
 void name_learn(struct dns_name *n, const struct dns_name *copy);
 /* A zone's own name may hold one address of each family where names below it hold several: the first of each stays wanted. To
  * be called when either the zone or what is wanted has been learnt. */

@@ -154,6 +154,36 @@ def test_a_site_taken_out_while_the_agent_is_down(agent: DnsAgent, sim: Cloudfla
     wait_until(lambda: sim.zones[ZONE].records == [], "what we made is gone")
 
 
+def test_a_site_taken_out_while_its_provider_is_asked(agent: DnsAgent, sim: Cloudflare, bind: Bind) -> None:
+    """Its job has a copy of the name, and makes the record after nobody wants it any longer."""
+    zone, moved = sim.zones[ZONE], f"d.{ZONE}"
+    agent.providers["other"] = {"type": bind.kind, **bind.keys()}
+    for name in ("a", "b", "c", "d"):
+        agent.site(f"{name}.{ZONE}")
+    agent.site(WWW).start()
+    wait_until(lambda: len(zone.records) >= 3, "some of its records are there")
+    assert len(zone.records) < 8 and agent.provider()["state"] == "working"
+    for name in ("a", "b", "c"):
+        del agent.sites[f"{name}.{ZONE}"]
+    agent.sites[moved]["dns"] = "other"
+    agent.reload()
+    agent.wait(WWW), agent.wait(WWW, "AAAA")
+    wait_until(lambda: {r.name for r in zone.records} == {WWW}, "what was made meanwhile is gone")
+    wait_until(lambda: {(n["name"], n["provider"]) for n in json.loads(agent.memory())["names"]} == {(WWW, "main"), (moved, "other")},
+               "nothing else is remembered")
+    assert bind.values(moved, "A") == [V4] and bind.values(moved, "AAAA") == [V6]
+
+
+def test_a_family_that_is_given_up_while_its_provider_is_asked(agent: DnsAgent, sim: Cloudflare) -> None:
+    zone = sim.zones[ZONE]
+    agent.site(WWW).site(f"b.{ZONE}").start()
+    wait_until(lambda: len(zone.records) >= 1, "one of its records is there")
+    assert len(zone.records) < 3 and agent.provider()["state"] == "working"
+    agent.sites[f"b.{ZONE}"]["families"] = agent.sites[WWW]["families"] = "ipv4"
+    agent.reload()
+    wait_until(lambda: [r.type for r in zone.records] == ["A", "A"], "what was made of it meanwhile is gone")
+
+
 def test_a_family_that_is_no_longer_kept(agent: DnsAgent, sim: Cloudflare) -> None:
     zone = sim.zones[ZONE]
     zone.add("old", "AAAA", V6, ttl=1)

@@ -94,6 +94,24 @@ static void test_what_is_not_of_that_shape(void **state)
     }
 }
 
+/* What a job has made of a name that nobody wants any longer is to be deleted, and nothing else of it. */
+static void test_what_is_learnt_of_one_that_is_gone(void **state)
+{
+    struct dns_name *n = name_new("*.a.test", "a.test", "p"), *copy = sample();
+
+    (void)state;
+    name_take_leave(n);
+    assert_false(name_differs(n, &dns_cloudflare));
+    name_learn(n, copy);
+    assert_true(n->families[NAME_V4].managed && !n->families[NAME_V6].managed);
+    assert_true(n->families[NAME_V4].want.n == 0 && name_differs(n, &dns_cloudflare) && name_is_ours(n));
+    copy->families[NAME_V4].created = false; /* there was a record before it */
+    name_learn(n, copy);
+    assert_false(n->families[NAME_V4].managed || name_differs(n, &dns_cloudflare));
+    name_free(n);
+    name_free(copy);
+}
+
 static void test_what_differs(void **state)
 {
     const struct dns_provider *p = &dns_cloudflare;
@@ -158,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_what_is_remembered),
         cmocka_unit_test(test_what_is_foreign_is_remembered),
         cmocka_unit_test(test_what_is_not_of_that_shape),
+        cmocka_unit_test(test_what_is_learnt_of_one_that_is_gone),
         cmocka_unit_test(test_what_differs),
         cmocka_unit_test(test_what_fits_a_zones_own_name),
     };
