@@ -125,18 +125,34 @@ static enum dns_class by_sets(struct update *u)
     return worst;
 }
 
+/* It may have been made anew, with another id. */
+static bool forgets_zone(struct update *u)
+{
+    if (u->n->trouble != DNS_CONFIG || (u->c->status != 404 && !u->c->zone_missing))
+        return false;
+    u->n->zone[0] = 0;
+    dns_forget_zones(u->c);
+    return true;
+}
+
 enum dns_class reconcile(struct dns_client *c, struct dns_name *n, const char *owner, json_t *plan)
 {
     struct update u = { .c = c, .n = n, .owner = owner, .plan = plan };
+    size_t planned = json_array_size(plan);
+    bool remembered = n->zone[0];
 
     n->retry_after_ms = -1;
     n->trouble = c->provider->kind == DNS_DYN ? tell(&u) : by_sets(&u);
+    if (forgets_zone(&u) && remembered) { /* it was found long ago: it is looked for once more */
+        while (json_array_size(plan) > planned)
+            json_array_remove(plan, planned);
+        n->trouble = by_sets(&u);
+        forgets_zone(&u);
+    }
     for (int i = 0; i < NAME_FAMILIES && !plan; i++) {
         dns_rrset_free(&n->families[i].tried);
         dns_rrset_copy(&n->families[i].tried, &n->families[i].want);
     }
-    if (n->trouble == DNS_CONFIG && c->status == 404)
-        n->zone[0] = 0; /* it may have been made anew, with another id */
     return n->trouble;
 }
 

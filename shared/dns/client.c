@@ -96,7 +96,7 @@ static enum dns_class begin(struct dns_client *c, struct dns_why *why)
     enum dns_class class;
 
     *why = (struct dns_why){ .retry_after_ms = -1 };
-    c->clock_missing = false;
+    c->clock_missing = c->zone_missing = false;
     if (c->provider->signs_time && (class = dns_need_clock(c, why)) != DNS_OK)
         return class;
     if (c->opened)
@@ -238,6 +238,12 @@ static enum dns_class has_zone(struct dns_client *c, const char *name, struct dn
     known->next = (known->next + 1) % ZONES_KNOWN;
     known->n += known->n < ZONES_KNOWN;
     return DNS_OK;
+}
+
+void dns_forget_zones(struct dns_client *c)
+{
+    free(c->zones);
+    c->zones = NULL;
 }
 
 static enum dns_class given_zone(struct dns_client *c, const char *name, struct dns_zone *zone,

@@ -20,6 +20,7 @@ struct dns_client {
         closed_until_ms; /* monotonic: the provider's own rate headers say that nothing is left until then */
     uint64_t requests;   /* so far */
     struct dns_zones *zones; /* found lately */
+    bool zone_missing;       /* the last reply said that there is no zone of the id that was asked for */
     bool clock_missing;      /* the last call was not made, as this machine's clock is not set yet */
     bool opened;
     void *own; /* the provider's, see its open and close */
@@ -32,6 +33,8 @@ void dns_client_free(struct dns_client *c);
 /* The zone that the name is in, by asking, never by counting labels; or conf.zone. DNS_CONFIG when there is none. */
 enum dns_class dns_find_zone(struct dns_client *c, const char *name, struct dns_zone *zone,
                              struct dns_why *why);
+/* Zones found lately are asked for anew: one of them has been made anew, with another id. */
+void dns_forget_zones(struct dns_client *c);
 /* All values of set's name and type; the set is initialized before. */
 enum dns_class dns_read(struct dns_client *c, const struct dns_zone *zone, struct dns_rrset *set,
                         struct dns_why *why);

@@ -7,6 +7,7 @@
 enum {
     CODE_THROTTLED = 971,
     CODE_BAD_HEADER = 6003,
+    CODE_BAD_PATH = 7003,
     CODE_UNAUTHORIZED = 9109,
     CODE_AUTHENTICATION = 10000,
     CODE_EXISTS = 81057,
@@ -35,6 +36,10 @@ static enum dns_class judge(struct dns_client *c, int status, const json_t *repl
             "the token is refused (%s); make one with Zone/DNS/Edit on this zone, and put it into "
             "token_file",
             dns_message_of(reply));
+    case CODE_BAD_PATH: /* by 400, and not 404 */
+        c->zone_missing = true;
+        return dns_fail(c, why, DNS_CONFIG, "there is no zone of this id any more: %s",
+                        dns_message_of(reply));
     case CODE_EXISTS:
     case CODE_SAME_EXISTS:
         return dns_fail(c, why, DNS_TRANSIENT, "somebody else made this record meanwhile; it is read again");

@@ -13,8 +13,8 @@ from clock import Clock
 from daemon import Daemon
 from disk import fill, tiny_disks  # noqa: F401
 from dns_agent import DnsAgent
-from dns_sim.base import Reply
-from dns_sim.cloudflare import Cloudflare
+from dns_sim.base import Reply, Zone
+from dns_sim.cloudflare import Cloudflare, refusal
 from far_path import networked  # noqa: F401
 from nameserver import Bind
 from path import DOMAIN, WholePath, path  # noqa: F401
@@ -91,6 +91,27 @@ def test_what_is_right_already_is_not_written(agent: DnsAgent, sim: Cloudflare) 
     agent.site(WWW).start()
     agent.wait(WWW), agent.wait(WWW, "AAAA")
     assert sim.writes == []
+
+
+def test_a_zone_made_anew_is_found_again(agent: DnsAgent, sim: Cloudflare) -> None:
+    """Its id is another one, and for the old one Cloudflare says 400 and 7003, not 404."""
+    agent.site(WWW).site(f"b.{ZONE}").start()
+    for name in (WWW, f"b.{ZONE}"):
+        agent.wait(name), agent.wait(name, "AAAA")
+    old, dispatch = sim.zones[ZONE].id, sim.dispatch
+    new = sim.zones[ZONE] = Zone(ZONE, "f" * 32, sim.ids())
+    sim.dispatch = lambda r: (refusal(400, 7003, "Could not route to /zones/x, perhaps your object identifier is invalid?")
+                              if "/dns_records" in r.path and f"/zones/{sim.zones[ZONE].id}/" not in r.path else dispatch(r))
+    plan = agent.sync(dry=True)
+    assert ([p["action"] for p in plan["plan"]], plan["errors"]) == (["create"] * 4, [])
+    assert {r["state"] for r in agent.sync()["records"]} == {"ok"}
+    for name in (WWW, f"b.{ZONE}"):
+        assert (new.values(name, "A"), new.values(name, "AAAA")) == ([V4], [V6])
+    asked = len(sim.requests)
+    agent.sync()
+    assert not [r for r in sim.requests[asked:] if r.path.endswith("/zones") or old in r.path]
+    new.id = "e" * 32  # and again, within the minute in which zones are known
+    assert {r["state"] for r in agent.sync()["records"]} == {"ok"}
 
 
 def test_a_cname_in_the_way_is_reported(agent: DnsAgent, sim: Cloudflare) -> None:
