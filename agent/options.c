@@ -178,7 +178,7 @@ static const struct opt options[] = {
       .choices = modes, .flags = OPT_RELOAD,
       .help =
           "Which addresses its names get in DNS: with tunnel those of the relays, with direct the house's own. With "
-          "none, DNS is left alone." },
+          "none, DNS is left alone; a record that the agent made before stays, and is yours." },
     { "domain", "relays", OPT_WORDS, offsetof(struct agent_domain_conf, relays), .def = "",
       .flags = OPT_RELOAD, .sample = "fra1",
       .help =
@@ -188,7 +188,7 @@ static const struct opt options[] = {
       .sample = "cloudflare",
       .help =
           "Name of the [provider] that keeps its records; or manual: then status says what to set, and whether the "
-          "public sees it. By default DNS is left alone." },
+          "public sees it, and a record that the agent made before stays. By default DNS is left alone." },
     { "domain", "families", OPT_CHOICE, offsetof(struct agent_domain_conf, families), .def = "both",
       .choices = families, .flags = OPT_RELOAD,
       .help = "Which records are kept right: A (ipv4), AAAA (ipv6), or both." },

@@ -281,7 +281,11 @@ static void drop_gone(struct dns *d)
         if (!n->gone || n->asked > 0 ||
             (there && (n->families[NAME_V4].managed || n->families[NAME_V6].managed)))
             continue;
-        if (name_is_ours(n))
+        if (name_is_ours(n) && n->kept)
+            log_info(
+                "a DNS record is no longer kept by this agent; it stays as it is, and is yours to change",
+                kv_str("name", n->name), kv_str("provider", n->account));
+        else if (name_is_ours(n))
             log_warn(
                 "a name is no longer configured, and what was set there stays", kv_str("name", n->name),
                 kv_str("provider", n->account),

@@ -97,9 +97,11 @@ void name_learn(struct dns_name *n, const struct dns_name *copy)
         f->state = learnt->state;
         f->changed_s = learnt->changed_s;
         memcpy(f->why, learnt->why, sizeof f->why);
-        if (n->gone || !f->managed)
+        if (!f->managed)
             name_leave_family(f);
     }
+    if (n->gone)
+        name_take_leave(n);
 }
 
 void name_fit(struct dns_name *n, const struct dns_provider *p)
@@ -189,8 +191,10 @@ void name_leave_family(struct name_family *f)
 void name_take_leave(struct dns_name *n)
 {
     n->gone = true;
-    for (int i = 0; i < NAME_FAMILIES; i++)
+    for (int i = 0; i < NAME_FAMILIES; i++) {
         name_leave_family(&n->families[i]);
+        n->families[i].managed = n->families[i].managed && !n->kept;
+    }
 }
 
 const struct dns_rrset *name_there(const struct dns_name *n, int family)

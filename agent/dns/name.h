@@ -36,7 +36,8 @@ struct dns_name {
     char name[DOMAIN_BYTES], site[DOMAIN_BYTES],
         account[NAME_LABEL_BYTES]; /* account: [provider] name, or "manual" */
     bool owner_txt, cleanup;
-    bool gone;      /* no longer configured: what we made is to be deleted */
+    bool gone; /* no longer configured: what we made is to be deleted */
+    bool kept; /* gone, but its site is there, without a provider: what we made stays, and is the user's */
     unsigned asked; /* jobs that have a copy of it: what they make of it is yet to be learnt */
     bool forced;    /* ask and tell the provider now, whatever we believe */
     int64_t told_s; /* when a service that cannot be asked was told last; 0: never */
@@ -67,7 +68,7 @@ bool name_was_tried(const struct dns_name *n);   /* what is wanted is what the l
 /* One without a provider: NAME_OK when the public sees what is wanted, else NAME_MANUAL, and why says what to set. */
 void name_judge_manual(struct dns_name *n);
 bool name_is_ours(const struct dns_name *n); /* something of it is there that we made */
-/* It is no longer configured, or this family of it: what we made, and made alone, is to be deleted. */
+/* It is no longer configured, or this family of it: what we made, and made alone, is to be deleted, unless it is kept. */
 void name_leave_family(struct name_family *f);
 void name_take_leave(struct dns_name *n);
 /* What is there now, as far as we know: at the provider, or in public where there is none. */

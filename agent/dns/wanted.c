@@ -1,5 +1,6 @@
 #include "agent/dns/wanted.h"
 
+#include "agent/dns/check.h"
 #include "agent/dns/host_id.h"
 #include "shared/mem.h"
 
@@ -247,7 +248,7 @@ static void want_name(const struct wanted *w, struct names *names, const char *n
         names_add(names, n);
     }
     snprintf(n->site, sizeof n->site, "%s", site);
-    n->gone = false;
+    n->gone = n->kept = false;
     n->owner_txt = d->owner_txt;
     n->cleanup = d->cleanup_on_stop;
     for (int i = 0; i < NAME_FAMILIES; i++) {
@@ -259,6 +260,28 @@ static void want_name(const struct wanted *w, struct names *names, const char *n
     }
     if (p)
         name_fit(n, p);
+}
+
+static bool has_provider(const struct agent_domain_conf *d)
+{
+    return *d->dns && strcmp(d->dns, DNS_MANUAL) != 0 && d->mode != AGENT_MODE_NONE;
+}
+
+/* It belongs to a site whose records are to be as they are, or as somebody sets them by hand. */
+static bool is_left_alone(const struct wanted *w, const char *name)
+{
+    const struct agent_domain_conf *d;
+    const char *site;
+
+    for (size_t i = 0; (d = opt_section(w->conf, "domain", i, &site)); i++) {
+        bool is_its = strcmp(site, name) == 0;
+
+        for (size_t j = 0; j < d->aliases.n; j++)
+            is_its = is_its || strcmp(d->aliases.words[j], name) == 0;
+        if (is_its)
+            return !has_provider(d);
+    }
+    return false;
 }
 
 static void want_site(const struct wanted *w, struct names *names, const char *site,
@@ -288,7 +311,9 @@ int64_t wanted_names(const struct wanted *w, struct names *names)
     for (size_t i = 0; (d = opt_section(w->conf, "domain", i, &site)); i++)
         want_site(w, names, site, d, &again_ms);
     for (size_t i = 0; i < names->n; i++)
-        if (names->list[i]->gone)
+        if (names->list[i]->gone) {
+            names->list[i]->kept = is_left_alone(w, names->list[i]->name);
             name_take_leave(names->list[i]);
+        }
     return again_ms;
 }

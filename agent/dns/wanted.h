@@ -30,7 +30,7 @@ struct wanted {
 };
 
 /* Makes `names` what is wanted: new ones are added, what is wanted of those there is set, and those no longer configured are
- * marked as gone. Returns in how many ms it may be another answer without anything having happened (withdraw_after, a relay that
+ * marked as gone, and as kept where their site is left without a provider. Returns in how many ms it may be another answer without anything having happened (withdraw_after, a relay that
  * says nothing of certificates); 0: never. */
 int64_t wanted_names(const struct wanted *w, struct names *names);
 void names_free(struct names *names);

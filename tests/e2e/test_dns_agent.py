@@ -175,6 +175,29 @@ def test_a_site_taken_out_while_the_agent_is_down(agent: DnsAgent, sim: Cloudfla
     wait_until(lambda: sim.zones[ZONE].records == [], "what we made is gone")
 
 
+def test_a_site_left_without_a_provider_keeps_its_record(agent: DnsAgent, sim: Cloudflare) -> None:
+    """With dns = manual it is the very record that is to be set by hand; with mode = none DNS is left alone."""
+    zone = sim.zones[ZONE]
+    agent.address["sources"] = f"fixed:{V4}"
+    for name in ("manual", "none", "out"):
+        agent.site(f"{name}.{ZONE}")
+    agent.start()
+    for name in ("manual", "none", "out"):
+        agent.wait(f"{name}.{ZONE}")
+    agent.sites[f"manual.{ZONE}"]["dns"] = "manual"
+    agent.sites[f"none.{ZONE}"]["mode"] = "none"
+    del agent.sites[f"out.{ZONE}"]
+    agent.reload()
+    wait_until(lambda: {n["name"]: n["provider"] for n in json.loads(agent.memory())["names"]} == {f"manual.{ZONE}": "manual"},
+               "what we made for one that is taken out is gone, and nothing else is ours")
+    said = [line for line in agent.daemon.log().splitlines() if "no longer kept by this agent; it stays as it is" in line]
+    assert sorted(line.split('name="')[1].split(".")[0] for line in said) == ["manual", "none"]
+    agent.sites.clear()
+    agent.reload()
+    agent.daemon.stop()
+    assert {r.name for r in zone.records} == {f"manual.{ZONE}", f"none.{ZONE}"}
+
+
 def test_a_site_taken_out_while_its_provider_is_asked(agent: DnsAgent, sim: Cloudflare, bind: Bind) -> None:
     """Its job has a copy of the name, and makes the record after nobody wants it any longer."""
     zone, moved = sim.zones[ZONE], f"d.{ZONE}"

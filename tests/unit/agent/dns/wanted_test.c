@@ -313,6 +313,46 @@ static void test_what_is_gone(void **state)
     world_end(&w);
 }
 
+/* It stays where its site is configured still, by whichever of its names, and is left alone there. */
+static void test_what_is_left_to_the_user(void **state)
+{
+    static const struct {
+        const char *site;
+        bool kept;
+    } cases[] = {
+        { "[domain old.test]\nmode = direct\ndns = manual\n", true },
+        { "[domain old.test]\nmode = none\ndns = p\n", true },
+        { "[domain old.test]\nservice = http://127.0.0.1:80\n", true },
+        { "[domain a.test]\naliases = old.test\nmode = direct\ndns = manual\n", true },
+        { "[domain a.test]\nmode = direct\ndns = manual\n", false },
+        { "[domain old.test]\nmode = direct\ndns = one\n[provider one]\ntype = duckdns\ntoken_file = t\n",
+          false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct dns_name *ours = name_new("old.test", "old.test", "p"), *copy;
+        char text[400];
+        struct world w;
+
+        snprintf(text, sizeof text, HEAD PROVIDER "%s", cases[i].site);
+        world_make(&w, text);
+        ours->families[NAME_V4].created = true;
+        assert_true(dns_rrset_add(&ours->families[NAME_V4].made, STR("192.0.2.1"), NULL));
+        names_add(&w.names, ours);
+        copy = name_copy(ours);
+        for (int learnt = 0; learnt < 2; learnt++) { /* nor does what a job had in hand change that */
+            wanted_names(&w.wanted, &w.names);
+            assert_true(ours->gone && ours->kept == cases[i].kept);
+            assert_int_equal(ours->families[NAME_V4].managed, !cases[i].kept);
+            name_learn(ours, copy);
+            assert_int_equal(ours->families[NAME_V4].managed, !cases[i].kept);
+        }
+        name_free(copy);
+        world_end(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_the_house),
         cmocka_unit_test(test_a_machine_of_the_house),
         cmocka_unit_test(test_what_is_gone),
+        cmocka_unit_test(test_what_is_left_to_the_user),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
