@@ -93,24 +93,44 @@ void sync_look(struct sync *s)
 
 /* ---- the request ---- */
 
+/* The site that a person means: by any of its names, as they write them. NULL: none. */
+static const char *site_meant(const struct sync *s, const char *given)
+{
+    const char *by_alias = NULL;
+    char name[DOMAIN_BYTES];
+
+    if (!domain_normalize(str_of(given), name))
+        return NULL;
+    for (size_t i = 0; i < s->names->n; i++) {
+        const struct dns_name *n = s->names->list[i];
+
+        if (strcmp(n->site, name) == 0)
+            return n->site;
+        if (strcmp(n->name, name) == 0 && (!by_alias || !n->gone))
+            by_alias = n->site;
+    }
+    return by_alias;
+}
+
 static int read_request(struct sync *s, const json_t *json, struct err *e)
 {
     static const char *const members[] = { "domain", "dry_run", NULL };
-    const char *site = NULL;
+    const char *given = NULL, *site;
 
     s->dry = false;
     if (!json)
         return 0;
     if (json_only(json, members, e) != 0 ||
-        (json_object_get(json, "domain") && json_get_text(json, "domain", DOMAIN_BYTES, &site, e) != 0) ||
+        (json_object_get(json, "domain") && json_get_text(json, "domain", DOMAIN_BYTES, &given, e) != 0) ||
         (json_object_get(json, "dry_run") && json_get_flag(json, "dry_run", &s->dry, e) != 0))
         return -1;
-    for (size_t i = 0; site && i < s->names->n; i++)
-        if (strcmp(s->names->list[i]->site, site) == 0) {
-            s->site = mem_copy(site);
-            return 0;
-        }
-    return site ? err_set(e, ERR_MISSING, "there is no [domain %.200s] with a dns of its own", site) : 0;
+    if (!given)
+        return 0;
+    site = site_meant(s, given);
+    if (!site)
+        return err_set(e, ERR_MISSING, "there is no [domain %.200s] with a dns of its own", given);
+    s->site = mem_copy(site);
+    return 0;
 }
 
 void sync_answer(struct sync *s, const struct http_request *request, struct http_reply *reply)

@@ -1,6 +1,6 @@
 /* agent/dns/sync.h - POST /v1/dns/sync {domain, dry_run}: ask and tell providers now, or say what would be told. One at a time.
  *
- * A value, embedded in struct dns. */
+ * `domain` is any name of a site, aliases too, as people write it. A value, embedded in struct dns. */
 #ifndef AGENT_DNS_SYNC_H
 #define AGENT_DNS_SYNC_H
 #include "agent/dns/account.h"

@@ -314,6 +314,21 @@ def test_sync_and_dry_run(agent: DnsAgent, sim: Cloudflare) -> None:
     assert agent.daemon.post("/v1/dns/sync", b'{"dry": true}').status == 400
 
 
+def test_sync_of_a_site_by_any_of_its_names(agent: DnsAgent, sim: Cloudflare) -> None:
+    sim.zones["xn--bcher-kva.example"] = zone = Zone("xn--bcher-kva.example", sim.zone_id("xn--bcher-kva.example"), sim.ids())
+    agent.address["sources"] = f"fixed:{V4}"
+    agent.site("bücher.example", aliases="*.bücher.example").site(WWW).start()
+    for name in (zone.name, f"*.{zone.name}", WWW):
+        agent.wait(name)
+    for name in ("bücher.example", "Bücher.example.", "XN--BCHER-KVA.Example", "xn--bcher-kva.example.", "*.bücher.example"):
+        asked = len(sim.requests)
+        done = run("tunnelctl", "--json", "--socket", agent.daemon.socket, "dns", "sync", name)
+        assert done.code == 0 and {r["name"] for r in json.loads(done.out)["records"]} == {zone.name, f"*.{zone.name}"}
+        assert len(sim.requests) > asked and not [r for r in sim.requests[asked:] if WWW in r.target]
+    for wrong in ("nowhere.test", "..", "a" * 300):
+        assert run("tunnelctl", "--socket", agent.daemon.socket, "dns", "sync", wrong).code == 1
+
+
 def test_a_bad_credential_stops_until_the_configuration_changes(agent: DnsAgent, sim: Cloudflare) -> None:
     token = Path(agent.providers["main"]["token_file"])
     good = token.read_text()
