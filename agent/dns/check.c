@@ -19,6 +19,9 @@ static void check_ttl(struct opt_conf *conf, const char *name, const struct agen
     else if (d->ttl_ms < p->min_ttl_s * 1000)
         opt_errors_add_at(errors, conf, "domain", name, "ttl", "%s takes nothing below %" PRId64 "s",
                           p->title, p->min_ttl_s);
+    else if (p->max_ttl_s > 0 && d->ttl_ms > p->max_ttl_s * 1000)
+        opt_errors_add_at(errors, conf, "domain", name, "ttl", "%s takes nothing above %" PRId64 "s",
+                          p->title, p->max_ttl_s);
 }
 
 static void check_names(struct opt_conf *conf, const char *name, const struct agent_domain_conf *d,

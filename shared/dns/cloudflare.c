@@ -161,6 +161,7 @@ const struct dns_provider dns_cloudflare = {
     .keys = DNS_KEY_TOKEN | DNS_KEY_ZONE | DNS_KEY_URL | DNS_KEY_CA,
     .needs = DNS_KEY_TOKEN,
     .min_ttl_s = 60,
+    .max_ttl_s = 86400,
     .default_ttl_s = TTL_AUTO,
     .min_interval_ms = 250,
     .quotes_txt = true,

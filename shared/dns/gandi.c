@@ -106,6 +106,7 @@ const struct dns_provider dns_gandi = {
     .keys = DNS_KEY_TOKEN | DNS_KEY_ZONE | DNS_KEY_URL | DNS_KEY_CA,
     .needs = DNS_KEY_TOKEN,
     .min_ttl_s = 300,
+    .max_ttl_s = 2592000,
     .default_ttl_s = 300,
     .min_interval_ms = 100,
     .quotes_txt = true,

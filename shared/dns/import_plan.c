@@ -218,7 +218,8 @@ static void add_site(struct maker *m, struct import_account *a, const char *name
     import_add(&m->names, str_of(name), str_of(""), line);
     buf_printf(&m->sites, "[domain %s]\nmode = direct\ndns = %s\n%s", name, provider,
                v6 ? "" : "families = ipv4\n");
-    if (p->min_ttl_s > 0 && ttl_s >= p->min_ttl_s && ttl_s <= LONGEST_TTL_S)
+    if (p->min_ttl_s > 0 && ttl_s >= p->min_ttl_s && ttl_s <= LONGEST_TTL_S &&
+        (p->max_ttl_s == 0 || ttl_s <= p->max_ttl_s))
         buf_printf(&m->sites, "ttl = %llds\n", ttl_s);
     else if (*ttl && strcmp(ttl, "1") != 0)
         import_leave(m->plan, line, "ttl", ttl, "its provider has no such TTL");

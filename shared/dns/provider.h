@@ -1,7 +1,7 @@
 /* shared/dns/provider.h - what a DNS provider is to us: one row of the table in list.h, one small file beside it.
  *
  * How to write one (cloudflare.c is the model for records with ids, powerdns.c for whole sets):
- *  1. Facts first: its paragraph in the wire reference, its row's `can`, `keys`, min_ttl_s, min_interval_ms, url.
+ *  1. Facts first: its paragraph in the wire reference, its row's `can`, `keys`, min_ttl_s, max_ttl_s, min_interval_ms, url.
  *  2. authorize: adds the credential to every request (dns_header, or a signature over method, url and body).
  *  3. judge: status and reply to a class, where shared/dns/rest.h does not see it by the status alone.
  *  4. has_zone: is there a zone of exactly this name? Labels are stripped by dns_find_zone, not here. A provider that can
@@ -62,6 +62,7 @@ struct dns_provider {
     unsigned can;                     /* enum dns_can */
     unsigned keys, needs;             /* enum dns_key: taken, and of these needed */
     int64_t min_ttl_s, default_ttl_s; /* of a record we make; 0: TTLs are not ours to set */
+    int64_t max_ttl_s;                /* 0: none that we know of */
     int64_t min_interval_ms;          /* between two requests with one credential */
     bool signs_time;        /* what its calls are signed for is good for a while: they wait for the clock */
     bool quotes_txt;        /* TXT values are sent in quotes: dns_value_text does it */

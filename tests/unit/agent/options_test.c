@@ -90,6 +90,7 @@ static void test_refused(void **state)
         { SITE "dns = manual\nttl = 60s\n", "is for records that a [provider] keeps; leave it out" },
         { SITE "dns = manual\nowner_txt = on\n", "is for records that a [provider] keeps; leave it out" },
         { SITE "dns = cf\nttl = 59s\n" CLOUDFLARE, "Cloudflare takes nothing below 60s" },
+        { SITE "dns = cf\nttl = 86401s\n" CLOUDFLARE, "Cloudflare takes nothing above 86400s" },
         { SITE "dns = cf\nttl = 60500ms\n" CLOUDFLARE, "not whole seconds" },
         { SITE "dns = pdns\nproxied = on\n[provider pdns]\ntype = powerdns\nkey_file = k\n",
           "PowerDNS has no proxies" },
