@@ -19,6 +19,7 @@ enum msg_type {
     MSG_SOA = 6,
     MSG_TXT = 16,
     MSG_AAAA = 28,
+    MSG_DNAME = 39,
     MSG_OPT = 41,
     MSG_TSIG = 250,
     MSG_CAA = 257

@@ -260,6 +260,44 @@ static enum dns_class has_zone(struct dns_client *c, const char *name, struct dn
     return class;
 }
 
+/* The record stands in the zone, at the name or above it. */
+static bool is_above(const struct msg_record *r, const struct dns_zone *zone, const char *name)
+{
+    struct dns_zone part;
+
+    return dns_zone_set(&part, str_of(r->name), NULL) && dns_zone_has(zone, part.name) &&
+           dns_zone_has(&part, name);
+}
+
+/* What this server would take and never show, for its zone ends above the name: other servers are asked for what is below an
+ * NS record, and a DNAME record says that everything below it is elsewhere. */
+static enum dns_class refuse_elsewhere(struct dns_client *c, const struct buf *answer,
+                                       const struct dns_zone *zone, const char *name, struct dns_why *why)
+{
+    struct msg_record r;
+    struct msg m;
+
+    if (msg_open(&m, buf_bytes(answer), answer->len, NULL) != 0)
+        return DNS_OK; /* whoever takes its records says so */
+    while (msg_next(&m, &r, NULL) == 1) {
+        if (r.section == MSG_AUTHORITY && r.type == MSG_NS && !(m.flags & MSG_AA) &&
+            m.counts[MSG_ANSWER] == 0 && strcmp(r.name, zone->name) != 0 && is_above(&r, zone, name))
+            return dns_fail(
+                c, why, DNS_CONFIG,
+                "%.100s is delegated to other servers by an NS record in %.100s, so nobody asks here for %.100s; "
+                "name one of those as server, or remove that record",
+                r.name, zone->name, name);
+        if (r.section == MSG_ANSWER && r.type == MSG_DNAME && strcmp(r.name, name) != 0 &&
+            is_above(&r, zone, name))
+            return dns_fail(
+                c, why, DNS_CONFIG,
+                "a DNAME record at %.100s says that all names below it are elsewhere, so %.100s cannot be set; "
+                "remove that record, or choose another name",
+                r.name, name);
+    }
+    return DNS_OK;
+}
+
 static enum dns_class take_records(struct dns_client *c, const struct buf *answer, struct dns_rrset *set,
                                    struct dns_why *why)
 {
@@ -288,10 +326,11 @@ static enum dns_class read_set(struct dns_client *c, const struct dns_zone *zone
     struct buf answer = { 0 };
     enum dns_class class;
 
-    (void)zone;
     if (set->type == DNS_TYPE_ALIAS)
         return DNS_OK; /* no such type in the DNS itself */
     class = question(c, set->name, (uint16_t)msg_type_of(set->type), &answer, why);
+    if (class == DNS_OK)
+        class = refuse_elsewhere(c, &answer, zone, set->name, why);
     if (class == DNS_OK)
         class = take_records(c, &answer, set, why);
     buf_free(&answer);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from clock import Clock
 from dnscall import Caller
 from nameserver import SECRET, Bind, Knot, NameServer, PowerDns, free_port
+from programs import need
 
 ZONE = "example.org"
 WWW = f"www.{ZONE}"
@@ -77,6 +79,27 @@ def test_a_cname_is_seen(server: NameServer) -> None:
     assert call("read", f"alias.{ZONE}", "CNAME")["values"] == [f"fixed.{ZONE}"]
     assert call("read", f"alias.{ZONE}", "A")["values"] == []
     assert call("read", f"fixed.{ZONE}", "CNAME")["values"] == []
+
+
+@pytest.mark.parametrize("record, text", [("NS ns.elsewhere.test.", f"sub.{ZONE} is delegated to other servers by an NS record in {ZONE}"),
+                                          ("DNAME elsewhere.test.", f"a DNAME record at sub.{ZONE} says that all names below it")],
+                         ids=["NS", "DNAME"])
+def test_what_is_below_is_elsewhere(signed: NameServer, record: str, text: str) -> None:
+    """An update would be taken, and never be seen: nothing is sent, and nothing is there once that record is gone."""
+    def update(what: str) -> None:
+        subprocess.run([need("nsupdate"), "-y", f"hmac-sha256:pi:{SECRET}"], check=True, text=True,
+                       input=f"server 127.0.0.1 {signed.port}\nzone {ZONE}\nupdate {what}\nsend\n")
+
+    below, call = f"x.sub.{ZONE}", caller(signed)
+    update(f"add sub.{ZONE} 300 {record}")
+    for words in (("read", below, "A"), ("read", below, "CNAME"), ("set", below, "A", -1, -1, "192.0.2.1"), ("add-txt", below, VALUE)):
+        reply = call(*words)
+        assert reply["class"] == "config" and text in reply["text"], words
+    for name in (WWW, f"x.alias.{ZONE}", f"sub2.{ZONE}"):
+        assert call("read", name, "A")["class"] == "ok"
+    update(f"delete sub.{ZONE} {record.split()[0]}")
+    assert call("read", below, "A")["values"] == []
+    assert call("set", below, "A", -1, -1, "192.0.2.1")["class"] == "ok" and signed.values(below, "A") == ["192.0.2.1"]
 
 
 def test_txt_beside_others(server: NameServer) -> None:
