@@ -69,7 +69,7 @@ void daemon_args_help(struct buf *out, const struct opt_schema *schema)
     buf_printf(out,
                "usage: %s [-c FILE] [--check | --dump | --version | --help]\n"
                "\n"
-               "Runs in the foreground until SIGTERM. SIGHUP and SIGUSR1 read the configuration again.\n"
+               "Runs in the foreground until SIGTERM. SIGHUP or SIGUSR1: reads its files again.\n"
                "\n"
                "  -c, --config FILE  the configuration; default %s\n"
                "      --check        say everything that is wrong with it, and end\n"

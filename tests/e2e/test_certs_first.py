@@ -50,8 +50,10 @@ def test_the_staging_area_comes_first(sims, relays, started, folder):  # noqa: F
     wait_until(lambda: len(c.cert()["names"]) == 2, "the alias is covered, too")
     assert c.renew().status == 200 and len(earnest.issued) == 3
     assert len(staging.orders) == ordered, "neither a further name nor a renewal goes there"
-    assert [c.renew().status for _ in range(4)] == [200, 200, 200, 502], "five for the same names within a week"
-    assert "5 certificates for the same names" in c.cert()["last_error"] and len(earnest.orders) == len(earnest.issued) == 6
+    asked = [c.renew() for _ in range(4)]
+    assert [reply.status for reply in asked] == [200, 200, 200, 502], "five for the same names within a week"
+    assert "5 certificates for the same names" in asked[-1].json["error"] and len(earnest.orders) == len(earnest.issued) == 6
+    assert c.cert()["state"] == "valid" and c.cert()["last_error"] is None
     assert c.shown() == c.in_store()
 
     staging.verdicts.clear()
