@@ -328,12 +328,11 @@ static char *site_of_alias(const struct relay *r, const char *name)
     return s.site;
 }
 
-/* True when what certs lists of this name is not an authority's to renew or revoke: the reply says whose it is. */
-static bool is_no_authoritys(const struct relay *r, const struct http_request *request,
-                             struct http_reply *reply)
+/* Whose it is, where no authority has a certificate of this name. False: nothing is listed by it. */
+static bool say_whose(const struct relay *r, const char *name, struct http_reply *reply)
 {
-    char *name = mem_copy_n(request->name.p, request->name.n), *site = NULL;
-    bool answered = true;
+    char *site = NULL;
+    bool said = true;
 
     if (files_has(r->files, name))
         http_reply_error(
@@ -341,8 +340,6 @@ static bool is_no_authoritys(const struct relay *r, const struct http_request *r
             "the certificate of %s is the cert_file of its [domain], which whoever writes that file "
             "renews and revokes; the relay takes it as soon as it changes",
             name);
-    else if (r->manager && manager_has(r->manager, name))
-        answered = false;
     else if (certs_has(r->certs, name))
         http_reply_error(reply, 409,
                          "the certificate of %s is the relay's own issuer's (internal), which renews it by "
@@ -352,10 +349,21 @@ static bool is_no_authoritys(const struct relay *r, const struct http_request *r
         http_reply_error(reply, 409, "%s belongs to the site %s, whose certificate is for it, too; give %s",
                          name, site, site);
     else
-        answered = false;
+        said = false;
     free(site);
+    return said;
+}
+
+/* True when what certs lists of this name is not an authority's to renew or revoke: the reply says whose it is. */
+static bool is_no_authoritys(const struct relay *r, const struct http_request *request,
+                             struct http_reply *reply)
+{
+    char *name = mem_copy_n(request->name.p, request->name.n);
+    bool is_managed = !files_has(r->files, name) && r->manager && manager_has(r->manager, name),
+         said = !is_managed && say_whose(r, name, reply);
+
     free(name);
-    return answered;
+    return said;
 }
 
 void relay_answer_renew(void *parts, const struct http_request *request, struct http_reply *reply)

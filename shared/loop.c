@@ -55,7 +55,7 @@ void loop_stop_signals(struct loop *l)
 /* libuv gives each signal its deadly default back first: meanwhile none may come to this thread. */
 void loop_ignore_signals(struct loop *l)
 {
-    int numbers[LOOP_SIGNALS];
+    int numbers[LOOP_SIGNALS] = { 0 };
     sigset_t ours;
 
     sigemptyset(&ours);
