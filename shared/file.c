@@ -62,7 +62,7 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *e)
     return rc;
 }
 
-static int write_all(int fd, const char *bytes, size_t n)
+int file_write_all(int fd, const char *bytes, size_t n)
 {
     while (n > 0) {
         ssize_t done = write(fd, bytes, n);
@@ -108,7 +108,8 @@ int file_write(const char *path, const void *bytes, size_t n, mode_t mode, struc
         goto out;
     }
     /* fchmod, because the umask must not decide who may read what we write. */
-    if (fchmod(fd, mode) != 0 || write_all(fd, bytes, n) != 0 || fsync(fd) != 0 || rename(temp, path) != 0) {
+    if (fchmod(fd, mode) != 0 || file_write_all(fd, bytes, n) != 0 || fsync(fd) != 0 ||
+        rename(temp, path) != 0) {
         err_errno(e, errno, "cannot write %s", path);
         unlink(temp);
     } else {

@@ -11,6 +11,8 @@
 must_check int file_read(const char *path, size_t max, struct buf *out, struct err *e);
 /* Writes a temporary file beside path, syncs it, renames it over path, and syncs the folder. */
 must_check int file_write(const char *path, const void *bytes, size_t n, mode_t mode, struct err *e);
+/* To a descriptor that blocks. -1 with errno. */
+must_check int file_write_all(int fd, const char *bytes, size_t n);
 /* What was made, renamed or removed in the folder is on disk afterwards. */
 must_check int file_sync_folder(const char *folder, struct err *e);
 /* A secret may be read by its owner alone (0600 or less), or also by our own group (0640). */

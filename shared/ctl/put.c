@@ -1,5 +1,6 @@
 #include "shared/ctl/put.h"
 
+#include "shared/file.h"
 #include "shared/mem.h"
 
 #include <errno.h>
@@ -66,19 +67,6 @@ int put_folder(const char *home, const char *path, const struct put_as *as, stru
     return rc;
 }
 
-static int write_all(int fd, struct str content)
-{
-    while (content.n > 0) {
-        ssize_t n = write(fd, content.p, content.n);
-
-        if (n < 0 && errno != EINTR)
-            return -1;
-        if (n > 0)
-            content = (struct str){ content.p + n, content.n - (size_t)n };
-    }
-    return 0;
-}
-
 /* One that was killed has left this name; nobody else's is in the way. */
 static const char passing[] = ".tunnelctl-restore";
 
@@ -92,8 +80,8 @@ static int put_into(int folder, const char *name, const char *path, struct str c
     if (fd < 0)
         return err_errno(e, errno, "cannot write %s", path);
     if (give(fd, path, as, e) == 0) {
-        if (write_all(fd, content) != 0 || fsync(fd) != 0 || renameat(folder, passing, folder, name) != 0 ||
-            fsync(folder) != 0)
+        if (file_write_all(fd, content.p, content.n) != 0 || fsync(fd) != 0 ||
+            renameat(folder, passing, folder, name) != 0 || fsync(folder) != 0)
             err_errno(e, errno, "cannot write %s", path);
         else
             rc = 0;
